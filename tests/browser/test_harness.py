@@ -1,0 +1,103 @@
+"""The harness itself: a trivial widget is drawn, talks to the kernel, and what goes wrong on a page is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from browser.harness import Server, Watch, notebook, run_all, wait_until_run
+
+both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
+
+DOT = """
+import anywidget, traitlets
+
+class Dot(anywidget.AnyWidget):
+    _esm = '''
+    export default { render({ model, el }) {
+      const button = document.createElement("button");
+      button.textContent = "Make it green";
+      const canvas = document.createElement("canvas");
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", "A dot");
+      canvas.width = canvas.height = 8;
+      const draw = () => {
+        const context = canvas.getContext("2d", { willReadFrequently: true });
+        context.fillStyle = model.get("color");
+        context.fillRect(0, 0, 8, 8);
+        canvas.dataset.color = model.get("color");
+      };
+      button.addEventListener("click", () => { model.set("color", "#00ff00"); model.save_changes(); });
+      model.on("change:color", draw);
+      draw();
+      el.append(canvas, button);
+    } };
+    '''
+    color = traitlets.Unicode("#ff0000").tag(sync=True)
+"""
+
+
+def pixel(canvas: Locator) -> list[int]:
+    return canvas.evaluate("c => Array.from(c.getContext('2d').getImageData(4, 4, 1, 1).data)")
+
+
+@both_front_ends
+def test_a_widget_draws_and_talks_to_the_kernel(
+    page: Page, server: Server, shot: Callable[[Page | Locator, str], Path]
+) -> None:
+    name = server.add(notebook([DOT, "dot = Dot()\ndot"]), "dot.ipynb")
+    page.goto(server.url(name))
+    run_all(page)
+    canvas = page.get_by_role("img", name="A dot")
+    expect(canvas).to_be_visible()
+    wait_until_run(page)
+    assert pixel(canvas) == [255, 0, 0, 255]
+
+    with server.kernel(name) as kernel:
+        page.get_by_role("button", name="Make it green").click()
+        expect(canvas).to_have_attribute("data-color", "#00ff00")
+        assert pixel(canvas) == [0, 255, 0, 255]
+        assert kernel.value("dot.color") == "#00ff00"
+
+        kernel.run("dot.color = '#0000ff'")
+        expect(canvas).to_have_attribute("data-color", "#0000ff")
+        assert pixel(canvas) == [0, 0, 255, 255]
+
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            kernel.run("1 / 0")
+    assert shot(page, "drawn").stat().st_size > 10_000
+
+
+def test_the_watch_sees_what_goes_wrong(page: Page, server: Server, watch: Watch) -> None:
+    name = server.add(notebook(["1"]), "watched.ipynb")
+    page.goto(server.url(name))
+    run_all(page)
+    wait_until_run(page)
+    assert watch.problems() == []
+
+    page.evaluate("console.error('printed')")
+    page.evaluate("setTimeout(() => { throw new Error('thrown') })")
+    page.evaluate("fetch('/no-such-thing')")
+    # A port of this very machine on which nothing listens: outside the server, and yet nothing leaves the machine.
+    page.evaluate("fetch('http://127.0.0.1:9/outside').catch(() => {})")
+    page.wait_for_timeout(500)
+    assert any("printed" in text for text in watch.console)
+    assert any("thrown" in text for text in watch.page_errors)
+    assert any("no-such-thing" in text and "404" in text for text in watch.failed)
+    assert watch.outside == ["http://127.0.0.1:9/outside"]
+
+    assert watch.problems() != []
+    for expected in ("printed", "thrown", "no-such-thing", "127.0.0.1:9"):
+        watch.allow(expected)
+    assert watch.problems() == []
+
+
+def test_a_cell_that_fails_is_noticed(page: Page, server: Server) -> None:
+    name = server.add(notebook(["raise ValueError('told you')"]), "fails.ipynb")
+    page.goto(server.url(name))
+    run_all(page)
+    with pytest.raises(AssertionError, match="ValueError: told you"):
+        wait_until_run(page)
