@@ -1,0 +1,87 @@
+"""Methods that read the gradient at the input itself: one forward and one backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attriscope.attr._base import GradientAttribution, gradients_at_inputs, streams
+from attriscope.core.estimate import Draft
+from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating
+
+
+class Saliency(GradientAttribution):
+    """The gradient of the output, by default its absolute value (Simonyan et al. 2013, arXiv 1312.6034).
+
+    It tells how much the output reacts to a small change of each input, not how much the input contributed.
+
+    Args:
+        forward_func: the model, or any function, called as ``forward_func(*inputs, *additional_forward_args)``.
+    """
+
+    @streams
+    def attribute(
+        self,
+        inputs: TensorOrTuple,
+        target: Any = None,
+        abs: bool = True,
+        additional_forward_args: Any = None,
+    ) -> Iterator[Draft]:
+        """Compute the gradient.
+
+        Args:
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            target: which output to explain: an int; a tuple of ints for outputs of more dimensions; a list or 1-D
+                tensor of ints, or a list of tuples, with one entry per example; a function of the output that gives
+                N numbers; ``None`` for models with one output.
+            abs: return absolute values (default).
+            additional_forward_args: further arguments of ``forward_func``, a value or a tuple.
+
+        Returns:
+            Gradients in the shape, type and form (tensor or tuple) of the inputs; detached.
+
+        Raises:
+            InputTypeError: inputs or target are of a type that cannot be explained, e.g. integer inputs.
+            InputError, TargetError, NonFiniteError: shapes or target do not fit; the output is NaN.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        gradients = gradients_at_inputs(self, examples, target)
+        found = tuple(g.abs() for g in gradients) if abs else gradients
+        yield Draft(lambda: examples.form(found), evaluations=examples.count)
+
+
+class InputXGradient(GradientAttribution):
+    """The input times the gradient of the output (Shrikumar et al. 2016, arXiv 1605.01713).
+
+    For a linear model this is the exact contribution of each input compared with zero.
+
+    Args:
+        forward_func: the model, or any function, called as ``forward_func(*inputs, *additional_forward_args)``.
+    """
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """Always."""
+        return True
+
+    @streams
+    def attribute(
+        self, inputs: TensorOrTuple, target: Any = None, additional_forward_args: Any = None
+    ) -> Iterator[Draft]:
+        """Compute input times gradient.
+
+        Args:
+            inputs, target, additional_forward_args: as for :meth:`Saliency.attribute`.
+
+        Returns:
+            Attributions in the shape, type and form of the inputs; detached (Captum's keep a graph alive).
+
+        Raises:
+            InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`Saliency.attribute`.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        gradients = gradients_at_inputs(self, examples, target)
+        found = tuple(x.detach() * g for x, g in zip(examples.tensors, gradients, strict=True))
+        yield Draft(lambda: examples.form(found), evaluations=examples.count)

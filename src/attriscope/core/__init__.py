@@ -1,0 +1,1 @@
+"""What is explained, and how work is run. Knows no widget, no plot and no method."""

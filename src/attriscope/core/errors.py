@@ -1,0 +1,35 @@
+"""Errors for what a caller got wrong.
+
+Each is an ``AssertionError`` (what Captum raises, so ported code keeps catching it) and also the built-in error that
+Python's users expect.
+"""
+
+from __future__ import annotations
+
+
+class InputError(AssertionError, ValueError):
+    """An argument cannot be used; the message quotes it and says what would be right."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An argument is of a type that cannot be used."""
+
+
+class TargetError(InputError, IndexError):
+    """The target does not select one number per example of the model's output."""
+
+
+class LayerError(InputError, LookupError):
+    """A layer is not part of the model, or gave nothing to read when the model ran."""
+
+
+class ForwardError(InputError, RuntimeError):
+    """The model refused the inputs; the model's own exception is the ``__cause__``."""
+
+
+class NonFiniteError(InputError, ArithmeticError):
+    """The explained output is not a number."""
+
+
+class Cancelled(Exception):
+    """The computation was asked to stop and did; model and inputs are as they were before."""

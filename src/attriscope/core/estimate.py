@@ -1,0 +1,63 @@
+"""Results that improve while they are computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from attriscope.core.inputs import TensorOrTuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What is known about the attributions after some evaluations.
+
+    Attributes:
+        attributions: in the form of ``attribute``'s result.
+        delta: the sum of the attributions minus what it should be, of shape (N,); ``None`` for methods that
+            promise no sum.
+        error: the standard error of each attribution, in the form of ``attributions``; ``None`` where the method has
+            no such estimate.
+        evaluations: how many rows went through the model.
+        stopped: why it ended: ``"complete"`` or ``"tolerance"``; ``None`` while it goes on.
+    """
+
+    attributions: Any
+    delta: Tensor | None = None
+    error: TensorOrTuple | None = None
+    evaluations: int = 0
+    stopped: str | None = None
+
+    @property
+    def inaccuracy(self) -> Tensor | None:
+        """One number that ``tolerance`` is compared with: the largest error, else the largest ``|delta|``."""
+        if self.error is not None:
+            errors = self.error if isinstance(self.error, tuple) else (self.error,)
+            return max((e.abs().max() for e in errors), key=float)
+        return None if self.delta is None else self.delta.abs().max()
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """What a method yields: how to work the estimate out, should anybody ask before it goes on.
+
+    ``attribute`` asks only at the end, so a method may yield after every batch at no cost.
+    """
+
+    attributions: Callable[[], Any]
+    delta: Callable[[], Tensor] | None = None
+    error: Callable[[], TensorOrTuple] | None = None
+    evaluations: int = 0
+
+    def settle(self, stopped: str | None = None) -> Estimate:
+        """Work the estimate out."""
+        return Estimate(
+            self.attributions(),
+            None if self.delta is None else self.delta(),
+            None if self.error is None else self.error(),
+            self.evaluations,
+            stopped,
+        )

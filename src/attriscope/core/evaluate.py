@@ -1,0 +1,259 @@
+"""Runs rows through a subject: chooses batches, reports, stops, and makes do with the memory there is.
+
+Work is a grid of rows, steps x examples: each step (a position on the path, a perturbation, a noise sample) is one row
+per example. A method says how to make the rows of some steps and some examples, and what to do with the answers; how
+the grid is cut is decided here and nowhere else, and never changes a number beyond rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
+from attriscope.core.inputs import Examples, describe
+from attriscope.core.progress import current
+from attriscope.core.subject import Nested, Subject
+
+MakeRows = Callable[[slice, slice], tuple[Tensor, ...]]
+
+# Without a measurement the first batch holds about this many input numbers: tiny models start with all their rows at
+# once, image models with a few.
+_FIRST_BATCH_NUMBERS = 1 << 17
+# A larger batch must be this much faster per row to be kept.
+_WORTHWHILE = 1.05
+# Batches that already take this long (seconds) are not grown: nothing is gained, and progress and cancel would lag.
+_LONG_ENOUGH = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """The answers for the rows of ``steps`` x ``examples``.
+
+    Attributes:
+        steps, examples: the part of the grid.
+        output: the model's output for these rows, step by step, as it came.
+        f: the explained numbers, of shape (steps, examples); ``None`` without a target.
+        values, gradients: per place that was read, tensors with the rows in dimension 0, step by step.
+    """
+
+    steps: slice
+    examples: slice
+    output: Any
+    f: Tensor | None
+    values: Nested
+    gradients: Nested
+
+    def grid(self, rows: Tensor) -> Tensor:
+        """A tensor with the block's rows in dimension 0, as (steps, examples, ...)."""
+        k, n = self.steps.stop - self.steps.start, self.examples.stop - self.examples.start
+        return rows.reshape(k, n, *rows.shape[1:])
+
+
+def check_batch(batch: Any, name: str) -> int | None:
+    """A batch size given by the user.
+
+    Raises:
+        InputTypeError, InputError: it is not a positive whole number.
+    """
+    if batch is None:
+        return None
+    if not isinstance(batch, numbers.Integral) or isinstance(batch, bool):
+        raise InputTypeError(f"{name} must be a positive int or None, but {describe(batch)} came")
+    if batch < 1:
+        raise InputError(f"{name} must be at least 1, but {batch} came")
+    return int(batch)
+
+
+class Evaluator:
+    """Runs one grid of rows after another for one call of a method.
+
+    Args:
+        subject: what is run.
+        examples: the examples that rows are made of.
+        gradient: whether gradients are wanted.
+        batch: how many rows go through the model at a time; ``None`` measures and chooses.
+    """
+
+    def __init__(
+        self, subject: Subject, examples: Examples, *, gradient: bool = True, batch: int | None = None
+    ) -> None:
+        self.subject = subject
+        self.examples = examples
+        self.gradient = gradient
+        self.evaluations = 0
+        self._pace = _Fixed(batch) if batch is not None else _Measured.of(subject.forward, examples, gradient)
+        self._not_a_number: Tensor | None = None
+
+    def run(self, steps: int, rows: MakeRows) -> Iterator[Block]:
+        """Send ``steps`` x examples rows through the model, part by part.
+
+        Args:
+            steps: the number of steps.
+            rows: ``rows(steps, examples)`` makes the inputs of a part of the grid, step by step in dimension 0. It may
+                be called again for a part that did not fit into memory.
+
+        Yields:
+            The answers, in order of steps; within one step in order of examples.
+        """
+        count = self.examples.count
+        total, done = steps * count, 0
+        step = example = 0
+        while step < steps:
+            control = current()
+            control.check()
+            batch = self._pace.rows(total - done, control.batch_seconds)
+            if example == 0 and batch >= count:
+                part = slice(step, min(steps, step + batch // count)), slice(0, count)
+            else:
+                part = slice(step, step + 1), slice(example, min(count, example + batch))
+            block = self._attempt(*part, rows)
+            if block is None:
+                continue
+            size = (part[0].stop - part[0].start) * (part[1].stop - part[1].start)
+            done += size
+            self.evaluations += size
+            control.report(done, total)
+            yield block
+            example = part[1].stop % count
+            step = part[0].stop if example == 0 else step
+        self._check_numbers()
+
+    def _attempt(self, steps: slice, examples: slice, rows: MakeRows) -> Block | None:
+        """Run one part; ``None`` if it must be cut smaller."""
+        repeats = steps.stop - steps.start
+        size = repeats * (examples.stop - examples.start)
+        arguments = self.examples.forward_arguments(repeats, examples)
+        began = time.perf_counter()
+        try:
+            with torch.no_grad():
+                made = rows(steps, examples)
+            result = self.subject.run(made, arguments, repeats, examples, self.gradient)
+        except torch.cuda.OutOfMemoryError:
+            if size == 1:
+                raise
+            self._pace.limit(size // 2)
+            return None
+        except InputError:
+            # The output may not grow with the batch (one number for the whole batch, say): then a row at a time.
+            if size == 1 or not self._works_alone(rows, steps, examples):
+                raise
+            self._pace.limit(1)
+            return None
+        if self._pace.measuring or current().batch_seconds is not None:
+            _finish(made[0].device)
+            self._pace.record(size, time.perf_counter() - began)
+        self._note_numbers(result.f)
+        f = None if result.f is None else result.f.reshape(repeats, -1)
+        return Block(steps, examples, result.output, f, result.values, result.gradients)
+
+    def _works_alone(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
+        """Whether the first row, alone, is not refused, so that the batch is to blame."""
+        one, first = slice(steps.start, steps.start + 1), slice(examples.start, examples.start + 1)
+        try:
+            self.subject.run(rows(one, first), self.examples.forward_arguments(1, first), 1, first, False)
+        except Exception:  # whatever it is, the error for the whole batch is the one to show
+            return False
+        return True
+
+    def _note_numbers(self, f: Tensor | None) -> None:
+        """Remember on the device whether something was not a number: looking now would wait for the device."""
+        if f is None:
+            return
+        wrong = torch.isnan(f).any()
+        self._not_a_number = wrong if self._not_a_number is None else self._not_a_number | wrong
+
+    def _check_numbers(self) -> None:
+        if self._not_a_number is None or self._not_a_number.is_meta or not bool(self._not_a_number):
+            return
+        raise NonFiniteError(
+            "the explained output is NaN for some of the rows that this method sent through the model; look at "
+            "model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 overflow"
+        )
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class _Fixed:
+    """The number of rows that the user asked for."""
+
+    measuring = False
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+
+    def rows(self, left: int, seconds: float | None) -> int:
+        return min(self._batch, left)
+
+    def limit(self, rows: int) -> None:
+        self._batch = max(1, rows)
+
+    def record(self, rows: int, seconds: float) -> None:
+        """Nothing is measured."""
+
+
+class _Measured:
+    """Climbs to the batch size with the most rows per second, and remembers it for the model and the row's shape."""
+
+    _known: weakref.WeakKeyDictionary[Any, dict[Any, _Measured]] = weakref.WeakKeyDictionary()
+
+    def __init__(self, first: int) -> None:
+        self._batch = first
+        self._cap: float = math.inf
+        self._best = (0, 0.0)  # rows in a batch, rows per second
+        self._speed = 0.0  # rows per second of the latest batch: a machine that grows busy is noticed
+        self._warm = False
+        self._climbing = True
+
+    @property
+    def measuring(self) -> bool:
+        """Whether it is still finding out."""
+        return self._climbing or not self._warm
+
+    @classmethod
+    def of(cls, forward: Any, examples: Examples, gradient: bool) -> _Measured:
+        per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
+        first = max(1, _FIRST_BATCH_NUMBERS // per_row)
+        key = (gradient, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
+        try:
+            return cls._known.setdefault(forward, {}).setdefault(key, cls(first))
+        except TypeError:  # a callable that takes no weak reference or has no hash
+            return cls(first)
+
+    def rows(self, left: int, seconds: float | None) -> int:
+        batch = self._batch
+        if seconds is not None:  # one row as long as nothing was measured
+            batch = min(batch, int(seconds * self._speed))
+        return max(1, min(batch, left))
+
+    def limit(self, rows: int) -> None:
+        """A larger batch does not work."""
+        self._cap = max(1, rows)
+        self._batch = int(min(self._batch, self._cap))
+        self._climbing = False
+
+    def record(self, rows: int, seconds: float) -> None:
+        """Take note that a batch of so many rows took so long."""
+        if not self._warm:  # the first run of a model also plans kernels and fills caches
+            self._warm = True
+            return
+        self._speed = speed = rows / max(seconds, 1e-9)
+        if speed > self._best[1] * _WORTHWHILE and rows > self._best[0]:
+            self._best = (rows, speed)
+            if self._climbing and rows == self._batch and seconds < _LONG_ENOUGH:
+                self._batch = int(min(2 * rows, self._cap))
+        elif self._climbing and rows == self._batch and rows > self._best[0]:
+            self._climbing = False
+            self._batch = self._best[0]

@@ -1,0 +1,190 @@
+"""The examples that are explained: inputs, the forward arguments beside them, and baselines."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError, InputTypeError
+
+TensorOrTuple = Tensor | tuple[Tensor, ...]
+
+
+def describe(value: Any) -> str:
+    """A short quotation of a value for an error message."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')} on {value.device}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(describe(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """``value`` itself if it is a tuple, else a tuple that holds only ``value``."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def repeat_rows(value: Tensor, steps: int) -> Tensor:
+    """``value`` (n, ...) as (steps * n, ...), step by step; no copy for one step or one example."""
+    if steps == 1:
+        return value
+    if value.shape[0] == 1:
+        return value.expand(steps, *value.shape[1:])
+    return value.repeat(steps, *[1] * (value.dim() - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """N examples as the caller gave them, and the form in which results go back.
+
+    Attributes:
+        tensors: one tensor per input of the model; dimension 0 counts the examples.
+        single: the caller gave a bare tensor, so results are bare tensors.
+        arguments: forward arguments after the inputs.
+    """
+
+    tensors: tuple[Tensor, ...]
+    single: bool
+    arguments: tuple[Any, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The number N of examples."""
+        return self.tensors[0].shape[0]
+
+    def slices(self, examples: slice) -> tuple[Tensor, ...]:
+        """The inputs of some of the examples."""
+        whole = examples.start == 0 and examples.stop == self.count
+        return self.tensors if whole else tuple(t[examples] for t in self.tensors)
+
+    def forward_arguments(self, steps: int, examples: slice) -> tuple[Any, ...]:
+        """The extra forward arguments for ``steps`` repetitions of some of the examples, step by step.
+
+        A tensor with one entry per example is cut and repeated with them, a tensor with a first dimension of 1 is
+        repeated, and everything else (scalars, 0-d tensors, class weights, ...) is passed on as it is.
+        """
+        count = self.count
+
+        def rows(value: Any) -> Any:
+            if not isinstance(value, Tensor) or value.dim() == 0:
+                return value
+            if value.shape[0] == count:
+                return repeat_rows(value[examples], steps)
+            if value.shape[0] == 1:
+                return repeat_rows(value, steps * (examples.stop - examples.start))
+            return value
+
+        if steps == 1 and examples.start == 0 and examples.stop == count:
+            return self.arguments  # the caller's own call: nothing to touch
+        return tuple(rows(value) for value in self.arguments)
+
+    def form(self, values: tuple[Tensor, ...]) -> TensorOrTuple:
+        """Results in the form of the inputs: tensor in, tensor out; tuple in, tuple out."""
+        return values[0] if self.single else values
+
+
+def gather_examples(inputs: Any, additional_forward_args: Any = None) -> Examples:
+    """Check the inputs of a call.
+
+    Raises:
+        InputTypeError: inputs are not a tensor or a non-empty tuple of tensors.
+        InputError: an input has no example dimension, or the inputs disagree about the number of examples.
+    """
+    single = isinstance(inputs, Tensor)
+    tensors = as_tuple(inputs)
+    if not tensors or not all(isinstance(t, Tensor) for t in tensors):
+        raise InputTypeError(
+            f"inputs must be a torch.Tensor or a tuple of tensors, but {describe(inputs)} of type "
+            f"{type(inputs).__name__} came" + ("; write tuple(inputs)" if isinstance(inputs, list) else "")
+        )
+    for position, tensor in enumerate(tensors):
+        if tensor.dim() == 0:
+            raise InputError(
+                f"input {position} is a tensor without dimensions; dimension 0 must count the examples, "
+                "so write x.reshape(1) or x[None]"
+            )
+    if tensors[0].shape[0] == 0:
+        raise InputError(f"there are no examples: inputs are {describe(inputs)}")
+    if len({t.shape[0] for t in tensors}) > 1:
+        raise InputError(
+            f"the inputs must have the same number of examples in dimension 0, but have shapes "
+            f"{', '.join(str(tuple(t.shape)) for t in tensors)}"
+        )
+    if additional_forward_args is None:
+        arguments: tuple[Any, ...] = ()
+    else:
+        arguments = as_tuple(additional_forward_args)
+    return Examples(tuple(tensors), single, arguments)
+
+
+def require_floating(examples: Examples, method: str) -> None:
+    """Refuse inputs for which there is no gradient.
+
+    Raises:
+        InputTypeError: an input is of an integer or bool type.
+    """
+    for position, tensor in enumerate(examples.tensors):
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            which = "inputs are" if examples.single else f"input {position} is"
+            raise InputTypeError(
+                f"{method} needs gradients, which integer tensors do not have, but {which} {describe(tensor)}. "
+                "Pass floating point inputs (x.float()); hand token ids and masks over as additional_forward_args, "
+                "or explain the embedding layer with a layer method"
+            )
+
+
+def resolve_baselines(baselines: Any, examples: Examples) -> tuple[Tensor, ...]:
+    """One tensor per input that broadcasts against it, in its dtype and on its device.
+
+    Args:
+        baselines: ``None`` (zero), a number, a tensor of the input's shape or with a first dimension of 1, or, for
+            several inputs, a tuple with one of these per input.
+
+    Raises:
+        InputTypeError: a baseline is none of these.
+        InputError: the number of baselines, a shape or a device does not fit.
+    """
+    tensors = examples.tensors
+    given = (None,) * len(tensors) if baselines is None else as_tuple(baselines)
+    if len(given) != len(tensors):
+        raise InputError(
+            f"there must be one baseline per input, but {len(given)} came for {len(tensors)} input(s): "
+            f"{describe(baselines)}"
+        )
+    return tuple(
+        _baseline(value, tensor, i) for i, (value, tensor) in enumerate(zip(given, tensors, strict=True))
+    )
+
+
+def _baseline(value: Any, tensor: Tensor, position: int) -> Tensor:
+    if value is None:
+        value = 0
+    if isinstance(value, int | float | complex | numbers.Real):
+        return torch.full((1,) * tensor.dim(), cast(float, value), dtype=tensor.dtype, device=tensor.device)
+    if not isinstance(value, Tensor):
+        raise InputTypeError(
+            f"a baseline must be None, a number or a tensor, but for input {position} came {describe(value)} of type "
+            f"{type(value).__name__}"
+        )
+    shape = tuple(tensor.shape)
+    if tuple(value.shape) not in {shape, (1, *shape[1:])}:
+        raise InputError(
+            f"the baseline of input {position} has shape {tuple(value.shape)}; for an input of shape {shape} it must "
+            f"be a number or have shape {shape} or {(1, *shape[1:])}"
+        )
+    if value.device != tensor.device:
+        raise InputError(
+            f"the baseline of input {position} is on {value.device} and the input on {tensor.device}; "
+            f"move it with baseline.to({str(tensor.device)!r})"
+        )
+    return value.detach().to(tensor.dtype)
+
+
+def baseline_rows(baseline: Tensor, examples: slice) -> Tensor:
+    """The baseline of some of the examples; still of first dimension 1 when all share it."""
+    return baseline if baseline.shape[0] == 1 else baseline[examples]

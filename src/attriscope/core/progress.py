@@ -1,0 +1,81 @@
+"""Watching and stopping a computation from outside, whatever method runs inside."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from attriscope.core.errors import Cancelled
+
+
+class Stoppable(Protocol):
+    """Anything with ``is_set``, such as ``threading.Event``."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """How the computations below a :func:`control` block report, stop and cut their work."""
+
+    progress: Callable[[int, int], None] | None = None
+    cancel: Stoppable | None = None
+    batch_seconds: float | None = None
+
+    def check(self) -> None:
+        """Raise :class:`Cancelled` if the computation was asked to stop."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled("the computation was cancelled")
+
+    def report(self, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` rows have gone through the model."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+_NOTHING = Control()
+_current: contextvars.ContextVar[Control] = contextvars.ContextVar("attriscope_control", default=_NOTHING)
+
+
+def current() -> Control:
+    """The control in force in this thread."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def control(
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Stoppable | None = None,
+    batch_seconds: float | None = None,
+) -> Iterator[Control]:
+    """Watch and stop every computation of this library in the block, also inside methods of your own.
+
+    Args:
+        progress: called with ``(done, total)``, in rows (examples sent through the model), after each batch.
+        cancel: an object with ``is_set()``, such as ``threading.Event``. Once set, the computation raises
+            :class:`~attriscope.core.errors.Cancelled` at the next batch boundary.
+        batch_seconds: the longest time one batch should take, in seconds; it is met as closely as whole rows
+            allow. ``None`` (default) sets no limit.
+
+    What is not given is taken over from an enclosing block.
+
+    Example::
+
+        stop = threading.Event()
+        with attriscope.control(progress=lambda done, total: print(done, "of", total), cancel=stop):
+            attributions = IntegratedGradients(model).attribute(x, target=3)
+    """
+    outer = _current.get()
+    inner = Control(
+        progress if progress is not None else outer.progress,
+        cancel if cancel is not None else outer.cancel,
+        batch_seconds if batch_seconds is not None else outer.batch_seconds,
+    )
+    token = _current.set(inner)
+    try:
+        yield inner
+    finally:
+        _current.reset(token)
