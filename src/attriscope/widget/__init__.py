@@ -1,0 +1,8 @@
+"""The Explorer and its parts: what a person sees and clicks in a notebook."""
+
+from __future__ import annotations
+
+from attriscope.widget.explorer import Explorer
+from attriscope.widget.parts import LayerPicker, Overlay, PathWalk, Predictions
+
+__all__ = ["Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions"]

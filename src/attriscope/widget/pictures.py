@@ -1,0 +1,154 @@
+"""Between the model's space and pictures: what an input looks like, and what a baseline is in model space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attriscope.core.errors import InputError
+from attriscope.core.inputs import Examples, describe, resolve_baselines
+
+ToImage = Callable[[Tensor], Any]
+
+BASELINES = {
+    "zero": "Zero (in model space)",
+    "black": "Black",
+    "white": "White",
+    "mean": "Mean colour",
+    "blur": "Blurred",
+    "noise": "Uniform noise",
+}
+
+
+class Pictures:
+    """Shows tensors (1, C, H, W) of the model's space as pictures.
+
+    Args:
+        example: the input that is explained, of shape (1, C, H, W).
+        to_image: turns such a tensor into a picture: an array or tensor of shape (H, W), (H, W, 3) or (3, H, W), with
+            or without a leading 1, of 8-bit numbers or of floats from 0 to 1. ``None`` stretches the range of
+            ``example`` over that of a picture.
+    """
+
+    def __init__(self, example: Tensor, to_image: ToImage | None = None) -> None:
+        self.example = example
+        if to_image is None:
+            low, high = example.min(), example.max()
+            span = torch.where(high > low, high - low, torch.ones_like(high))
+            self._to_image: ToImage = lambda tensor: ((tensor - low) / span).clamp(0, 1)
+        else:
+            self._to_image = to_image
+
+    def show(self, tensor: Tensor) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of a tensor (1, C, H, W)."""
+        return as_pixels(self._to_image(tensor.detach()))
+
+    def baseline(self, name: str, blur_radius: float | None = None, seed: int = 0) -> Tensor:
+        """A named baseline in model space, of the example's shape.
+
+        ``"zero"``; ``"black"`` and ``"white"``; ``"mean"``: every channel's mean over positions; ``"blur"``: a Gaussian
+        blur of a twelfth of the shorter side; ``"noise"``: every pixel uniform between the example's extremes, the same
+        each time.
+        """
+        x = self.example.detach()
+        if name == "zero":
+            return torch.zeros_like(x)
+        if name in ("black", "white"):
+            return self._constant(name)
+        if name == "mean":
+            return x.mean((2, 3), keepdim=True).expand_as(x).clone()
+        if name == "blur":
+            return gaussian_blur(x, blur_radius or min(x.shape[2:]) / 12)
+        if name == "noise":
+            generator = torch.Generator(device="cpu").manual_seed(seed)
+            uniform = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x)
+            return x.amin() + uniform * (x.amax() - x.amin())
+        raise InputError(
+            f"baseline must be one of {', '.join(BASELINES)} or a tensor, but {describe(name)} came"
+        )
+
+    def _constant(self, name: str) -> Tensor:
+        """The tensor whose picture is black or white, found by asking ``to_image``.
+
+        Pictures are rounded and clipped, so each channel's scale is measured between the two values at which its
+        pixels leave 0 and reach 255: those are half a level inside the range.
+        """
+        dark, bright = self._edge(0.5), self._edge(254.5)
+        half_level = (bright - dark) / 254 / 2
+        value = dark - half_level if name == "black" else bright + half_level
+        return value.to(self.example).expand_as(self.example).clone()
+
+    def _edge(self, level: float) -> Tensor:
+        """For each channel the value (1, C, 1, 1) at which the picture crosses ``level``; by bisection."""
+        x = self.example.detach()
+        reach = 4 * x.abs().amax().clamp(min=1).double().cpu()
+        channels = x.shape[1]
+        low, high = -reach.repeat(channels), reach.repeat(channels)
+        for _ in range(40):
+            middle = (low + high) / 2
+            above = self._levels(middle) > level
+            low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+        return ((low + high) / 2).reshape(1, -1, 1, 1)
+
+    def _levels(self, values: Tensor) -> Tensor:
+        """The mean pixel of each channel in the picture of a constant tensor."""
+        x = self.example
+        pixels = self.show(values.reshape(1, -1, 1, 1).to(x).expand_as(x))
+        levels = torch.from_numpy(pixels.reshape(-1, 3).mean(0))
+        return levels if len(values) == 3 else levels.mean().expand(len(values))
+
+
+def as_pixels(image: Any) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) of 8 bits, from an array or tensor of any of the usual forms.
+
+    Raises:
+        InputError: it is no picture.
+    """
+    if isinstance(image, Tensor):
+        image = (
+            image.detach().cpu().float().numpy()
+            if image.is_floating_point()
+            else image.detach().cpu().numpy()
+        )
+    array = np.asarray(image)
+    came = array.shape
+    while array.ndim > 2 and array.shape[0] == 1 and not (array.ndim == 3 and array.shape[-1] in (1, 3)):
+        array = array[0]
+    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
+        raise InputError(
+            f"a picture must have shape (H, W), (H, W, 3) or (3, H, W), but an array of shape {came} came; give "
+            "to_image= a function that turns the model's input into a picture"
+        )
+    array = array[..., :3]
+    if array.dtype.kind == "f":
+        array = (np.nan_to_num(array).clip(0, 1) * 255).round()
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)).astype(np.uint8))
+
+
+def gaussian_blur(x: Tensor, radius: float) -> Tensor:
+    """``x`` (N, C, H, W) blurred by a Gaussian of standard deviation ``radius`` pixels, edges repeated."""
+    reach = max(1, round(3 * radius))
+    at = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-(at**2) / (2 * radius**2))
+    kernel = kernel / kernel.sum()
+    channels = x.shape[1]
+    down, across = kernel.reshape(1, 1, -1, 1), kernel.reshape(1, 1, 1, -1)
+    for weight, edges in ((down, (0, 0, reach, reach)), (across, (reach, reach, 0, 0))):
+        padded = torch.nn.functional.pad(x, edges, mode="replicate")
+        x = torch.nn.functional.conv2d(padded, weight.expand(channels, -1, -1, -1), groups=channels)
+    return x
+
+
+def custom_baseline(value: Any, examples: Examples) -> Tensor:
+    """The user's own baseline tensor, checked, in the example's shape."""
+    (found,) = resolve_baselines(value, examples)
+    return found.expand_as(examples.tensors[0]).clone()

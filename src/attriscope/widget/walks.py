@@ -1,0 +1,117 @@
+"""The walk from a baseline to the input: what the model says, and what has been attributed, on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from attriscope.attr import IntegratedGradients
+from attriscope.attr.paths import add_weighted, walk
+from attriscope.attr.quadrature import Quadrature, quadrature
+from attriscope.core.inputs import Examples
+from attriscope.widget.wire import FRAME_SIDE, FRAMES, flat_map
+
+
+class Walk:
+    """Integrated gradients of one example, keeping what happens at each point of the path.
+
+    Args:
+        method: what runs the model.
+        examples: one example, its input of shape (1, C, H, W).
+        baseline: where the walk starts, of the same shape.
+        target: the explained output.
+        n_steps: points on the path besides its two ends.
+    """
+
+    def __init__(
+        self,
+        method: IntegratedGradients,
+        examples: Examples,
+        baseline: Tensor,
+        target: object,
+        n_steps: int = 50,
+    ) -> None:
+        inner = quadrature("gausslegendre", n_steps).spread()
+        # The ends carry no weight in the integral, but the curve is drawn from one to the other.
+        self._rule = Quadrature((*inner.nodes, 0.0, 1.0), (*inner.weights, 0.0, 0.0))
+        self._method, self._examples, self._target = method, examples, target
+        self._baseline = baseline
+        self._difference = examples.tensors[0].detach() - baseline
+        self._totals = [torch.zeros_like(self._difference)]
+        self._maps: list[Tensor] = []
+        self._scores: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+
+    def steps(self) -> Iterator[None]:
+        """Walk; whatever is asked for between two steps is as good as it is by then."""
+        if self.done:
+            return
+        blocks = walk(self._method, self._examples, (self._baseline,), self._target, self._rule.nodes)
+        for block in blocks:
+            add_weighted(self._totals, block, self._rule)
+            effects = block.gradients[0][0] * self._difference
+            self._maps.extend(flat_map(effect[None], FRAME_SIDE) for effect in effects)
+            assert block.f is not None
+            self._scores.extend(block.f.flatten())
+            if isinstance(block.output, Tensor):
+                self._outputs.extend(block.output)
+            yield
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole path has been walked."""
+        return len(self._maps) == len(self._rule.nodes)
+
+    @property
+    def attributions(self) -> Tensor:
+        """The integrated gradients found so far, (1, C, H, W): those of the whole path once the walk is done."""
+        covered = 1.0 if self.done else sum(self._rule.weights[: len(self._maps)])
+        return self._totals[0] * self._difference / covered
+
+    @property
+    def positions(self) -> list[float]:
+        """The points on the path in ascending order, from 0 to 1."""
+        return [self._rule.nodes[i] for i in self._order]
+
+    @property
+    def scores(self) -> Tensor:
+        """The explained output at each of the positions."""
+        return torch.stack(self._scores)[self._order]
+
+    @property
+    def outputs(self) -> Tensor | None:
+        """The model's whole output at each of the positions; ``None`` if it is no tensor."""
+        return torch.stack(self._outputs)[self._order] if len(self._outputs) == len(self._scores) else None
+
+    @property
+    def gap(self) -> float:
+        """The sum of the attributions minus what the output changed by."""
+        return float(self.attributions.sum() - (self.scores[-1] - self.scores[0]))
+
+    def frames(self) -> Tensor:
+        """What has been attributed from the baseline up to each of the positions, (positions, H, W).
+
+        Between two nodes the gradient is that of the node whose weight covers the stretch.
+        """
+        order = self._order
+        weights = torch.tensor([self._rule.weights[i] for i in order], dtype=torch.float64)
+        nodes = torch.tensor([self._rule.nodes[i] for i in order], dtype=torch.float64)
+        before = weights.cumsum(0) - weights
+        maps = torch.stack([self._maps[i] for i in order])
+        shape = (-1, *[1] * (maps.dim() - 1))
+        finished = (maps * weights.to(maps).reshape(shape)).cumsum(0).roll(1, 0)
+        finished[0] = 0
+        return finished + maps * (nodes - before).clamp(min=0).to(maps).reshape(shape)
+
+    @property
+    def _order(self) -> list[int]:
+        return sorted(range(len(self._rule.nodes)), key=self._rule.nodes.__getitem__)
+
+
+def thinned(count: int, most: int = FRAMES) -> list[int]:
+    """At most ``most`` of the numbers 0 to count - 1, evenly, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]

@@ -1,0 +1,108 @@
+"""Pictures of tensors, and baselines in model space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError
+from attriscope.widget.pictures import Pictures, as_pixels, gaussian_blur
+
+
+def imagenet_style(x: Tensor) -> Tensor:
+    """Channels of different scale, as with the usual mean and standard deviation; 8 bits, clipped."""
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    image = x[0] * std.reshape(3, 1, 1).to(x) + mean.reshape(3, 1, 1).to(x)
+    return (image.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize(("name", "pixel"), [("black", 0.0), ("white", 1.0)])
+def test_black_and_white_are_found_through_any_affine_preprocessing(name: str, pixel: float) -> None:
+    x = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = Pictures(x, imagenet_style).baseline(name)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    wanted = ((pixel - mean) / std).reshape(1, 3, 1, 1).expand_as(x)
+    # Not only "the picture is black": the value is the one at which black begins, to a fraction of a grey level.
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
+
+
+def test_without_to_image_the_input_range_is_the_picture_range() -> None:
+    x = torch.linspace(-3, 5, 2 * 2 * 3).reshape(1, 3, 2, 2)
+    pictures = Pictures(x)
+    assert pictures.show(x).min() == 0
+    assert pictures.show(x).max() == 255
+    torch.testing.assert_close(pictures.baseline("black"), torch.full_like(x, -3), atol=2e-2, rtol=0)
+    torch.testing.assert_close(pictures.baseline("white"), torch.full_like(x, 5), atol=2e-2, rtol=0)
+
+
+def test_grey_inputs_of_one_channel() -> None:
+    x = torch.rand(1, 1, 6, 6)
+    pictures = Pictures(x, lambda t: t[0, 0])
+    assert pictures.show(x).shape == (6, 6, 3)
+    torch.testing.assert_close(pictures.baseline("white"), torch.ones_like(x), atol=1e-3, rtol=0)
+
+
+def test_named_baselines() -> None:
+    x = torch.rand(1, 3, 24, 30, generator=torch.Generator().manual_seed(1)) * 4 - 1
+    pictures = Pictures(x)
+    assert pictures.baseline("zero").eq(0).all()
+    torch.testing.assert_close(pictures.baseline("mean")[0, :, 3, 4], x.mean((0, 2, 3)))
+    noise = pictures.baseline("noise")
+    assert noise.equal(pictures.baseline("noise"))  # the same each time, or a map could not be reproduced
+    assert x.amin() <= noise.amin() < noise.amax() <= x.amax()
+    blurred = pictures.baseline("blur")
+    torch.testing.assert_close(blurred.mean(), x.mean(), atol=0.1, rtol=0)
+    assert blurred.std() < 0.2 * x.std()
+
+
+def test_blur_against_the_definition() -> None:
+    x = torch.rand(1, 2, 9, 7, dtype=torch.float64)
+    at = np.arange(-3, 4)
+    kernel = np.exp(-(at**2) / 2.0)
+    kernel /= kernel.sum()
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="edge")
+    wanted = np.zeros(x.shape)
+    for i, a in enumerate(kernel):
+        for j, b in enumerate(kernel):
+            wanted += a * b * padded[:, :, i : i + 9, j : j + 7]
+    np.testing.assert_allclose(gaussian_blur(x, 1.0).numpy(), wanted, atol=1e-12)
+
+
+def test_asking_for_baselines_neither_changes_the_input_nor_the_random_state() -> None:
+    x = torch.rand(1, 3, 8, 8)
+    before, state = x.clone(), torch.get_rng_state()
+    for name in ("zero", "black", "white", "mean", "blur", "noise"):
+        assert Pictures(x, imagenet_style).baseline(name).shape == x.shape
+    assert x.equal(before)
+    assert torch.get_rng_state().equal(state)
+
+
+PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        PIXELS,
+        PIXELS[None],
+        torch.from_numpy(PIXELS),
+        torch.from_numpy(PIXELS).permute(2, 0, 1),
+        torch.from_numpy(PIXELS).permute(2, 0, 1)[None],
+        PIXELS / 255,
+        torch.from_numpy(PIXELS / 255).permute(2, 0, 1),
+    ],
+    ids=["HWC", "1HWC", "tensor HWC", "CHW", "1CHW", "floats", "float CHW"],
+)
+def test_every_usual_form_of_picture(image: Any) -> None:
+    assert (as_pixels(image) == PIXELS).all()
+
+
+def test_no_picture_is_refused_with_what_came() -> None:
+    with pytest.raises(InputError, match=r"\(7, 5, 9\).*to_image"):
+        as_pixels(np.zeros((7, 5, 9)))
+    with pytest.raises(InputError, match=r"baseline must be one of zero.*'grey'"):
+        Pictures(torch.rand(1, 3, 4, 4)).baseline("grey")

@@ -1,0 +1,81 @@
+"""The walk is integrated gradients, taken apart along the path."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from attriscope.attr import IntegratedGradients
+from attriscope.core.inputs import gather_examples
+from attriscope.widget.walks import Walk, thinned
+
+
+class Smooth(nn.Module):
+    """A small smooth net on pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(3, 2, 3, 3, generator=generator, dtype=torch.float64) / 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(x, self.weight).tanh().mean((2, 3))
+
+
+def finished(n_steps: int = 40) -> tuple[Walk, Smooth, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
+    start = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
+    model = Smooth()
+    walk = Walk(IntegratedGradients(model), gather_examples(x), start, 1, n_steps)
+    for _ in walk.steps():
+        pass
+    return walk, model, x, start
+
+
+def test_walk_ends_at_integrated_gradients() -> None:
+    walk, model, x, start = finished()
+    wanted = IntegratedGradients(model).attribute(x, start, target=1, n_steps=40)
+    torch.testing.assert_close(walk.attributions, wanted)
+    assert abs(walk.gap) < 1e-9
+
+
+def test_curve_is_the_model_on_the_straight_line() -> None:
+    walk, model, x, start = finished()
+    assert walk.positions[0] == 0
+    assert walk.positions[-1] == 1
+    assert walk.positions == sorted(walk.positions)
+    at = torch.tensor(walk.positions, dtype=torch.float64).reshape(-1, 1, 1, 1)
+    with torch.no_grad():
+        outputs = model(start + at * (x - start))
+    torch.testing.assert_close(walk.scores, outputs[:, 1])
+    torch.testing.assert_close(walk.outputs, outputs)
+
+
+def test_frames_add_up_to_what_the_score_gained_everywhere_on_the_path() -> None:
+    walk, *_ = finished()
+    gained = walk.scores - walk.scores[0]
+    attributed = walk.frames().sum((1, 2)).double()
+    torch.testing.assert_close(attributed, gained, atol=2e-3, rtol=0)
+    assert not walk.frames()[0].any()
+    torch.testing.assert_close(walk.frames()[-1].double(), walk.attributions.sum(1)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_half_a_walk_is_an_estimate_of_the_whole() -> None:
+    x = torch.randn(1, 2, 6, 5, dtype=torch.float64)
+    walk = Walk(IntegratedGradients(Smooth()), gather_examples(x), torch.zeros_like(x), 0, 32)
+    whole = IntegratedGradients(Smooth()).attribute(x, target=0)
+    steps = walk.steps()
+    next(steps)
+    first = (walk.attributions - whole).abs().max() / whole.abs().max()
+    assert first < 0.5
+    for _ in steps:
+        pass
+    assert (walk.attributions - whole).abs().max() < 1e-6
+
+
+def test_thinned_keeps_both_ends() -> None:
+    assert thinned(5, 10) == [0, 1, 2, 3, 4]
+    kept = thinned(52, 34)
+    assert len(kept) == len(set(kept)) == 34
+    assert (kept[0], kept[-1]) == (0, 51)
