@@ -1,0 +1,58 @@
+/** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
+import { banner } from "./banner";
+import { h } from "./dom";
+import { keepKeys } from "./keys";
+import { layers } from "./layers";
+import { overlay } from "./overlay";
+import { path } from "./path";
+import { predictions } from "./predictions";
+import { type Model, State } from "./state";
+import { toolbar } from "./toolbar";
+import type { Part } from "./traits";
+
+/** Draws one part of the state into an element, and keeps it drawn until the state's signal is aborted. */
+type DrawPart = (state: State, el: HTMLElement) => void;
+
+const PARTS: Readonly<Record<Exclude<Part, "explorer">, DrawPart>> = { overlay, predictions, path, layers };
+
+const explorer: DrawPart = (state, el) => {
+  toolbar(state, el);
+  banner(state, el);
+  const board = h("div", { class: "as-board" });
+  el.append(board);
+  for (const draw of Object.values(PARTS)) draw(state, board);
+};
+
+const alone =
+  (draw: DrawPart): DrawPart =>
+  (state, el) => {
+    if (state.has("status")) banner(state, el);
+    draw(state, el);
+  };
+
+interface RenderProps {
+  model: Model;
+  el: HTMLElement;
+  signal?: AbortSignal;
+}
+
+/** Draws one view of the model; the same model may have several. */
+function render({ model, el, signal }: RenderProps): () => void {
+  const life = new AbortController();
+  const end = (): void => life.abort();
+  signal?.addEventListener("abort", end, { signal: life.signal });
+
+  const state = new State(model, life.signal);
+  const wanted = state.get("_part") ?? "explorer";
+  const part = Object.hasOwn(PARTS, wanted) ? (wanted as keyof typeof PARTS) : "explorer";
+  const root = h("div", { class: "as-root", "data-part": part });
+  keepKeys(root, life.signal);
+  el.append(root); // before drawing: some parts ask where the focus is
+  (part === "explorer" ? explorer : alone(PARTS[part]))(state, root);
+  root.dataset.ready = "1";
+
+  life.signal.addEventListener("abort", () => root.remove());
+  return end;
+}
+
+export default { render };

@@ -1,0 +1,99 @@
+/** The legend of the overlay: a colour bar with numbers, and honest words about what it leaves out. */
+import { PixelBuffer } from "./canvas";
+import { legendStrip } from "./colour";
+import { h, setAttribute, setText } from "./dom";
+import { number, percent, signed } from "./format";
+import type { Scale, Summary } from "./stats";
+import type { Sign } from "./traits";
+import type { Heat } from "./wire";
+
+const LENGTH = 256;
+
+export interface LegendContent {
+  readonly scale: Scale;
+  readonly summary: Summary;
+  readonly sign: Sign;
+  readonly table: Uint32Array | undefined;
+  /** Only for a finished map, not while walking. */
+  readonly heat: Heat | undefined;
+}
+
+const SIGN_WORDS: Readonly<Record<Sign, string>> = {
+  all: "",
+  positive: "positive values only",
+  negative: "magnitude of negative values",
+  absolute: "absolute values",
+};
+
+/** The numbers below the bar: low end, middle, high end. */
+export function legendTicks(limit: number, sign: Sign): readonly [string, string, string] {
+  return sign === "all" ? [number(-limit), "0", number(limit)] : ["0", number(limit / 2), number(limit)];
+}
+
+/** The words of the legend, most important first. */
+export function legendNotes({ scale, summary, sign, heat }: LegendContent): string[] {
+  const notes: string[] = [];
+  if (scale.limit === 0) {
+    const blank = summary.min === 0 && summary.max === 0;
+    notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
+  } else {
+    if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
+    if (scale.sparse) notes.push("scale ends at the largest value");
+    else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");
+  }
+  if (summary.nans > 0) notes.push(`${summary.nans} NaN, not drawn`);
+  if (heat) notes.push(`sum ${signed(heat.sum ?? summary.sum)}`);
+  if (heat?.gap !== undefined) notes.push(`gap ${signed(heat.gap)}`);
+  return notes;
+}
+
+export class Legend {
+  readonly element: HTMLElement;
+  private readonly bar = new PixelBuffer();
+  private painted: Uint32Array | undefined;
+  private readonly ticks = [h("span"), h("span"), h("span")] as const;
+  private readonly notes = h("div", { class: "as-notes" });
+
+  constructor() {
+    this.bar.canvas.className = "as-bar";
+    this.bar.canvas.setAttribute("aria-hidden", "true");
+    this.element = h(
+      "div",
+      { class: "as-legend", "data-empty": "1" },
+      this.bar.canvas,
+      h("div", { class: "as-ticks" }, ...this.ticks),
+      this.notes,
+    );
+  }
+
+  /** Shows what a map's colours mean; without content a quiet place holder, with a word about why. */
+  show(content: LegendContent | undefined, otherwise = ""): void {
+    setAttribute(this.element, "data-empty", content?.table && content.scale.limit > 0 ? undefined : "1");
+    if (!content) {
+      for (const tick of this.ticks) setText(tick, "");
+      this.note([otherwise]);
+      this.notes.title = "";
+      return;
+    }
+    const { table, sign, scale, heat } = content;
+    if (table && scale.limit > 0 && table !== this.painted) {
+      this.painted = table; // a table is made anew when anything about its colours changes
+      this.bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH)));
+    }
+    const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
+    this.ticks.forEach((tick, i) => setText(tick, texts[i]!));
+    this.note(legendNotes(content));
+    this.notes.title =
+      heat?.gap === undefined
+        ? ""
+        : "gap: sum of the attributions minus the change of the output from the baseline to the input; " +
+          "0 when the attribution is complete";
+  }
+
+  /** Each note stays in one piece; the dots between them end lines and do not begin them. */
+  private note(notes: readonly string[]): void {
+    const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
+    if (this.notes.textContent === texts.join(" ")) return;
+    this.notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+  }
+}

@@ -1,0 +1,164 @@
+/** Numbers about a map: exact percentiles of its size by sign, and a summary for people who do not see it. */
+import type { Sign } from "./traits";
+import { memo } from "./wire";
+
+const SIGN_BIT = 0x80000000;
+const INFINITY_BITS = 0x7f800000;
+
+/**
+ * Percentiles of |transform(value)|. The bits of non-negative floats order as the floats do, so two counting
+ * passes (upper, then lower 16 bits) find any order statistic exactly, without sorting. The first pass is kept.
+ */
+export class Magnitudes {
+  /** How many values are finite: infinities and NaN have no say in the scale. */
+  readonly count: number;
+  private readonly bits: Uint32Array;
+  private readonly upper = new Uint32Array(0x8000);
+
+  constructor(
+    values: Float32Array,
+    private readonly sign: Sign,
+  ) {
+    this.bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+    const { bits, upper } = this;
+    let count = 0;
+    for (const b of bits) {
+      if ((b & 0x7fffffff) >= INFINITY_BITS) continue;
+      upper[this.magnitude(b) >>> 16]!++;
+      count++;
+    }
+    this.count = count;
+  }
+
+  /** The percentile by linear interpolation between order statistics, as numpy's default. 0 when nothing is finite. */
+  percentile(percent: number): number {
+    if (this.count === 0) return 0;
+    const rank = (Math.min(100, Math.max(0, percent)) / 100) * (this.count - 1);
+    const below = Math.floor(rank);
+    const low = this.orderStatistic(below);
+    const share = rank - below;
+    return share === 0 ? low : low + share * (this.orderStatistic(below + 1) - low);
+  }
+
+  /** How many values, infinite ones included, lie above the limit. */
+  above(limit: number): number {
+    const bound = toBits(limit);
+    let count = 0;
+    for (const b of this.bits) {
+      const size = this.magnitude(b);
+      if (size > bound && size <= INFINITY_BITS) count++;
+    }
+    return count;
+  }
+
+  /** Bits of |transform(value)|, for the bits of a value. */
+  private magnitude(b: number): number {
+    const negative = (b & SIGN_BIT) !== 0;
+    if (negative ? this.sign === "positive" : this.sign === "negative") return 0;
+    return b & 0x7fffffff;
+  }
+
+  private orderStatistic(rank: number): number {
+    let top = 0;
+    let before = 0;
+    while (before + this.upper[top]! <= rank) before += this.upper[top++]!;
+
+    const lower = new Uint32Array(0x10000);
+    for (const b of this.bits) {
+      const size = this.magnitude(b);
+      if (size >>> 16 === top && (b & 0x7fffffff) < INFINITY_BITS) lower[size & 0xffff]!++;
+    }
+    let rest = 0;
+    while (before + lower[rest]! <= rank) before += lower[rest++]!;
+    return fromBits(((top << 16) | rest) >>> 0);
+  }
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+function fromBits(bits: number): number {
+  scratch.setUint32(0, bits);
+  return scratch.getFloat32(0);
+}
+
+/** Bits of the largest float32 that is not above the value. */
+function toBits(value: number): number {
+  scratch.setFloat32(0, value);
+  const bits = scratch.getUint32(0);
+  return fromBits(bits) > value ? bits - 1 : bits;
+}
+
+const magnitudes: (values: Float32Array) => Map<Sign, Magnitudes> = memo(() => new Map());
+
+function magnitudesOf(values: Float32Array, sign: Sign): Magnitudes {
+  const known = magnitudes(values);
+  let found = known.get(sign);
+  if (!found) known.set(sign, (found = new Magnitudes(values, sign)));
+  return found;
+}
+
+/** Where the colour scale of a map ends. */
+export interface Scale {
+  /** The scale runs over [-limit, limit] or [0, limit]; 0 when there is nothing to draw. */
+  readonly limit: number;
+  /** Share of the map's values that lie beyond the limit. */
+  readonly clipped: number;
+  /** The percentile was zero although the map is not, so the scale ends at the largest value instead. */
+  readonly sparse: boolean;
+}
+
+const scales: (values: Float32Array) => Map<string, Scale> = memo(() => new Map());
+
+/** The scale of a map, remembered per sign and percentile. */
+export function scaleOf(values: Float32Array, sign: Sign, outlierPercent: number): Scale {
+  const known = scales(values);
+  const key = `${sign} ${outlierPercent}`;
+  let scale = known.get(key);
+  if (!scale) {
+    const sizes = magnitudesOf(values, sign);
+    const wanted = sizes.percentile(100 - outlierPercent);
+    const limit = wanted > 0 ? wanted : sizes.percentile(100);
+    scale = {
+      limit,
+      clipped: limit > 0 ? sizes.above(limit) / values.length : 0,
+      sparse: wanted === 0 && limit > 0,
+    };
+    if (known.size > 200) known.clear(); // a long drag of the slider
+    known.set(key, scale);
+  }
+  return scale;
+}
+
+export interface Summary {
+  readonly min: number;
+  readonly max: number;
+  readonly sum: number;
+  /** Index of the value with the largest magnitude; -1 when nothing is finite. */
+  readonly peak: number;
+  readonly nans: number;
+}
+
+export const summary: (values: Float32Array) => Summary = memo((values) => {
+  let min = Infinity;
+  let max = -Infinity;
+  let sum = 0;
+  let peak = -1;
+  let largest = -1;
+  let nans = 0;
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i]!;
+    if (Number.isNaN(v)) {
+      nans++;
+      continue;
+    }
+    if (v < min) min = v;
+    if (v > max) max = v;
+    sum += v;
+    const size = Math.abs(v);
+    if (size > largest && size < Infinity) {
+      largest = size;
+      peak = i;
+    }
+  }
+  return { min, max, sum, peak, nans };
+});

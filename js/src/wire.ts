@@ -1,0 +1,159 @@
+/** From binary traits to typed arrays. What is malformed counts as not there. */
+import type {
+  Binary,
+  ClassInfo,
+  LutKind,
+  RawHeat,
+  RawLut,
+  RawPath,
+  RawPicture,
+  Request,
+  Target,
+} from "./traits";
+
+export interface Picture {
+  readonly w: number;
+  readonly h: number;
+  /** h*w*3, RGB */
+  readonly rgb: Uint8Array;
+}
+
+export interface Lut {
+  readonly label: string;
+  readonly kind: LutKind;
+  /** 256*3, RGB */
+  readonly rgb: Uint8Array;
+}
+
+export interface Heat {
+  readonly w: number;
+  readonly h: number;
+  readonly values: Float32Array;
+  readonly title: string;
+  readonly request: Request;
+  readonly final: boolean;
+  readonly sum: number | undefined;
+  readonly gap: number | undefined;
+}
+
+export interface Path {
+  readonly w: number;
+  readonly h: number;
+  readonly alphas: readonly number[];
+  readonly scores: readonly number[];
+  readonly classes: readonly ClassInfo[];
+  readonly probabilities: readonly (readonly number[])[];
+  /** K*h*w companded values as unsigned bytes of a signed q: value = scale * sign(q) * (|q| / 127)^2 */
+  readonly codes: Uint8Array;
+  readonly scale: number;
+  readonly title: string;
+  readonly targetLabel: string;
+  readonly request: Request;
+}
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** The bytes of a binary value without a copy: views may start anywhere in their buffer. */
+export function bytes(data: Binary): Uint8Array {
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+}
+
+/** Little-endian float32 values; copied only when they do not start at a multiple of four. */
+export function floats(data: Binary): Float32Array {
+  const raw = bytes(data);
+  const count = raw.byteLength >> 2;
+  if (!LITTLE_ENDIAN) {
+    const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+    return Float32Array.from({ length: count }, (_, i) => view.getFloat32(i * 4, true));
+  }
+  return raw.byteOffset % 4 === 0
+    ? new Float32Array(raw.buffer, raw.byteOffset, count)
+    : new Float32Array(raw.slice(0, count * 4).buffer);
+}
+
+/** Remembers the answer for each object asked about, for as long as that object lives. */
+export function memo<I extends object, O>(make: (input: I) => O): (input: I) => O {
+  const known = new WeakMap<I, { output: O }>();
+  return (input) => {
+    let entry = known.get(input);
+    if (!entry) {
+      entry = { output: make(input) };
+      known.set(input, entry);
+    }
+    return entry.output;
+  };
+}
+
+function size(shape: readonly [number, number] | undefined): { w: number; h: number } | undefined {
+  const [h, w] = shape ?? [0, 0];
+  return Number.isInteger(w) && Number.isInteger(h) && w > 0 && h > 0 ? { w, h } : undefined;
+}
+
+/** Data of the wrong size is the kernel's mistake: nothing is drawn, and whoever looks is told. */
+function fits(what: string, got: number, wanted: number): boolean {
+  if (got === wanted) return true;
+  console.warn(`attriscope: ${what} holds ${got} values where its shape asks for ${wanted}; it is not shown`);
+  return false;
+}
+
+const numeric = (value: number | null | undefined): number | undefined =>
+  typeof value === "number" ? value : undefined;
+
+export const picture = memo((raw: RawPicture): Picture | undefined => {
+  const dims = size(raw.shape);
+  if (!dims || !raw.data) return undefined;
+  const rgb = bytes(raw.data);
+  return fits("a picture", rgb.length, dims.w * dims.h * 3) ? { ...dims, rgb } : undefined;
+});
+
+export const lut = memo((raw: RawLut): Lut | undefined => {
+  const rgb = bytes(raw.data);
+  const { label, kind } = raw;
+  return fits(`the colour map ${label}`, rgb.length, 256 * 3) ? { label, kind, rgb } : undefined;
+});
+
+export const heat = memo((raw: RawHeat): Heat | undefined => {
+  const dims = size(raw.shape);
+  if (!dims || !raw.data) return undefined;
+  const values = floats(raw.data);
+  if (!fits("a heat map", values.length, dims.w * dims.h)) return undefined;
+  return {
+    ...dims,
+    values,
+    title: raw.title ?? "",
+    request: raw.request ?? {},
+    final: raw.final ?? true,
+    sum: numeric(raw.sum),
+    gap: numeric(raw.gap),
+  };
+});
+
+export const path = memo((raw: RawPath): Path | undefined => {
+  const dims = size(raw.shape);
+  const { alphas, scores, maps: data, scale } = raw;
+  if (!dims || !alphas || !scores || !data || scale === undefined) return undefined;
+  const codes = bytes(data);
+  const count = alphas.length;
+  if (count < 2 || !fits("the path's scores", scores.length, count)) return undefined;
+  if (!fits("the path", codes.length, count * dims.w * dims.h)) return undefined;
+  return {
+    ...dims,
+    alphas,
+    scores,
+    codes,
+    scale,
+    classes: raw.classes ?? [],
+    probabilities: raw.probabilities ?? [],
+    title: raw.title ?? "",
+    targetLabel: raw.target_label ?? "",
+    request: raw.request ?? {},
+  };
+});
+
+/** One index of a target, or undefined when it names no single output class. */
+export function singleIndex(target: Target | undefined): number | undefined {
+  if (typeof target === "number") return target;
+  return target?.length === 1 ? target[0] : undefined;
+}

@@ -1,0 +1,206 @@
+/** A model without a kernel, animation frames by hand, and a canvas context that records: what the tests share. */
+import { vi } from "vitest";
+import type { Model } from "../src/state";
+import type { Traits } from "../src/traits";
+
+export class FakeModel implements Model {
+  readonly values: Partial<Traits>;
+  readonly listeners = new Map<string, Set<() => void>>();
+  readonly sent: unknown[] = [];
+  /** What each save_changes would have sent. */
+  readonly saves: Partial<Traits>[] = [];
+  private changed: Record<string, unknown> = {};
+
+  constructor(values: Partial<Traits>) {
+    this.values = values;
+  }
+
+  get(name: string): unknown {
+    return this.values[name as keyof Traits];
+  }
+
+  set(name: string, value: unknown): void {
+    (this.values as Record<string, unknown>)[name] = value;
+    this.changed[name] = value;
+    this.fire(name);
+  }
+
+  /** A change that comes from the kernel. */
+  receive(values: Partial<Traits>): void {
+    Object.assign(this.values, values);
+    for (const name of Object.keys(values)) this.fire(name);
+  }
+
+  on(name: string, callback: () => void): void {
+    const known = this.listeners.get(name) ?? new Set();
+    known.add(callback);
+    this.listeners.set(name, known);
+  }
+
+  off(name: string, callback: () => void): void {
+    this.listeners.get(name)?.delete(callback);
+  }
+
+  save_changes(): void {
+    this.saves.push(this.changed);
+    this.changed = {};
+  }
+
+  send(content: unknown): void {
+    this.sent.push(content);
+  }
+
+  get listening(): number {
+    return [...this.listeners.values()].reduce((sum, callbacks) => sum + callbacks.size, 0);
+  }
+
+  private fire(name: string): void {
+    for (const callback of [...(this.listeners.get(`change:${name}`) ?? [])]) callback();
+  }
+}
+
+/** Takes requestAnimationFrame into the hand: the returned function runs one frame. */
+export function manualFrames(): (time?: number) => void {
+  let queue = new Map<number, FrameRequestCallback>();
+  let last = 0;
+  vi.stubGlobal("requestAnimationFrame", (callback: FrameRequestCallback) => {
+    queue.set(++last, callback);
+    return last;
+  });
+  vi.stubGlobal("cancelAnimationFrame", (id: number) => queue.delete(id));
+  return (time = performance.now()) => {
+    const now = queue;
+    queue = new Map();
+    for (const callback of now.values()) callback(time);
+  };
+}
+
+/** The pixels last put on each canvas. */
+export type Pixels = WeakMap<HTMLCanvasElement, Uint32Array>;
+
+/** Gives every canvas a context that keeps what is put on it (happy-dom has none). */
+export function recordCanvases(): Pixels {
+  const pixels: Pixels = new WeakMap();
+  vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockImplementation(function (this: HTMLCanvasElement) {
+    return {
+      globalAlpha: 1,
+      createImageData: (width: number, height: number) => ({
+        width,
+        height,
+        data: new Uint8ClampedArray(width * height * 4),
+      }),
+      putImageData: (image: ImageData) => {
+        pixels.set(this, new Uint32Array(image.data.buffer.slice(0)));
+      },
+      drawImage: (source: HTMLCanvasElement) => {
+        const from = pixels.get(source);
+        if (from) pixels.set(this, from);
+      },
+      clearRect: () => undefined,
+    } as unknown as RenderingContext;
+  });
+  return pixels;
+}
+
+/** Data as it comes off the wire: a view that starts anywhere in its buffer. */
+export function onWire(data: ArrayBufferView, offset = 3): DataView {
+  const buffer = new Uint8Array(data.byteLength + offset + 5);
+  buffer.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+  return new DataView(buffer.buffer, offset, data.byteLength);
+}
+
+function ramp(from: readonly number[], to: readonly number[]): DataView {
+  const lut = new Uint8Array(768);
+  for (let i = 0; i < 256; i++) {
+    for (let c = 0; c < 3; c++) lut[i * 3 + c] = Math.round(from[c]! + ((to[c]! - from[c]!) * i) / 255);
+  }
+  return onWire(lut);
+}
+
+export const HEAT = Float32Array.of(-1, -0.5, 0, 0.25, 0.5, 1);
+
+/** A whole Explorer on a picture of 3 by 2 pixels. */
+export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
+  return {
+    _part: "explorer",
+    method: "IntegratedGradients",
+    target: 7,
+    baseline: "zero",
+    layer: null,
+    alpha: 1,
+    opacity: 0.6,
+    colormap: "auto",
+    sign: "all",
+    outlier_percent: 0,
+    status: "idle",
+    progress: 0,
+    message: "",
+    methods: [
+      { name: "IntegratedGradients", label: "Integrated Gradients", doc: "Integrates." },
+      { name: "Saliency", label: "Saliency", doc: "Differentiates." },
+    ],
+    baselines: [
+      { name: "zero", label: "Zero" },
+      { name: "blur", label: "Blurred" },
+    ],
+    luts: {
+      div: { label: "Blue to red", kind: "diverging", data: ramp([0, 0, 255], [255, 0, 0]) },
+      seq: { label: "Black to white", kind: "sequential", data: ramp([0, 0, 0], [255, 255, 255]) },
+    },
+    picture: { shape: [2, 3], data: onWire(new Uint8Array(18).fill(200)) },
+    baseline_picture: { shape: [2, 3], data: onWire(new Uint8Array(18).fill(127)) },
+    heat: {
+      shape: [2, 3],
+      data: onWire(HEAT),
+      title: "Integrated Gradients for cat",
+      request: { method: "IntegratedGradients", target: 7, baseline: "zero", layer: null },
+      final: true,
+      sum: 0.25,
+      gap: 0.01,
+    },
+    predictions: {
+      kind: "probability",
+      items: [
+        { index: 7, label: "cat", score: 3, probability: 0.7 },
+        { index: 2, label: "dog", score: 1, probability: 0.2 },
+        { index: 9, label: "hat", score: 0, probability: 0.0001 },
+      ],
+    },
+    path: {
+      alphas: [0, 0.5, 1],
+      scores: [0, 2, 3],
+      classes: [
+        { index: 7, label: "cat" },
+        { index: 2, label: "dog" },
+      ],
+      probabilities: [
+        [0.1, 0.5, 0.7],
+        [0.5, 0.3, 0.2],
+      ],
+      shape: [2, 3],
+      maps: onWire(Int8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 127, -127, 0, 0, 0, 0, 127)),
+      scale: 1,
+      title: "Integrated Gradients for cat",
+      target_label: "cat",
+      request: { target: 7, baseline: "zero" },
+    },
+    layers: [
+      { name: "", kind: "Net", parameters: 1000, shape: [1, 10], depth: 0, spatial: false },
+      { name: "stem", kind: "Sequential", parameters: 100, shape: [1, 8, 4, 4], depth: 1, spatial: true },
+      { name: "stem.conv", kind: "Conv2d", parameters: 90, shape: [1, 8, 4, 4], depth: 2, spatial: true },
+      { name: "stem.act", kind: "ReLU", parameters: 0, shape: [1, 8, 4, 4], depth: 2, spatial: true },
+      { name: "fc", kind: "Linear", parameters: 900, shape: [1, 10], depth: 1, spatial: false },
+      { name: "spare", kind: "Linear", parameters: 5, shape: null, depth: 1, spatial: false },
+    ],
+    ...changes,
+  };
+}
+
+/** Numbers that look random but are the same in every run. */
+export function noise(length: number, seed = 1): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) ** 3;
+  });
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    environment: "happy-dom",
+    include: ["test/**/*.test.ts"],
+    restoreMocks: true,
+    // A page half with no test at all is a mistake worth hearing about.
+    passWithNoTests: false,
+  },
+});
