@@ -402,11 +402,10 @@ COMMAND_IS_READY = """command =>
 # The toolbar's circle says idle before there is a kernel: a run command given then is lost or asks for a kernel.
 KERNEL_IS_LIVE = """() =>
     window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"""
-ALL_CELLS_RAN = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const cells = panel.content.widgets.filter(w => w.model.type === 'code' && w.model.sharedModel.source.trim());
-    return panel.sessionContext.session?.kernel?.status === 'idle'
-        && cells.every(w => w.model.executionState !== 'running' && w.model.executionCount !== null);
+# The command's promise is kept once every cell has run, or one has failed; the page notes which run that was.
+RUN_ALL = """() => {
+    const run = window.attriscopeRun = { done: false };
+    window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => { run.done = true; });
 }"""
 CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(w => w.model.type === 'code')
@@ -425,12 +424,12 @@ def run_all(page: Page) -> None:
     """Runs all cells of the open notebook as the menu does, once its kernel is live; does not wait for the end."""
     page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
     page.wait_for_function(KERNEL_IS_LIVE, timeout=PAGE_TIMEOUT_MS)
-    execute(page, "notebook:run-all-cells")
+    page.evaluate(RUN_ALL)
 
 
 def wait_until_run(page: Page, timeout: float = 120.0) -> None:
-    """Waits until every code cell has run, and raises the error that a cell ended with."""
-    page.wait_for_function(ALL_CELLS_RAN, timeout=timeout * 1000)
+    """Waits for the end of run_all(), and raises the error that a cell ended with."""
+    page.wait_for_function("() => window.attriscopeRun.done", timeout=timeout * 1000)
     if errors := page.evaluate(CELL_ERRORS):
         raise AssertionError(f"a cell failed: {'; '.join(errors)}")
 

@@ -95,9 +95,21 @@ def test_the_watch_sees_what_goes_wrong(page: Page, server: Server, watch: Watch
     assert watch.problems() == []
 
 
-def test_a_cell_that_fails_is_noticed(page: Page, server: Server) -> None:
-    name = server.add(notebook(["raise ValueError('told you')"]), "fails.ipynb")
+@both_front_ends
+def test_the_end_of_a_run_is_noticed(page: Page, server: Server) -> None:
+    cells = [
+        "count = globals().get('count', 0) + 1",
+        "import time\ntime.sleep(1)",
+        "assert count < 3",
+        "last = count",
+    ]
+    name = server.add(notebook(cells), "runs.ipynb")
     page.goto(server.url(name))
+    for count in (1, 2):
+        run_all(page)
+        wait_until_run(page)
+        with server.kernel(name) as kernel:
+            assert kernel.value("last") == count
     run_all(page)
-    with pytest.raises(AssertionError, match="ValueError: told you"):
+    with pytest.raises(AssertionError, match="AssertionError"):
         wait_until_run(page)

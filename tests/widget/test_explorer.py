@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions
 from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError, TargetError
-from attriscope.widget.explorer import ChoiceError
+from attriscope.widget.choices import ChoiceError
+from attriscope.widget.offers import OFFERS
 from widget.helpers import Gate, TwoLayers
 
 Make = Callable[..., Explorer]
@@ -52,6 +53,20 @@ def test_methods_give_what_the_library_gives(
     signed = {"abs": False} if method is Saliency else {}
     torch.testing.assert_close(explorer.attributions, method(model).attribute(image, target=2, **signed))
     assert explorer.heat["title"] == f"{method.get_name()} for class 2"
+
+
+@pytest.mark.parametrize("name", [name for name in OFFERS if name != "IntegratedGradients"])
+def test_every_method_on_offer_gives_a_map_of_its_own(make: Make, image: Tensor, name: str) -> None:
+    explorer = make(target=2, method=name, baseline="black").wait()
+    assert explorer.attributions.shape[2:] == image.shape[2:]
+    assert explorer.attributions.isfinite().all()
+    assert explorer.attributions.any()
+    heat = explorer.heat
+    assert heat["final"]
+    assert heat["title"].startswith(f"{OFFERS[name].title} for class 2")
+    assert ("baseline black" in heat["title"]) == OFFERS[name].compares
+    if heat["gap"] is not None and name not in ("GradientShap", "LRP"):
+        assert abs(heat["gap"]) < 1e-3
 
 
 @pytest.mark.parametrize("name", ["zero", "black", "white", "mean", "blur", "noise"])
@@ -287,7 +302,7 @@ def test_models_with_one_output_need_no_target() -> None:
     x = torch.rand(1, 1, 6, 6)
     explorer = Explorer(net.eval(), x, n_steps=4).wait()
     assert explorer.target is None
-    assert explorer.heat["title"] == "Integrated Gradients"
+    assert explorer.heat["title"] == "Integrated Gradients, baseline zero"
     torch.testing.assert_close(explorer.attributions, IntegratedGradients(net).attribute(x, n_steps=4))
 
 

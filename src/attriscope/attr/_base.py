@@ -24,6 +24,7 @@ from attriscope.core.inputs import (
     require_floating,
     resolve_baselines,
 )
+from attriscope.core.propagation import Scheme
 from attriscope.core.sites import Layer, Layers, find_layer, layer_names
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
@@ -162,8 +163,10 @@ class Attribution:
         batch: int | None = None,
         read: Layers | None = None,
         options: dict[str, Any] | None = None,
+        scheme: Scheme | None = None,
     ) -> Evaluator:
-        subject = Subject(self.forward_func, resolve_target(target, examples.count), read, options or {})
+        of = resolve_target(target, examples.count)
+        subject = Subject(self.forward_func, of, read, options or {}, scheme)
         return Evaluator(subject, examples, gradient=gradient, batch=batch)
 
 

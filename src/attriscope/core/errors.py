@@ -27,6 +27,10 @@ class ForwardError(InputError, RuntimeError):
     """The model refused the inputs; the model's own exception is the ``__cause__``."""
 
 
+class OperationError(AssertionError, NotImplementedError):
+    """The model uses an operation for which the method has no rule; the message says how to register one."""
+
+
 class NonFiniteError(InputError, ArithmeticError):
     """The explained output is not a number."""
 

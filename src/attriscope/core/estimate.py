@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_flatten
 
 from attriscope.core.inputs import TensorOrTuple
 
@@ -35,7 +36,7 @@ class Estimate:
     def inaccuracy(self) -> Tensor | None:
         """One number that ``tolerance`` is compared with: the largest error, else the largest ``|delta|``."""
         if self.error is not None:
-            errors = self.error if isinstance(self.error, tuple) else (self.error,)
+            errors = [e for e in tree_flatten(self.error)[0] if isinstance(e, Tensor)]
             return max((e.abs().max() for e in errors), key=float)
         return None if self.delta is None else self.delta.abs().max()
 

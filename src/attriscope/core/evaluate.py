@@ -12,7 +12,7 @@ import math
 import numbers
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ class Block:
         output: the model's output for these rows, step by step, as it came.
         f: the explained numbers, of shape (steps, examples); ``None`` without a target.
         values, gradients: per place that was read, tensors with the rows in dimension 0, step by step.
+        baseline_f, baseline_values: the same at the baselines, for methods whose rules compare with them.
     """
 
     steps: slice
@@ -51,6 +52,8 @@ class Block:
     f: Tensor | None
     values: Nested
     gradients: Nested
+    baseline_f: Tensor | None = None
+    baseline_values: Nested = ()
 
     def grid(self, rows: Tensor) -> Tensor:
         """A tensor with the block's rows in dimension 0, as (steps, examples, ...)."""
@@ -90,8 +93,15 @@ class Evaluator:
         self.examples = examples
         self.gradient = gradient
         self.evaluations = 0
-        self._pace = _Fixed(batch) if batch is not None else _Measured.of(subject.forward, examples, gradient)
+        self.expected: int | None = None
+        """How many rows all runs together will be, for reports of progress; ``None`` reports each run by itself."""
+        self.set_batch(batch)
         self._not_a_number: Tensor | None = None
+
+    def set_batch(self, batch: int | None) -> None:
+        """From the next batch on, this many rows go through the model at a time; ``None`` measures and chooses."""
+        kind = (self.gradient, self.subject.method)
+        self._pace = pace(self.subject.forward, self.examples, kind, batch)
 
     def run(self, steps: int, rows: MakeRows) -> Iterator[Block]:
         """Send ``steps`` x examples rows through the model, part by part.
@@ -121,7 +131,10 @@ class Evaluator:
             size = (part[0].stop - part[0].start) * (part[1].stop - part[1].start)
             done += size
             self.evaluations += size
-            control.report(done, total)
+            if self.expected is None:
+                control.report(done, total)
+            else:
+                control.report(self.evaluations, max(self.evaluations, self.expected))
             yield block
             example = part[1].stop % count
             step = part[0].stop if example == 0 else step
@@ -146,14 +159,19 @@ class Evaluator:
             # The output may not grow with the batch (one number for the whole batch, say): then a row at a time.
             if size == 1 or not self._works_alone(rows, steps, examples):
                 raise
-            self._pace.limit(1)
+            # For this call only: the target may be to blame, and the next call has another.
+            self._pace = _Fixed(1)
             return None
         if self._pace.measuring or current().batch_seconds is not None:
-            _finish(made[0].device)
+            finish(made[0].device)
             self._pace.record(size, time.perf_counter() - began)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
-        return Block(steps, examples, result.output, f, result.values, result.gradients)
+        base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
+        self._note_numbers(base)
+        return Block(
+            steps, examples, result.output, f, result.values, result.gradients, base, result.baseline_values
+        )
 
     def _works_alone(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
         """Whether the first row, alone, is not refused, so that the batch is to blame."""
@@ -180,10 +198,15 @@ class Evaluator:
         )
 
 
-def _finish(device: torch.device) -> None:
+def finish(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock tells the truth."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def pace(forward: Any, examples: Examples, kind: Hashable, batch: int | None) -> _Fixed | _Measured:
+    """Says how many rows go through the model at a time: ``batch``, or what was measured for work of this kind."""
+    return _Fixed(batch) if batch is not None else _Measured.of(forward, examples, kind)
 
 
 class _Fixed:
@@ -223,10 +246,10 @@ class _Measured:
         return self._climbing or not self._warm
 
     @classmethod
-    def of(cls, forward: Any, examples: Examples, gradient: bool) -> _Measured:
+    def of(cls, forward: Any, examples: Examples, kind: Hashable) -> _Measured:
         per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
         first = max(1, _FIRST_BATCH_NUMBERS // per_row)
-        key = (gradient, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
+        key = (kind, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
         try:
             return cls._known.setdefault(forward, {}).setdefault(key, cls(first))
         except TypeError:  # a callable that takes no weak reference or has no hash

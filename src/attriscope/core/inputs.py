@@ -35,7 +35,7 @@ def repeat_rows(value: Tensor, steps: int) -> Tensor:
         return value
     if value.shape[0] == 1:
         return value.expand(steps, *value.shape[1:])
-    return value.repeat(steps, *[1] * (value.dim() - 1))
+    return value.expand(steps, *value.shape).flatten(0, 1)  # several times faster than repeat
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,3 +79,52 @@ def control(
         yield inner
     finally:
         _current.reset(token)
+
+
+class Parts:
+    """One computation that is made of many, such as a method that calls another one: they are reported as a whole.
+
+    Args:
+        count: how many parts there are.
+
+    Attributes:
+        rows: how many rows went through the model in all parts so far.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.rows = 0
+        self._count = count
+        self._done = self._total = 0
+
+    @contextlib.contextmanager
+    def part(self, start: int, stop: int, rows: int) -> Iterator[None]:
+        """What runs inside the block is the parts from ``start`` to ``stop``.
+
+        The first batch inside tells how many rows the whole will be. A part may hold several runs through the model;
+        what comes after the first cannot be foreseen, so it never makes the whole go back.
+
+        Args:
+            start, stop: a range in the number of parts.
+            rows: how many rows it stands for if nothing inside reports any.
+        """
+        outer, share = current(), (stop - start) / self._count
+        before, latest = self.rows, 0
+
+        def report(done: int, total: int) -> None:
+            nonlocal latest
+            self.rows += done - latest
+            latest = done if done < total else 0  # then another run may follow
+            self._total = self._total or round(total / share)
+            self._tell(outer, start / self._count + share * done / total)
+
+        with control(progress=report):
+            yield
+        self.rows = max(self.rows, before + rows)
+        self._total = self._total or round(rows / share)
+        self._tell(outer, stop / self._count)
+
+    def _tell(self, outer: Control, share: float) -> None:
+        now = round(share * self._total)
+        if now > self._done:
+            self._done = now
+            outer.report(now, self._total)

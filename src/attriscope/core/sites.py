@@ -59,7 +59,7 @@ def find_layer(model: Any, layer: Layer) -> nn.Module:
             raise InputTypeError(
                 f"layer {layer!r} is a path, but the model is a plain function: pass the module itself"
             )
-        modules = dict(model.named_modules())
+        modules = dict(model.named_modules(remove_duplicate=False))  # a shared module has several paths
         if layer in modules:
             return modules[layer]
         raise LayerError(f"the model has no layer {layer!r}; {_nearest(layer, [n for n in modules if n])}")

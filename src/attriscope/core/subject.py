@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import ForwardError
 from attriscope.core.inputs import describe
+from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.sites import Layers, Reading, grad_mode, kept_buffers, unwrap
 from attriscope.core.target import Target
 
@@ -27,12 +30,15 @@ class Evaluation:
         f: the explained numbers, of shape (rows,); ``None`` if no target was asked for.
         values: for each place that was read, the tensors found there.
         gradients: d f / d values, in the same order; empty without gradients.
+        baseline_f, baseline_values: f and values at the baselines, for rules that compare with them.
     """
 
     output: Any
     f: Tensor | None
     values: Nested
     gradients: Nested
+    baseline_f: Tensor | None = None
+    baseline_values: Nested = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +50,29 @@ class Subject:
         of: selects the explained number of each row; ``None`` when only values are read.
         read: ``None`` for the inputs, else layers.
         gradient_options: keyword arguments for ``torch.autograd.grad``.
+        scheme: rules by which gradients are passed back; ``None`` for autograd's own.
     """
 
     forward: Callable[..., Any]
     of: Target | None
     read: Layers | None = None
     gradient_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    scheme: Scheme | None = None
+
+    @property
+    def method(self) -> str:
+        """Whose rules these are, ``""`` for autograd's own."""
+        return "" if self.scheme is None else self.scheme.method
+
+    @functools.cached_property
+    def _takes_nothing(self) -> bool:
+        """Whether the function has no parameters; looked up once, as it takes longer than running a small model."""
+        if isinstance(self.forward, nn.Module):
+            return False
+        try:
+            return not inspect.signature(self.forward).parameters
+        except (TypeError, ValueError):
+            return False
 
     def run(
         self,
@@ -62,21 +85,22 @@ class Subject:
         """Send rows (``steps`` repetitions of a slice of the examples) through the model."""
         with grad_mode(gradient), kept_buffers(self.forward):
             rows, arguments = _ordinary(rows), _ordinary(arguments)
-            values: Nested
-            given = rows
-            if gradient:
-                # At layers too: else what a gradient there takes in would depend on whether parameters are frozen.
-                rows = tuple(row.detach().requires_grad_(_differentiable(row)) for row in rows)
-                # The model gets copies, so that it may work in place on what it is given.
-                given = tuple(row.clone() for row in rows)
-            if self.read is None:
-                output, values = self._call(self.forward, given, arguments), (rows,)
+            if self.scheme is None:
+                output, f, values = self._forward(rows, arguments, steps, examples, gradient)
+                baseline: tuple[Tensor | None, Nested] = None, ()
             else:
-                reading = Reading(self.read, gradient)
-                with reading.attached():
-                    output = self._call(unwrap(self.forward), given, arguments)
-                values = reading.last()
-            f = None if self.of is None else self.of.select(output, steps, examples)
+                rows, baselines = self.scheme.split(rows)
+                propagation = Propagation(self.scheme)
+                baseline = None, ()
+                if gradient and baselines:
+                    with propagation.reference():
+                        found = self._forward(baselines, arguments, steps, examples, gradient)
+                    baseline = _detached(found[1]), tuple(tuple(map(_detached, v)) for v in found[2])
+                    del found  # and the graph with it
+                with propagation.recording() if gradient else contextlib.nullcontext():
+                    output, f, values = self._forward(rows, arguments, steps, examples, gradient)
+                if gradient and f is not None:
+                    propagation.attach([f], [v for layer in values for v in layer])
             gradients = self._gradients(f, values) if gradient and f is not None else ()
         keep = self.gradient_options.get("create_graph", False)
         return Evaluation(
@@ -84,7 +108,35 @@ class Subject:
             f if f is None or keep else f.detach(),
             values if keep else tuple(tuple(v.detach() for v in layer) for layer in values),
             gradients,
+            *baseline,
         )
+
+    def _forward(
+        self,
+        rows: tuple[Tensor, ...],
+        arguments: tuple[Any, ...],
+        steps: int,
+        examples: slice,
+        gradient: bool,
+    ) -> tuple[Any, Tensor | None, Nested]:
+        """The output, the explained numbers and the values that are read."""
+        values: Nested
+        given = rows
+        if gradient:
+            # At layers too: else what a gradient there takes in would depend on whether parameters are frozen.
+            rows = tuple(row.detach().requires_grad_(_differentiable(row)) for row in rows)
+            # The model gets copies, so that it may work in place on what it is given.
+            given = tuple(row.clone() for row in rows)
+        # Rules need to see every operation, which compiled code and replicas in other threads do not show.
+        forward = self.forward if self.read is None and self.scheme is None else unwrap(self.forward)
+        if self.read is None:
+            output, values = self._call(forward, given, arguments), (rows,)
+        else:
+            reading = Reading(self.read, gradient)
+            with reading.attached():
+                output = self._call(forward, given, arguments)
+            values = reading.last()
+        return output, None if self.of is None else self.of.select(output, steps, examples), values
 
     def _gradients(self, f: Tensor, values: Nested) -> Nested:
         flat = [v for layer in values for v in layer]
@@ -99,7 +151,7 @@ class Subject:
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
         try:
-            return forward() if _takes_nothing(forward) else forward(*rows, *arguments)
+            return forward() if self._takes_nothing else forward(*rows, *arguments)
         except RuntimeError as error:
             # Only torch's own bare complaint about shapes, types and devices; a model's own errors stay as they are.
             if type(error) is not RuntimeError or not isinstance(forward, nn.Module):
@@ -116,13 +168,8 @@ def _differentiable(row: Tensor) -> bool:
     return row.is_floating_point() or row.is_complex()
 
 
-def _takes_nothing(forward: Callable[..., Any]) -> bool:
-    if isinstance(forward, nn.Module):
-        return False
-    try:
-        return not inspect.signature(forward).parameters
-    except (TypeError, ValueError):
-        return False
+def _detached(tensor: Any) -> Any:
+    return tensor.detach() if isinstance(tensor, Tensor) else tensor
 
 
 def _complaint(model: nn.Module, rows: tuple[Tensor, ...], error: RuntimeError) -> str:

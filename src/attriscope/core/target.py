@@ -70,7 +70,8 @@ class Target:
                 f"target {describe(self.given)} has one entry per example, but the output has shape "
                 f"{tuple(output.shape)} for {rows} example(s): dimension 0 must count the examples"
             )
-        index = repeat_rows(self.each[examples], steps).to(output.device)
+        # A copy, because autograd refuses indices that were made under torch.inference_mode.
+        index = repeat_rows(self.each[examples], steps).to(output.device, copy=True)
         row = torch.arange(rows, device=output.device)
         return self._one_per_row(output[(row, *index.unbind(1))], rows, "the selected output")
 

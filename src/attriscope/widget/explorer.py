@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import traitlets
 from torch import Tensor, nn
 
-from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
-from attriscope.attr._base import GradientAttribution
+from attriscope.attr import LayerGradCam
 from attriscope.attr.quadrature import quadrature
 from attriscope.core.errors import Cancelled, InputError, InputTypeError
 from attriscope.core.inputs import describe, gather_examples, require_floating
 from attriscope.core.progress import control
-from attriscope.core.sites import find_layer, map_layers
+from attriscope.core.sites import find_layer
 from attriscope.core.target import resolve_target
 from attriscope.widget import wire
+from attriscope.widget.choices import Choice, ChoiceError, Own, refusing
 from attriscope.widget.jobs import Job, Worker
+from attriscope.widget.offers import OFFERS
 from attriscope.widget.parts import (
     BASELINE_CHOICES,
     LayerTraits,
@@ -34,57 +34,13 @@ from attriscope.widget.parts import (
     path_message,
 )
 from attriscope.widget.pictures import BASELINES, Pictures, ToImage, custom_baseline
-from attriscope.widget.walks import Walk
+from attriscope.widget.session import Map, Session
 
-METHODS: dict[str, type[GradientAttribution]] = {
-    cls.__name__: cls for cls in (IntegratedGradients, Saliency, InputXGradient)
-}
+T = TypeVar("T")
 
 # Seconds: one batch of interactive work, and the shortest time between two updates of the page.
 _BATCH_SECONDS = 0.1
 _UPDATE_SECONDS = 0.1
-# Walks are what costs most; so many of them are kept to come back to.
-_WALKS_KEPT = 6
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Own:
-    """A baseline tensor of the user's; equal only to itself."""
-
-    tensor: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """What a map answers: the page never shows it under another."""
-
-    method: str
-    target: Any
-    baseline: str
-    layer: str | None
-    own: Own | None = None  # the user's own baseline, if that is chosen
-
-    @property
-    def message(self) -> wire.Message:
-        """As the page compares it with the present choice."""
-        return {"method": self.method, "target": self.target, "baseline": self.baseline, "layer": self.layer}
-
-    @property
-    def output(self) -> Any:
-        """The target as methods take it."""
-        return tuple(self.target) if isinstance(self.target, list) else self.target
-
-
-class ChoiceError(InputError, traitlets.TraitError):
-    """A choice that the Explorer does not offer. A ``TraitError``, so that traitlets puts the old value back."""
-
-
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise ChoiceError(str(error)) from error
 
 
 class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
@@ -158,11 +114,11 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
     ) -> None:
         self._lock = threading.RLock()
         self._worker = Worker("attriscope-explorer")
+        self._outdated = threading.Event()
         self._own: Own | None = None
         self._error: BaseException | None = None
         self._attributions: Tensor | None = None
         self._requested: Choice | None = None
-        self._walks: dict[Any, Walk] = {}
         self._updated = 0.0
         self._model = model
         self._examples = gather_examples(inputs, additional_forward_args)
@@ -170,13 +126,11 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
         self._pictures = Pictures(self._examples.tensors[0], to_image)
         quadrature("gausslegendre", n_steps)  # refuses an impossible number here rather than later
         self._names = class_names
-        self._n_steps = n_steps
-        self._scores: Tensor | None = None
+        self._session = Session(model, self._examples, self._pictures, n_steps)
         super().__init__(target=target, method=method, baseline=baseline, **traits)
         self._route_messages()
         self.methods = [
-            {"name": name, "label": cls.get_name(), "doc": (cls.__doc__ or "").split("\n")[0]}
-            for name, cls in METHODS.items()
+            {"name": name, "label": offer.title, "doc": offer.doc} for name, offer in OFFERS.items()
         ]
         self.picture = wire.picture_message(self._pictures.show(self._examples.tensors[0]))
         self.on_msg(self._receive)
@@ -229,8 +183,7 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
 
     def recompute(self) -> None:
         """Work the present choice out anew, for instance after the model was trained further."""
-        self._scores = None
-        self._walks.clear()
+        self._outdated.set()
         self._submit()
 
     def __repr__(self) -> str:
@@ -264,8 +217,8 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
 
     @traitlets.validate("method")
     def _valid_method(self, proposal: Any) -> str:
-        if proposal["value"] not in METHODS:
-            raise ChoiceError(f"method must be one of {', '.join(METHODS)}, but {proposal['value']!r} came")
+        if proposal["value"] not in OFFERS:
+            raise ChoiceError(f"method must be one of {', '.join(OFFERS)}, but {proposal['value']!r} came")
         return str(proposal["value"])
 
     @traitlets.validate("baseline")
@@ -277,7 +230,7 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
                 raise ChoiceError(f"baseline must be one of {names} or a tensor, but {value!r} came")
             return value
         if self._own is None or value is not self._own.tensor:
-            with _refusing():
+            with refusing():
                 self._own = Own(custom_baseline(value, self._examples))
         self.baselines = [*BASELINE_CHOICES, {"name": "custom", "label": "Your own"}]
         return self._own.tensor
@@ -285,7 +238,7 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
     @traitlets.validate("target")
     def _valid_target(self, proposal: Any) -> Any:
         value = proposal["value"]
-        with _refusing():
+        with refusing():
             target = resolve_target(value, 1)
         if target.function is not None:
             raise ChoiceError("the page cannot show a function as target; give an int or a tuple of ints")
@@ -303,7 +256,7 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
     @traitlets.validate("layer")
     def _valid_layer(self, proposal: Any) -> str | None:
         if proposal["value"] is not None:
-            with _refusing():
+            with refusing():
                 find_layer(self._model, proposal["value"])
         return None if proposal["value"] is None else str(proposal["value"])
 
@@ -368,9 +321,10 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
         try:
             with control(cancel=job, batch_seconds=_BATCH_SECONDS):
                 choice = self._look(job, job.about)
-                start = self._start(job, choice)
-                walk = self._explain(job, choice, start)
-                self._publish(job, path=self._path(choice, walk))
+                start = self._session.start(choice)
+                self._publish(job, baseline_picture=wire.picture_message(self._pictures.show(start)))
+                self._explain(job, choice)
+                self._walk(job, choice)
             self._publish(job, status="idle", progress=1.0, message="")
         except Cancelled:
             return  # whoever told the job to stop has said so on the page
@@ -381,124 +335,90 @@ class Explorer(Part, OverlayTraits, PredictionTraits, PathTraits, LayerTraits):
                     self.status, self.message = "error", f"{type(error).__name__}: {error}"
 
     def _look(self, job: Job, choice: Choice) -> Choice:
-        """Run the model once: what does it say, and what is it made of?"""
-        if self._scores is None:
+        """Learn what the model says and is made of, and settle what is explained."""
+        session = self._session
+        if self._outdated.is_set():
+            self._outdated.clear()
+            session.forget()
+        if not session.layers:
             self._publish(job, message="Running the model")
-            found: list[Any] = []
-            inputs = tuple(x.detach().clone() for x in self._examples.tensors)
-            layers = map_layers(
-                self._model, lambda: found.append(self._model(*inputs, *self._examples.arguments))
-            )
-            output = found[0]
-            self._scores = (
-                output.detach().reshape(-1) if isinstance(output, Tensor) and output.dim() <= 2 else None
-            )
-            self._publish(job, layers=layer_messages(layers))
-            if self._scores is not None:
-                self._publish(job, predictions=wire.predictions_message(self._scores, self._names))
-        if choice.target is None and self._scores is not None and len(self._scores) > 1:
-            choice = dataclasses.replace(choice, target=int(self._scores.argmax()))
+            session.look()
+            self._publish(job, layers=layer_messages(session.layers))
+            if session.scores is not None:
+                self._publish(job, predictions=wire.predictions_message(session.scores, self._names))
+        if choice.target is None and session.scores is not None and len(session.scores) > 1:
+            choice = dataclasses.replace(choice, target=int(session.scores.argmax()))
             with self._lock:
                 self._requested = choice  # so that setting the target does not start the work again
                 self._publish(job, target=choice.target)
         return choice
 
-    def _start(self, job: Job, choice: Choice) -> Tensor:
-        """The baseline in model space."""
-        start = choice.own.tensor if choice.own is not None else self._pictures.baseline(choice.baseline)
-        self._publish(job, baseline_picture=wire.picture_message(self._pictures.show(start)))
-        return start
+    def _explain(self, job: Job, choice: Choice) -> None:
+        """Show the map while it gets better."""
+        for found in self._reported(job, self._what(choice), self._session.maps(choice)):
+            self._show(job, choice, found)
 
-    def _explain(self, job: Job, choice: Choice, start: Tensor) -> Walk:
-        """Compute the map, then, if the map did not come from it, the walk."""
-        key = (choice.output, choice.baseline, choice.own, self._state_of_model())
-        walk = self._walks.get(key) or Walk(
-            IntegratedGradients(self._model), self._examples, start, choice.output, self._n_steps
-        )
-        if choice.layer is None and choice.method == "IntegratedGradients":
-            for _ in self._reported(job, "Integrated Gradients", walk.steps()):
-                self._show(job, choice, walk.attributions, None, final=False)
-            self._show(job, choice, walk.attributions, walk.gap, final=True)
-        else:
-            self._show(job, choice, self._attribute(job, choice), None, final=True)
-            for _ in self._reported(job, "The path", walk.steps()):
-                pass
-        self._walks = {**dict(list(self._walks.items())[1 - _WALKS_KEPT :]), key: walk}
-        return walk
+    def _walk(self, job: Job, choice: Choice) -> None:
+        """Walk from the baseline to the input, unless the map came from that, and show the way."""
+        walk = self._session.walk(choice)
+        for _ in self._reported(job, "The path", walk.steps()):
+            pass
+        classes = [item["index"] for item in self.predictions.get("items", [])]
+        if isinstance(choice.target, int) and classes and choice.target not in classes:
+            classes.append(choice.target)
+        label = "" if choice.target is None else self._label(choice.target)
+        title = self._title(dataclasses.replace(choice, method="IntegratedGradients", layer=None))
+        request = {"target": choice.target, "baseline": choice.baseline}
+        self._publish(job, path=path_message(walk, self._names, classes, title, label, request))
 
-    def _state_of_model(self) -> int:
-        """Changes when parameters or buffers are written to, as training does."""
-        return sum(t._version for t in (*self._model.parameters(), *self._model.buffers()))
-
-    def _attribute(self, job: Job, choice: Choice) -> Tensor:
-        if choice.layer is not None:
-            self._publish(job, message="Grad-CAM")
-            cam = LayerGradCam(self._model, choice.layer)
-            found = cam.attribute(self._examples.tensors, choice.output, self._examples.arguments)
-        else:
-            method = METHODS[choice.method](self._model)
-            self._publish(job, message=method.get_name())
-            options = {"abs": False} if isinstance(method, Saliency) else {}
-            (found,) = method.attribute(
-                self._examples.tensors,
-                target=choice.output,
-                additional_forward_args=self._examples.arguments,
-                **options,
-            )
-        if not isinstance(found, Tensor) or found.dim() != 4:
-            raise InputError(
-                f"layer {choice.layer!r} gives {describe(found)}, which is no map (1, C, H, W) to show"
-            )
-        return found
-
-    def _reported(self, job: Job, what: str, steps: Iterator[None]) -> Iterator[None]:
-        """Yield when the page is due for an update; meanwhile keep its progress going."""
+    def _reported(self, job: Job, what: str, steps: Iterator[T]) -> Iterator[T]:
+        """What the steps give, as often as the page is due for an update, and the last; progress goes on meanwhile."""
+        due: list[bool] = []
 
         def report(done: int, total: int) -> None:
             if self._due():
                 self._publish(job, progress=done / total, message=f"{what}, {done} of {total}")
                 due.append(True)
 
-        due: list[bool] = []
+        held: list[T] = []
         with control(progress=report):
-            for _ in steps:
+            for step in steps:
+                held = [step]
                 if due:
                     due.clear()
-                    yield
+                    held = []
+                    yield step
+        yield from held
 
-    def _show(self, job: Job, choice: Choice, attributions: Tensor, gap: float | None, final: bool) -> None:
-        height, width = self._examples.tensors[0].shape[2:]
-        shown = attributions
-        if attributions.shape[2:] != (height, width):
-            shown = LayerGradCam.interpolate(attributions, (height, width), "bilinear")
+    def _show(self, job: Job, choice: Choice, found: Map) -> None:
+        size = tuple(self._examples.tensors[0].shape[2:])
+        shown = found.attributions
+        if tuple(shown.shape[2:]) != size:
+            shown = LayerGradCam.interpolate(shown, size, "bilinear")
         heat = wire.heat_message(
             wire.flat_map(shown),
             title=self._title(choice),
             request=choice.message,
-            final=final,
-            sum=float(attributions.sum()),
-            gap=gap,
+            final=found.final,
+            sum=float(found.attributions.sum()),
+            gap=found.gap,
         )
         with self._lock:
             self._publish(job, heat=heat)
-            self._attributions = attributions
+            self._attributions = found.attributions
+
+    # --- words ------------------------------------------------------------------------------------------------
+
+    def _what(self, choice: Choice) -> str:
+        return OFFERS[choice.method].title if choice.layer is None else f"Grad-CAM at {choice.layer}"
 
     def _title(self, choice: Choice) -> str:
-        what = (
-            f"Grad-CAM at {choice.layer}" if choice.layer is not None else METHODS[choice.method].get_name()
-        )
-        return what if choice.target is None else f"{what} for {self._label(choice.target)}"
+        of = "" if choice.target is None else f" for {self._label(choice.target)}"
+        compared = choice.layer is None and OFFERS[choice.method].compares
+        return self._what(choice) + of + (f", baseline {choice.baseline}" if compared else "")
 
     def _label(self, target: Any) -> str:
         return wire.class_label(target, self._names) if isinstance(target, int) else f"output {target}"
-
-    def _path(self, choice: Choice, walk: Walk) -> wire.Message:
-        classes = [item["index"] for item in self.predictions.get("items", [])]
-        if isinstance(choice.target, int) and classes and choice.target not in classes:
-            classes.append(choice.target)
-        label = "" if choice.target is None else self._label(choice.target)
-        request = {"target": choice.target, "baseline": choice.baseline}
-        return path_message(walk, self._names, classes, label, request)
 
 
 def _name_of(baseline: Any) -> str:

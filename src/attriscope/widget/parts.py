@@ -166,7 +166,7 @@ class PathWalk(Part, PathTraits):
         walk = Walk(IntegratedGradients(model), examples, start, target, n_steps)
         for _ in walk.steps():
             pass
-        self.path = path_message(walk, None, [], target_label=str(target), request=None)
+        self.path = path_message(walk, None, [], "Integrated Gradients", str(target), None)
 
 
 class LayerPicker(Part, LayerTraits):
@@ -201,6 +201,7 @@ def path_message(
     walk: Walk,
     names: Sequence[str] | dict[int, str] | None,
     classes: Sequence[int],
+    title: str,
     target_label: str,
     request: Any,
 ) -> wire.Message:
@@ -218,7 +219,7 @@ def path_message(
         scores=walk.scores[kept].tolist(),
         classes=[{"index": i, "label": wire.class_label(i, names)} for i in classes],
         probabilities=[] if chances is None else chances[kept][:, list(classes)].T.tolist(),
-        title="Integrated Gradients",
+        title=title,
         target_label=target_label,
         request=request,
     )

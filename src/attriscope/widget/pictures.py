@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attriscope.attr import baselines
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, describe, resolve_baselines
 
 ToImage = Callable[[Tensor], Any]
 
 BASELINES = {
-    "zero": "Zero (in model space)",
+    "zero": "Zero",
     "black": "Black",
     "white": "White",
     "mean": "Mean colour",
@@ -57,17 +58,15 @@ class Pictures:
         """
         x = self.example.detach()
         if name == "zero":
-            return torch.zeros_like(x)
+            return baselines.zero(x)
         if name in ("black", "white"):
             return self._constant(name)
         if name == "mean":
-            return x.mean((2, 3), keepdim=True).expand_as(x).clone()
+            return baselines.mean(x)
         if name == "blur":
-            return gaussian_blur(x, blur_radius or min(x.shape[2:]) / 12)
+            return baselines.blur(x, blur_radius or None)
         if name == "noise":
-            generator = torch.Generator(device="cpu").manual_seed(seed)
-            uniform = torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x)
-            return x.amin() + uniform * (x.amax() - x.amin())
+            return baselines.uniform(x, generator=torch.Generator().manual_seed(seed))
         raise InputError(
             f"baseline must be one of {', '.join(BASELINES)} or a tensor, but {describe(name)} came"
         )
@@ -132,20 +131,6 @@ def as_pixels(image: Any) -> NDArray[np.uint8]:
     if array.dtype.kind == "f":
         array = (np.nan_to_num(array).clip(0, 1) * 255).round()
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)).astype(np.uint8))
-
-
-def gaussian_blur(x: Tensor, radius: float) -> Tensor:
-    """``x`` (N, C, H, W) blurred by a Gaussian of standard deviation ``radius`` pixels, edges repeated."""
-    reach = max(1, round(3 * radius))
-    at = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-(at**2) / (2 * radius**2))
-    kernel = kernel / kernel.sum()
-    channels = x.shape[1]
-    down, across = kernel.reshape(1, 1, -1, 1), kernel.reshape(1, 1, 1, -1)
-    for weight, edges in ((down, (0, 0, reach, reach)), (across, (reach, reach, 0, 0))):
-        padded = torch.nn.functional.pad(x, edges, mode="replicate")
-        x = torch.nn.functional.conv2d(padded, weight.expand(channels, -1, -1, -1), groups=channels)
-    return x
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:

@@ -34,8 +34,9 @@ class Walk:
         n_steps: int = 50,
     ) -> None:
         inner = quadrature("gausslegendre", n_steps).spread()
-        # The ends carry no weight in the integral, but the curve is drawn from one to the other.
-        self._rule = Quadrature((*inner.nodes, 0.0, 1.0), (*inner.weights, 0.0, 0.0))
+        # The ends carry no weight in the integral, but the curve is drawn from one to the other, and they say from the
+        # start what the attributions should add up to.
+        self._rule = Quadrature((0.0, 1.0, *inner.nodes), (0.0, 0.0, *inner.weights))
         self._method, self._examples, self._target = method, examples, target
         self._baseline = baseline
         self._difference = examples.tensors[0].detach() - baseline
@@ -57,7 +58,8 @@ class Walk:
             self._scores.extend(block.f.flatten())
             if isinstance(block.output, Tensor):
                 self._outputs.extend(block.output)
-            yield
+            if self._covered:
+                yield
 
     @property
     def done(self) -> bool:
@@ -67,8 +69,12 @@ class Walk:
     @property
     def attributions(self) -> Tensor:
         """The integrated gradients found so far, (1, C, H, W): those of the whole path once the walk is done."""
-        covered = 1.0 if self.done else sum(self._rule.weights[: len(self._maps)])
-        return self._totals[0] * self._difference / covered
+        return self._totals[0] * self._difference / (1.0 if self.done else self._covered)
+
+    @property
+    def _covered(self) -> float:
+        """How much of the integral the nodes walked so far stand for."""
+        return sum(self._rule.weights[: len(self._maps)])
 
     @property
     def positions(self) -> list[float]:
@@ -88,7 +94,8 @@ class Walk:
     @property
     def gap(self) -> float:
         """The sum of the attributions minus what the output changed by."""
-        return float(self.attributions.sum() - (self.scores[-1] - self.scores[0]))
+        start, end = self._scores[:2]
+        return float(self.attributions.sum() - (end - start))
 
     def frames(self) -> Tensor:
         """What has been attributed from the baseline up to each of the positions, (positions, H, W).

@@ -1,0 +1,265 @@
+"""Shapley values of a game of which only some coalitions are known.
+
+A game v is split into an odd part h, which changes its sign when every feature is switched, and an even part g:
+v(S) = h(S) + g(S), h(not S) = -h(S), g(not S) = g(S). Shapley values depend on the odd part only, so a pair of
+complements gives a value of h free of g. The odd part is a sum of interactions of 1, 3, 5, ... features, and an
+interaction of d features adds 2/d of its coefficient to the Shapley value of each. Interactions of equal order are
+taken to be alike in size, how much there is of each order is chosen by likelihood, and the rest is Gaussian
+conditioning (kriging): the most likely game through all known values, its Shapley values, and their variance. With the linear part
+left free and nothing else this would be KernelSHAP's regression.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+_ORDERS = 11  # interactions of more features are left out: no sample shows them
+_DECAYS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of the variance, from one odd (or even) order to the next
+_EVEN = (1e-4, 0.03, 0.1, 0.3, 1.0, 3.0, 30.0)  # variance of the even part relative to the odd interactions
+_CURVED = (1e-8, 1e-4, 1e-2, 0.1, 0.5)  # variance of the odd interactions relative to the linear part
+_JITTER = 1e-9  # relative: keeps matrices of nearly equal coalitions invertible
+_SHOWN = 200  # observations that choose between the assumptions
+_TOGETHER = 1024  # observations that are solved at once: the cost grows with their cube
+
+
+@dataclasses.dataclass(frozen=True)
+class Observations:
+    """What is known of M games.
+
+    Attributes:
+        sets: bool (R, F), the coalition that each observation is about.
+        odd, even: (R,), how much of h and of g at that coalition was observed.
+        values: (R, M), in double precision.
+        ends: how many of the first observations are about the full coalition. They hold exactly.
+    """
+
+    sets: Tensor
+    odd: Tensor
+    even: Tensor
+    values: Tensor
+    ends: int
+
+    def __getitem__(self, index: Tensor) -> Observations:
+        return Observations(
+            self.sets[index], self.odd[index], self.even[index], self.values[index], self.ends
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Assumption:
+    """How large the parts of a game are, relative to the odd interactions."""
+
+    decay: float
+    even: float
+    curved: float | None  # None leaves the linear part free
+
+
+def krige(known: Observations, errors: bool) -> tuple[Tensor, Tensor | None]:
+    """Shapley values (F, M) and, if asked for, their standard errors, ``None`` where too little is known for them."""
+    rows, folds = len(known.values), -(-len(known.values) // _TOGETHER)
+    count, device = known.sets.shape[1], known.values.device
+    if rows <= known.ends:  # nothing but the ends: equal parts
+        return (2 * known.values[:1] / count).expand(count, -1).clone(), None
+    ends = torch.arange(known.ends, device=device)
+    found = []
+    for fold in range(folds):
+        inner = torch.arange(known.ends + fold, rows, folds, device=device)
+        found.append(_solve(known[torch.cat([ends, inner])], errors))
+    mean = torch.stack([phi for phi, _ in found]).mean(0)
+    each = [error for _, error in found if error is not None]
+    return mean, torch.stack(each).square().sum(0).sqrt() / folds if each else None
+
+
+def _solve(known: Observations, errors: bool) -> tuple[Tensor, Tensor | None]:
+    count, mixed = known.sets.shape[1], bool((known.odd * known.even).any())
+    few = len(known.values) < (5 if mixed else 2) * count
+    grid = [
+        _Assumption(decay, even, curved)
+        for decay in (_DECAYS[1::2] if few or mixed else _DECAYS)
+        for even in (_EVEN if mixed else (1.0,))
+        for curved in (_CURVED if few else (None,))
+    ]
+    step = -(-len(known.values) // _SHOWN)
+    shown = torch.arange(known.ends, len(known.values), step, device=known.values.device)
+    sample = known[torch.cat([torch.arange(known.ends, device=shown.device), shown])]
+    fits = _Fits(_Geometry(sample), sample.values, grid)
+    best = fits.misfit().argmin(0)
+    # Where a part of the observations leaves nothing to explain but rounding, the others only say the same.
+    enough = step == 1 or (not few and fits.explained(best))
+    whole = None if enough else _Geometry(known)
+    phi = known.values.new_empty(count, known.values.shape[1])
+    error = torch.empty_like(phi) if errors and len(known.values) > count + 2 else None
+    for i in best.unique().tolist():
+        games = best == i
+        fit, at = (fits, i) if whole is None else (_Fits(whole, known.values[:, games], [grid[i]]), 0)
+        which = games if whole is None else torch.ones_like(games)[games]
+        phi[:, games] = fit.shapley_values(at)[:, which]
+        if error is not None:
+            error[:, games] = fit.errors(at)[:, which]
+    return phi, error
+
+
+class _Geometry:
+    """How observations relate to each other, whatever is assumed about the game."""
+
+    def __init__(self, known: Observations) -> None:
+        self.odd, self.even, self.members = known.odd, known.even, known.sets
+        self.count = known.sets.shape[1]
+        self.sets = known.sets.to(known.values.dtype)
+        self.size = self.sets.sum(1)
+        overlap = self.sets @ self.sets.T
+        self.differ = (self.size[:, None] + self.size - 2 * overlap).round().long()
+        self.signs = self.sets * 2 - 1
+        self.odd_pairs = torch.outer(self.odd, self.odd)
+        self.even_pairs = torch.outer(self.even, self.even) if bool(self.even.any()) else None
+
+    @functools.cached_property
+    def linear(self) -> Tensor:
+        """The covariance of a linear part about its mean, (R, R)."""
+        # The product of two coalitions' signs adds up to F less two for each feature in which they differ.
+        mean = self.signs.mean(1)
+        about = self.count - 2 * self.differ - self.count * torch.outer(mean, mean)
+        return about * self.odd_pairs / self.count
+
+
+class _Fits:
+    """The most likely games under each of G assumptions, which are all with, or all without, a free linear part."""
+
+    def __init__(self, geometry: _Geometry, values: Tensor, assumptions: list[_Assumption]) -> None:
+        self._geometry, self._values, self._assumptions = geometry, values, assumptions
+        self._count, self._curved = geometry.count, assumptions[0].curved is not None
+        self._root, failed = torch.linalg.cholesky_ex(self._covariance())  # (G, R, R)
+        free = self._free()
+        known = torch.cat([free, values], 1).expand(len(assumptions), -1, -1)
+        solved = torch.linalg.solve_triangular(self._root, known, upper=False)
+        self._free_solved, whitened = solved[..., : free.shape[1]], solved[..., free.shape[1] :]
+        gram = self._free_solved.mT @ self._free_solved
+        gram.diagonal(dim1=1, dim2=2).mul_(1 + 1e-12)
+        self._gram_root, also = torch.linalg.cholesky_ex(gram)
+        self._failed = failed + also
+        self._coefficients = torch.cholesky_solve(self._free_solved.mT @ whitened, self._gram_root)
+        self._rest = whitened - self._free_solved @ self._coefficients
+        self._freedom = max(len(values) - free.shape[1], 1)
+        self._variance = self._rest.square().sum(1) / self._freedom  # (G, M)
+        self._scale = values.square().mean(0).clamp_min(torch.finfo(values.dtype).tiny)
+
+    def misfit(self) -> Tensor:
+        """Twice the negative log likelihood (restricted, up to a constant) of each game, (G, M)."""
+        fit = self._freedom * (self._variance / self._scale + 1e-30).log()
+        roots = (self._root, self._gram_root)
+        size = sum(2 * root.diagonal(dim1=1, dim2=2).log().sum(1, keepdim=True) for root in roots)
+        found = torch.where(self._failed[:, None] > 0, torch.inf, fit + size)
+        return found.nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+    def explained(self, best: Tensor) -> bool:
+        """Whether nothing but rounding is left of any game beside its linear part."""
+        left = self._variance.gather(0, best[None])[0]
+        return bool((left <= 1e-11 * self._scale).all())
+
+    def shapley_values(self, at: int) -> Tensor:
+        """(F, M), under assumption ``at``."""
+        weights = torch.linalg.solve_triangular(self._root[at].T, self._rest[at], upper=True)
+        # The covariance of a Shapley value with an observation depends on whether the coalition holds the feature.
+        inside, outside = self._of_members(self._assumptions[at])
+        found = self._geometry.sets.T @ ((inside - outside)[:, None] * weights) + (
+            outside[:, None] * weights
+        ).sum(0)
+        return self._coefficients[at, : 1 if self._curved else self._count] + found
+
+    def errors(self, at: int) -> Tensor:
+        """(F, M): the standard deviation of the Shapley values of all games that agree with what is known."""
+        count, assumption = self._count, self._assumptions[at]
+        inside, outside = self._of_members(assumption)
+        covariance = torch.where(self._geometry.members, inside[:, None], outside[:, None])
+        seen = torch.linalg.solve_triangular(self._root[at], covariance, upper=False)
+        free = seen.new_zeros(count, self._free_solved.shape[2])
+        prior = sum(4 / d * share for d, share in _shares(count, assumption.decay, 3)) / count
+        if assumption.curved is None:
+            free[:, :count].fill_diagonal_(1)
+        else:
+            free[:, 0] = 1
+            prior += 4 / assumption.curved / count * (1 - 1 / count)
+        left = (free - seen.T @ self._free_solved[at]).T
+        unknown = torch.linalg.solve_triangular(self._gram_root[at], left, upper=False)
+        shares = prior - seen.square().sum(0) + unknown.square().sum(0)
+        return (shares.clamp_min(0)[:, None] * self._variance[at]).sqrt()
+
+    def _free(self) -> Tensor:
+        """What a priori is of any size, (R, free coefficients): the linear part or its mean, and the even constant."""
+        geometry = self._geometry
+        linear = geometry.signs.sum(1, keepdim=True) if self._curved else geometry.signs
+        found = [linear / 2 * geometry.odd[:, None]]
+        if geometry.even_pairs is not None:
+            found.append(geometry.even[:, None])
+        return torch.cat(found, 1)
+
+    def _covariance(self) -> Tensor:
+        """(G, R, R). An interaction's covariance depends on how many features two coalitions differ in."""
+        geometry = self._geometry
+        found = self._at(3)[:, geometry.differ] * geometry.odd_pairs
+        if geometry.even_pairs is not None:
+            even = self._at(2) * self._each(a.even for a in self._assumptions)
+            found += even[:, geometry.differ] * geometry.even_pairs
+        if self._curved:
+            found += geometry.linear * self._each(1 / (a.curved or 1) for a in self._assumptions)[..., None]
+        diagonal = found.diagonal(dim1=1, dim2=2)
+        diagonal += _JITTER * diagonal.mean(1, keepdim=True)
+        return found
+
+    def _each(self, numbers: Iterable[float]) -> Tensor:
+        return torch.tensor(list(numbers)).to(self._values)[:, None]
+
+    def _at(self, lowest: int) -> Tensor:
+        """The covariance at 0 .. F differences of interactions of ``lowest``, ``lowest + 2``, ... features: (G, F + 1)."""
+        tables = [
+            sum(
+                (share * table(self._count, d) for d, share in _shares(self._count, a.decay, lowest)),
+                _zeros(self._count),
+            )
+            for a in self._assumptions
+        ]
+        return torch.stack(tables).to(self._values)
+
+    def _of_members(self, assumption: _Assumption) -> tuple[Tensor, Tensor]:
+        """The covariance of an observation with the Shapley value of a member, and of another feature; (R,) each."""
+        count, size = self._count, self._geometry.size
+        terms = (
+            share * 2 / count * table(count - 1, d - 1) for d, share in _shares(count, assumption.decay, 3)
+        )
+        others = sum(terms, _zeros(count - 1)).to(self._values)
+        out = (count - size).round().long()  # how many features are switched off
+        inside, outside = others[out.clamp(0, count - 1)], -others[(out - 1).clamp(0, count - 1)]
+        if assumption.curved is not None:
+            mean, linear = (2 * size - count) / count, 2 / (assumption.curved * count)
+            inside, outside = inside + linear * (1 - mean), outside + linear * (-1 - mean)
+        return inside * self._geometry.odd, outside * self._geometry.odd
+
+
+def _zeros(count: int) -> Tensor:
+    return torch.zeros(count + 1, dtype=torch.float64)
+
+
+def _shares(count: int, decay: float, lowest: int) -> list[tuple[int, float]]:
+    """Pairs of an order and its share of the variance: every second order from the lowest on."""
+    orders = range(lowest, min(count, _ORDERS) + 1, 2)
+    weights = [decay**i for i in range(len(orders))]
+    return [(d, w / sum(weights)) for d, w in zip(orders, weights, strict=True)]
+
+
+@functools.lru_cache(maxsize=256)
+def table(count: int, degree: int) -> Tensor:
+    """The Krawtchouk polynomial of a degree at 0 .. ``count``, divided by its value at 0: double precision.
+
+    At x, it is the mean over all interactions of ``degree`` features of the sign that x switched features give them.
+    """
+    x = torch.arange(count + 1, dtype=torch.float64)
+    before, found = torch.zeros_like(x), torch.ones_like(x)
+    for d in range(degree):
+        step = (count - 2 * x) * found - d * before
+        before, found = found, step / (count - d) if count > d else torch.zeros_like(x)
+    return found

@@ -1,0 +1,352 @@
+"""Gradients at random points between inputs and baselines drawn from a distribution."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.attr._base import GradientAttribution, accumulation_dtype, join, streams
+from attriscope.attr._random import Draws, Noise, check_count, check_stdevs, even_choices
+from attriscope.attr.quadrature import spread_order
+from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.estimate import Draft
+from attriscope.core.evaluate import Block
+from attriscope.core.inputs import (
+    Examples,
+    TensorOrTuple,
+    as_tuple,
+    describe,
+    gather_examples,
+    require_floating,
+)
+
+
+class GradientShap(GradientAttribution):
+    """Expected gradients: the gradient between a random baseline and the input, times their difference, averaged.
+
+    Lundberg and Lee 2017 (arXiv 1705.07874), Erion et al. 2019 (arXiv 1906.10670). It is integrated gradients averaged
+    over baselines; with enough samples, the attributions of each example add up to ``f(input)`` minus the mean of f
+    over the baselines.
+
+    Compared with Captum: baselines are drawn evenly, and the samples' positions spread evenly over the path, or over
+    each baseline's path as soon as it gets two, which makes them many times more accurate; random numbers come from
+    torch's generator only; memory is bounded; and there is a standard error.
+
+    Args:
+        forward_func: the model, or any function, called as ``forward_func(*inputs, *additional_forward_args)``.
+        multiply_by_inputs: ``False`` leaves out the factor (input - baseline): sensitivities instead of contributions.
+    """
+
+    def __init__(self, forward_func: Any, multiply_by_inputs: bool = True) -> None:
+        super().__init__(forward_func)
+        self._multiply_by_inputs = multiply_by_inputs
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """As chosen at construction."""
+        return self._multiply_by_inputs
+
+    def has_convergence_delta(self) -> bool:
+        """Yes: each sample's attributions should add up to the change of the output, if the model were linear."""
+        return True
+
+    @streams
+    def attribute(
+        self,
+        inputs: TensorOrTuple,
+        baselines: Any,
+        n_samples: int = 5,
+        stdevs: float | tuple[float, ...] = 0.0,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        return_convergence_delta: bool = False,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Draft]:
+        """Average gradients between inputs and baselines.
+
+        Args:
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            baselines: the distribution to compare with: a tensor of shape (M, *shape of one example), a tuple with one
+                per input, or a function of the inputs, or of nothing, that returns these. If all tensors of a tuple
+                have the same M, an entry of one goes with the same entry of the others.
+            n_samples: how many random points are evaluated per example.
+            stdevs: standard deviation of Gaussian noise added to the inputs, in the inputs' units; a tuple gives one
+                per input.
+            target, additional_forward_args: as for :meth:`Saliency.attribute`. A tensor among the arguments with one
+                entry per example, or a first dimension of 1, is repeated for the samples.
+            return_convergence_delta: also return for each sample the sum of its attributions minus the difference of
+                f at the two ends of its path.
+            generator: where random numbers come from; ``None`` (default) is torch's global generator.
+
+        Returns:
+            Attributions in the shape and form of the inputs (type too, but float32 for half precision), detached;
+            with ``return_convergence_delta`` a pair with the deltas, of shape (N * n_samples,), example by example.
+
+        Raises:
+            InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`Saliency.attribute`, and for
+                baselines, n_samples, stdevs or generator that cannot be used.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        distribution = _distribution(baselines, inputs, examples)
+        samples = check_count(n_samples, "n_samples")
+        deviations = check_stdevs(stdevs, examples)
+        paths = _Paths(examples, distribution, samples, deviations, Draws(generator))
+        evaluator = self._evaluator(examples, target, gradient=True)
+        spread = [_Spread(paths.weights, paths.run) for _ in examples.tensors]
+        sums = torch.empty(0)  # of each sample's attributions, (samples, N)
+        ends: list[Tensor] = []
+        done = 0
+
+        def error() -> TensorOrTuple:
+            return examples.form(tuple(one.error() for one in spread))
+
+        def delta() -> Tensor:
+            if not ends:
+                ends.append(self._rises(paths, target))
+            return (sums - ends[0][:done]).T.flatten()
+
+        for steps, gradients in _whole_steps(evaluator.run(samples, paths.rows), paths):
+            effects = tuple(g * d for g, d in gradients)
+            for one, (gradient, _), effect in zip(spread, gradients, effects, strict=True):
+                one.add(effect if self.multiplies_by_inputs else gradient)
+            if return_convergence_delta:
+                found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in effects]).sum(0)
+                sums = torch.cat([sums.to(found), found]) if done else found
+            done = steps.stop
+            yield Draft(
+                lambda: examples.form(tuple(one.mean() for one in spread)),
+                delta if return_convergence_delta else None,
+                error if done >= paths.run else None,
+                evaluator.evaluations,
+            )
+
+    def _rises(self, paths: _Paths, target: Any) -> Tensor:
+        """f at the end minus f at the start of each sample's path, of shape (samples, N)."""
+
+        def values(steps: int, rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Tensor:
+            evaluator = self._evaluator(paths.examples, target, gradient=False)
+            blocks = evaluator.run(steps, _flat(rows))  # in order, so that they can be joined
+            found = [b.f.flatten() for b in blocks if b.f is not None]
+            return torch.cat(found).reshape(steps, paths.examples.count)
+
+        ends = values(paths.samples if paths.noisy else 1, paths.ends)
+        if paths.few:  # each baseline once
+            return ends - values(*paths.few).gather(0, paths.choices[0].to(ends.device))
+        return ends - values(paths.samples, paths.starts)
+
+
+class _Paths:
+    """Where each sample of each example lies: between which ends, and how far.
+
+    With two samples or more for each baseline, every baseline's path is cut into as many equal pieces as it has
+    samples, with one at random in each, and all baselines weigh the same. With fewer, the path is cut into as many
+    pieces as there are samples, with a baseline at random in each.
+
+    Attributes:
+        weights: how much each sample counts, adding up to 1.
+        run: so many consecutive samples are neighbours, from which the error is read; only the last may have none.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        distribution: tuple[Tensor, ...],
+        samples: int,
+        stdevs: tuple[float, ...],
+        draws: Draws,
+    ) -> None:
+        self.examples, self.samples = examples, samples
+        self.noisy = any(stdevs)
+        self.differences: tuple[Tensor, ...] = ()
+        self._distribution = distribution
+        self._noise = Noise(examples, stdevs, samples, draws)
+        generator, count = draws.stream(-1), examples.count
+        counts = [len(b) for b in distribution]
+        joint = len(set(counts)) == 1
+        slots = counts[0] if joint and samples >= 2 * counts[0] else 1
+        self.run = 3 if samples >= 3 * slots else 2
+        plan = _plan(samples, slots, self.run)
+        slot, piece, pieces = torch.tensor(plan).T
+        self.weights = 1.0 / (slots * pieces.double())
+        # Within a piece the baselines' samples are spread out too.
+        ranks = torch.rand(int(pieces.max()), slots, count, generator=generator).argsort(1)
+        within = torch.rand(samples, count, generator=generator, dtype=torch.float64)
+        self._positions = (piece[:, None] + (ranks[piece, slot] + within) / slots) / pieces[:, None]
+        if joint and slots == counts[0]:
+            choices = even_choices(slots, count, slots, generator)[slot]
+            self.choices = [choices] * len(counts)
+        elif joint:
+            self.choices = [even_choices(samples, count, counts[0], generator)] * len(counts)
+        else:
+            self.choices = [even_choices(samples, count, m, generator) for m in counts]
+
+    @property
+    def few(self) -> tuple[int, Callable[[slice, slice], tuple[Tensor, ...]]] | None:
+        """The baselines themselves as rows, if they are fewer than the samples."""
+        counts = {len(b) for b in self._distribution}
+        if len(counts) > 1 or min(counts) >= self.samples:
+            return None
+        return min(counts), lambda steps, part: tuple(
+            b[steps].unsqueeze(1).expand(-1, part.stop - part.start, *b.shape[1:]) for b in self._distribution
+        )
+
+    def starts(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
+        """The baselines, (steps, examples, ...)."""
+        return tuple(
+            b[chosen[steps, part].to(b.device)]
+            for b, chosen in zip(self._distribution, self.choices, strict=True)
+        )
+
+    def ends(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
+        """The inputs with noise, (steps, examples, ...)."""
+        return self._noise.step_by_step(steps, part)
+
+    def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
+        """Points on the paths, and in :attr:`differences` what leads from one end to the other."""
+        made, differences = [], []
+        for start, end in zip(self.starts(steps, part), self.ends(steps, part), strict=True):
+            dtype = accumulation_dtype(end.dtype)
+            at = self._positions[steps, part].to(dtype if not dtype.is_complex else end.real.dtype)
+            at = at.to(end.device).reshape(*end.shape[:2], *[1] * (end.dim() - 2))
+            start, difference = start.to(dtype), end.to(dtype) - start.to(dtype)
+            made.append((start + at * difference).to(end.dtype).flatten(0, 1))
+            differences.append(difference)
+        self.differences = tuple(differences)
+        return tuple(made)
+
+
+def _plan(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:
+    """For each sample in the order of evaluation its slot (a baseline), its piece of the path, and of how many pieces.
+
+    Runs of neighbouring pieces stay together; their order covers the path early.
+    """
+    pieces = [samples // slots + (slot < samples % slots) for slot in range(slots)]
+    runs = [
+        (slot, run * k + i, pieces[slot])
+        for k in spread_order(max(pieces) // run)
+        for slot in range(slots)
+        if k < pieces[slot] // run
+        for i in range(run)
+    ]
+    return runs + [
+        (slot, piece, pieces[slot])
+        for slot in range(slots)
+        for piece in range(pieces[slot] // run * run, pieces[slot])
+    ]
+
+
+class _Spread:
+    """Weighted mean of samples, and its standard error from how much neighbours differ.
+
+    The error of one sample per piece of the path is what neighbours differ by beyond the path's own trend: in twos
+    their difference, in threes the middle one from the mean of the others.
+    """
+
+    def __init__(self, weights: Tensor, run: int) -> None:
+        self._weights = weights
+        self._contrast = {2: (0.5**0.5, -(0.5**0.5)), 3: (6**-0.5, -2 * 6**-0.5, 6**-0.5)}[run]
+        self._count = self._runs = 0
+        self._total: Tensor | None = None
+        self._squares: Tensor | None = None
+        self._waiting: Tensor | None = None
+
+    def add(self, values: Tensor) -> None:
+        """The next samples, (samples, N, ...)."""
+        weights = (
+            self._weights[self._count : self._count + len(values)].to(dtype=values.dtype).to(values.device)
+        )
+        found = torch.tensordot(weights, values, dims=1)
+        self._total = found if self._total is None else self._total.add_(found)
+        self._count += len(values)
+        if self._waiting is not None:
+            values = torch.cat([self._waiting, values])
+        run = len(self._contrast)
+        runs = len(values) // run
+        self._waiting = values[run * runs :].clone() if len(values) % run else None
+        if runs:
+            contrast = sum(c * values[i : run * runs : run] for i, c in enumerate(self._contrast))
+            squares = contrast.abs().square().sum(0)
+            self._squares = squares if self._squares is None else self._squares.add_(squares)
+            self._runs += runs
+
+    def mean(self) -> Tensor:
+        """The mean so far."""
+        assert self._total is not None
+        return self._total / float(self._weights[: self._count].sum())
+
+    def error(self) -> Tensor:
+        """Its standard error; there must have been neighbours."""
+        assert self._squares is not None
+        weights = self._weights[: self._count]
+        share = float(weights.square().sum() / weights.sum() ** 2)
+        return (self._squares / self._runs * share).sqrt()
+
+
+def _whole_steps(
+    blocks: Iterable[Block], paths: _Paths
+) -> Iterator[tuple[slice, tuple[tuple[Tensor, Tensor], ...]]]:
+    """For each input gradients and differences of all examples, (steps, N, ...), where a step was cut into parts."""
+    parts: list[tuple[Tensor, ...]] = []
+    for block in blocks:
+        grids = [block.grid(g) for g in block.gradients[0]]
+        pairs = zip(grids, paths.differences, strict=True)
+        # The examples in dimension 0, so that parts can be joined.
+        parts.append(tuple(t.transpose(0, 1) for pair in pairs for t in (pair[0].to(pair[1].dtype), pair[1])))
+        if block.examples.stop < paths.examples.count:
+            continue
+        flat = [t.transpose(0, 1) for t in join(parts)]
+        parts = []
+        yield block.steps, tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _flat(rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Callable[[slice, slice], tuple[Tensor, ...]]:
+    """Rows with steps and examples in one dimension; copies, for the model."""
+    return lambda steps, part: tuple(r.flatten(0, 1).clone() for r in rows(steps, part))
+
+
+def _distribution(baselines: Any, inputs: Any, examples: Examples) -> tuple[Tensor, ...]:
+    """The baselines' distribution, one tensor (M, ...) per input.
+
+    Raises:
+        InputTypeError, InputError: it is no distribution for these inputs.
+    """
+    given = baselines
+    if callable(baselines) and not isinstance(baselines, Tensor):
+        given = baselines() if _takes_nothing(baselines) else baselines(inputs)
+    tensors = as_tuple(given)
+    if len(tensors) != len(examples.tensors):
+        raise InputError(
+            f"there must be one distribution of baselines per input, but {len(tensors)} came for "
+            f"{len(examples.tensors)} input(s): {describe(given)}"
+        )
+    found = []
+    for i, (b, x) in enumerate(zip(tensors, examples.tensors, strict=True)):
+        shape = tuple(x.shape[1:])
+        wanted = f"a tensor of shape (M, {', '.join(map(str, shape))})" if shape else "a tensor of shape (M,)"
+        if not isinstance(b, Tensor):
+            raise InputTypeError(
+                f"the baselines of input {i} must be a distribution, {wanted}, but {describe(b)} of type "
+                f"{type(b).__name__} came"
+            )
+        if b.dim() == 0 or len(b) == 0 or tuple(b.shape[1:]) != shape:
+            raise InputError(f"the baselines of input {i} must be {wanted}, but {describe(b)} came")
+        if b.device != x.device:
+            raise InputError(
+                f"the baselines of input {i} are on {b.device} and the input on {x.device}; "
+                f"move them with baselines.to({str(x.device)!r})"
+            )
+        found.append(b.detach().to(x.dtype))
+    return tuple(found)
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        return not inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,200 @@
+"""Layer-wise relevance propagation: the output is handed down, layer by layer, to those who contributed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from attriscope.attr._base import GradientAttribution, join, streams, sum_per_example
+from attriscope.attr.lrp_rules import PropagationRule
+from attriscope.attr.rules.deeplift import linear
+from attriscope.attr.rules.lrp import LRP_RULES
+from attriscope.core.errors import InputTypeError, OperationError
+from attriscope.core.estimate import Draft
+from attriscope.core.inputs import TensorOrTuple, as_tuple, describe, gather_examples, require_floating
+from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.sites import unwrap
+
+
+class LRP(GradientAttribution):
+    """Relevance propagation (Bach et al. 2015, doi 10.1371/journal.pone.0130140; Montavon et al. 2019,
+    doi 10.1007/978-3-030-28954-6_10).
+
+    Every operation divides the relevance of its output among its inputs in proportion to their contributions; a
+    function of one number hands all of it on. Where a product has a gate (sigmoid, softmax, the scale of a norm), the
+    other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
+    the output less what biases contributed.
+
+    A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
+
+        model.features[0].rule = GammaRule()
+
+    It stays there (Captum takes it away after a call). Captum knows nine types of layers and refuses the rest; here
+    every operation with a known contribution has a default, reused modules and functions included.
+
+    Args:
+        model: the model, or any function, called as ``model(*inputs, *additional_forward_args)``.
+        rules: rules for this object only: for modules (``{module: PropagationRule}``), which go before ``module.rule``,
+            and for operations; see :mod:`attriscope.attr.rules`.
+
+    Raises:
+        InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.lrp_rules.PropagationRule`.
+    """
+
+    rules: ClassVar[Rules] = LRP_RULES
+
+    def __init__(self, model: Any, rules: dict[Any, Any] | None = None) -> None:
+        super().__init__(model)
+        self.model = model
+        given = rules or {}
+        self._more_rules = {k: r for k, r in given.items() if not isinstance(k, nn.Module)}
+        self._own = {k: r for k, r in given.items() if isinstance(k, nn.Module)}
+        self._module_rules()
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """Always: relevance is a contribution."""
+        return True
+
+    def has_convergence_delta(self) -> bool:
+        """Yes: relevance is conserved but for biases and epsilon."""
+        return True
+
+    def _module_rules(self) -> dict[nn.Module, PropagationRule]:
+        model = unwrap(self.forward_func)
+        modules = model.modules() if isinstance(model, nn.Module) else iter(())
+        found = {m: vars(m)["rule"] for m in modules if vars(m).get("rule") is not None} | self._own
+        for module, rule in found.items():
+            if not isinstance(rule, PropagationRule):
+                raise InputTypeError(
+                    f"Please select propagation rules inherited from class PropagationRule for module: {module}; they "
+                    f"are in attriscope.attr.lrp_rules, but {describe(rule)} came"
+                )
+        return found
+
+    def _scheme(self, verbose: bool = False) -> Scheme:
+        rules = self._module_rules()
+        return Scheme(
+            self.rules.extended({_OfModule: linear, **self._more_rules}),
+            method=self.get_name(),
+            around=lambda: rules_on_modules(rules, verbose),
+            told=print if verbose else None,
+        )
+
+    @streams
+    def attribute(
+        self,
+        inputs: TensorOrTuple,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        return_convergence_delta: bool = False,
+        verbose: bool = False,
+    ) -> Iterator[Draft]:
+        """Propagate the output's relevance to the inputs, in one forward and one backward pass.
+
+        Args:
+            inputs, target, additional_forward_args: as for :meth:`Saliency.attribute`.
+            return_convergence_delta: also return the output minus the sum of the attributions (Captum's sign, which is
+                the opposite of what other methods return).
+            verbose: print which rule is used where.
+
+        Returns:
+            Relevances in the shape, type and form of the inputs, in the units of the output, detached; with
+            ``return_convergence_delta`` a pair with the deltas, of shape (N,).
+
+        Raises:
+            OperationError: an operation on the way has no rule, or a module's rule does not fit it.
+            InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`Saliency.attribute`.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        evaluator = self._evaluator(
+            examples, target, gradient=True, batch=examples.count, scheme=self._scheme(verbose)
+        )
+        blocks = list(evaluator.run(1, lambda steps, part: examples.slices(part)))
+        passed = join([block.gradients[0] for block in blocks])
+        relevance = tuple(x.detach() * g for x, g in zip(examples.tensors, passed, strict=True))
+        output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
+        yield Draft(
+            lambda: examples.form(relevance),
+            lambda: output - sum_per_example(relevance),
+            evaluations=evaluator.evaluations,
+        )
+
+    def compute_convergence_delta(self, attributions: Any, output: Tensor) -> Tensor:  # type: ignore[override]
+        """The output minus the sum of the attributions, of shape (N,).
+
+        Args:
+            attributions: a tensor, or a tuple with one per input.
+            output: the explained numbers, N of them.
+        """
+        return output.flatten() - sum_per_example(as_tuple(attributions))
+
+
+class _OfModule(torch.autograd.Function):
+    """Stands for a module that has a rule: its output, and in the backward pass its rule."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, module: nn.Module, rule: PropagationRule, others: Any, output: Tensor, *inputs: Tensor
+    ) -> Tensor:
+        ctx.call = module, rule, others
+        ctx.save_for_backward(output, *inputs)
+        return output.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *incoming: Tensor) -> Any:
+        module, rule, others = ctx.call
+        output, *inputs = ctx.saved_tensors
+        return None, None, None, None, *rule.passed(module, tuple(inputs), others, output, incoming[0])
+
+
+@contextlib.contextmanager
+def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = False) -> Iterator[None]:
+    """Inside the block, what these modules do in this thread is taken as one step that follows the module's rule."""
+    ours = threading.get_ident()
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != ours:
+            return None
+        leaves, tree = tree_flatten((args, kwargs))
+        # Copies: a module that works in place is known by what it did to them.
+        return tree_unflatten([x.clone() if isinstance(x, Tensor) else x for x in leaves], tree)
+
+    def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        if threading.get_ident() != ours:
+            return None
+        leaves, tree = tree_flatten((args, kwargs))
+        places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        inputs = [leaves[i] for i in places]
+        if not isinstance(output, Tensor) or any(x._version for x in inputs):
+            what = (
+                "gives something else than one tensor" if not isinstance(output, Tensor) else "works in place"
+            )
+            raise OperationError(f"the rule {rules[module]} cannot be used for {module}, which {what}")
+
+        def put(tensors: tuple[Tensor, ...]) -> Any:
+            filled = list(leaves)
+            for i, tensor in zip(places, tensors, strict=True):
+                filled[i] = tensor
+            return tree_unflatten(filled, tree)
+
+        if verbose:
+            print(f"Applied {rules[module]} on layer {module}")
+        return _OfModule.apply(module, rules[module], {"put": put}, output.detach(), *inputs)
+
+    try:
+        for module in rules:
+            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            handles.append(module.register_forward_hook(after, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

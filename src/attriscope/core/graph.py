@@ -1,0 +1,84 @@
+"""Walks through the graph that autograd has built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from attriscope.core.tape import operation_of
+
+
+def between(ends: Iterable[Tensor], starts: Iterable[Tensor]) -> Iterator[tuple[Any, tuple[bool, ...]]]:
+    """The nodes on the way from ``ends`` to ``starts``, each with which of its inputs lead there."""
+    starts = list(starts)
+    leaves = {id(t) for t in starts if t.grad_fn is None}
+    goals = {t.grad_fn for t in starts if t.grad_fn is not None}
+    leads: dict[Any, bool] = {}
+    stack = [t.grad_fn for t in ends if t.grad_fn is not None]
+    while stack:
+        node = stack[-1]
+        if node in leads:
+            stack.pop()
+            continue
+        nexts = [n for n, _ in node.next_functions if n is not None]
+        todo = [n for n in nexts if n not in leads]
+        if todo:
+            stack.extend(todo)
+            continue
+        stack.pop()
+        variable = getattr(node, "variable", None) if not nexts else None
+        leads[node] = (variable is not None and id(variable) in leaves) or any(
+            leads[n] or n in goals for n in nexts
+        )
+        if leads[node] and nexts:
+            yield node, tuple(n is not None and (leads[n] or n in goals) for n, _ in node.next_functions)
+
+
+# Looked through when asking where a factor comes from: what a gate goes through before it multiplies.
+_CARRIERS = frozenset(
+    [
+        "View",
+        "UnsafeView",
+        "Reshape",
+        "ReshapeAlias",
+        "Expand",
+        "Transpose",
+        "T",
+        "Permute",
+        "Squeeze",
+        "Unsqueeze",
+        "Clone",
+        "ToCopy",
+        "Slice",
+        "Select",
+        "Alias",
+        "Repeat",
+        "AsStrided",
+        "Mul",
+        "Div",
+        "Add",
+        "Sub",
+        "Rsub",
+        "Neg",
+        "NativeDropout",
+        "MaskedFill",
+        "Unbind",
+        "Stack",
+        "Cat",
+    ]
+)
+
+
+def sources(node: Any) -> tuple[str, ...]:
+    def source(start: Any) -> str:
+        while start is not None:
+            operation = operation_of(start.name())
+            ahead = [n for n, _ in start.next_functions if n is not None and "AccumulateGrad" not in n.name()]
+            if operation not in _CARRIERS or len(ahead) != 1:
+                return operation
+            start = ahead[0]
+        return ""
+
+    return tuple(source(n) for n, _ in node.next_functions)

@@ -1,0 +1,364 @@
+"""Backward passes by rules of their own.
+
+How: the forward pass runs as ever and autograd builds its graph. A :class:`~attriscope.core.tape.Tape` writes down the
+values that rules need; hooks on the nodes of that graph then replace what autograd passes on. Tape and hooks belong to
+one pass and one thread, so the model stays untouched and nothing has to be undone on it.
+
+Why not hooks on modules: they miss functions, tensor methods and modules that run twice. Why not replacing functions
+(``TorchFunctionMode``): fused ones (attention, LSTM) arrive as one call, and results written in place must be put back
+by hand. In autograd's graph every spelling has become the same node, and what is unknown there has a name to refuse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import OperationError
+from attriscope.core.graph import between, sources
+from attriscope.core.tape import Call, Tape, key_of, plain, tensors_in
+
+Passed = tuple[Tensor | None, ...]
+Apply = Callable[["Step", Passed, Passed], Sequence[Tensor | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One operation of the forward pass, as a rule sees it.
+
+    Attributes:
+        operation: its name in autograd's graph, ``"Relu"`` for ``ReluBackward0``.
+        function: the operator, to be called again if need be.
+        arguments: its arguments by name. Of a ``torch.autograd.Function``, the tensors it saved.
+        outputs: what it gave.
+        needs: for each input that autograd knows, in order, whether something has to be passed to it.
+        sources: for each of these, the operation it comes from, looked up through views and factors.
+        eps: differences below this are taken for none.
+        reference: the same operation in the pass for the baseline; ``None`` for methods without one.
+        propagation: what runs the rules.
+    """
+
+    operation: str
+    function: Any
+    arguments: dict[str, Any]
+    outputs: tuple[Tensor, ...]
+    needs: tuple[bool, ...]
+    sources: tuple[str, ...]
+    eps: float
+    reference: Step | None
+    propagation: Propagation
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors among the arguments, in order."""
+        return tuple(tensors_in(list(self.arguments.values())))
+
+    @property
+    def before(self) -> Step:
+        """The reference, where there is one."""
+        assert self.reference is not None
+        return self.reference
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What is passed back through an operation.
+
+    Attributes:
+        apply: ``apply(step, gradients, incoming)`` gets what autograd would pass to each input (``None`` where nothing
+            is needed) and what arrived at each output, and returns what to pass to each input. ``None``: autograd's.
+        keep: which values of the forward pass it wants, one of :data:`~attriscope.core.tape.KEEPS`.
+        sources: it wants :attr:`Step.sources`.
+        several: it is only for where two or more inputs lead to what is read; else autograd's gradient is right.
+    """
+
+    apply: Apply | None = None
+    keep: str | None = "all"
+    sources: bool = False
+    several: bool = False
+
+    def __repr__(self) -> str:
+        return "autograd's own" if self.apply is None else getattr(self.apply, "__name__", repr(self.apply))
+
+
+class Rules(dict[Any, Rule]):
+    """A method's rules: for each operation its rule.
+
+    A key is the name of an operation in autograd's graph (``"Relu"`` for ``ReluBackward0``; error messages say it), or
+    a class derived from ``torch.autograd.Function``. A plain function is taken for ``Rule(apply=function)``.
+    """
+
+    def __init__(self, *tables: dict[Any, Any], others: str = "refuse") -> None:
+        super().__init__()
+        self.others = others
+        for table in tables:
+            for key, rule in table.items():
+                self[key] = rule
+
+    def __setitem__(self, key: Any, rule: Any) -> None:
+        super().__setitem__(key, rule if isinstance(rule, Rule) else Rule(rule))
+
+    def extended(self, more: dict[Any, Any] | None) -> Rules:
+        """These rules and some more."""
+        return Rules(self, more, others=self.others) if more else self
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """How a method propagates: what :class:`~attriscope.core.subject.Subject` needs to know.
+
+    Attributes:
+        rules: the table.
+        paired: rows come with baselines, which go through the model first.
+        eps: see :attr:`Step.eps`.
+        method: its name, for messages.
+        around: a context in which the explained pass runs; called anew each time.
+        told: called with a line for each rule that is put to work.
+    """
+
+    rules: Rules
+    paired: bool = False
+    eps: float = 1e-10
+    method: str = "this method"
+    around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+    told: Callable[[str], None] | None = None
+
+    def split(self, rows: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The rows that are explained and their baselines."""
+        half = len(rows) // 2 if self.paired else len(rows)
+        return rows[:half], rows[half:]
+
+
+class Propagation:
+    """One backward pass by rules; made anew for each."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        keeps = {plain(key): rule.keep for key, rule in scheme.rules.items() if isinstance(key, str)}
+        # Operators of which a graph node has a shorter name.
+        for operator in ("logsigmoidforward",):
+            keeps[operator] = keeps.get("logsigmoid")
+        self._records = any(keeps.values())
+        self._keeps = keeps.get
+        self._tape = self._new_tape()
+        self._reference: list[Call] = []
+
+    def _new_tape(self) -> Tape:
+        return Tape(self._keeps, steady=self.scheme.paired)
+
+    @contextlib.contextmanager
+    def reference(self) -> Iterator[None]:
+        """The pass for the baselines runs in the block."""
+        with self._new_tape() as tape:
+            yield
+        self._reference = tape.calls
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """The pass for the inputs runs in the block."""
+        with self._tape, self.scheme.around():
+            yield
+
+    def attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
+        """Put the rules between ``ends``, where the backward pass begins, and ``starts``, where it is read.
+
+        Raises:
+            OperationError: an operation on the way has no rule; the two passes differ.
+        """
+        try:
+            self._attach(ends, starts)
+        finally:
+            # Nodes hold hooks and hooks hold this: without nodes here, all of it goes when the graph goes.
+            self._tape.forget()
+            self._reference = []
+
+    def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
+        found = [(node, needs, self._rule(node)) for node, needs in between(ends, starts)]
+        calls = self._pairs()
+        for node, needs, rule in found:
+            key = key_of(node)
+            if rule is None or rule.apply is None or (rule.several and sum(needs) < 2):
+                continue
+            pair = calls.get(node)
+            if pair is None and rule.keep not in (None, "masked"):
+                raise OperationError(
+                    f"{self.scheme.method}: the values of {key} were not seen in the forward pass. Does it run in "
+                    "another thread, or was part of the graph made before the call?"
+                )
+            if (pair is None and rule.keep == "masked") or _nothing_differs(rule, pair, needs):
+                continue
+            if self.scheme.told is not None:
+                self.scheme.told(
+                    f"Applied {rule} on operation {key if isinstance(key, str) else key.__name__}"
+                )
+            origins = sources(node) if rule.sources else ()
+            node.register_hook(_Hook(rule.apply, str(key), pair, needs, origins, self))
+
+    def _rule(self, node: Any) -> Rule | None:
+        key, rules = key_of(node), self.scheme.rules
+        rule = self._into_view(node) if key == "CopySlices" else rules.get(key)
+        own = isinstance(node, torch.autograd.function.BackwardCFunction)
+        if rule is None and (rules.others == "refuse" or own or key in _FUSED):
+            raise OperationError(_refusal(key, self.scheme.method))
+        return rule
+
+    def _pairs(self) -> dict[Any, tuple[Call, Call | None]]:
+        here, there = self._tape.calls, self._reference
+        if not self.scheme.paired:
+            return {node: (call, None) for node, call in self._tape.of_node.items()}
+        for one, other in zip(here, there, strict=False):
+            if one.function != other.function or _shapes(one) != _shapes(other):
+                raise OperationError(_another_way(self.scheme.method, one, other))
+        if len(here) != len(there):
+            longer = here if len(here) > len(there) else there
+            raise OperationError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
+        twin = {id(one): other for one, other in zip(here, there, strict=True)}
+        return {node: (call, twin[id(call)]) for node, call in self._tape.of_node.items()}
+
+    def _into_view(self, node: Any) -> Rule | None:
+        function = self._tape.into_view.get(node)
+        name = "" if function is None else plain(function._schema.name.split("::")[-1])
+        if name in _LINEAR_IN_PLACE or (
+            self.scheme.rules.others == "keep" and name not in map(plain, self.scheme.rules)
+        ):
+            return Rule(None, None)
+        raise OperationError(
+            f"{self.scheme.method}: {function or 'an operation'} writes in place into a part of a tensor, and autograd "
+            "hides what happens there. Compute the part first and assign it, as in h[:, 0] = torch.relu(h[:, 0])"
+        )
+
+    def replay(
+        self, function: Callable[..., Any], edges: Sequence[str], step: Step, incoming: Passed
+    ) -> list[Tensor | None]:
+        """Apply the rules to an operation written out in parts.
+
+        Args:
+            function: called with the operation's arguments by name; gives its output(s) by known operations.
+            edges: the names of the arguments that autograd knows as inputs, in its order.
+            step, incoming: as for a rule.
+        """
+        inner = Propagation(dataclasses.replace(self.scheme, around=contextlib.nullcontext))
+        needed = [name for name, need in zip(edges, step.needs, strict=False) if need]
+        with torch.enable_grad():
+            if step.reference is not None:
+                with inner.reference():
+                    function(**_clones(_leaves(step.reference.arguments, needed)))
+            given = _leaves(step.arguments, needed)
+            with inner.recording():
+                outputs = function(**_clones(given))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        ends = [(o, g) for o, g in zip(outputs, incoming, strict=False) if g is not None and o.requires_grad]
+        leaves = [given[name] for name in needed]
+        inner.attach([o for o, _ in ends], leaves)
+        found = iter(
+            torch.autograd.grad([o for o, _ in ends], leaves, [g for _, g in ends], allow_unused=True)
+        )
+        return [next(found) if need else None for need in step.needs]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Hook:
+    """Stands between a node and autograd; half precision is widened, so that rules may subtract and divide."""
+
+    apply: Apply
+    operation: str
+    calls: tuple[Call, Call | None] | None
+    needs: tuple[bool, ...]
+    sources: tuple[str, ...]
+    propagation: Propagation
+
+    def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
+        passed = self.apply(self._step(), tuple(map(_widened, gradients)), tuple(map(_widened, incoming)))
+        return tuple(
+            old if new is None or old is None else new.to(old.dtype).sum_to_size(old.shape)
+            for old, new in zip(gradients, passed, strict=True)
+        )
+
+    def _step(self) -> Step:
+        here, there = self.calls if self.calls is not None else (Call(None, {}, []), None)
+        return self._told(here, None if there is None else self._told(there, None))
+
+    def _told(self, call: Call, reference: Step | None) -> Step:
+        return Step(
+            self.operation,
+            call.function,
+            {name: _widened(value) for name, value in call.arguments.items()},
+            tuple(_widened(o) for o in call.outputs if o is not None),
+            self.needs,
+            self.sources,
+            self.propagation.scheme.eps,
+            reference,
+            self.propagation,
+        )
+
+
+def _nothing_differs(rule: Rule, pair: tuple[Call, Call | None] | None, needs: tuple[bool, ...]) -> bool:
+    """Of an operation on one activation and constants, whether the constants are in the same place in both passes."""
+    if (
+        pair is None
+        or pair[1] is None
+        or rule.keep not in ("constants", "factors", "products")
+        or sum(needs) > 1
+    ):
+        return False
+    here, there = ([t.data_ptr() for t in tensors_in(list(call.arguments.values()))] for call in pair if call)
+    return not pair[0].outputs and here == there
+
+
+# Writing into a part of a tensor is harmless where autograd's own backward is right anyway.
+_LINEAR_IN_PLACE = frozenset({"copy", "fill", "zero", "add", "sub", "neg"})
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def _widened(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
+    return {n: v.detach().requires_grad_() if n in needed else v for n, v in arguments.items()}
+
+
+def _clones(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Copies of what requires gradients: leaves are taken for parameters."""
+    return {n: v.clone() if isinstance(v, Tensor) and v.requires_grad else v for n, v in arguments.items()}
+
+
+def _shapes(call: Call) -> list[Any]:
+    return [o.shape for o in call.outputs if o is not None]
+
+
+_FUSED = {
+    "CheckpointFunction": "reentrant checkpointing computes again without the rules: use "
+    "checkpoint(..., use_reentrant=False)",
+    "CompiledFunction": "a compiled function hides its operations: explain the function that was compiled",
+    "DifferentiableGraph": "a scripted model hides its operations: explain the module that was scripted",
+    "CudnnRnn": "cuDNN's fused RNN hides its operations: run the model on the CPU, or in "
+    "torch.backends.cudnn.flags(enabled=False)",
+}
+
+
+def _refusal(key: Any, method: str) -> str:
+    name = key.__name__ if isinstance(key, type) else str(key)
+    begin = f"{method} has no rule for the operation {name}, which lies between the explained output and the input"
+    if name in _FUSED:
+        return f"{begin}; {_FUSED[name]}"
+    said = name if isinstance(key, type) else repr(name)
+    return (
+        f"{begin}. Register one: {method.replace(' ', '')}.rules[{said}] = rule, where rule is a function or one of "
+        "those in attriscope.attr.rules: linear (autograd's gradient is right), rescale (elementwise), decomposed(...) "
+        "(written out in known operations). A perturbation method, such as FeatureAblation, needs no rules"
+    )
+
+
+def _another_way(method: str, one: Call, other: Call | None) -> str:
+    found = "ended" if other is None else f"went through {other.function} {_shapes(other)}"
+    return (
+        f"{method}: the model went another way for the baseline than for the input: where the one went through "
+        f"{one.function} {_shapes(one)}, the other {found}. Choose a baseline for which the model does the same "
+        "operations"
+    )

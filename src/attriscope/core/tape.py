@@ -1,0 +1,256 @@
+"""Writes down what a forward pass computes, operation by operation, below autograd.
+
+At that level every spelling is the same operation: module, function, tensor method, in place, the parts of
+``nn.MultiheadAttention`` or an LSTM. The model is not touched, and other threads are not seen.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from attriscope.core.errors import OperationError
+
+
+@functools.lru_cache(maxsize=4096)
+def operation_of(node_name: str) -> str:
+    """The operation a graph node belongs to: ``"Relu"`` for ``"ReluBackward0"``."""
+    name = node_name.rsplit("::", 1)[-1]
+    return re.sub(r"Backward\d*$", "", name)
+
+
+def key_of(node: Any) -> Any:
+    """What a table of rules calls a node's operation: a name, or the user's own class of ``autograd.Function``."""
+    own = getattr(node, "_forward_cls", None)
+    if own is None:
+        return operation_of(node.name())
+    made = "GeneratedBackwardFor_"  # of an operator with torch.library.register_autograd
+    return own.__name__.removeprefix(made) if own.__name__.startswith(made) else own
+
+
+@functools.lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    """Names of graph nodes and of operators, made alike: ``Softmax`` and ``_softmax`` both give ``softmax``."""
+    return name.replace("_", "").lower()
+
+
+@functools.lru_cache(maxsize=4096)
+def _operator(function: Any) -> str:
+    return plain(function._schema.name.split("::")[-1])
+
+
+@functools.lru_cache(maxsize=4096)
+def _written(function: Any) -> tuple[int, ...]:
+    """Positions of the arguments that the operator writes into."""
+    if not function._schema.is_mutable:
+        return ()
+    return tuple(
+        i
+        for i, a in enumerate(function._schema.arguments)
+        if a.alias_info is not None and a.alias_info.is_write
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _random(function: Any) -> bool:
+    return torch.Tag.nondeterministic_seeded in function.tags
+
+
+KEEPS = {
+    "all": "every tensor",
+    "numbers": "no tensor",
+    "constants": "tensors that autograd does not follow",
+    "factors": "every tensor if two of them are activations, else constants",
+    "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
+}
+
+
+class Call:
+    """One operation of a forward pass.
+
+    Attributes:
+        function: the operator, to be called again if need be.
+        arguments: its arguments by name; tensors are detached and hold the values from before the call. ``None``
+            stands where a tensor was not kept.
+        outputs: the tensors it gave; empty if they were not kept.
+    """
+
+    __slots__ = ("arguments", "function", "outputs")
+
+    def __init__(self, function: Any, arguments: dict[str, Any], outputs: list[Tensor | None]) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.outputs = outputs
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in an argument."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors_in(part)
+
+
+def is_parameter(tensor: Tensor) -> bool:
+    """A leaf that requires gradients, or a view of one."""
+    root = tensor if tensor._base is None else tensor._base
+    return isinstance(root, torch.nn.Parameter) or (root.is_leaf and root.requires_grad)
+
+
+class Tape(TorchDispatchMode):
+    """Records the wanted calls of this thread inside its ``with`` block.
+
+    Args:
+        keeps: what to keep of a call to an operation, by its plain name; see :data:`KEEPS`.
+        steady: refuse random numbers: two passes are to be compared.
+    """
+
+    def __init__(self, keeps: Callable[[str], str | None], *, steady: bool = False) -> None:
+        super().__init__()
+        self._keeps = keeps
+        self._steady = steady
+        self._pending: tuple[Any, Any, Call | None] | None = None
+        # For each storage, where its values are kept: written down before something overwrites them.
+        self._kept: dict[int, list[tuple[Any, Any]]] = {}
+        self._masks: dict[int, Tensor] = {}
+        self.calls: list[Call] = []
+        self.of_node: dict[Any, Call] = {}
+        self.into_view: dict[Any, Any] = {}
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._settle()
+        self._kept.clear()
+        self._masks.clear()
+
+    def forget(self) -> None:
+        """Let go of everything that was written down."""
+        self.calls.clear()
+        self.of_node.clear()
+        self.into_view.clear()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._settle()
+        kwargs = kwargs or {}
+        if self._steady and _random(function):
+            self._refuse_random(function, args, kwargs)
+        name = _operator(function)
+        keep = self._keeps(name) if function.namespace == "aten" else "all"
+        if name in _COMPARISONS or (name in _MASK_STEPS and args and id(args[0]) in self._masks):
+            output = function(*args, **kwargs)
+            if name in _MASK_STEPS or any(t.requires_grad for t in tensors_in(args)):
+                self._masks[id(output)] = output
+            return output
+        keep = self._resolved(keep, args)
+        call = None
+        if keep is not None:
+            call = Call(function, _arguments(function, args, kwargs, keep), [])
+        for position in _written(function):
+            if position < len(args):
+                for tensor in tensors_in(args[position]):
+                    self._save(tensor)
+        if call is not None:
+            written = {function._schema.arguments[i].name for i in _written(function)}
+            self._watch(call.arguments, written)
+        output = function(*args, **kwargs)
+        if call is not None and keep == "all":
+            call.outputs.extend(
+                o.detach() if isinstance(o, Tensor) else None
+                for o in (output if isinstance(output, tuple | list) else (output,))
+            )
+            self._watch(call.outputs, ())
+        self._pending = function, output, call
+        return output
+
+    def _resolved(self, keep: str | None, args: Any) -> str | None:
+        if keep == "masked":
+            return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
+        if keep == "factors":
+            activations = sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
+            return "all" if activations > 1 else "constants"
+        if keep == "products":
+            others = [t for t in tensors_in(args) if t.dim() and not is_parameter(t)]
+            return "all" if len(others) > 1 else "constants"
+        return keep
+
+    def _settle(self) -> None:
+        """Autograd has by now given the latest output its graph node."""
+        if self._pending is None:
+            return
+        function, output, call = self._pending
+        self._pending = None
+        first = next((t for t in tensors_in(output) if t.requires_grad), None)
+        if first is None:
+            return
+        node = first.grad_fn
+        if first._base is not None and _written(function):
+            # Writing into a view gives the base a node that hides what was written: remember it.
+            node = first._base.grad_fn
+            self.into_view[node] = function
+            return
+        if node is None:
+            return
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            # A user's own function: what it saved, and what it gave, is all there is to know.
+            saved = {f"saved_{i}": t.detach() for i, t in enumerate(node.saved_tensors) if t is not None}
+            call = Call(type(node), saved, [o.detach() for o in tensors_in(output)])
+            self._watch(call.arguments, ())
+            self._watch(call.outputs, ())
+        elif call is None or not _same_operation(node, function):
+            return
+        self.calls.append(call)
+        self.of_node[node] = call
+
+    def _watch(self, slots: Any, written: Any) -> None:
+        for key, value in list(slots.items() if isinstance(slots, dict) else enumerate(slots)):
+            if isinstance(value, Tensor):
+                if key in written:
+                    slots[key] = value.clone()
+                else:
+                    self._kept.setdefault(value.untyped_storage().data_ptr(), []).append((slots, key))
+            elif isinstance(value, list):
+                self._watch(value, ())
+
+    def _save(self, tensor: Tensor) -> None:
+        for slots, key in self._kept.pop(tensor.untyped_storage().data_ptr(), ()):
+            slots[key] = slots[key].clone()
+
+    def _refuse_random(self, function: Any, args: Any, kwargs: Any) -> None:
+        given = _arguments(function, args, kwargs, "numbers")
+        chance = next((given[n] for n in ("dropout_p", "dropout", "train", "training") if n in given), True)
+        if chance:
+            raise OperationError(
+                f"{function} draws random numbers, so the passes for the input and for the baseline cannot be "
+                "compared: call model.eval() first"
+            )
+
+
+def _same_operation(node: Any, function: Any) -> bool:
+    # A call made without gradients, e.g. inside another operation, may find the node of an earlier one.
+    name, operator = plain(operation_of(node.name())), _operator(function)
+    return operator.startswith(name) or (function.namespace != "aten" and operator in name)
+
+
+_COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
+_MASK_STEPS = frozenset({"tocopy", "logicalnot", "bitwisenot"})
+
+
+def _arguments(function: Any, args: Any, kwargs: Any, keep: str) -> dict[str, Any]:
+    schema = function._schema.arguments
+    given = dict(zip((a.name for a in schema), args, strict=False)) | kwargs
+    return {a.name: _kept(given[a.name], keep) if a.name in given else a.default_value for a in schema}
+
+
+def _kept(value: Any, keep: str) -> Any:
+    if isinstance(value, Tensor):
+        drop = keep == "numbers" or (keep == "constants" and value.requires_grad)
+        return None if drop else value.detach()
+    return [_kept(v, keep) for v in value] if isinstance(value, list | tuple) else value
