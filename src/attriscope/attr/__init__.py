@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from attriscope.attr import baselines
+from attriscope.attr import baselines, linear
 from attriscope.attr._base import (
     Attribution,
     GradientAttribution,
@@ -14,8 +14,10 @@ from attriscope.attr._base import (
     PerturbationAttribution,
     streams,
 )
+from attriscope.attr.ablation import FeatureAblation
 from attriscope.attr.baselines import ProductBaselines
 from attriscope.attr.cam import LayerGradCam
+from attriscope.attr.dataloader import DataLoaderAttribution, InputRole
 from attriscope.attr.deeplift import DeepLift, DeepLiftShap
 from attriscope.attr.embeddings import (
     InterpretableEmbeddingBase,
@@ -27,10 +29,15 @@ from attriscope.attr.embeddings import (
 from attriscope.attr.gradient_shap import GradientShap
 from attriscope.attr.gradients import InputXGradient, Saliency
 from attriscope.attr.guided import Deconvolution, GuidedBackprop, GuidedGradCam
+from attriscope.attr.kernel_shap import KernelShap
 from attriscope.attr.layers import LayerActivation
 from attriscope.attr.lrp import LRP
 from attriscope.attr.noise import NoiseTunnel
+from attriscope.attr.occlusion import Occlusion
 from attriscope.attr.paths import IntegratedGradients
+from attriscope.attr.permutation import FeaturePermutation
+from attriscope.attr.shapley import ShapleyValues, ShapleyValueSampling
+from attriscope.attr.similarity import get_exp_kernel_similarity_function
 from attriscope.attr.statistics import (
     MSE,
     CommonStats,
@@ -45,6 +52,7 @@ from attriscope.attr.statistics import (
     Var,
 )
 from attriscope.attr.summarizers import ClassSummarizer, Summarizer, SummarizerSingleTensor
+from attriscope.attr.surrogate import Lime, LimeBase
 
 if TYPE_CHECKING:
     from attriscope.attr import visualization as visualization
@@ -56,27 +64,37 @@ __all__ = [
     "ClassSummarizer",
     "CommonStats",
     "Count",
+    "DataLoaderAttribution",
     "Deconvolution",
     "DeepLift",
     "DeepLiftShap",
+    "FeatureAblation",
+    "FeaturePermutation",
     "GradientAttribution",
     "GradientShap",
     "GuidedBackprop",
     "GuidedGradCam",
+    "InputRole",
     "InputXGradient",
     "IntegratedGradients",
     "InterpretableEmbeddingBase",
+    "KernelShap",
     "LayerActivation",
     "LayerAttribution",
     "LayerGradCam",
+    "Lime",
+    "LimeBase",
     "Max",
     "Mean",
     "Min",
     "NeuronAttribution",
     "NoiseTunnel",
+    "Occlusion",
     "PerturbationAttribution",
     "ProductBaselines",
     "Saliency",
+    "ShapleyValueSampling",
+    "ShapleyValues",
     "Stat",
     "StatValue",
     "StdDev",
@@ -87,7 +105,9 @@ __all__ = [
     "Var",
     "baselines",
     "configure_interpretable_embedding_layer",
+    "get_exp_kernel_similarity_function",
     "interpretable_embedding",
+    "linear",
     "remove_interpretable_embedding_layer",
     "streams",
     "visualization",

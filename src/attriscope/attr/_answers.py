@@ -232,6 +232,7 @@ class Answers:
             batch=examples.count,
         )
         self._evaluator.expected = steps * examples.count
+        self._together = True
         self._bar = (
             Bar(question.method.get_name(), steps * examples.count) if question.show_progress else None
         )
@@ -254,8 +255,9 @@ class Answers:
         ``together=False`` for rows whose shapes differ from step to step, which no batch can hold.
         """
         done = first
-        if not together:
-            self._evaluator.set_batch(self._question.examples.count)
+        if together != self._together:
+            self._together = together
+            self._begin()
         while done < last:
             fresh = self.found.shape is None
             try:
@@ -267,7 +269,7 @@ class Answers:
                     raise
                 # What looked like one number per example is as many numbers for the batch as a whole.
                 self.found.grows, fresh = False, True
-            if fresh and together:
+            if fresh:
                 self._begin()
 
     def close(self) -> None:
@@ -279,10 +281,10 @@ class Answers:
         """Choose the batches of all steps after the first."""
         self._question.check(self.found)
         count, batch = self._question.examples.count, self._question.batch
-        if self.found.grows:
-            self._evaluator.set_batch(None if batch is None else batch * count)
-        else:
+        if self.found.shape is None or not (self.found.grows and self._together):
             self._evaluator.set_batch(count)
+        else:
+            self._evaluator.set_batch(None if batch is None else batch * count)
 
     def _whole_steps(self, first: int, last: int, rows: MakeRows) -> Iterator[tuple[slice, Tensor]]:
         """Answers step by step, even where the examples of one step did not fit into a batch."""
@@ -311,9 +313,11 @@ def estimates(question: Question, plan: Plan) -> Iterator[Draft]:
     """Carry a plan out, draft by draft."""
     answers, form = Answers(question, plan.steps), question.form
 
+    @torch.no_grad()
     def attributions() -> TensorOrTuple:
         return form(plan.attributions(answers.found))
 
+    @torch.no_grad()
     def error() -> TensorOrTuple | None:
         found = plan.error(answers.found)
         return None if found is None else form(found)
@@ -322,9 +326,11 @@ def estimates(question: Question, plan: Plan) -> Iterator[Draft]:
     try:
         for first, last in itertools.pairwise(ends):
             if first:
-                plan.adapt()
+                with torch.no_grad():
+                    plan.adapt()
             for steps, values in answers.ask(first, last, plan.rows):
-                plan.take(steps, values)
+                with torch.no_grad():
+                    plan.take(steps, values)
                 if plan.ready:
                     yield Draft(attributions, error=cast(Any, error), evaluations=answers.evaluations)
     finally:

@@ -85,8 +85,8 @@ class Features:
             return keep[..., ids.first : ids.first + ids.numel].reshape(steps, -1, *ids.shape)
         values = baseline_rows(ids.values, part)
         flat = values.reshape(values.shape[0], -1)
-        if keep.dim() == 2:
-            return keep.index_select(1, flat.flatten()).reshape(steps, *values.shape)
+        if keep.dim() == 2:  # gather reads rows several times faster than index_select
+            return keep.gather(1, flat.reshape(1, -1).expand(steps, -1)).reshape(steps, *values.shape)
         index = flat.expand(count, -1).expand(steps, -1, -1)
         return keep.gather(2, index).reshape(steps, count, *values.shape[1:])
 

@@ -5,8 +5,8 @@ v(S) = h(S) + g(S), h(not S) = -h(S), g(not S) = g(S). Shapley values depend on 
 complements gives a value of h free of g. The odd part is a sum of interactions of 1, 3, 5, ... features, and an
 interaction of d features adds 2/d of its coefficient to the Shapley value of each. Interactions of equal order are
 taken to be alike in size, how much there is of each order is chosen by likelihood, and the rest is Gaussian
-conditioning (kriging): the most likely game through all known values, its Shapley values, and their variance. With the linear part
-left free and nothing else this would be KernelSHAP's regression.
+conditioning (kriging): the most likely game through all known values, its Shapley values, and their variance. With the
+linear part left free and nothing else this would be KernelSHAP's regression.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class _Fits:
         return torch.tensor(list(numbers)).to(self._values)[:, None]
 
     def _at(self, lowest: int) -> Tensor:
-        """The covariance at 0 .. F differences of interactions of ``lowest``, ``lowest + 2``, ... features: (G, F + 1)."""
+        """The covariance at 0 .. F differences of the interactions from order ``lowest`` on: (G, F + 1)."""
         tables = [
             sum(
                 (share * table(self._count, d) for d, share in _shares(self._count, a.decay, lowest)),

@@ -36,13 +36,17 @@ class Moments:
         if batch == 1:
             mean, sums = first.clone(), [_squares(torch.zeros_like(first)) for _ in range(2, self.order + 1)]
         else:
-            # Measured from the first sample, equal samples have no variance to the last bit.
+            # Measured from the first sample, equal samples have no variance to the last bit, and what is taken off
+            # the sum of squares is at most ``batch`` times what stays.
             deviations = values - first.unsqueeze(dimension)
             offset = deviations.mean(dimension)
             mean = first + offset
-            squares = _squares(deviations.sub_(offset.unsqueeze(dimension)))
-            sums = [squares.sum(dimension)]
-            if self.order > 2:
+            if self.order == 2:
+                squares = _squares(offset) * batch
+                sums = [(_squares_(deviations).sum(dimension) - squares).clamp_(min=0)]
+            else:
+                squares = _squares(deviations.sub_(offset.unsqueeze(dimension)))
+                sums = [squares.sum(dimension)]
                 sums += [deviations.mul_(squares).sum(dimension), squares.square_().sum(dimension)]
         if self.mean is None:
             self.mean, self.sums = mean, sums
@@ -84,6 +88,11 @@ class Moments:
 
 def _squares(x: Tensor) -> Tensor:
     return x.abs().square() if x.is_complex() else x.square()
+
+
+def _squares_(x: Tensor) -> Tensor:
+    """In place where that is possible."""
+    return x.abs().square_() if x.is_complex() else x.square_()
 
 
 def wide(values: Tensor) -> Tensor:

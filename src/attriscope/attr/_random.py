@@ -115,9 +115,7 @@ class Noise:
     An input whose standard deviation is 0 stays as it is. Integers become floating point numbers where there is noise.
     """
 
-    def __init__(
-        self, examples: Examples, stdevs: tuple[float, ...], samples: int, draws: Draws
-    ) -> None:
+    def __init__(self, examples: Examples, stdevs: tuple[float, ...], samples: int, draws: Draws) -> None:
         self.examples = examples
         self.stdevs = stdevs
         self._samples = samples

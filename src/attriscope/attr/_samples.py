@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from attriscope.attr._answers import Found
 from attriscope.attr._features import Features
 from attriscope.attr._games import Game
-from attriscope.attr.linear import LinearModel, SkLearnLinearModel
+from attriscope.attr.linear import LinearModel, SkLearnLinearModel, Solution
 from attriscope.attr.similarity import ExponentialKernel
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, baseline_rows
@@ -29,6 +29,9 @@ def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     model.fit(DataLoader(TensorDataset(x, y, weights), batch_size=len(x)))
     found = model.representation()
     return found.to(x.device) if isinstance(found, Tensor) else found
+
+
+CHEAP = 100  # features up to which standard errors cost next to nothing beside the estimate
 
 
 class Coefficients(Game):
@@ -83,6 +86,7 @@ class Samples(Coefficients):
         self.checkpoints = (1,) if self._asks else ()
         self.ready = False
         self._whole = False
+        self._kept: Solution | None = None
         self._values: list[Tensor] = []
         self._weights: list[Tensor] = []
         self._points = torch.empty(0)  # (S, F), or (S, N, F) if the examples differ
@@ -150,6 +154,7 @@ class Samples(Coefficients):
         self._whole = values.shape[1] < self.examples.count
         if self._asks and steps.start == 0:
             return
+        self._kept = None
         self._values.append(values.to(self.device))
         similarity = self._recipe.similarity
         if not isinstance(similarity, ExponentialKernel):
@@ -187,14 +192,22 @@ class Samples(Coefficients):
             weights = torch.cat(self._weights)
         return points, y, weights
 
+    def _solution(self, errors: bool) -> Solution | None:
+        """What a model of this library makes of the data; ``None`` for others. Kept until the next answers come."""
+        model = self._recipe.model
+        if not isinstance(model, LinearModel) or isinstance(model, SkLearnLinearModel):
+            return None
+        if self._kept is None or (errors and self._kept.errors is None):
+            self._kept = model.solve(*self._data(), errors=errors or self.features.count <= CHEAP)
+            model.coefficients, model.intercepts = self._kept.coefficients[-1:], self._kept.intercepts[-1:]
+        return self._kept
+
     def numbers(self) -> Tensor:
         """The coefficients, (F, M)."""
+        solution, model = self._solution(errors=False), self._recipe.model
+        if solution is not None:
+            return solution.coefficients.T
         x, y, weights = self._data()
-        model = self._recipe.model
-        if isinstance(model, LinearModel) and not isinstance(model, SkLearnLinearModel):
-            found = model.solve(x, y, weights)
-            model.coefficients, model.intercepts = found.coefficients[-1:], found.intercepts[-1:]
-            return found.coefficients.T
         series = []
         for i in range(y.shape[1]):
             own = x if x.dim() == 2 else x[:, i]
@@ -209,11 +222,8 @@ class Samples(Coefficients):
 
     def doubts(self) -> Tensor | None:
         """The standard errors of the coefficients, where the model has them."""
-        model = self._recipe.model
-        if not isinstance(model, LinearModel) or isinstance(model, SkLearnLinearModel):
-            return None
-        errors = model.solve(*self._data(), errors=True).errors
-        return None if errors is None else errors.T
+        solution = self._solution(errors=True)
+        return None if solution is None or solution.errors is None else solution.errors.T
 
 
 def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:

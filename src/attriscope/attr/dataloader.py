@@ -101,8 +101,8 @@ class DataLoaderAttribution(Attribution):
 
         Returns:
             A tensor (metric numbers, *shape of one example), or a tuple of these if batches are lists or tuples;
-            without ``return_input_shape`` a tensor (metric numbers, F), of which a column belongs to each number from the
-            smallest to the largest in ``feature_mask``.
+            without ``return_input_shape`` a tensor (metric numbers, F), of which a column belongs to each number from
+            the smallest to the largest in ``feature_mask``.
 
         Raises:
             InputTypeError, InputError: no batches; roles, baselines or masks that do not fit; a metric that is no

@@ -15,7 +15,7 @@ from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._games import Enumeration
 from attriscope.attr._kriging import Observations, krige
 from attriscope.attr._random import check_count, check_generator
-from attriscope.attr._samples import Coefficients
+from attriscope.attr._samples import CHEAP, Coefficients
 from attriscope.attr.linear import LinearRegression
 from attriscope.attr.surrogate import Lime
 from attriscope.core.errors import InputError
@@ -168,6 +168,7 @@ class _Pairs(Coefficients):
         tried = 2 + 2 * _TRIED
         self.checkpoints = (tried,) if not few and tried < self.steps else ()
         self._values: list[Tensor] = []
+        self._kept: tuple[bool, tuple[Tensor, Tensor | None]] | None = None
         self.ready = False
 
     def _set_order(self, pairs: int) -> None:
@@ -190,6 +191,7 @@ class _Pairs(Coefficients):
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Keep the answers."""
+        self._kept = None
         self._values.append(values.to(exact_dtype(values.device)))
         self.ready = steps.stop >= 2
 
@@ -204,11 +206,18 @@ class _Pairs(Coefficients):
 
     def numbers(self) -> Tensor:
         """The Shapley values."""
-        return krige(self._observations(), errors=False)[0]
+        return self._solution(errors=False)[0]
 
     def doubts(self) -> Tensor | None:
         """Their standard errors."""
-        return krige(self._observations(), errors=True)[1]
+        return self._solution(errors=True)[1]
+
+    def _solution(self, errors: bool) -> tuple[Tensor, Tensor | None]:
+        """Both; kept until the next answers come."""
+        errors = errors or self.features.count <= CHEAP
+        if self._kept is None or (errors and not self._kept[0]):
+            self._kept = errors, krige(self._observations(), errors)
+        return self._kept[1]
 
     def _observations(self) -> Observations:
         """What the answers so far say about the odd and the even part of the game."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attriscope.attr._answers import Found, Question, estimates
 from attriscope.attr._base import streams
-from attriscope.attr._features import copies
+from attriscope.attr._features import copies, exact_dtype
 from attriscope.attr.ablation import Differences, FeatureAblation
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
@@ -91,12 +91,12 @@ class _Hiding(Differences):
     def attributions(self, found: Found) -> tuple[Tensor, ...]:
         """For each element the mean of the changes that the windows over it made."""
         known = torch.arange(self.steps - 1, device=self._values.device) < self.done - 1
-        sums, counts = self._cover(self.effects().float()), self._cover(known[None].float())
-        return tuple(s / c.clamp_min(1) for s, c in zip(sums, counts, strict=True))
+        sums, counts = self._cover(self.effects()), self._cover(known[None])
+        return tuple((s / c.clamp_min(1)).float() for s, c in zip(sums, counts, strict=True))
 
     def error(self, found: Found) -> tuple[Tensor, ...]:
         """None where all windows are known, infinite elsewhere."""
-        missing = self._cover(self.doubts().isinf().float())
+        missing = self._cover(self.doubts().isinf())
         return tuple(torch.where(m > 0, torch.inf, 0.0) for m in missing)
 
     def _cover(self, values: Tensor) -> tuple[Tensor, ...]:
@@ -105,6 +105,8 @@ class _Hiding(Differences):
         for windows, device in zip(self._windows, self.devices, strict=True):
             numbers = [number for _, number in self._order[first : first + windows.count]]
             own = values[:, first : first + windows.count]
+            # In double precision, which autocast leaves alone.
+            own = own.to(exact_dtype(own.device))
             in_place = torch.empty_like(own)
             in_place[:, torch.tensor(numbers, device=own.device)] = own
             found.append(windows.cover(in_place.to(device)))

@@ -154,9 +154,7 @@ class IntegratedGradients(GradientAttribution):
         for block in walk(self, examples, starts, target, rule.nodes, batch):
             add_weighted(totals, block, rule)
             evaluations += block.f.numel() if block.f is not None else 0
-            if (
-                block.examples.stop == examples.count
-            ):  # estimates only make sense when all examples are as far
+            if block.examples.stop == examples.count:  # estimates need all examples equally far
                 covered = sum(rule.weights[: block.steps.stop])
                 yield Draft(lambda: examples.form(attributions()), delta, evaluations=evaluations)
 

@@ -14,6 +14,7 @@ from attriscope.attr._answers import Plan, Question, estimates, future
 from attriscope.attr._base import PerturbationAttribution, streams
 from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._games import Enumeration, Game
+from attriscope.attr._moments import Moments
 from attriscope.attr._random import check_count, check_generator
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import Draft
@@ -58,8 +59,9 @@ class _Permutations(Game):
         self._taken = 0
         self._paired = True
         self._first: Tensor | None = None  # the effects of a pair's first order
-        self._tried: list[tuple[Tensor, Tensor]] = []
-        self._moments = _Moments()
+        self._tried: list[Tensor] = []  # both orders' effects, (2, F, numbers of a step)
+        self._total: Tensor | None = None
+        self._moments = Moments()  # of what is independent: pairs, or orders without a partner
 
     def coalitions(self, steps: slice) -> Tensor:
         """All, none, and then the first 1 .. F - 1 features of each order."""
@@ -76,38 +78,41 @@ class _Permutations(Game):
         self._ends += list(values[:ends])
         if self._between == 0:  # one feature, so one order
             if steps.stop == 2:
-                self._moments.add((self._ends[0] - self._ends[1])[None], 1)
+                self._total, self._taken = (self._ends[0] - self._ends[1])[None], 1
                 self.ready = True
             return
         held = torch.cat([*self._pieces, values[ends:]])
-        whole = len(held) // self._between * self._between
-        for order in held[:whole].split(self._between) if whole else ():
-            self._add(order)
-        self._pieces = [held[whole:]]
+        whole = len(held) // self._between
+        if whole:
+            self._add(held[: whole * self._between].unflatten(0, (whole, self._between)))
+        self._pieces = [held[whole * self._between :]]
 
     def _add(self, between: Tensor) -> None:
-        """The answers along one order."""
-        inputs, baselines = self._ends
-        chain = torch.cat([baselines[None], between, inputs[None]])
-        effects = torch.empty_like(chain[1:])
-        effects[self._orders[self._taken].to(chain.device)] = chain.diff(dim=0)
-        self._taken += 1
+        """The answers along some orders, (orders, F - 1, numbers of a step)."""
+        inputs, baselines = (end.expand(len(between), 1, -1) for end in self._ends)
+        changes = torch.cat([baselines, between, inputs], 1).diff(dim=1)
+        orders = self._orders[self._taken : self._taken + len(between)].to(changes.device)
+        effects = torch.empty_like(changes).scatter_(1, orders.unsqueeze(2).expand_as(changes), changes)
+        total = effects.sum(0)
+        self._total = total if self._total is None else self._total + total
+        self._taken += len(between)
         self.ready = True
         if not self._paired:
-            self._moments.add(effects, 1)
-        elif self._first is None:
-            self._first = effects
-        else:
-            self._moments.add((self._first + effects) / 2, 2)
-            if len(self._tried) < self._TRIED:
-                self._tried.append((self._first, effects))
-            self._first = None
+            self._moments.add(effects)
+            return
+        if self._first is not None:
+            effects = torch.cat([self._first[None], effects])
+        self._first = effects[-1] if len(effects) % 2 else None
+        pairs = effects[: len(effects) // 2 * 2].unflatten(0, (-1, 2))
+        if len(pairs):
+            self._moments.add(pairs.mean(1))
+            self._tried += list(pairs[: self._TRIED - len(self._tried)])
 
     def adapt(self) -> None:
         """Look whether the two orders of a pair say the same, or err alike, and if so go on without pairs."""
         if not self._paired:
             return
-        first, second = (torch.stack(orders) for orders in zip(*self._tried, strict=True))
+        first, second = torch.stack(self._tried).unbind(1)
         if len(first) == 1:
             alike = bool((first - second).abs().max() <= 1e-5 * first.abs().max())
         else:
@@ -117,59 +122,16 @@ class _Permutations(Game):
             self._paired = False
             self._orders[self._taken :] = self._drawn[self._taken :]
 
-    def _so_far(self) -> _Moments:
-        return self._moments if self._first is None else self._moments.with_one_more(self._first, 1)
-
     def numbers(self) -> Tensor:
         """The mean effects."""
-        return self._so_far().mean()
+        assert self._total is not None
+        return self._total / self._taken
 
     def doubts(self) -> Tensor | None:
         """How much the pairs of orders differ."""
         if self._between == 0:
             return torch.zeros_like(self.numbers())
-        return self._so_far().error()
-
-
-class _Moments:
-    """A weighted mean of independent tensors, and its standard error."""
-
-    def __init__(self) -> None:
-        self._count, self._weight, self._squares = 0, 0.0, 0.0
-        self._first = self._sum = self._spread = self._cross = torch.zeros(())
-
-    def add(self, value: Tensor, weight: float) -> None:
-        """One more tensor."""
-        if self._count == 0:
-            self._first = value.clone()
-            self._sum = self._spread = self._cross = torch.zeros_like(value)
-        # Sums of squares are taken about the first tensor, so that they do not cancel.
-        away = value - self._first
-        self._count += 1
-        self._weight += weight
-        self._squares += weight**2
-        self._sum = self._sum + weight * away
-        self._cross = self._cross + weight**2 * away
-        self._spread = self._spread + weight**2 * away.square()
-
-    def with_one_more(self, value: Tensor, weight: float) -> _Moments:
-        """What :meth:`add` would lead to."""
-        other = _Moments()
-        other.__dict__.update(self.__dict__)
-        other.add(value, weight)
-        return other
-
-    def mean(self) -> Tensor:
-        """The weighted mean."""
-        return self._first + self._sum / self._weight
-
-    def error(self) -> Tensor | None:
-        """The standard error of the mean; ``None`` for a single tensor."""
-        if self._count < 2:
-            return None
-        away = self._sum / self._weight
-        scatter = self._spread - 2 * away * self._cross + away.square() * self._squares
-        return (scatter.clamp_min(0) * self._count / (self._count - 1)).sqrt() / self._weight
+        return self._moments.error_of_mean() if self._moments.count > 1 else None
 
 
 class ShapleyValueSampling(PerturbationAttribution):

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules._functions import BackwardHookFunction
 
 from attriscope.core.errors import OperationError
 from attriscope.core.graph import between, sources
@@ -147,6 +148,7 @@ class Propagation:
         self._keeps = keeps.get
         self._tape = self._new_tape()
         self._reference: list[Call] = []
+        self.partial = False
 
     def _new_tape(self) -> Tape:
         return Tape(self._keeps, steady=self.scheme.paired)
@@ -164,12 +166,17 @@ class Propagation:
         with self._tape, self.scheme.around():
             yield
 
-    def attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
+    def attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor], partial: bool = False) -> None:
         """Put the rules between ``ends``, where the backward pass begins, and ``starts``, where it is read.
+
+        Args:
+            ends, starts: tensors of the explained pass.
+            partial: what ends depend on is more than starts, as at a layer with others beside it.
 
         Raises:
             OperationError: an operation on the way has no rule; the two passes differ.
         """
+        self.partial = partial
         try:
             self._attach(ends, starts)
         finally:
@@ -203,6 +210,8 @@ class Propagation:
         key, rules = key_of(node), self.scheme.rules
         rule = self._into_view(node) if key == "CopySlices" else rules.get(key)
         own = isinstance(node, torch.autograd.function.BackwardCFunction)
+        if key is BackwardHookFunction:
+            return Rule(None, None)  # stands where a module has backward hooks, and does nothing
         if rule is None and (rules.others == "refuse" or own or key in _FUSED):
             raise OperationError(_refusal(key, self.scheme.method))
         return rule
@@ -254,7 +263,7 @@ class Propagation:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         ends = [(o, g) for o, g in zip(outputs, incoming, strict=False) if g is not None and o.requires_grad]
         leaves = [given[name] for name in needed]
-        inner.attach([o for o, _ in ends], leaves)
+        inner.attach([o for o, _ in ends], leaves, self.partial)
         found = iter(
             torch.autograd.grad([o for o, _ in ends], leaves, [g for _, g in ends], allow_unused=True)
         )

@@ -100,7 +100,7 @@ class Subject:
                 with propagation.recording() if gradient else contextlib.nullcontext():
                     output, f, values = self._forward(rows, arguments, steps, examples, gradient)
                 if gradient and f is not None:
-                    propagation.attach([f], [v for layer in values for v in layer])
+                    propagation.attach([f], [v for layer in values for v in layer], self.read is not None)
             gradients = self._gradients(f, values) if gradient and f is not None else ()
         keep = self.gradient_options.get("create_graph", False)
         return Evaluation(

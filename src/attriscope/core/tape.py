@@ -225,6 +225,9 @@ class Tape(TorchDispatchMode):
 
     def _refuse_random(self, function: Any, args: Any, kwargs: Any) -> None:
         given = _arguments(function, args, kwargs, "numbers")
+        made = _written(function) and is_parameter(args[0])  # a module, in the forward pass
+        if made or given.get("generator") is not None:
+            return
         chance = next((given[n] for n in ("dropout_p", "dropout", "train", "training") if n in given), True)
         if chance:
             raise OperationError(

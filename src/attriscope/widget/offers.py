@@ -44,6 +44,13 @@ class Asked:
         down = torch.arange(height, device=self.picture.device) * side // height
         return (down[:, None] * side + across)[None, None]
 
+    def windows(self, parts: int) -> dict[str, Any]:
+        """A window of one part of each side, moved by half of itself."""
+        channels, *sides = self.picture.shape[1:]
+        window = [max(1, side // parts) for side in sides]
+        strides = [max(1, side // 2) for side in window]
+        return {"sliding_window_shapes": (channels, *window), "strides": (channels, *strides)}
+
     def spread(self, share: float) -> float:
         """A share of the range of the picture's values, as the strength of noise."""
         return share * float(self.picture.amax() - self.picture.amin())
@@ -133,6 +140,31 @@ _OFFERS = (
         make=lambda model, asked: attr.GuidedGradCam(model, asked.last_convolution()),
     ),
     Offer(attr.LRP),
+    Offer(
+        attr.Occlusion,
+        lambda asked: {**_against(asked), **asked.windows(8)},
+        "A window of an eighth of each side, moved by half of itself.",
+    ),
+    Offer(
+        attr.FeatureAblation,
+        lambda asked: {**_against(asked), "feature_mask": asked.cells(12)},
+        "12 by 12 cells, each replaced by the baseline.",
+    ),
+    Offer(
+        attr.ShapleyValueSampling,
+        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 12},
+        "6 by 6 cells, 12 permutations.",
+    ),
+    Offer(
+        attr.KernelShap,
+        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 400},
+        "6 by 6 cells, 400 coalitions.",
+    ),
+    Offer(
+        attr.Lime,
+        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 400},
+        "6 by 6 cells, 400 samples.",
+    ),
 )
 
 OFFERS: dict[str, Offer] = {offer.name: offer for offer in _OFFERS}

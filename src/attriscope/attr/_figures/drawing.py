@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attriscope.attr._figures.scales import Floats, Scaled, VisualizeSign
+from attriscope.core.errors import InputError
 
 # Below this, a map without a colour bar says how small it is: it may be nothing but rounding.
 TINY = 1e-5
@@ -65,6 +66,8 @@ def default_cmap(sign: VisualizeSign) -> str | Colormap:
 
 def on_white(cmap: str | Colormap, alpha: float) -> Colormap:
     """The colours as they look at an opacity on white: the same in light and dark styles."""
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha_overlay must be from 0 to 1, but {alpha!r} came")
     colors = matplotlib.colormaps.get_cmap(cmap)(np.linspace(0, 1, 256))
     opacity = alpha * colors[:, 3:]
     return ListedColormap(colors[:, :3] * opacity + (1 - opacity))

@@ -224,7 +224,7 @@ def _colored_graph(
         list(pieces),
         cmap=mappable.get_cmap(),
         norm=mappable.norm,
-        capstyle="round",
+        capstyle="butt",  # pieces meet within straight lines, and none covers its neighbour
         # White stands for 0 and would not be seen on white.
         path_effects=[Stroke(linewidth=options["linewidth"] + 1, foreground="0.6"), Normal()],
         **options,

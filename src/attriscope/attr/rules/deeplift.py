@@ -42,7 +42,8 @@ def rescale(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | No
 
 def same_constants(step: Step, gradients: Passed, incoming: Passed) -> Passed:
     """Autograd's gradient, if the constants are the same in both passes."""
-    if not _same(step):
+    # At a layer, what comes from elsewhere may differ: its part is not asked for.
+    if not step.propagation.partial and not _same(step):
         raise OperationError(
             f"DeepLIFT: {step.operation} gets a constant that is not the same for the input and for the baseline: a "
             "comparison, argmax, index or detach() on the way depends on the input, and no multiplier passes there"
