@@ -237,7 +237,7 @@ def _of_world() -> dict[str, Any]:
         "grad mode": torch.is_grad_enabled(),
         "inference mode": torch.is_inference_mode_enabled(),
         "torch's random state": torch.get_rng_state(),
-        "numpy's random state": np.random.get_state()[1].tolist(),
+        "numpy's random state": (np.random.get_state()[1].tobytes(), np.random.get_state()[2]),
         "python's random state": random.getstate(),
         "default dtype": torch.get_default_dtype(),
         "threads": torch.get_num_threads(),

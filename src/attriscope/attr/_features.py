@@ -82,7 +82,8 @@ class Features:
         """``keep`` for each element, broadcasting against (steps, count, *shape)."""
         steps = keep.shape[0]
         if ids.values is None:
-            return keep[..., ids.first : ids.first + ids.numel].reshape(steps, -1, *ids.shape)
+            each = keep if keep.dim() == 3 else keep.unsqueeze(1)
+            return each[..., ids.first : ids.first + ids.numel].reshape(*each.shape[:2], *ids.shape)
         values = baseline_rows(ids.values, part)
         flat = values.reshape(values.shape[0], -1)
         if keep.dim() == 2:  # gather reads rows several times faster than index_select

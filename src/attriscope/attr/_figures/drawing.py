@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -73,10 +73,6 @@ def on_white(cmap: str | Colormap, alpha: float) -> Colormap:
     return ListedColormap(colors[:, :3] * opacity + (1 - opacity))
 
 
-def normalize(scaled: Scaled) -> Normalize:
-    return Normalize(scaled.lowest, 1.0)
-
-
 def colorbar(figure: Figure, drawn: ScalarMappable, scaled: Scaled, inches: float, **place: Any) -> None:
     """A colour bar below, in the units of the attributions though colours are normalized.
 
@@ -95,7 +91,7 @@ def colorbar(figure: Figure, drawn: ScalarMappable, scaled: Scaled, inches: floa
         return
     ends = sorted((scaled.lowest * scaled.unit, scaled.unit))
     room = max(2, min(8, int(inches / 0.7)))
-    ticks = MaxNLocator(room, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+    ticks = np.asarray(MaxNLocator(room, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends))
     slack = 1e-9 * abs(scaled.unit)
     ticks = ticks[(ticks >= ends[0] - slack) & (ticks <= ends[1] + slack)]
     # As everywhere in matplotlib, numbers like 0.00002 share one power of ten.
@@ -163,7 +159,7 @@ def set_titles(panels: Sequence[Axes], titles: Sequence[str | None]) -> None:
         if title is None:
             continue
         text = axes.set_title(title)
-        if fitting < text.get_fontsize():
+        if fitting < float(text.get_fontsize()):
             text.set_fontsize(max(fitting, SMALLEST_TITLE))
         if fitting < SMALLEST_TITLE and "$" not in title:  # mathematics cannot be cut anywhere
             width = max(8, int(inches * 72 / (LETTER * SMALLEST_TITLE)))

@@ -18,7 +18,7 @@ from attriscope.attr._figures.scales import Floats, Scaled, VisualizeSign, as_ar
 from attriscope.core.errors import InputError
 
 Pixels = NDArray[np.uint8]
-GREY_RANGE = {"cmap": "gray", "vmin": 0, "vmax": 255}
+GREY_RANGE: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
 # Floats up to here are taken as 0..1 with a little overshoot, as resizing leaves it.
 OVERSHOOT = 2.0
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
@@ -96,7 +96,7 @@ def visualize_timeseries_attr(
     colors = drawing.default_cmap(chosen) if cmap is None else cmap
     if how is not Method.colored_graph:
         colors = drawing.on_white(colors, alpha_overlay)
-    mappable = ScalarMappable(drawing.normalize(scaled), colors)
+    style: dict[str, Any] = {"cmap": colors, "norm": Normalize(scaled.lowest, 1.0)}
 
     if plt_fig_axis is not None and np.size(np.asarray(plt_fig_axis[1], dtype=object)) < panels:
         raise InputError(f"{how.name} of {channels} channels needs {panels} axes; plt_fig_axis has fewer")
@@ -106,13 +106,13 @@ def visualize_timeseries_attr(
         axes = list(np.ravel(np.asarray(result, dtype=object)))[:panels]
         for i, panel in enumerate(axes):
             if how is Method.colored_graph:
-                _colored_graph(panel, x, curves[:, i], scaled.values[:, i], mappable, pyplot_kwargs)
+                _colored_graph(panel, x, curves[:, i], scaled.values[:, i], style, pyplot_kwargs)
                 if cmap is None:
                     panel.set_facecolor("white")  # the default colours are made for it
             else:
                 shown = slice(None) if how is Method.overlay_combined else slice(i, i + 1)
                 lines = _graphs(panel, x, curves[:, shown], pyplot_kwargs)
-                _behind(panel, x, scaled.values[:, i], mappable)
+                _behind(panel, x, scaled.values[:, i], style)
             if labels and how is Method.overlay_combined:
                 _legend(panel, lines, labels)
             elif labels:
@@ -127,7 +127,7 @@ def visualize_timeseries_attr(
             # A sixth of an inch for the bar, half of one between it and the last panel for that one's ticks.
             height = axes[0].figure.bbox.height / axes[0].figure.dpi
             place = {"ax": axes, "fraction": 0.17 / height, "pad": 0.5 / height, "aspect": width / 0.17}
-            drawing.colorbar(figure, mappable, scaled, width, **place)
+            drawing.colorbar(figure, ScalarMappable(**style), scaled, width, **place)
     return figure, result
 
 
@@ -189,18 +189,17 @@ def _graphs(axes: Axes, x: Floats, curves: Floats, options: dict[str, Any]) -> l
     return lines
 
 
-def _behind(axes: Axes, x: Floats, values: Floats, mappable: ScalarMappable) -> None:
+def _behind(axes: Axes, x: Floats, values: Floats, style: dict[str, Any]) -> None:
     """Colours behind the graphs, from bottom to top, as one artist however many points there are."""
     limits = axes.get_ylim()
     axes.pcolormesh(
         _edges(x),
         [0.0, 1.0],
         np.ma.masked_invalid(values)[None],
-        cmap=mappable.get_cmap(),
-        norm=mappable.norm,
         linewidth=0,
         transform=axes.get_xaxis_transform(),
         zorder=0,
+        **style,
     )
     axes.set_ylim(limits)
     edges = _edges(x)
@@ -209,7 +208,7 @@ def _behind(axes: Axes, x: Floats, values: Floats, mappable: ScalarMappable) -> 
 
 
 def _colored_graph(
-    axes: Axes, x: Floats, curve: Floats, values: Floats, mappable: ScalarMappable, options: dict[str, Any]
+    axes: Axes, x: Floats, curve: Floats, values: Floats, style: dict[str, Any], options: dict[str, Any]
 ) -> None:
     """One piece of the graph per point, from half of the way before it to half of the way after."""
     middle = np.stack([x, curve], axis=1)
@@ -222,11 +221,10 @@ def _colored_graph(
         options["linewidth"] = options.pop("lw")
     graph = LineCollection(
         list(pieces),
-        cmap=mappable.get_cmap(),
-        norm=mappable.norm,
         capstyle="butt",  # pieces meet within straight lines, and none covers its neighbour
         # White stands for 0 and would not be seen on white.
         path_effects=[Stroke(linewidth=options["linewidth"] + 1, foreground="0.6"), Normal()],
+        **style,
         **options,
     )
     graph.set_array(np.ma.masked_invalid(values))

@@ -80,13 +80,11 @@ def format_word_importances(words: Sequence[str], importances: ArrayLike | None)
     Raises:
         InputError: fewer importances than words, or not one-dimensional.
     """
-    values = [] if importances is None else as_array(importances, "importances")
-    if len(values) == 0:
+    values = as_array([] if importances is None else importances, "importances")
+    if values.size == 0:
         return "<td></td>"
-    if getattr(values, "ndim", 1) != 1:
-        raise InputError(
-            f"importances must be of shape (L,), but {values.shape} came"  # type: ignore[union-attr]
-        )
+    if values.ndim != 1:
+        raise InputError(f"importances must be of shape (L,), but {values.shape} came")
     if len(values) < len(words):
         raise InputError(
             f"importances must hold one number per word, but {len(values)} came for {len(words)} words"

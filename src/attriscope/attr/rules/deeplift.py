@@ -82,14 +82,15 @@ _CHOICES = frozenset({"condition", "mask", "index", "indices"})
 
 def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[Tensor | None]:
     """For what is linear in each of two tensors: the gradient halfway between the two passes."""
-    if sum(step.needs) < 2:
+    if sum(step.needs) < 2 and not (step.propagation.partial and step.outputs):
         return same_constants(step, gradients, incoming)
     needed = _needed(step)
     with torch.enable_grad():
         halfway = dict(step.arguments)
-        for name in needed:
-            mean = (step.arguments[name] + step.before.arguments[name]) / 2
-            halfway[name] = mean.detach().requires_grad_()
+        for name, value in step.arguments.items():
+            if isinstance(value, Tensor):
+                mean = (value + step.before.arguments[name]) / 2
+                halfway[name] = mean.detach().requires_grad_(name in needed)
         output = _call_again(step.function, halfway)
         found = iter(torch.autograd.grad(output, [halfway[n] for n in needed], _first(incoming)))
     return [next(found) if need else None for need in step.needs]
@@ -110,7 +111,7 @@ def _call_again(function: Any, arguments: dict[str, Any]) -> Tensor:
 
 def product(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """a * b: half the sum of the other factor in both passes; by a mask, the rescale rule."""
-    if sum(step.needs) < 2:
+    if sum(step.needs) < 2 and not _beside(step):
         return _alone(step, gradients, incoming)
     (a, b), (a0, b0) = step.inputs, step.before.inputs
     g = _first(incoming)
@@ -121,12 +122,17 @@ def quotient(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """a / b, both orders of exchange averaged."""
     if step.arguments.get("rounding_mode"):
         raise OperationError("DeepLIFT has no rule for a division that rounds")
-    if sum(step.needs) < 2 and (step.needs[0] or len(step.inputs) < 2):
+    if sum(step.needs) < 2 and (step.needs[0] or len(step.inputs) < 2) and not _beside(step):
         return _alone(step, gradients, incoming)
     a, a0 = _either(step, "self")
     b, b0 = _either(step, "other")
     g = _first(incoming)
     return [g * (1 / b + 1 / b0) / 2, -g * (a + a0) / (2 * b * b0)][: len(step.needs)]
+
+
+def _beside(step: Step) -> bool:
+    """Whether the other operand is an activation too, which does not come from the layer that is read."""
+    return step.propagation.partial and len(step.inputs) == 2 and bool(step.outputs)
 
 
 def _either(step: Step, name: str) -> tuple[Any, Any]:
