@@ -75,14 +75,19 @@ export function manualFrames(): (time?: number) => void {
   };
 }
 
-/** The pixels last put on each canvas. */
-export type Pixels = WeakMap<HTMLCanvasElement, Uint32Array>;
+export interface Recording {
+  /** The pixels last put or drawn on each canvas. */
+  readonly pixels: WeakMap<HTMLCanvasElement, Uint32Array>;
+  /** The opacities with which anything was drawn on each canvas. */
+  readonly opacities: WeakMap<HTMLCanvasElement, number[]>;
+}
 
 /** Gives every canvas a context that keeps what is put on it (happy-dom has none). */
-export function recordCanvases(): Pixels {
-  const pixels: Pixels = new WeakMap();
+export function recordCanvases(): Recording {
+  const pixels: Recording["pixels"] = new WeakMap();
+  const opacities: Recording["opacities"] = new WeakMap();
   vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockImplementation(function (this: HTMLCanvasElement) {
-    return {
+    const context = {
       globalAlpha: 1,
       createImageData: (width: number, height: number) => ({
         width,
@@ -93,13 +98,15 @@ export function recordCanvases(): Pixels {
         pixels.set(this, new Uint32Array(image.data.buffer.slice(0)));
       },
       drawImage: (source: HTMLCanvasElement) => {
+        opacities.set(this, [...(opacities.get(this) ?? []), context.globalAlpha]);
         const from = pixels.get(source);
         if (from) pixels.set(this, from);
       },
       clearRect: () => undefined,
-    } as unknown as RenderingContext;
-  });
-  return pixels;
+    };
+    return context as unknown as RenderingContext;
+  } as HTMLCanvasElement["getContext"]);
+  return { pixels, opacities };
 }
 
 /** Data as it comes off the wire: a view that starts anywhere in its buffer. */

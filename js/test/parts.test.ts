@@ -1,5 +1,5 @@
 /** The four parts: what a person sees, does and hears. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { colourTable } from "../src/colour";
 import { canvasSize, valueUnder } from "../src/stage";
 import { lut } from "../src/wire";
@@ -13,6 +13,7 @@ import {
   find,
   inputOf,
   labelled,
+  opacities,
   option,
   press,
   slide,
@@ -90,8 +91,10 @@ describe("the overlay", () => {
 
   it("walks: other picture, title with alpha, and a label for people who do not see it", () => {
     draw();
+    expect(opacities()).toEqual([1, 1]); // picture, map
     slide("Path position", 0.5);
     view.frame();
+    expect(opacities().slice(2)).toEqual([1, 0.5, 1]); // baseline, picture over it, map
     expect(canvas().dataset.shown).toBe("walk");
     expect(find(".as-overlay .as-title").textContent).toBe(
       "Integrated Gradients for cat, accumulated to α = 0.50",
@@ -194,7 +197,8 @@ describe("the path", () => {
 
   it("plays from the baseline to the input and stops there", () => {
     draw();
-    const start = performance.now();
+    const start = 1000;
+    vi.spyOn(performance, "now").mockReturnValue(start);
     labelled("Play the walk from baseline to input").click();
     expect(view.model.values.alpha).toBe(0);
     view.frame(start + 1250);

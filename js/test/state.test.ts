@@ -71,6 +71,15 @@ describe("saving", () => {
 });
 
 describe("following", () => {
+  it("asks for one animation frame at a time", () => {
+    const ask = vi.fn(requestAnimationFrame);
+    vi.stubGlobal("requestAnimationFrame", ask);
+    state.follow(["alpha", "opacity"], vi.fn());
+    model.receive({ alpha: 0.1, opacity: 0.2 });
+    state.set("alpha", 0.3);
+    expect(ask).toHaveBeenCalledTimes(1);
+  });
+
   it("runs the task at once, then once per frame however many traits change", () => {
     const task = vi.fn();
     state.follow(["alpha", "opacity"], task);

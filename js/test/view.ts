@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, vi } from "vitest";
 import widget from "../src/index";
 import type { Traits } from "../src/traits";
-import { FakeModel, manualFrames, type Pixels, recordCanvases, sampleTraits } from "./fake";
+import { FakeModel, manualFrames, recordCanvases, type Recording, sampleTraits } from "./fake";
 
 function idle(): void {
   // nothing is drawn yet
@@ -23,13 +23,13 @@ export const view: View = {
   frame: idle,
   end: idle,
 };
-let pixels: Pixels;
+let recording: Recording;
 
 /** Call once at the top of a test file. */
 export function useViews(): void {
   beforeEach(() => {
     view.frame = manualFrames();
-    pixels = recordCanvases();
+    recording = recordCanvases();
   });
   afterEach(() => {
     view.end();
@@ -72,7 +72,9 @@ export const option = (text: string): HTMLElement =>
 export const treeItem = (name: string): HTMLElement => find(`[role=treeitem][data-name="${name}"]`);
 export const canvas = (): HTMLCanvasElement => find("canvas[role=img]") as HTMLCanvasElement;
 /** The pixels last drawn on the canvas of the overlay. */
-export const drawn = (): Uint32Array => pixels.get(canvas())!;
+export const drawn = (): Uint32Array => recording.pixels.get(canvas())!;
+/** The opacities of what was drawn on it, one after the other. */
+export const opacities = (): number[] => recording.opacities.get(canvas())!;
 
 export function slide(label: string, value: number): void {
   const input = inputOf(label);

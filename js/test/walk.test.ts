@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { walkPosition } from "../src/path";
 import { at, decodeTable, finalValues, frameSums, locate, valueAt } from "../src/walk";
 import { path } from "../src/wire";
@@ -65,6 +65,12 @@ describe("companded maps", () => {
 });
 
 describe("sums of the frames", () => {
+  let now = 0;
+  beforeEach(() => {
+    now = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+  });
+
   it("come at once for small paths, and from memory the second time", () => {
     const seen: number[][] = [];
     const { signal } = new AbortController();
@@ -74,6 +80,18 @@ describe("sums of the frames", () => {
       [0, 1, 0],
       [0, 1, 0],
     ]);
+  });
+
+  it("of large paths come in pieces, between which the page breathes", () => {
+    vi.useFakeTimers();
+    vi.spyOn(performance, "now").mockImplementation(() => (now += 9)); // each frame takes more than its time
+    const large = path({ ...sampleTraits().path! })!;
+    let sums: Float64Array | undefined;
+    frameSums(large, new AbortController().signal, (result) => (sums = result));
+    expect(sums).toBeUndefined();
+    vi.runAllTimers();
+    vi.useRealTimers();
+    expect([...sums!]).toEqual([0, 1, 0]);
   });
 
   it("are never told to a view that has ended", () => {

@@ -25,6 +25,7 @@ from attriscope.core.inputs import (
     resolve_baselines,
 )
 from attriscope.core.propagation import Scheme
+from attriscope.core.progress import control
 from attriscope.core.sites import Layer, Layers, find_layer, layer_names
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
@@ -334,7 +335,9 @@ def end_points(
         return tuple(torch.cat(ends[i::per_step]) for i in range(per_step))
 
     evaluator = method._evaluator(examples, target, gradient=False, batch=batch)
-    f = [(b.steps, b.examples, b.f) for b in evaluator.run(2, rows)]
+    # Two rows an example, after many: to whoever watches they are part of what has been reported as done.
+    with control(progress=lambda done, total: None):
+        f = [(b.steps, b.examples, b.f) for b in evaluator.run(2, rows)]
     first = f[0][2]
     assert first is not None
     both = first.new_empty(2, examples.count)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.inputs import Examples, as_tuple, baseline_rows, describe
+from attriscope.core.inputs import Examples, baseline_rows, describe
 
 Replace = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """What stands in place of some elements: of (input, step in the block, example in the block, position in the row)."""
@@ -252,7 +252,7 @@ def resolve_features(feature_mask: Any, examples: Examples) -> Features:
             ids.append(_Ids(None, first, x.shape[1:]))
             first += ids[-1].numel
         return Features(tuple(ids), torch.arange(first))
-    masks = as_tuple(feature_mask)
+    masks = examples.per_input(feature_mask)
     if len(masks) != len(tensors):
         raise InputError(
             f"there must be one feature_mask per input, but {len(masks)} came for {len(tensors)} input(s): "

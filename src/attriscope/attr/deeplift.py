@@ -273,7 +273,7 @@ def distribution(baselines: Any, examples: Examples, inputs: Any) -> tuple[Tenso
     """
     if callable(baselines):
         baselines = baselines(inputs) if inspect.signature(baselines).parameters else baselines()
-    given = as_tuple(baselines)
+    given = examples.per_input(baselines)
     if not all(isinstance(b, Tensor) for b in given):
         raise InputTypeError(
             f"baselines must be a tensor with M baselines in dimension 0, a tuple of these or a function that returns "

@@ -18,7 +18,6 @@ from attriscope.core.evaluate import Block
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,
-    as_tuple,
     describe,
     gather_examples,
     require_floating,
@@ -319,7 +318,7 @@ def _distribution(baselines: Any, inputs: Any, examples: Examples) -> tuple[Tens
     given = baselines
     if callable(baselines) and not isinstance(baselines, Tensor):
         given = baselines() if _takes_nothing(baselines) else baselines(inputs)
-    tensors = as_tuple(given)
+    tensors = examples.per_input(given)
     if len(tensors) != len(examples.tensors):
         raise InputError(
             f"there must be one distribution of baselines per input, but {len(tensors)} came for "

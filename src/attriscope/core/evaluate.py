@@ -89,7 +89,7 @@ class Evaluator:
     def __init__(
         self, subject: Subject, examples: Examples, *, gradient: bool = True, batch: int | None = None
     ) -> None:
-        self.subject = subject
+        self.subject = dataclasses.replace(subject, arrange=examples.arrange) if examples.keys else subject
         self.examples = examples
         self.gradient = gradient
         self.evaluations = 0

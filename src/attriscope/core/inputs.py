@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -46,11 +47,16 @@ class Examples:
         tensors: one tensor per input of the model; dimension 0 counts the examples.
         single: the caller gave a bare tensor, so results are bare tensors.
         arguments: forward arguments after the inputs.
+        keys: for inputs with ``None`` among them, or by keyword: position or name of each tensor in what the caller
+            gave; empty if each stands at its own place.
+        blanks: positions or names of the inputs that are ``None``.
     """
 
     tensors: tuple[Tensor, ...]
     single: bool
     arguments: tuple[Any, ...] = ()
+    keys: tuple[int | str, ...] = ()
+    blanks: tuple[int | str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -83,20 +89,59 @@ class Examples:
             return self.arguments  # the caller's own call: nothing to touch
         return tuple(rows(value) for value in self.arguments)
 
-    def form(self, values: tuple[Tensor, ...]) -> TensorOrTuple:
-        """Results in the form of the inputs: tensor in, tensor out; tuple in, tuple out."""
-        return values[0] if self.single else values
+    def form(self, values: tuple[Tensor, ...]) -> Any:
+        """Results in the form of the inputs: tensor in, tensor out; tuple in, tuple out; dict in, dict out."""
+        if not self.keys:
+            return values[0] if self.single else values
+        placed = self._placed(values)
+        return placed if self.by_keyword else tuple(placed[i] for i in range(len(placed)))
+
+    @property
+    def by_keyword(self) -> bool:
+        """Whether the inputs came as a dict."""
+        return any(isinstance(key, str) for key in self.keys)
+
+    def arrange(self, rows: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments of the model for these tensors."""
+        if not self.keys:
+            return rows, {}
+        formed = self.form(rows)
+        return ((), formed) if self.by_keyword else (formed, {})
+
+    def per_input(self, value: Any) -> tuple[Any, ...]:
+        """Something that comes in the form of the inputs (baselines, masks), one entry per tensor."""
+        if isinstance(value, Mapping):
+            unknown = [key for key in value if key not in (*self.keys, *self.blanks)]
+            if unknown:
+                names = ", ".join(map(repr, self.keys))
+                raise InputError(f"{unknown[0]!r} is not the name of an input; these are {names}")
+            return tuple(value.get(key) for key in self.keys)
+        given = as_tuple(value)
+        if self.blanks and not self.by_keyword and len(given) == len(self.keys) + len(self.blanks):
+            return tuple(given[int(key)] for key in self.keys)
+        return given
+
+    def _placed(self, values: tuple[Any, ...]) -> dict[Any, Any]:
+        return {**dict(zip(self.keys, values, strict=True)), **dict.fromkeys(self.blanks)}
 
 
 def gather_examples(inputs: Any, additional_forward_args: Any = None) -> Examples:
     """Check the inputs of a call.
 
+    Args:
+        inputs: a tensor, a tuple of tensors, or a dict of tensors, which the model gets by keyword. ``None`` in a tuple
+            or dict is passed on as it is; attributions have ``None`` there too.
+        additional_forward_args: further arguments of the model, a value or a tuple.
+
     Raises:
-        InputTypeError: inputs are not a tensor or a non-empty tuple of tensors.
+        InputTypeError: inputs are none of these.
         InputError: an input has no example dimension, or the inputs disagree about the number of examples.
     """
     single = isinstance(inputs, Tensor)
-    tensors = as_tuple(inputs)
+    named = dict(inputs) if isinstance(inputs, Mapping) else dict(enumerate(as_tuple(inputs)))
+    blanks = tuple(key for key, value in named.items() if value is None)
+    keys = tuple(key for key in named if key not in blanks)
+    tensors = tuple(named[key] for key in keys)
     if not tensors or not all(isinstance(t, Tensor) for t in tensors):
         raise InputTypeError(
             f"inputs must be a torch.Tensor or a tuple of tensors, but {describe(inputs)} of type "
@@ -119,7 +164,8 @@ def gather_examples(inputs: Any, additional_forward_args: Any = None) -> Example
         arguments: tuple[Any, ...] = ()
     else:
         arguments = as_tuple(additional_forward_args)
-    return Examples(tuple(tensors), single, arguments)
+    special = blanks or isinstance(inputs, Mapping)
+    return Examples(tensors, single, arguments, keys if special else (), blanks)
 
 
 def require_floating(examples: Examples, method: str) -> None:
@@ -143,14 +189,14 @@ def resolve_baselines(baselines: Any, examples: Examples) -> tuple[Tensor, ...]:
 
     Args:
         baselines: ``None`` (zero), a number, a tensor of the input's shape or with a first dimension of 1, or, for
-            several inputs, a tuple with one of these per input.
+            several inputs, a tuple with one of these per input (a dict if the inputs are one).
 
     Raises:
         InputTypeError: a baseline is none of these.
         InputError: the number of baselines, a shape or a device does not fit.
     """
     tensors = examples.tensors
-    given = (None,) * len(tensors) if baselines is None else as_tuple(baselines)
+    given = (None,) * len(tensors) if baselines is None else examples.per_input(baselines)
     if len(given) != len(tensors):
         raise InputError(
             f"there must be one baseline per input, but {len(given)} came for {len(tensors)} input(s): "

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.errors import ForwardError
+from attriscope.core.errors import ForwardError, InputError
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.sites import Layers, Reading, grad_mode, kept_buffers, unwrap
@@ -51,6 +51,7 @@ class Subject:
         read: ``None`` for the inputs, else layers.
         gradient_options: keyword arguments for ``torch.autograd.grad``.
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
+        arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
     """
 
     forward: Callable[..., Any]
@@ -58,6 +59,7 @@ class Subject:
     read: Layers | None = None
     gradient_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     scheme: Scheme | None = None
+    arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
     @property
     def method(self) -> str:
@@ -143,15 +145,24 @@ class Subject:
         if f.requires_grad:
             options = {"allow_unused": True, **self.gradient_options}
             found: list[Tensor | None] = list(torch.autograd.grad(f.sum(), flat, **options))
-        else:
+        elif self._takes_nothing or not any(v.requires_grad for v in flat):
             found = [None] * len(flat)
+        else:
+            raise InputError(
+                "the explained output does not depend on the inputs in a way that autograd can follow: does the model "
+                "run under torch.no_grad, use detach() or numpy, or give something like argmax? A method that only "
+                "needs outputs, such as FeatureAblation, can explain it"
+            )
         # An input that the explained number does not depend on has gradient zero.
         grads = iter(torch.zeros_like(v) if g is None else g for v, g in zip(flat, found, strict=True))
         return tuple(tuple(next(grads) for _ in layer) for layer in values)
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
         try:
-            return forward() if self._takes_nothing else forward(*rows, *arguments)
+            if self._takes_nothing:
+                return forward()
+            given, named = (rows, {}) if self.arrange is None else self.arrange(rows)
+            return forward(*given, *arguments, **named)
         except RuntimeError as error:
             # Only torch's own bare complaint about shapes, types and devices; a model's own errors stay as they are.
             if type(error) is not RuntimeError or not isinstance(forward, nn.Module):
