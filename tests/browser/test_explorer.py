@@ -118,7 +118,9 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
     root = explorer_of(page)
     with server.kernel(name) as kernel:
         settled(page, kernel)
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients for tiger cat"))
+        expect(picture(page)).to_have_attribute(
+            "aria-label", re.compile("Integrated Gradients for tiger cat")
+        )
         shot(root, "first")
 
         # Restyling changes the pixels, and asks nothing of the model.
@@ -155,7 +157,9 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         tree = root.get_by_role("tree", name="Layers")
         root.get_by_role("searchbox", name="Search layers").fill("head.conv")
         tree.get_by_role("treeitem", name=re.compile(r"^head\.conv,")).click()
-        expect(picture(page)).to_have_attribute("aria-label", re.compile(r"Grad-CAM at head\.conv"), timeout=60_000)
+        expect(picture(page)).to_have_attribute(
+            "aria-label", re.compile(r"Grad-CAM at head\.conv"), timeout=60_000
+        )
         settled(page, kernel)
         until_changed(page, seen)
         assert kernel.value("explorer.layer") == "head.conv"
@@ -163,7 +167,9 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         shot(root, "grad-cam")
         root.get_by_role("searchbox", name="Search layers").fill("")
         tree.get_by_role("treeitem", name=re.compile("^Input")).click()
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients"), timeout=60_000)
+        expect(picture(page)).to_have_attribute(
+            "aria-label", re.compile("Integrated Gradients"), timeout=60_000
+        )
         assert kernel.value("explorer.layer") is None
 
         # What Python chooses, the page shows.
@@ -175,7 +181,9 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
 
 def test_cancel_while_a_cell_is_running(page: Page, server: Server) -> None:
     busy = "import time\nfor _ in range(160): time.sleep(0.05)\nended = time.time()"
-    name = open_and_run(page, server, [DIGIT, "explorer", "explorer.wait(); model.delay = 1.0", busy], "slow.ipynb")
+    name = open_and_run(
+        page, server, [DIGIT, "explorer", "explorer.wait(); model.delay = 1.0", busy], "slow.ipynb"
+    )
     root = explorer_of(page)
     cancel = root.get_by_role("button", name="Cancel")
     expect(cancel).to_be_disabled(timeout=60_000)
@@ -214,12 +222,13 @@ def test_a_model_that_raises_says_so_in_the_widget(page: Page, server: Server, s
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [700, 1400])
 def test_it_looks_designed(page: Page, server: Server, shot: Shot, theme: str, width: int) -> None:
-    """What can be asserted: nothing is cut off sideways, and text is readable against its ground. The rest is looking."""
+    """What can be asserted: nothing is cut off sideways, and text is light on dark or dark on light. Then look."""
     setting = {"theme": f"JupyterLab {theme.capitalize()}"}
     server.set_setting("@jupyterlab/apputils-extension:themes", setting)
     # The width of the cell's output, not of the window, is what counts: beside it stand the prompt and the side bar.
     page.set_viewport_size({"width": width + 560, "height": 1400})
-    name = open_and_run(page, server, [DIGIT, f"explorer.layout.width = '{width}px'\nexplorer"], f"{theme}{width}.ipynb")
+    show = f"explorer.layout.width = '{width}px'\nexplorer"
+    name = open_and_run(page, server, [DIGIT, show], f"{theme}{width}.ipynb")
     root = explorer_of(page)
     with server.kernel(name) as kernel:
         settled(page, kernel)

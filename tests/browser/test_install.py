@@ -57,7 +57,10 @@ def test_pip_install_in_a_running_kernel(page: Page, server: Server, wheel: Path
             "explorer.wait().attributions.shape",
         ]
     )
-    made.metadata["kernelspec"] = {"name": kernel_without_attriscope(server, tmp_path / "env"), "display_name": "Fresh"}
+    made.metadata["kernelspec"] = {
+        "name": kernel_without_attriscope(server, tmp_path / "env"),
+        "display_name": "Fresh",
+    }
     name = server.add(made, "install.ipynb")
     page.goto(server.url(name))
     run_all(page)

@@ -68,7 +68,7 @@ class Outputs(Target):
         shape = self.found.shape
         assert shape is not None
         if not self.found.grows:
-            if chosen.shape != shape:
+            if chosen.shape != shape and not (self.single and chosen.numel() == 1):
                 raise TargetError(
                     f"the output of the whole batch changed its shape from {tuple(shape)} to {tuple(chosen.shape)}"
                 )

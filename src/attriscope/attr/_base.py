@@ -24,8 +24,8 @@ from attriscope.core.inputs import (
     require_floating,
     resolve_baselines,
 )
-from attriscope.core.propagation import Scheme
 from attriscope.core.progress import control
+from attriscope.core.propagation import Scheme
 from attriscope.core.sites import Layer, Layers, find_layer, layer_names
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
