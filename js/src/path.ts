@@ -5,7 +5,7 @@ import { card, clamp, clipped, h, setAttribute, setClipped, setText, showRange, 
 import { number, position } from "./format";
 import { currentBaseline, currentPath, currentPicture, markOf, pathIsStale, presentAlpha } from "./shown";
 import type { State } from "./state";
-import { at, frameSums, locate } from "./walk";
+import { at, locate } from "./walk";
 import type { Path, Picture } from "./wire";
 
 const PLAY = "M3 1.5 10.5 6 3 10.5Z";
@@ -54,7 +54,7 @@ export function path(state: State, el: HTMLElement): void {
   el.append(frame.element);
 
   let drawn: Path | undefined;
-  let sums: Float64Array | undefined; // F(baseline) + what is attributed up to each frame
+  let sums: readonly number[] | undefined; // F(baseline) + what is attributed up to each frame
 
   const drawChart = (): void => {
     const way = currentPath(state);
@@ -66,13 +66,8 @@ export function path(state: State, el: HTMLElement): void {
       chart.show([], []);
       return;
     }
-    chart.show(way.alphas, way.scores);
-    frameSums(way, signal, (totals) => {
-      if (way !== drawn) return;
-      sums = totals.map((total) => total + way.scores[0]!);
-      chart.show(way.alphas, way.scores, sums);
-      follow();
-    });
+    sums = way.totals.map((total) => total + way.scores[0]!);
+    chart.show(way.alphas, way.scores, sums);
   };
 
   const follow = (): void => {

@@ -67,6 +67,7 @@ export interface ClassInfo {
 export interface RawPath {
   alphas?: readonly number[];
   scores?: readonly number[];
+  totals?: readonly number[];
   classes?: readonly ClassInfo[];
   probabilities?: readonly (readonly number[])[];
   shape?: readonly [number, number];

@@ -54,35 +54,3 @@ export function valueAt(path: Path, { low, share }: Place, index: number): numbe
   const code = (frame: number): number => path.codes[frame * size + index]!;
   return decode[code(low)]! * (1 - share) + decode[code(low + 1)]! * share;
 }
-
-/** Adds up each frame of the path, a few milliseconds at a time; the total attributed so far, per frame. */
-export function frameSums(path: Path, signal: AbortSignal, done: (sums: Float64Array) => void): void {
-  const known = sums.get(path);
-  if (known) {
-    done(known);
-    return;
-  }
-  const decode = decoder(path);
-  const size = path.w * path.h;
-  const result = new Float64Array(path.alphas.length);
-  let frame = 0;
-  const work = (): void => {
-    const start = performance.now();
-    while (frame < result.length) {
-      let sum = 0;
-      for (let i = frame * size; i < (frame + 1) * size; i++) sum += decode[path.codes[i]!]!;
-      result[frame++] = sum;
-      if (performance.now() - start > 8) break;
-    }
-    if (signal.aborted) return;
-    if (frame < result.length) {
-      setTimeout(work);
-    } else {
-      sums.set(path, result);
-      done(result);
-    }
-  };
-  work();
-}
-
-const sums = new WeakMap<Path, Float64Array>();

@@ -41,6 +41,8 @@ export interface Path {
   readonly h: number;
   readonly alphas: readonly number[];
   readonly scores: readonly number[];
+  /** The sum of what has been attributed up to each frame. */
+  readonly totals: readonly number[];
   readonly classes: readonly ClassInfo[];
   readonly probabilities: readonly (readonly number[])[];
   /** K*h*w companded values as unsigned bytes of a signed q: value = scale * sign(q) * (|q| / 127)^2 */
@@ -132,16 +134,18 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
 
 export const path = memo((raw: RawPath): Path | undefined => {
   const dims = size(raw.shape);
-  const { alphas, scores, maps: data, scale } = raw;
-  if (!dims || !alphas || !scores || !data || scale === undefined) return undefined;
+  const { alphas, scores, totals, maps: data, scale } = raw;
+  if (!dims || !alphas || !scores || !totals || !data || scale === undefined) return undefined;
   const codes = bytes(data);
   const count = alphas.length;
   if (count < 2 || !fits("the path's scores", scores.length, count)) return undefined;
+  if (!fits("the path's totals", totals.length, count)) return undefined;
   if (!fits("the path", codes.length, count * dims.w * dims.h)) return undefined;
   return {
     ...dims,
     alphas,
     scores,
+    totals,
     codes,
     scale,
     classes: raw.classes ?? [],

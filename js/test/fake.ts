@@ -176,6 +176,7 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
     path: {
       alphas: [0, 0.5, 1],
       scores: [0, 2, 3],
+      totals: [0, 1, 0],
       classes: [
         { index: 7, label: "cat" },
         { index: 2, label: "dog" },

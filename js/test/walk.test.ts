@@ -1,8 +1,8 @@
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { walkPosition } from "../src/path";
-import { at, decodeTable, finalValues, frameSums, locate, valueAt } from "../src/walk";
+import { at, decodeTable, finalValues, locate, valueAt } from "../src/walk";
 import { path } from "../src/wire";
-import { onWire, sampleTraits } from "./fake";
+import { sampleTraits } from "./fake";
 
 const way = path(sampleTraits().path!)!;
 
@@ -61,44 +61,6 @@ describe("companded maps", () => {
     expect(valueAt(way, locate(way.alphas, 0.75), 0)).toBeCloseTo(-0.5);
     expect(valueAt(way, locate(way.alphas, 0.25), 5)).toBeCloseTo(0.5);
     expect(valueAt(way, locate(way.alphas, 1), 0)).toBe(-1);
-  });
-});
-
-describe("sums of the frames", () => {
-  let now = 0;
-  beforeEach(() => {
-    now = 0;
-    vi.spyOn(performance, "now").mockImplementation(() => now);
-  });
-
-  it("come at once for small paths, and from memory the second time", () => {
-    const seen: number[][] = [];
-    const { signal } = new AbortController();
-    frameSums(way, signal, (sums) => seen.push([...sums]));
-    frameSums(way, signal, (sums) => seen.push([...sums]));
-    expect(seen).toEqual([
-      [0, 1, 0],
-      [0, 1, 0],
-    ]);
-  });
-
-  it("of large paths come in pieces, between which the page breathes", () => {
-    vi.useFakeTimers();
-    vi.spyOn(performance, "now").mockImplementation(() => (now += 9)); // each frame takes more than its time
-    const large = path({ ...sampleTraits().path! })!;
-    let sums: Float64Array | undefined;
-    frameSums(large, new AbortController().signal, (result) => (sums = result));
-    expect(sums).toBeUndefined();
-    vi.runAllTimers();
-    vi.useRealTimers();
-    expect([...sums!]).toEqual([0, 1, 0]);
-  });
-
-  it("are never told to a view that has ended", () => {
-    const other = path({ ...sampleTraits().path!, maps: onWire(new Int8Array(18)) })!;
-    let told = false;
-    frameSums(other, AbortSignal.abort(), () => (told = true));
-    expect(told).toBe(false);
   });
 });
 

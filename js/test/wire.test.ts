@@ -47,7 +47,8 @@ describe("decoding traits", () => {
     expect(picture({ ...image, shape: [2, 2] })).toBeUndefined();
     expect(path({ ...way, shape: [2, 4] })).toBeUndefined();
     expect(path({ ...way, scores: [1] })).toBeUndefined();
-    expect(warn).toHaveBeenCalledTimes(4);
+    expect(path({ ...way, totals: [1] })).toBeUndefined();
+    expect(warn).toHaveBeenCalledTimes(5);
     expect(picture({ ...image, shape: [0, 3] })).toBeUndefined();
   });
 

@@ -57,6 +57,8 @@ def test_frames_add_up_to_what_the_score_gained_everywhere_on_the_path() -> None
     gained = walk.scores - walk.scores[0]
     attributed = walk.frames().sum((1, 2)).double()
     torch.testing.assert_close(attributed, gained, atol=2e-3, rtol=0)
+    torch.testing.assert_close(walk.totals(), attributed, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(walk.totals()[-1], walk.attributions.sum())
     assert not walk.frames()[0].any()
     torch.testing.assert_close(walk.frames()[-1].double(), walk.attributions.sum(1)[0], atol=1e-5, rtol=1e-5)
 

@@ -280,14 +280,16 @@ class SkLearnLinearModel(LinearModel):
     def _made(self) -> Any:
         module, _, name = self.sklearn_module.rpartition(".")
         try:
-            home = importlib.import_module(f"sklearn.{module}" if module else "sklearn")
+            importlib.import_module("sklearn")
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] != "sklearn" or error.name != "sklearn":
-                raise InputError(f"scikit-learn has no {self.sklearn_module!r}") from error
             raise ImportError(
                 f"{type(self).__name__} needs scikit-learn: pip install scikit-learn. attriscope.attr.linear has "
                 "Lasso, Ridge and LinearRegression that do without"
             ) from error
+        try:
+            home = importlib.import_module(f"sklearn.{module}")
+        except ModuleNotFoundError as error:
+            raise InputError(f"scikit-learn has no {self.sklearn_module!r}") from error
         if not hasattr(home, name):
             raise InputError(f"scikit-learn has no {self.sklearn_module!r}")
         return getattr(home, name)(**self.construct_kwargs)

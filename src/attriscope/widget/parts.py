@@ -217,6 +217,7 @@ def path_message(
         walk.frames()[kept],
         alphas=[walk.positions[i] for i in kept],
         scores=walk.scores[kept].tolist(),
+        totals=walk.totals()[kept].tolist(),
         classes=[{"index": i, "label": wire.class_label(i, names)} for i in classes],
         probabilities=[] if chances is None else chances[kept][:, list(classes)].T.tolist(),
         title=title,

@@ -42,6 +42,7 @@ class Walk:
         self._difference = examples.tensors[0].detach() - baseline
         self._totals = [torch.zeros_like(self._difference)]
         self._maps: list[Tensor] = []
+        self._sums: list[Tensor] = []
         self._scores: list[Tensor] = []
         self._outputs: list[Tensor] = []
 
@@ -54,6 +55,7 @@ class Walk:
             add_weighted(self._totals, block, self._rule)
             effects = block.gradients[0][0] * self._difference
             self._maps.extend(flat_map(effect[None], FRAME_SIDE) for effect in effects)
+            self._sums.extend(effects.flatten(1).sum(1))
             assert block.f is not None
             self._scores.extend(block.f.flatten())
             if isinstance(block.output, Tensor):
@@ -98,19 +100,26 @@ class Walk:
         return float(self.attributions.sum() - (end - start))
 
     def frames(self) -> Tensor:
-        """What has been attributed from the baseline up to each of the positions, (positions, H, W).
+        """What has been attributed from the baseline up to each of the positions, (positions, H, W)."""
+        return self._accumulated(torch.stack(self._maps))
 
-        Between two nodes the gradient is that of the node whose weight covers the stretch.
+    def totals(self) -> Tensor:
+        """The sum of what has been attributed up to each of the positions; the last one is the attributions' sum."""
+        return self._accumulated(torch.stack(self._sums))
+
+    def _accumulated(self, effects: Tensor) -> Tensor:
+        """Integrals of the nodes' effects (nodes, ...) up to each of the positions.
+
+        Between two nodes the effect is that of the node whose weight covers the stretch.
         """
         order = self._order
         weights = torch.tensor([self._rule.weights[i] for i in order], dtype=torch.float64)
         nodes = torch.tensor([self._rule.nodes[i] for i in order], dtype=torch.float64)
-        before = weights.cumsum(0) - weights
-        maps = torch.stack([self._maps[i] for i in order])
-        shape = (-1, *[1] * (maps.dim() - 1))
-        finished = (maps * weights.to(maps).reshape(shape)).cumsum(0).roll(1, 0)
+        ahead = (nodes - (weights.cumsum(0) - weights)).clamp(min=0)
+        effects, shape = effects[order], (-1, *[1] * (effects.dim() - 1))
+        finished = (effects * weights.to(effects).reshape(shape)).cumsum(0).roll(1, 0)
         finished[0] = 0
-        return finished + maps * (nodes - before).clamp(min=0).to(maps).reshape(shape)
+        return finished + effects * ahead.to(effects).reshape(shape)
 
     @property
     def _order(self) -> list[int]:
