@@ -58,7 +58,12 @@ def shapley_values(values: Tensor) -> Tensor:
 
 
 def _net(
-    features: int, act: Callable[[Tensor], Tensor], seed: int, scale: float = 1.5, bias: bool = True, depth: int = 1
+    features: int,
+    act: Callable[[Tensor], Tensor],
+    seed: int,
+    scale: float = 1.5,
+    bias: bool = True,
+    depth: int = 1,
 ) -> Callable[[Tensor], Tensor]:
     generator, width, layers = seeded(seed), 24, []
     for i in range(depth):
@@ -76,7 +81,9 @@ def _net(
     return run
 
 
-def _game(name: str, features: int, function: Callable[[Tensor], Tensor], seed: int, turned: bool = False) -> Game:
+def _game(
+    name: str, features: int, function: Callable[[Tensor], Tensor], seed: int, turned: bool = False
+) -> Game:
     """``turned``: the baseline is minus the input, so that an odd (even) function makes an odd (even) game."""
     x = torch.randn(1, features, generator=seeded(100 + seed), dtype=torch.float64)
     return Game(name, function, x, -x if turned else torch.zeros_like(x))

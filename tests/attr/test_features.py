@@ -69,7 +69,9 @@ def test_numbers_are_made_dense_and_nothing_else(given_: Any) -> None:
 def test_mix(given_: Any, steps: int, data: Any) -> None:
     examples, mask = given_
     features, ids = resolve_features(mask, examples), ids_of(examples, mask)
-    baselines = tuple(draw(data.draw(st.sampled_from([1, examples.count])), *x.shape[1:], seed=9) for x in examples.tensors)
+    baselines = tuple(
+        draw(data.draw(st.sampled_from([1, examples.count])), *x.shape[1:], seed=9) for x in examples.tensors
+    )
     start = data.draw(st.integers(0, examples.count - 1))
     part = slice(start, data.draw(st.integers(start + 1, examples.count)))
     each = data.draw(st.booleans())
@@ -143,7 +145,9 @@ def test_where_a_single_feature_is(given_: Any) -> None:
     for f, name in enumerate(names_of(ids)):
         for i, number in enumerate(ids):
             found = features.only(f, i)
-            assert torch.equal(torch.zeros_like(number) > 0 if found is None else found.expand_as(number), number == name)
+            assert torch.equal(
+                torch.zeros_like(number) > 0 if found is None else found.expand_as(number), number == name
+            )
             assert found is None or bool(found.any())
 
 
@@ -189,7 +193,9 @@ def test_bookkeeping_grows_with_elements_not_with_elements_times_features() -> N
     examples = gather_examples(torch.zeros(1, 3, 224, 224))
     features = resolve_features(torch.arange(150_528).reshape(1, 3, 224, 224), examples)
     assert features.count == 150_528
-    (rows,) = features.replace(slice(150_000, 150_003), 0, examples.tensors, slice(0, 1), lambda *_: torch.ones(()))
+    (rows,) = features.replace(
+        slice(150_000, 150_003), 0, examples.tensors, slice(0, 1), lambda *_: torch.ones(())
+    )
     assert rows.flatten(1).nonzero().tolist() == [[0, 150_000], [1, 150_001], [2, 150_002]]
     (spread,) = features.spread(torch.arange(150_528.0)[None], (torch.device("cpu"),))
     assert torch.equal(spread.flatten(), torch.arange(150_528.0))

@@ -63,8 +63,12 @@ def test_what_may_be_left_out() -> None:
     model = pictures()
     plain = Occlusion(model).attribute(X, (1, 3, 3), target=1)
     torch.testing.assert_close(plain, Occlusion(model).attribute(X, (1, 3, 3), 1, 0.0, 1), rtol=0, atol=0)
-    torch.testing.assert_close(plain, Occlusion(model).attribute((X,), ((1, 3, 3),), (1,), target=1)[0], rtol=0, atol=0)
-    torch.testing.assert_close(plain, Occlusion(model).attribute(X, (1, 3, 3), (1, 1, 1), target=1), rtol=0, atol=0)
+    torch.testing.assert_close(
+        plain, Occlusion(model).attribute((X,), ((1, 3, 3),), (1,), target=1)[0], rtol=0, atol=0
+    )
+    torch.testing.assert_close(
+        plain, Occlusion(model).attribute(X, (1, 3, 3), (1, 1, 1), target=1), rtol=0, atol=0
+    )
 
 
 def test_several_inputs_each_with_its_windows() -> None:
@@ -75,7 +79,9 @@ def test_several_inputs_each_with_its_windows() -> None:
         return x.sum(1) * 2 + (y * y).flatten(1).sum(1)
 
     for batch in (None, 1, 3):
-        a, b = Occlusion(f).attribute((x, y), ((2,), (1, 2)), (1, (1, 2)), (1.0, 0.0), perturbations_per_eval=batch)
+        a, b = Occlusion(f).attribute(
+            (x, y), ((2,), (1, 2)), (1, (1, 2)), (1.0, 0.0), perturbations_per_eval=batch
+        )
         expected, _ = by_hand(lambda z: f(z, y), x, (2,), (1,), torch.ones(1))
         torch.testing.assert_close(a, expected.float())
         expected, _ = by_hand(lambda z: f(x, z), y, (1, 2), (1, 2), torch.zeros(1))
@@ -85,9 +91,13 @@ def test_several_inputs_each_with_its_windows() -> None:
 def test_outputs_of_several_numbers_and_of_the_batch() -> None:
     model = pictures()
     each = torch.stack([Occlusion(model).attribute(X, (2, 3, 3), 2, target=k) for k in range(4)], 1)
-    torch.testing.assert_close(Occlusion(model).attribute(X, (2, 3, 3), 2), each.flatten(0, 1), rtol=0, atol=0)
+    torch.testing.assert_close(
+        Occlusion(model).attribute(X, (2, 3, 3), 2), each.flatten(0, 1), rtol=0, atol=0
+    )
     whole = Occlusion(lambda x: model(x)[:, 1].sum()).attribute(X, (2, 3, 3), 2)
-    torch.testing.assert_close(whole, Occlusion(model).attribute(X, (2, 3, 3), 2, target=1).sum(0, keepdim=True))
+    torch.testing.assert_close(
+        whole, Occlusion(model).attribute(X, (2, 3, 3), 2, target=1).sum(0, keepdim=True)
+    )
     assert Occlusion(lambda x: int(x.sum())).attribute(X, (2, 3, 3), 2).dtype == torch.float32
 
 

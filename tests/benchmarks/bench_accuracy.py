@@ -99,9 +99,7 @@ def report(name: str, found: Found) -> str:
         cells = [found.get((game, per)) for per in PER_FEATURE]
         lines.append(
             f"    {game:28}"
-            + "".join(
-                f"{'':26}" if c is None else f"{c[0]:10.2g}   {c[0] / c[1]:8.3f}     " for c in cells
-            )
+            + "".join(f"{'':26}" if c is None else f"{c[0]:10.2g}   {c[0] / c[1]:8.3f}     " for c in cells)
         )
     for per in PER_FEATURE:
         cells = [c for (_, p), c in found.items() if p == per]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attriscope import attr
 from attriscope.attr import Attribution
+from attriscope.attr.baselines import blur, mean
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples
 from attriscope.core.sites import LayerInfo
@@ -132,6 +133,11 @@ _OFFERS = (
         "25 samples with noise of 5 percent of the picture's range.",
     ),
     Offer(attr.DeepLift, _against),
+    Offer(
+        attr.DeepLiftShap,
+        lambda asked: {"baselines": torch.cat([asked.start, mean(asked.picture), blur(asked.picture)])},
+        "Against the baseline, the mean colour and the blurred picture.",
+    ),
     Offer(attr.GuidedBackprop),
     Offer(attr.Deconvolution),
     Offer(
@@ -149,6 +155,11 @@ _OFFERS = (
         attr.FeatureAblation,
         lambda asked: {**_against(asked), "feature_mask": asked.cells(12)},
         "12 by 12 cells, each replaced by the baseline.",
+    ),
+    Offer(
+        attr.ShapleyValues,
+        lambda asked: {**_against(asked), "feature_mask": asked.cells(3)},
+        "3 by 3 cells, exactly: 512 coalitions.",
     ),
     Offer(
         attr.ShapleyValueSampling,
