@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from browser.harness import App, Server, Watch, find_chromium, launch
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 FAILED = pytest.StashKey[bool]()
 
 # Notebook 7.6 throws this one itself on every load, with or without a widget.
