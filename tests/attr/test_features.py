@@ -207,7 +207,7 @@ def test_bookkeeping_grows_with_elements_not_with_elements_times_features() -> N
         ([[0, 1, 2]], TypeError, "for input 0 came [[0, 1, 2]] of type list"),
         ("a", TypeError, "'a' of type str"),
         (torch.tensor([[0.0, 0.5, 1.0]]), TypeError, "must hold whole numbers, but for input 0 came a tensor of shape"),
-        (torch.zeros(2, 2).long(), ValueError, "shape (2, 2), which does not broadcast against an input of shape (3, 3)"),
+        (torch.zeros(2, 2).long(), ValueError, "(2, 2), which does not broadcast against an input of shape (3, 3)"),
         (torch.zeros(2, 3).long(), ValueError, "(1, 3) gives all examples the same features"),
         (torch.zeros(1, 1, 3).long(), ValueError, "shape (1, 1, 3)"),
         ((torch.zeros(1, 3).long(),) * 2, ValueError, "one feature_mask per input, but 2 came for 1 input(s)"),

@@ -61,7 +61,7 @@ def sampling(game: Game, rows: int) -> tuple[Callable[[], Any], Callable[[], Any
 
 
 def errors(method: Callable[..., Any], seeds: int, per_feature: tuple[int, ...] = PER_FEATURE) -> Found:
-    """For each game and budget: our mean squared error, Captum's, and how often 1.96 standard errors cover the truth."""
+    """For each game and budget: our squared error, Captum's, and how often 1.96 standard errors cover the truth."""
     found: Found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -340,7 +340,8 @@ def estimates(question: Question, plan: Plan) -> Iterator[Draft]:
 def future(question: Question, plan: Plan) -> Future[Any]:
     """Carry a plan out on a function that returns futures: all batches are sent off, none is waited for."""
     outputs, examples = question.outputs(), question.examples
-    subject, whole = Subject(question.method.forward_func, None), slice(0, question.examples.count)
+    arrange = examples.arrange if examples.keys else None
+    subject, whole = Subject(question.method.forward_func, None, arrange=arrange), slice(0, examples.count)
     batch = question.batch or 1  # without having seen an output, only one step at a time is safe
     cuts = [0, *range(1, plan.steps, batch), plan.steps]
     parts = [slice(a, b) for a, b in itertools.pairwise(cuts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from attriscope.attr._answers import Found
 from attriscope.attr._features import Features
 from attriscope.attr._games import Game
 from attriscope.attr.linear import LinearModel, SkLearnLinearModel, Solution
-from attriscope.attr.similarity import ExponentialKernel
+from attriscope.attr.similarity import ExponentialKernel, tensors_in
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, baseline_rows
 
@@ -228,7 +228,7 @@ class Samples(Coefficients):
 
 def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:
     """A sample (1, F) in which each feature is on with equal chance."""
-    device = as_tuple(original_inp)[0].device
+    device = tensors_in(original_inp)[0].device
     return torch.bernoulli(torch.full((1, kwargs["num_interp_features"]), 0.5)).to(device).long()
 
 
@@ -236,11 +236,14 @@ def default_from_interp_rep_transform(
     curr_sample: Tensor, original_inputs: TensorOrTuple, **kwargs: Any
 ) -> Any:
     """The inputs with the features that are off in a sample (1, F) replaced by their baselines."""
-    masks, starts = as_tuple(kwargs["feature_mask"]), as_tuple(kwargs["baselines"])
-    found = tuple(
-        torch.where(
-            curr_sample[0].to(mask.device)[mask].to(x.device, torch.bool), x, torch.as_tensor(b).to(x)
-        )
-        for x, mask, b in zip(as_tuple(original_inputs), masks, starts, strict=True)
-    )
+
+    def mixed(x: Any, mask: Any, baseline: Any) -> Any:
+        on = curr_sample[0].to(mask.device)[mask].to(x.device, torch.bool)
+        return torch.where(on, x, torch.as_tensor(baseline).to(x))
+
+    masks, starts = kwargs["feature_mask"], kwargs["baselines"]
+    if isinstance(original_inputs, Mapping):
+        return {k: x if x is None else mixed(x, masks[k], starts[k]) for k, x in original_inputs.items()}
+    several = zip(as_tuple(original_inputs), as_tuple(masks), as_tuple(starts), strict=True)
+    found = tuple(x if x is None else mixed(x, mask, b) for x, mask, b in several)
     return found[0] if isinstance(original_inputs, Tensor) else found

@@ -17,10 +17,11 @@ from attriscope.attr._kriging import Observations, krige
 from attriscope.attr._random import check_count, check_generator
 from attriscope.attr._samples import CHEAP, Coefficients
 from attriscope.attr.linear import LinearRegression
+from attriscope.attr.similarity import tensors_in
 from attriscope.attr.surrogate import Lime
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import Draft
-from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
 
 _END_WEIGHT = 1_000_000.0  # stands for infinity
 _FEW = 7  # samples per feature below which single coalitions tell more than pairs
@@ -111,7 +112,7 @@ class KernelShap(Lime):
 
     def kernel_shap_perturb_generator(self, original_inp: TensorOrTuple, **kwargs: Any) -> Iterator[Tensor]:
         """Captum's samples (1, F), for use with Lime: all, none, and then sizes k with weight 1 / (k (F - k))."""
-        device, count = as_tuple(original_inp)[0].device, kwargs["num_interp_features"]
+        device, count = tensors_in(original_inp)[0].device, kwargs["num_interp_features"]
         yield torch.ones(1, count, device=device, dtype=torch.long)
         yield torch.zeros(1, count, device=device, dtype=torch.long)
         sizes = torch.arange(1, count, dtype=torch.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -180,6 +180,12 @@ def resolve_windows(shapes: Any, strides: Any, examples: Examples) -> tuple[_Win
         InputTypeError, InputError: shapes or strides do not fit the inputs.
     """
     tensors = examples.tensors
+    if isinstance(shapes, Mapping) or (
+        isinstance(shapes, tuple) and any(isinstance(s, tuple) for s in shapes)
+    ):
+        shapes = examples.per_input(shapes)
+    if isinstance(strides, Mapping) or (isinstance(strides, tuple) and examples.blanks):
+        strides = examples.per_input(strides)
     if not isinstance(shapes, tuple):
         raise InputTypeError(
             "sliding_window_shapes must be a tuple with the window's size in each dimension of an example, such as "

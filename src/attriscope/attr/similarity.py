@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten
 
 from attriscope.attr._features import Features, exact_dtype
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe
+from attriscope.core.inputs import Examples, describe
 
 MODES = ("cosine", "euclidean")
 _LEAST = 1e-8  # norms are taken to be at least this, as in torch.nn.CosineSimilarity
@@ -25,12 +26,11 @@ class ExponentialKernel:
     mode: str
     width: float
 
-    def __call__(
-        self, original_inp: TensorOrTuple, perturbed_inp: TensorOrTuple, *_: Any, **__: Any
-    ) -> float:
+    def __call__(self, original_inp: Any, perturbed_inp: Any, *_: Any, **__: Any) -> float:
         """The weight of one perturbed input."""
         x, p = (
-            torch.cat([t.flatten() for t in as_tuple(both)]).float() for both in (original_inp, perturbed_inp)
+            torch.cat([t.flatten() for t in tensors_in(both)]).float()
+            for both in (original_inp, perturbed_inp)
         )
         if self.mode == "cosine":
             distance = 1 - float(torch.nn.functional.cosine_similarity(x, p, dim=0, eps=_LEAST))
@@ -74,6 +74,11 @@ class ExponentialKernel:
             apart = total(lambda x, b: (x - b).square())
             distance = mixed(torch.zeros_like(apart), apart).clamp_min(0).sqrt()
         return torch.exp(-distance.square() / (2 * self.width**2))
+
+
+def tensors_in(inputs: Any) -> list[Tensor]:
+    """The tensors in inputs of any form, in order."""
+    return [leaf for leaf in tree_flatten(inputs)[0] if isinstance(leaf, Tensor)]
 
 
 def get_exp_kernel_similarity_function(

@@ -25,7 +25,7 @@ from attriscope.attr.linear import Lasso
 from attriscope.attr.similarity import get_exp_kernel_similarity_function
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Draft
-from attriscope.core.inputs import TensorOrTuple, as_tuple, describe, gather_examples, resolve_baselines
+from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
 
 _AT_ONCE = 1 << 22  # numbers in samples that are drawn before the model sees them
 
@@ -114,7 +114,7 @@ class LimeBase(PerturbationAttribution):
         question = Question(
             self, examples, target, perturbations_per_eval, single=True, show_progress=show_progress
         )
-        answers, draw = Answers(question, samples), self._sampler(inputs, kwargs)
+        answers, draw = Answers(question, samples), self._sampler(inputs, examples, kwargs)
         numbers = sum(x.numel() for x in examples.tensors)
         at_once = max(1, min(samples, _AT_ONCE // max(numbers, 1)))
         points: list[Tensor] = []
@@ -150,7 +150,7 @@ class LimeBase(PerturbationAttribution):
             raise InputError("perturb_func gave no sample")
 
     def _sampler(
-        self, inputs: TensorOrTuple, kwargs: dict[str, Any]
+        self, inputs: TensorOrTuple, examples: Examples, kwargs: dict[str, Any]
     ) -> Callable[[int], Iterator[tuple[Tensor, tuple[Tensor, ...], Tensor]]]:
         """Draws samples: the interpretable vector (1, F), the perturbed inputs, and the weight (1,)."""
         stream = (
@@ -173,7 +173,7 @@ class LimeBase(PerturbationAttribution):
                         assert self.to_interp_rep_transform is not None
                         point, perturbed = self.to_interp_rep_transform(sample, inputs, **kwargs), sample
                     weight = torch.as_tensor(self.similarity_func(inputs, perturbed, point, **kwargs))
-                yield point, as_tuple(perturbed), weight.flatten()
+                yield point, examples.per_input(perturbed), weight.flatten()
 
         return draw
 

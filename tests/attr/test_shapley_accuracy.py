@@ -1,0 +1,148 @@
+"""How near the samplers come to exact Shapley values, how well they know it, and the parts that do it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from attriscope.attr import KernelShap, ShapleyValueSampling
+from attriscope.attr._coalitions import spread_pairs
+from attriscope.attr._kriging import table
+from attriscope.attr.shapley import even_orders
+from games import GAMES, Game, shapley_values
+from models import draw, seeded
+
+SAMPLERS = pytest.mark.parametrize("method", [ShapleyValueSampling, KernelShap])
+
+
+# --- accuracy -------------------------------------------------------------------------------------------------------
+
+
+def captums(game: Game, values: Tensor, rows: int, generator: torch.Generator) -> Tensor:
+    """What Captum's KernelShap computes: coalitions with replacement, a regression with heavily weighted ends."""
+    count = game.features
+    sizes = torch.arange(1, count).double()
+    size = (
+        torch.multinomial(1 / (sizes * (count - sizes)), rows - 2, replacement=True, generator=generator) + 1
+    )
+    inside = torch.rand(rows - 2, count, generator=generator).argsort(1).argsort(1) < size[:, None]
+    number = torch.cat([torch.tensor([2**count - 1, 0]), (inside.long() << torch.arange(count)).sum(1)])
+    x = torch.cat([(number[:, None] >> torch.arange(count)) & 1, torch.ones(rows, 1)], 1).double()
+    root = torch.ones(rows, 1, dtype=torch.float64)
+    root[:2] = 1000
+    return torch.linalg.lstsq(x * root, values[number, None] * root, driver="gelsd").solution[:count, 0]
+
+
+def test_kernel_shap_is_several_times_as_accurate_as_captum() -> None:
+    """At equal rows; tests/benchmarks/bench_accuracy.py runs Captum itself, and more of everything."""
+    ratios = {}
+    for game in GAMES:
+        rows, seeds = 16 * game.features, 4
+        if rows >= 2**game.features:
+            continue
+        values = game.values()
+        truth = shapley_values(values)
+        mine = theirs = 0.0
+        for seed in range(seeds):
+            found = KernelShap(game.function).attribute(
+                game.inputs, game.baselines, n_samples=rows, generator=seeded(seed)
+            )
+            mine += float((found[0] - truth).square().mean())
+            for _ in range(4):
+                theirs += (
+                    float((captums(game, values, rows, seeded(10 * seed + _)) - truth).square().mean()) / 4
+                )
+        ratios[game.name] = mine / theirs
+    assert len(ratios) >= 10
+    assert max(ratios.values()) < 1, ratios
+    assert sum(ratios.values()) / len(ratios) < 1 / 3, ratios
+    assert math.prod(max(r, 1e-6) for r in ratios.values()) ** (1 / len(ratios)) < 0.1, ratios
+
+
+@SAMPLERS
+def test_errors_cover_the_truth_about_as_often_as_they_say(method: Any) -> None:
+    """68 and 95 of 100 times; an error of half or twice the size would fail."""
+    within_one = within_two = total = 0.0
+    for game in GAMES:
+        truth = game.shapley_values()
+        rough = truth.abs().max() < 1e-9 or game.name.startswith(
+            ("neighbours", "odd tanh")
+        )  # exact, or nearly
+        if 16 * game.features >= 2**game.features or rough:
+            continue
+        for seed in range(3):
+            samples = 16 * game.features if method is KernelShap else 16
+            found = method(game.function).estimate(
+                game.inputs, game.baselines, n_samples=samples, generator=seeded(seed)
+            )
+            z = (found.attributions[0] - truth).abs() / found.error[0]
+            within_one += float((z < 1).double().sum())
+            within_two += float((z < 1.96).double().sum())
+            total += len(z)
+    assert total > 250
+    assert 0.58 < within_one / total < 0.82
+    assert 0.88 < within_two / total < 0.99
+
+
+def test_a_single_order_tells_no_error() -> None:
+    x = draw(1, 9)
+    assert ShapleyValueSampling(lambda x: x.prod(1)).estimate(x, n_samples=1).error is None
+    assert KernelShap(lambda x: x.prod(1)).estimate(x, n_samples=2).error is None
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 9), st.integers(0, 300), st.integers(0, 99))
+def test_pairs_are_distinct_and_proper(count: int, most: int, seed: int) -> None:
+    found = spread_pairs(count, most, seeded(seed))
+    assert found.shape == (min(most, 2 ** (count - 1) - 1), count)
+    both = [tuple(r) for r in torch.cat([found, ~found]).tolist()]
+    assert len(set(both)) == len(both)
+    assert all(0 < sum(r) < count for r in both)
+
+
+@pytest.mark.parametrize(("count", "most"), [(12, 60), (20, 300), (40, 100), (200, 50)])
+def test_sizes_come_equally_often(count: int, most: int) -> None:
+    """Until the coalitions of a size are used up; of every beginning of the list."""
+    found = torch.cat([spread_pairs(count, most, seeded(s)) for s in range(20)]).reshape(20, -1, count)
+    for part in (found, found[:, : most // 2]):
+        size = part.sum(2).flatten()
+        small = torch.minimum(size, count - size)
+        share = torch.bincount(small, minlength=count // 2 + 1)[1:].double() / len(part)
+        limit = torch.tensor([math.comb(count, k) / (1 + (2 * k == count)) for k in range(1, count // 2 + 1)])
+        open_ = limit > 2 * share.max()
+        weight = torch.ones(count // 2, dtype=torch.float64)
+        weight[-1] = 0.5 if count % 2 == 0 else 1
+        each = (share / weight)[open_]
+        assert each.max() < 1.6 * each.min() + 1
+        # Each member of a pair with equal chance.
+        assert abs((size < count / 2).double().mean() - (size > count / 2).double().mean()) < 0.1
+
+
+@given(st.integers(1, 7), st.integers(1, 30), st.integers(0, 99))
+def test_orders_are_even(count: int, number: int, seed: int) -> None:
+    found = even_orders(count, number, seeded(seed))
+    assert torch.equal(found.sort(1).values, torch.arange(count).expand(number, -1))
+    for start in range(0, number - count + 1, count):
+        assert torch.equal(
+            found[start : start + count].sort(0).values, torch.arange(count)[:, None].expand(-1, count)
+        )
+
+
+def test_the_polynomials_are_means_of_signs() -> None:
+    for count, degree in itertools.product(range(1, 7), range(7)):
+        found = table(count, degree)
+        for x in range(count + 1):
+            signs = [
+                math.prod(-1 if i < x else 1 for i in chosen)
+                for chosen in itertools.combinations(range(count), degree)
+            ]
+            assert float(found[x]) == pytest.approx(sum(signs) / len(signs) if signs else 0, abs=1e-12)
