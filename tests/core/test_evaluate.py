@@ -326,7 +326,14 @@ def test_batches_do_not_grow_when_that_does_not_pay(clock: Clock, monkeypatch: p
     begin_with(4, monkeypatch)
     rows = rows_of(timed(clock, lambda rows: 1e-3 * rows**1.5), steps=100)
     assert max(rows) <= 8
-    assert rows[-1] == 4
+    assert rows[-1] == 1, "what is faster in small batches goes in small batches"
+
+
+def test_batches_need_not_divide_into_steps(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3 examples a batch of 4 rows holds one step; it is measured all the same."""
+    begin_with(4, monkeypatch)
+    rows = rows_of(timed(clock, lambda rows: 1e-3 * (4 + rows)), steps=300, count=3)
+    assert max(rows) > 30
 
 
 def test_long_batches_are_not_made_longer(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,8 +190,7 @@ class Lasso(LinearModel):
         gram = None if wide else inner
         target = (a.mT @ b.unsqueeze(2)).squeeze(2)
         steepest = torch.linalg.eigvalsh(inner)[:, -1:].clamp_min(1e-30) if inner.shape[-1] else target
-        found = self._descend(a, gram, target, steepest)
-        return found if gram is None else self._polished(gram, target, found)
+        return self._descend(a, gram, target, steepest)
 
     def _descend(self, a: Tensor, gram: Tensor | None, target: Tensor, steepest: Tensor) -> Tensor:
         """Accelerated proximal gradients (Beck and Teboulle 2009), started anew where momentum points uphill."""
@@ -210,17 +209,6 @@ class Lasso(LinearModel):
             if i % 10 == 9 and bool(change <= 1e-10 * found.abs().max().clamp_min(1e-30)):
                 break
         return found
-
-    def _polished(self, gram: Tensor, target: Tensor, found: Tensor) -> Tensor:
-        """The exact solution, if it has the signs that were found."""
-        signs = found.sign()
-        on = signs.abs()
-        system = gram * on.unsqueeze(1) * on.unsqueeze(2) + torch.diag_embed(1 - on)
-        exact, failed = torch.linalg.solve_ex(system, (on * (target - self.alpha * signs)).unsqueeze(2))
-        exact = exact.squeeze(2)
-        pull = (target - (gram @ exact.unsqueeze(2)).squeeze(2)).abs()
-        right = (exact.sign() == signs) & (pull <= self.alpha * (1 + 1e-6))
-        return torch.where(right.all(1, keepdim=True) & (failed == 0)[:, None], exact, found)
 
 
 def _least_squares(a: Tensor, b: Tensor, penalty: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ _FIRST_BATCH_NUMBERS = 1 << 17
 _WORTHWHILE = 1.05
 # Batches that already take this long (seconds) are not grown: nothing is gained, and progress and cancel would lag.
 _LONG_ENOUGH = 0.25
+# How often a size is tried that was not faster.
+_TRIES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,22 +230,26 @@ class _Fixed:
 
 
 class _Measured:
-    """Climbs to the batch size with the most rows per second, and remembers it for the model and the row's shape."""
+    """Finds the batch size with the most rows per second, and remembers it for the model and the row's shape.
+
+    It doubles and halves as long as that pays. Smaller may be faster: on a CPU, what fits into the cache.
+    """
 
     _known: weakref.WeakKeyDictionary[Any, dict[Any, _Measured]] = weakref.WeakKeyDictionary()
 
     def __init__(self, first: int) -> None:
-        self._batch = first
+        self._batch = self._best = first
         self._cap: float = math.inf
-        self._best = (0, 0.0)  # rows in a batch, rows per second
+        self._speeds: dict[int, list[float]] = {}  # for each size, rows per second of the batches so far
         self._speed = 0.0  # rows per second of the latest batch: a machine that grows busy is noticed
         self._warm = False
-        self._climbing = True
+        self._searching = True
+        self._full = False  # whether the latest batch was asked for in full
 
     @property
     def measuring(self) -> bool:
         """Whether it is still finding out."""
-        return self._climbing or not self._warm
+        return self._searching or not self._warm
 
     @classmethod
     def of(cls, forward: Any, examples: Examples, kind: Hashable) -> _Measured:
@@ -259,24 +265,31 @@ class _Measured:
         batch = self._batch
         if seconds is not None:  # one row as long as nothing was measured
             batch = min(batch, int(seconds * self._speed))
+        self._full = batch == self._batch <= left
         return max(1, min(batch, left))
 
     def limit(self, rows: int) -> None:
         """A larger batch does not work."""
         self._cap = max(1, rows)
         self._batch = int(min(self._batch, self._cap))
-        self._climbing = False
+        self._searching = False
 
     def record(self, rows: int, seconds: float) -> None:
         """Take note that a batch of so many rows took so long."""
         if not self._warm:  # the first run of a model also plans kernels and fills caches
             self._warm = True
             return
-        self._speed = speed = rows / max(seconds, 1e-9)
-        if speed > self._best[1] * _WORTHWHILE and rows > self._best[0]:
-            self._best = (rows, speed)
-            if self._climbing and rows == self._batch and seconds < _LONG_ENOUGH:
-                self._batch = int(min(2 * rows, self._cap))
-        elif self._climbing and rows == self._batch and rows > self._best[0]:
-            self._climbing = False
-            self._batch = self._best[0]
+        self._speed = rows / max(seconds, 1e-9)
+        # A batch holds whole steps where it can, so it may be smaller than was asked for.
+        if not self._searching or not self._full or 2 * rows <= self._batch:
+            return
+        self._speeds.setdefault(self._batch, []).append(self._speed)
+        # Noise only slows down, so of each size the fastest batch counts.
+        if max(self._speeds[self._batch]) > max(self._speeds[self._best]) * _WORTHWHILE:
+            self._best = self._batch
+        near = [self._best // 2]
+        if self._best / max(self._speeds[self._best]) < _LONG_ENOUGH:
+            near.insert(0, 2 * self._best)
+        open_ = [n for n in near if 1 <= n <= self._cap and len(self._speeds.get(n, ())) < _TRIES]
+        self._searching = bool(open_)
+        self._batch = open_[0] if open_ else self._best
