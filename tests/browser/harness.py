@@ -407,7 +407,8 @@ KERNEL_IS_LIVE = """() => {
 }"""
 # The command's promise is kept once every cell has run, or one has failed; the page notes which run that was.
 RUN_ALL = """() => {
-    const run = window.attriscopeRun = { done: false };
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+    const run = window.attriscopeRun = { done: false, before: cells.map(w => w.model.executionCount) };
     window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => { run.done = true; });
 }"""
 # Once in a long while a front end's first request to a fresh kernel is lost: cells wait, and the kernel is idle.
@@ -415,7 +416,8 @@ RUN_HAS_BEGUN = """() => {
     const { content, sessionContext } = window.jupyterapp.shell.currentWidget;
     return window.attriscopeRun.done
         || sessionContext.session?.kernel?.status === 'busy'
-        || content.widgets.some(w => w.model.type === 'code' && w.model.executionCount);
+        || content.widgets.some((w, i) => w.model.executionCount
+            && w.model.executionCount !== window.attriscopeRun.before[i]);
 }"""
 CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(w => w.model.type === 'code')

@@ -378,7 +378,8 @@ def test_the_small_cnn() -> None:
 def test_captum_has_no_kernel_shap_of_one_feature() -> None:
     """A change here means that Captum has mended it."""
     mask = torch.zeros(1, 4).long()
-    with pytest.raises(ValueError, match="Categorical"):
+    # Which of the two depends on whether torch.distributions checks its arguments.
+    with pytest.raises((ValueError, RuntimeError), match=r"Categorical|probability tensor"):
         captum.attr.KernelShap(mlp()).attribute(X[:1], target=0, feature_mask=mask)
     change = (mlp()(X) - mlp()(0 * X))[:, :1].expand(-1, 4)
     found = attriscope.attr.KernelShap(mlp()).attribute(X, target=0, feature_mask=mask)
