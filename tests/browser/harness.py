@@ -36,7 +36,6 @@ import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, Response
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 App = Literal["lab", "notebook"]
 T = TypeVar("T")
@@ -401,23 +400,12 @@ class Watch:
 COMMAND_IS_READY = """command =>
     window.jupyterapp?.commands.hasCommand(command) && window.jupyterapp.commands.isEnabled(command)"""
 # The toolbar's circle says idle before there is a kernel: a run command given then is lost or asks for a kernel.
-KERNEL_IS_LIVE = """() => {
-    const kernel = window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;
-    return kernel?.status === 'idle' && kernel.connectionStatus === 'connected';
-}"""
+KERNEL_IS_LIVE = """() =>
+    window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"""
 # The command's promise is kept once every cell has run, or one has failed; the page notes which run that was.
 RUN_ALL = """() => {
-    const cells = window.jupyterapp.shell.currentWidget.content.widgets;
-    const run = window.attriscopeRun = { done: false, before: cells.map(w => w.model.executionCount) };
+    const run = window.attriscopeRun = { done: false };
     window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => { run.done = true; });
-}"""
-# Once in a long while a front end's first request to a fresh kernel is lost: cells wait, and the kernel is idle.
-RUN_HAS_BEGUN = """() => {
-    const { content, sessionContext } = window.jupyterapp.shell.currentWidget;
-    return window.attriscopeRun.done
-        || sessionContext.session?.kernel?.status === 'busy'
-        || content.widgets.some((w, i) => w.model.executionCount
-            && w.model.executionCount !== window.attriscopeRun.before[i]);
 }"""
 CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(w => w.model.type === 'code')
@@ -434,17 +422,9 @@ def execute(page: Page, command: str) -> None:
 
 def run_all(page: Page) -> None:
     """Runs all cells of the open notebook as the menu does, once its kernel is live; does not wait for the end."""
-    for last_try in (False, True):
-        page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
-        page.wait_for_function(KERNEL_IS_LIVE, timeout=PAGE_TIMEOUT_MS)
-        page.evaluate(RUN_ALL)
-        try:
-            page.wait_for_function(RUN_HAS_BEGUN, timeout=15_000)
-            return
-        except PlaywrightTimeout:
-            if last_try:
-                raise
-            page.reload()
+    page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
+    page.wait_for_function(KERNEL_IS_LIVE, timeout=PAGE_TIMEOUT_MS)
+    page.evaluate(RUN_ALL)
 
 
 def wait_until_run(page: Page, timeout: float = 120.0) -> None:

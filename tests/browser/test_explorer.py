@@ -283,7 +283,6 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
         assert page.locator(".jp-Notebook .jp-Cell").count() == cells
 
 
-@pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
 def test_shown_twice_and_after_a_reload(page: Page, server: Server) -> None:
     name = open_and_run(page, server, [DIGIT, "explorer", "explorer"], "twice.ipynb")
     roots = page.locator(".as-root[data-ready]")
