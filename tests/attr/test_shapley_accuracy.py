@@ -91,6 +91,34 @@ def test_errors_cover_the_truth_about_as_often_as_they_say(method: Any) -> None:
     assert 0.88 < within_two / total < 0.99
 
 
+@pytest.mark.parametrize(
+    ("features", "rows"), [(60, 300), (60, 900), (150, 200), (150, 800), (150, 1500), (150, 5000)]
+)
+def test_many_features(features: int, rows: int) -> None:
+    """Products of three features, which share each product equally; from too few rows to several folds of them."""
+    generator = seeded(5)
+    triples = torch.stack([torch.randperm(features, generator=generator)[:3] for _ in range(4 * features)])
+    strength = torch.randn(len(triples), generator=generator, dtype=torch.float64)
+    x = draw(2, features, seed=3)
+
+    def f(x: Tensor) -> Tensor:
+        return x.sum(1) + x[:, triples].prod(2) @ strength
+
+    shares = (x[:, triples].prod(2) * strength / 3)[:, :, None].expand(-1, -1, 3).flatten(1)
+    truth = x.clone().index_add_(1, triples.flatten(), shares)
+    found = KernelShap(f).estimate(x, n_samples=rows, generator=seeded(1))
+    assert found.evaluations <= 2 * rows
+    torch.testing.assert_close(found.attributions.sum(1), f(x).float(), rtol=1e-4, atol=1e-3)
+    away = found.attributions.double() - truth
+    if found.error is not None:
+        assert 0.6 < float((away / found.error).square().mean().sqrt()) < 1.5
+    else:
+        assert rows == 200
+    # Always nearer than equal parts, which is what is known without any coalition.
+    equal = (truth.sum(1, keepdim=True) / features - truth).square().mean()
+    assert away.square().mean() < (0.95 if rows < 3 * features else 0.3) * equal
+
+
 def test_a_single_order_tells_no_error() -> None:
     x = draw(1, 9)
     assert ShapleyValueSampling(lambda x: x.prod(1)).estimate(x, n_samples=1).error is None

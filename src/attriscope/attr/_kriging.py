@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ _DECAYS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of the variance, from one odd (or even) 
 _EVEN = (1e-4, 0.03, 0.1, 0.3, 1.0, 3.0, 30.0)  # variance of the even part relative to the odd interactions
 _CURVED = (1e-8, 1e-4, 1e-2, 0.1, 0.5)  # variance of the odd interactions relative to the linear part
 _JITTER = 1e-9  # relative: keeps matrices of nearly equal coalitions invertible
-_SHOWN = 200  # observations that choose between the assumptions
+_SHOWN = 200  # observations that choose between the assumptions, unless there are many features
 _TOGETHER = 1024  # observations that are solved at once: the cost grows with their cube
 
 
@@ -59,23 +59,30 @@ class _Assumption:
     curved: float | None  # None leaves the linear part free
 
 
-def krige(known: Observations, errors: bool) -> tuple[Tensor, Tensor | None]:
-    """Shapley values (F, M) and, if asked for, their standard errors, ``None`` where too little is known for them."""
+Errors = Callable[[], Tensor | None]
+
+
+def krige(known: Observations) -> tuple[Tensor, Errors]:
+    """Shapley values (F, M), and a function for their standard errors; ``None`` where too little is known for them."""
     rows, folds = len(known.values), -(-len(known.values) // _TOGETHER)
     count, device = known.sets.shape[1], known.values.device
     if rows <= known.ends:  # nothing but the ends: equal parts
-        return (2 * known.values[:1] / count).expand(count, -1).clone(), None
+        return (2 * known.values[:1] / count).expand(count, -1).clone(), lambda: None
     ends = torch.arange(known.ends, device=device)
     found = []
     for fold in range(folds):
         inner = torch.arange(known.ends + fold, rows, folds, device=device)
-        found.append(_solve(known[torch.cat([ends, inner])], errors))
-    mean = torch.stack([phi for phi, _ in found]).mean(0)
-    each = [error for _, error in found if error is not None]
-    return mean, torch.stack(each).square().sum(0).sqrt() / folds if each else None
+        found.append(_solve(known[torch.cat([ends, inner])]))
+
+    def errors() -> Tensor | None:
+        each = [error() for _, error in found]
+        known_each = [error for error in each if error is not None]
+        return torch.stack(known_each).square().sum(0).sqrt() / folds if len(known_each) == folds else None
+
+    return torch.stack([phi for phi, _ in found]).mean(0), errors
 
 
-def _solve(known: Observations, errors: bool) -> tuple[Tensor, Tensor | None]:
+def _solve(known: Observations) -> tuple[Tensor, Errors]:
     count, mixed = known.sets.shape[1], bool((known.odd * known.even).any())
     few = len(known.values) < (5 if mixed else 2) * count
     grid = [
@@ -84,24 +91,35 @@ def _solve(known: Observations, errors: bool) -> tuple[Tensor, Tensor | None]:
         for even in (_EVEN if mixed else (1.0,))
         for curved in (_CURVED if few else (None,))
     ]
-    step = -(-len(known.values) // _SHOWN)
+    # A free linear part takes one observation for each feature before anything shows.
+    step = max(1, len(known.values) // (_SHOWN if few else max(_SHOWN, 3 * count)))
     shown = torch.arange(known.ends, len(known.values), step, device=known.values.device)
     sample = known[torch.cat([torch.arange(known.ends, device=shown.device), shown])]
     fits = _Fits(_Geometry(sample), sample.values, grid)
     best = fits.misfit().argmin(0)
     # Where a part of the observations leaves nothing to explain but rounding, the others only say the same.
-    enough = step == 1 or (not few and fits.explained(best))
-    whole = None if enough else _Geometry(known)
+    whole = None if step == 1 or (not few and fits.explained(best)) else _Geometry(known)
     phi = known.values.new_empty(count, known.values.shape[1])
-    error = torch.empty_like(phi) if errors and len(known.values) > count + 2 else None
+    parts: list[tuple[Tensor, Callable[[], Tensor]]] = []
     for i in best.unique().tolist():
-        games = best == i
-        fit, at = (fits, i) if whole is None else (_Fits(whole, known.values[:, games], [grid[i]]), 0)
-        which = games if whole is None else torch.ones_like(games)[games]
-        phi[:, games] = fit.shapley_values(at)[:, which]
-        if error is not None:
-            error[:, games] = fit.errors(at)[:, which]
-    return phi, error
+        games = (best == i).nonzero()[:, 0]
+        if whole is None:
+            phi[:, games] = fits.shapley_values(i)[:, games]
+            parts.append((games, functools.partial(fits.errors, i, games)))
+        else:
+            fit = _Fits(whole, known.values[:, games], [grid[i]])
+            phi[:, games] = fit.shapley_values(0)
+            parts.append((games, functools.partial(fit.errors, 0, torch.arange(len(games)))))
+
+    def errors() -> Tensor | None:
+        if len(known.values) <= count + 2:
+            return None
+        found = torch.empty_like(phi)
+        for games, part in parts:
+            found[:, games] = part()
+        return found
+
+    return phi, errors
 
 
 class _Geometry:
@@ -171,8 +189,8 @@ class _Fits:
         ).sum(0)
         return self._coefficients[at, : 1 if self._curved else self._count] + found
 
-    def errors(self, at: int) -> Tensor:
-        """(F, M): the standard deviation of the Shapley values of all games that agree with what is known."""
+    def errors(self, at: int, games: Tensor) -> Tensor:
+        """(F, games): the standard deviation of the Shapley values of all games that agree with what is known."""
         count, assumption = self._count, self._assumptions[at]
         inside, outside = self._of_members(assumption)
         covariance = torch.where(self._geometry.members, inside[:, None], outside[:, None])
@@ -187,7 +205,7 @@ class _Fits:
         left = (free - seen.T @ self._free_solved[at]).T
         unknown = torch.linalg.solve_triangular(self._gram_root[at], left, upper=False)
         shares = prior - seen.square().sum(0) + unknown.square().sum(0)
-        return (shares.clamp_min(0)[:, None] * self._variance[at]).sqrt()
+        return (shares.clamp_min(0)[:, None] * self._variance[at, games.to(shares.device)]).sqrt()
 
     def _free(self) -> Tensor:
         """What a priori is of any size, (R, free coefficients): the linear part or its mean, and the even constant."""

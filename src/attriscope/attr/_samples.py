@@ -31,9 +31,6 @@ def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     return found.to(x.device) if isinstance(found, Tensor) else found
 
 
-CHEAP = 100  # features up to which standard errors cost next to nothing beside the estimate
-
-
 class Coefficients(Game):
     """A game whose numbers may be wanted as they are, and not in the shape of the inputs."""
 
@@ -192,19 +189,19 @@ class Samples(Coefficients):
             weights = torch.cat(self._weights)
         return points, y, weights
 
-    def _solution(self, errors: bool) -> Solution | None:
+    def _solution(self) -> Solution | None:
         """What a model of this library makes of the data; ``None`` for others. Kept until the next answers come."""
         model = self._recipe.model
         if not isinstance(model, LinearModel) or isinstance(model, SkLearnLinearModel):
             return None
-        if self._kept is None or (errors and self._kept.errors is None):
-            self._kept = model.solve(*self._data(), errors=errors or self.features.count <= CHEAP)
+        if self._kept is None:
+            self._kept = model.solve(*self._data())
             model.coefficients, model.intercepts = self._kept.coefficients[-1:], self._kept.intercepts[-1:]
         return self._kept
 
     def numbers(self) -> Tensor:
         """The coefficients, (F, M)."""
-        solution, model = self._solution(errors=False), self._recipe.model
+        solution, model = self._solution(), self._recipe.model
         if solution is not None:
             return solution.coefficients.T
         x, y, weights = self._data()
@@ -222,8 +219,9 @@ class Samples(Coefficients):
 
     def doubts(self) -> Tensor | None:
         """The standard errors of the coefficients, where the model has them."""
-        solution = self._solution(errors=True)
-        return None if solution is None or solution.errors is None else solution.errors.T
+        solution = self._solution()
+        errors = None if solution is None else solution.errors()
+        return None if errors is None else errors.T
 
 
 def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:

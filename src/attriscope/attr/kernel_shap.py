@@ -13,9 +13,9 @@ from attriscope.attr._base import streams
 from attriscope.attr._coalitions import spread_pairs
 from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._games import Enumeration
-from attriscope.attr._kriging import Observations, krige
+from attriscope.attr._kriging import Errors, Observations, krige
 from attriscope.attr._random import check_count, check_generator
-from attriscope.attr._samples import CHEAP, Coefficients
+from attriscope.attr._samples import Coefficients
 from attriscope.attr.linear import LinearRegression
 from attriscope.attr.similarity import tensors_in
 from attriscope.attr.surrogate import Lime
@@ -169,7 +169,7 @@ class _Pairs(Coefficients):
         tried = 2 + 2 * _TRIED
         self.checkpoints = (tried,) if not few and tried < self.steps else ()
         self._values: list[Tensor] = []
-        self._kept: tuple[bool, tuple[Tensor, Tensor | None]] | None = None
+        self._kept: tuple[Tensor, Errors] | None = None
         self.ready = False
 
     def _set_order(self, pairs: int) -> None:
@@ -207,18 +207,17 @@ class _Pairs(Coefficients):
 
     def numbers(self) -> Tensor:
         """The Shapley values."""
-        return self._solution(errors=False)[0]
+        return self._solution()[0]
 
     def doubts(self) -> Tensor | None:
         """Their standard errors."""
-        return self._solution(errors=True)[1]
+        return self._solution()[1]()
 
-    def _solution(self, errors: bool) -> tuple[Tensor, Tensor | None]:
-        """Both; kept until the next answers come."""
-        errors = errors or self.features.count <= CHEAP
-        if self._kept is None or (errors and not self._kept[0]):
-            self._kept = errors, krige(self._observations(), errors)
-        return self._kept[1]
+    def _solution(self) -> tuple[Tensor, Errors]:
+        """Kept until the next answers come."""
+        if self._kept is None:
+            self._kept = krige(self._observations())
+        return self._kept
 
     def _observations(self) -> Observations:
         """What the answers so far say about the odd and the even part of the game."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -37,13 +37,13 @@ class Solution:
     Attributes:
         coefficients: (M, F).
         intercepts: (M,).
-        errors: the standard error of each coefficient, (M, F); ``None`` if not asked for, and where there are
+        errors: a function for the standard error of each coefficient, (M, F); it returns ``None`` where there are
             no more samples than features.
     """
 
     coefficients: Tensor
     intercepts: Tensor
-    errors: Tensor | None
+    errors: Callable[[], Tensor | None]
 
 
 class LinearModel:
@@ -53,38 +53,41 @@ class LinearModel:
         self.coefficients: Tensor | None = None
         self.intercepts: Tensor | None = None
 
-    def solve(self, x: Tensor, y: Tensor, weights: Tensor, errors: bool = False) -> Solution:
+    def solve(self, x: Tensor, y: Tensor, weights: Tensor) -> Solution:
         """Fit one model to each column of ``y``.
 
         Args:
             x: interpretable samples (S, F), or (S, M, F) if each column has its own.
             y: outputs (S, M).
             weights: (S, M), at least 0.
-            errors: whether standard errors are wanted.
         """
         dtype = torch.float32 if x.device.type == "mps" else torch.float64
         x, y, weights = x.to(dtype), y.to(dtype), weights.to(dtype)
-        per_column = max(1, x.shape[0] * x.shape[-1])
-        parts = [self._solve(x if x.dim() == 2 else x[:, i], y[:, i], weights[:, i], errors)
-                 for i in torch.arange(y.shape[1]).split(max(1, _AT_ONCE // per_column))]  # fmt: skip
-        found = [p.errors for p in parts if p.errors is not None]
-        return Solution(
-            torch.cat([p.coefficients for p in parts]),
-            torch.cat([p.intercepts for p in parts]),
-            torch.cat(found) if found else None,
-        )
+        at_once = max(1, _AT_ONCE // max(1, x.shape[0] * x.shape[-1]))
+        columns = torch.arange(y.shape[1]).split(at_once)
+        parts = [self._solve(x if x.dim() == 2 else x[:, i], y[:, i], weights[:, i]) for i in columns]
 
-    def _solve(self, x: Tensor, y: Tensor, weights: Tensor, errors: bool) -> Solution:
-        shares = (weights / weights.sum(0)).T  # (M, S)
+        def errors() -> Tensor | None:
+            found = [e for e in (part.errors() for part in parts) if e is not None]
+            return torch.cat(found) if found else None
+
+        coefficients, intercepts = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("coefficients", "intercepts")
+        )
+        return Solution(coefficients, intercepts, errors)
+
+    def _solve(self, x: Tensor, y: Tensor, weights: Tensor) -> Solution:
+        total = weights.sum(0)
+        shares = (weights / total).T  # (M, S)
         x = x.unsqueeze(0) if x.dim() == 2 else x.transpose(0, 1)  # (1 or M, S, F)
         x_mean = (shares.unsqueeze(1) @ x).squeeze(1)
         y_mean = (shares * y.T).sum(1, keepdim=True)
         roots = shares.sqrt()
         a = (x - x_mean.unsqueeze(1)) * roots.unsqueeze(2)  # (M, S, F)
         b = (y.T - y_mean) * roots
-        found = self._coefficients(a, b, weights.sum(0))
+        found = self._coefficients(a, b, total)
         intercepts = y_mean.squeeze(1) - (found * x_mean).sum(1)
-        return Solution(found, intercepts, self._errors(a, b, found, weights.sum(0)) if errors else None)
+        return Solution(found, intercepts, lambda: self._errors(a, b, found, total))
 
     def _coefficients(self, a: Tensor, b: Tensor, total: Tensor) -> Tensor:
         """Minimise |b - a c|^2 and the penalty: (M, S, F) and (M, S) to (M, F). ``total`` is the sum of the weights."""
