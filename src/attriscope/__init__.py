@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from attriscope import zoo as zoo
     from attriscope.core.errors import Cancelled as Cancelled
     from attriscope.core.estimate import Estimate as Estimate
+    from attriscope.core.layer_map import LayerInfo as LayerInfo
+    from attriscope.core.layer_map import LayerMap as LayerMap
+    from attriscope.core.layer_map import layers as layers
     from attriscope.core.progress import control as control
     from attriscope.widget import Explorer as Explorer
     from attriscope.widget import LayerPicker as LayerPicker
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 _HOME = {
     "Cancelled": "attriscope.core.errors",
     "Estimate": "attriscope.core.estimate",
+    "LayerInfo": "attriscope.core.layer_map",
+    "LayerMap": "attriscope.core.layer_map",
+    "layers": "attriscope.core.layer_map",
     "control": "attriscope.core.progress",
     "Explorer": "attriscope.widget",
     "LayerPicker": "attriscope.widget",

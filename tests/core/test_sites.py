@@ -13,14 +13,12 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError, LayerError
 from attriscope.core.sites import (
-    LayerInfo,
     Layers,
     Reading,
     find_layer,
     grad_mode,
     kept_buffers,
     layer_names,
-    map_layers,
     unwrap,
 )
 from models import Snapshot, draw, mlp, pictures
@@ -33,7 +31,7 @@ def read(model: nn.Module, *inputs: Any, at: Any, at_input: bool = False, gradie
     reading = Reading(Layers((at,), at_input), gradient)
     with reading.attached():
         output = model(*inputs)
-    return output, reading.last()[0]
+    return output, reading.values()[0]
 
 
 # --- finding layers -----------------------------------------------------------------------------------------
@@ -186,7 +184,7 @@ def test_a_layer_that_did_not_run() -> None:
     with reading.attached():
         model(X)
     with pytest.raises(LayerError, match=r"'unused' did not run in the model's forward pass"):
-        reading.last()
+        reading.values()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +251,7 @@ def test_hooks_act_only_in_the_thread_that_set_them(at_input: bool) -> None:
     assert len(reading.calls[net.first]) == 1
     assert torch.equal(output, net(other).relu())
     assert not output.requires_grad
-    ((found,), _) = reading.last()
+    ((found,), _) = reading.values()
     assert torch.equal(found, x if at_input else net.first(x))
 
 
@@ -331,52 +329,3 @@ def test_gradients_are_on_when_wanted_and_the_mode_comes_back(
         with pytest.raises(ZeroDivisionError), grad_mode(gradient):
             raise ZeroDivisionError
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
-
-
-# --- the list of layers -------------------------------------------------------------------------------------
-
-
-def test_the_map_of_a_model() -> None:
-    shared = nn.ReLU()
-    model = nn.Sequential(
-        nn.Sequential(nn.Linear(3, 4), shared), nn.Linear(4, 2), shared, Structured(lambda x: (x, None))
-    )
-    x = torch.ones(5, 3)
-    assert map_layers(model, lambda: model(x)) == [
-        LayerInfo("", "Sequential", 0, 26, (5, 2), 1),
-        LayerInfo("0", "Sequential", 1, 16, (5, 4), 1),
-        LayerInfo("0.0", "Linear", 2, 16, (5, 4), 1),
-        LayerInfo("0.1", "ReLU", 2, 0, (5, 4), 2),
-        LayerInfo("1", "Linear", 1, 10, (5, 2), 1),
-        LayerInfo("3", "Structured", 1, 0, (5, 2), 1),
-    ]
-
-
-def test_the_map_names_layers_that_did_not_run() -> None:
-    model = pictures()
-    info = {layer.name: layer for layer in map_layers(model, lambda: model(X))}
-    assert (info["unused"].shape, info["unused"].calls) == (None, 0)
-    assert info["block"].shape == (2, 3, 6, 5)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_making_the_map_leaves_no_trace(fails: bool) -> None:
-    model = pictures().train()
-    before = Snapshot(model.bn, (X,))
-
-    def forward() -> Any:
-        model(X)
-        if fails:
-            raise ZeroDivisionError
-
-    torch.manual_seed(0)  # what dropout draws in training mode is the model's own business
-    state = torch.get_rng_state()
-    if fails:
-        with pytest.raises(ZeroDivisionError):
-            map_layers(model, forward)
-    else:
-        map_layers(model, forward)
-    torch.set_rng_state(state)
-    before.before["world"]["torch's random state"] = state
-    before.check()
-    assert not any(m._forward_hooks for m in model.modules())

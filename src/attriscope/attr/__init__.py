@@ -15,6 +15,7 @@ from attriscope.attr._base import (
     streams,
 )
 from attriscope.attr.ablation import FeatureAblation
+from attriscope.attr.at import At, Neuron
 from attriscope.attr.baselines import ProductBaselines
 from attriscope.attr.cam import LayerGradCam
 from attriscope.attr.dataloader import DataLoaderAttribution, InputRole
@@ -30,8 +31,23 @@ from attriscope.attr.gradient_shap import GradientShap
 from attriscope.attr.gradients import InputXGradient, Saliency
 from attriscope.attr.guided import Deconvolution, GuidedBackprop, GuidedGradCam
 from attriscope.attr.kernel_shap import KernelShap
-from attriscope.attr.layers import LayerActivation
+from attriscope.attr.layer_ablation import LayerFeatureAblation, LayerFeaturePermutation
+from attriscope.attr.layer_paths import InternalInfluence, LayerConductance, LayerIntegratedGradients
+from attriscope.attr.layer_rules import LayerDeepLift, LayerDeepLiftShap, LayerLRP
+from attriscope.attr.layer_samples import LayerGradientShap
+from attriscope.attr.layers import LayerActivation, LayerGradientXActivation
 from attriscope.attr.lrp import LRP
+from attriscope.attr.neurons import (
+    NeuronConductance,
+    NeuronDeconvolution,
+    NeuronDeepLift,
+    NeuronDeepLiftShap,
+    NeuronFeatureAblation,
+    NeuronGradient,
+    NeuronGradientShap,
+    NeuronGuidedBackprop,
+    NeuronIntegratedGradients,
+)
 from attriscope.attr.noise import NoiseTunnel
 from attriscope.attr.occlusion import Occlusion
 from attriscope.attr.paths import IntegratedGradients
@@ -53,6 +69,7 @@ from attriscope.attr.statistics import (
 )
 from attriscope.attr.summarizers import ClassSummarizer, Summarizer, SummarizerSingleTensor
 from attriscope.attr.surrogate import Lime, LimeBase
+from attriscope.core.sites import Call
 
 if TYPE_CHECKING:
     from attriscope.attr import visualization as visualization
@@ -60,7 +77,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LRP",
     "MSE",
+    "At",
     "Attribution",
+    "Call",
     "ClassSummarizer",
     "CommonStats",
     "Count",
@@ -77,17 +96,37 @@ __all__ = [
     "InputRole",
     "InputXGradient",
     "IntegratedGradients",
+    "InternalInfluence",
     "InterpretableEmbeddingBase",
     "KernelShap",
     "LayerActivation",
     "LayerAttribution",
+    "LayerConductance",
+    "LayerDeepLift",
+    "LayerDeepLiftShap",
+    "LayerFeatureAblation",
+    "LayerFeaturePermutation",
     "LayerGradCam",
+    "LayerGradientShap",
+    "LayerGradientXActivation",
+    "LayerIntegratedGradients",
+    "LayerLRP",
     "Lime",
     "LimeBase",
     "Max",
     "Mean",
     "Min",
+    "Neuron",
     "NeuronAttribution",
+    "NeuronConductance",
+    "NeuronDeconvolution",
+    "NeuronDeepLift",
+    "NeuronDeepLiftShap",
+    "NeuronFeatureAblation",
+    "NeuronGradient",
+    "NeuronGradientShap",
+    "NeuronGuidedBackprop",
+    "NeuronIntegratedGradients",
     "NoiseTunnel",
     "Occlusion",
     "PerturbationAttribution",

@@ -26,8 +26,8 @@ from attriscope.core.inputs import (
 )
 from attriscope.core.progress import control
 from attriscope.core.propagation import Scheme
-from attriscope.core.sites import Layer, Layers, find_layer, layer_names
-from attriscope.core.subject import Subject
+from attriscope.core.sites import Layer, Layers, resolve_layers
+from attriscope.core.subject import Subject, Through
 from attriscope.core.target import resolve_target
 
 P = ParamSpec("P")
@@ -172,9 +172,10 @@ class Attribution:
         read: Layers | None = None,
         options: dict[str, Any] | None = None,
         scheme: Scheme | None = None,
+        through: Through | None = None,
     ) -> Evaluator:
         of = resolve_target(target, examples.count)
-        subject = Subject(self.forward_func, of, read, options or {}, scheme)
+        subject = Subject(self.forward_func, of, read, options or {}, scheme, through=through)
         return Evaluator(subject, examples, gradient=gradient, batch=batch)
 
 
@@ -231,8 +232,12 @@ class InternalAttribution(Attribution):
 
     Args:
         forward_func: the model, or any function that runs it.
-        layer: a module of the model, or its path such as ``"blocks.3.conv"``; some methods take a list of these.
-        device_ids: accepted for compatibility. A ``DataParallel`` model is run as the module inside it.
+        layer: a module of the model, its path such as ``"blocks.3.conv"``, or a :class:`Call` of one that runs several
+            times (a layer by itself means its last call); or a list of these.
+        device_ids: accepted for compatibility, and checked. A ``DataParallel`` model is run as the module inside it.
+
+    Raises:
+        InputTypeError, InputError, LayerError: the model has no such layer; device_ids are no list of ints.
     """
 
     def __init__(
@@ -242,16 +247,18 @@ class InternalAttribution(Attribution):
         device_ids: list[int] | None = None,
     ) -> None:
         super().__init__(forward_func)
-        if isinstance(layer, list) and not layer:
-            raise InputError("the list of layers is empty")
-        found = [find_layer(forward_func, one) for one in (layer if isinstance(layer, list) else [layer])]
-        self.layer: Any = found if isinstance(layer, list) else found[0]
+        self._layers = resolve_layers(forward_func, layer)
+        self.layer: Any = list(self._layers.modules) if isinstance(layer, list) else self._layers.modules[0]
+        if device_ids is not None and not (
+            isinstance(device_ids, list | tuple) and all(type(one) is int for one in device_ids)
+        ):
+            raise InputTypeError(
+                f"device_ids must be a list of ints or None, but {describe(device_ids)} came"
+            )
         self.device_ids = device_ids
 
     def _site(self, at_input: bool) -> Layers:
-        modules = tuple(self.layer) if isinstance(self.layer, list) else (self.layer,)
-        names = layer_names(self.forward_func)
-        return Layers(modules, at_input, tuple(repr(names[m]) if m in names else "" for m in modules))
+        return dataclasses.replace(self._layers, at_input=at_input)
 
     def _form(self, per_layer: Sequence[tuple[Tensor, ...]]) -> Any:
         """A tensor for a layer with one, else a tuple; a list of these if layers came as a list."""

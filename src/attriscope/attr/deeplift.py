@@ -12,6 +12,7 @@ from torch import Tensor
 from attriscope.attr._base import (
     GradientAttribution,
     accumulation_dtype,
+    join,
     streams,
     sum_per_example,
 )
@@ -30,8 +31,10 @@ from attriscope.core.inputs import (
     resolve_baselines,
 )
 from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.sites import Layers
 
 Custom = Callable[..., Any]
+Form = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
 class DeepLift(GradientAttribution):
@@ -122,37 +125,68 @@ class DeepLift(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        evaluator = self._evaluator(
-            examples, target, gradient=True, batch=examples.count, scheme=self._scheme()
+        yield from compare(
+            self, examples, starts, target, custom_attribution_func, lambda found: examples.form(found[0])
         )
 
-        def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
-            ends = examples.slices(part)
-            pairs = zip(starts, ends, strict=True)
-            return (*ends, *(baseline_rows(b, part).expand_as(x) for b, x in pairs))
 
-        found: list[Tensor | None] = [None] * len(examples.tensors)
-        change = torch.zeros(examples.count)
-        for block in evaluator.run(1, rows):
-            ends = tuple(x.detach() for x in examples.slices(block.examples))
-            bases = tuple(
-                baseline_rows(b, block.examples).expand_as(x) for b, x in zip(starts, ends, strict=True)
-            )
-            here = self._contributions(custom_attribution_func, block.gradients[0], ends, bases)
-            for i, part in enumerate(here):
-                whole = found[i]
-                if whole is None:
-                    whole = found[i] = part.new_empty(examples.count, *part.shape[1:])
-                whole[block.examples] = part
-            difference = _change(block)[0]
-            change = change.to(difference)
-            change[block.examples] = difference
-        attributions = tuple(f for f in found if f is not None)
-        yield Draft(
-            lambda: examples.form(attributions),
-            lambda: sum_per_example(attributions) - change,
-            evaluations=2 * evaluator.evaluations,
-        )
+def compare(
+    method: DeepLift,
+    examples: Examples,
+    starts: tuple[Tensor, ...],
+    target: Any,
+    custom: Custom | None,
+    form: Form,
+    read: Layers | None = None,
+    options: dict[str, Any] | None = None,
+) -> Iterator[Draft]:
+    """The contributions at the inputs, or at layers, of inputs compared with one baseline each.
+
+    Args:
+        method: whose model and rules these are.
+        starts: the baselines, one per input, of first dimension 1 or N.
+        custom: see :meth:`DeepLift.attribute`; called once for each place.
+        form: makes the result of what was found at each place.
+        read: layers; ``None`` for the inputs.
+        options: for ``torch.autograd.grad``.
+    """
+    evaluator = method._evaluator(
+        examples,
+        target,
+        gradient=True,
+        batch=examples.count,
+        scheme=method._scheme(),
+        read=read,
+        options=options,
+    )
+
+    def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
+        ends = examples.slices(part)
+        pairs = zip(starts, ends, strict=True)
+        return (*ends, *(baseline_rows(b, part).expand_as(x) for b, x in pairs))
+
+    parts: list[list[tuple[Tensor, ...]]] = []
+    changes = []
+    for block in evaluator.run(1, rows):
+        parts.append(_effects(method, custom, block))
+        changes.append(_change(block)[0])
+    found = [join(column) for column in zip(*parts, strict=True)]
+    change = torch.cat(changes)
+    yield Draft(
+        lambda: form(found), lambda: deltas(found, change, read), evaluations=2 * evaluator.evaluations
+    )
+
+
+def _effects(method: DeepLift, custom: Custom | None, block: Block) -> list[tuple[Tensor, ...]]:
+    """What each place contributed, in the rows of a block."""
+    places = zip(block.gradients, block.values, block.baseline_values, strict=True)
+    return [method._contributions(custom, *place) for place in places]
+
+
+def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:
+    """What was found minus the change of the output: (N,), or (layers, N) for several layers."""
+    gaps = [sum_per_example(tensors) - change for tensors in found]
+    return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
 
 def _change(block: Block) -> Tensor:
@@ -206,49 +240,79 @@ class DeepLiftShap(DeepLift):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = distribution(baselines, examples, inputs)
-        count, most = examples.count, starts[0].shape[0]
         batch = check_batch(internal_batch_size, "internal_batch_size")
-        evaluator = self._evaluator(examples, target, gradient=True, batch=batch, scheme=self._scheme())
+        yield from compare_all(
+            self,
+            examples,
+            starts,
+            target,
+            custom_attribution_func,
+            lambda found: examples.form(found[0]),
+            batch,
+        )
 
-        def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
-            return pairs_of(examples.slices(part), tuple(b[steps] for b in starts))
 
-        sums: list[Tensor] = []
-        squares: list[Tensor] = []
-        deltas: Tensor | None = None
-        done = 0
+def compare_all(
+    method: DeepLift,
+    examples: Examples,
+    starts: tuple[Tensor, ...],
+    target: Any,
+    custom: Custom | None,
+    form: Form,
+    batch: int | None = None,
+    read: Layers | None = None,
+    options: dict[str, Any] | None = None,
+) -> Iterator[Draft]:
+    """The same as :func:`compare`, averaged over a distribution of baselines.
 
-        def mean() -> TensorOrTuple:
-            return examples.form(tuple(s / done for s in sums))
+    Args:
+        starts: M baselines per input.
+        batch: pairs that go through the model at a time; ``None`` measures and chooses.
+    """
+    count, most = examples.count, starts[0].shape[0]
+    evaluator = method._evaluator(
+        examples, target, gradient=True, batch=batch, scheme=method._scheme(), read=read, options=options
+    )
 
-        def error() -> TensorOrTuple:
-            both = zip(sums, squares, strict=True)
-            return examples.form(tuple(_standard_error(s, q, done) for s, q in both))
+    def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
+        return pairs_of(examples.slices(part), tuple(b[steps] for b in starts))
 
-        def delta() -> Tensor:
-            assert deltas is not None
-            return deltas[:done].t().flatten()
+    sums: list[list[Tensor]] = []
+    squares: list[list[Tensor]] = []
+    gaps: Tensor | None = None  # (places, baselines, N)
+    done = 0
 
-        for block in evaluator.run(most, rows):
-            part = tuple(x.detach() for x in examples.slices(block.examples))
-            both = pairs_of(part, tuple(b[block.steps] for b in starts))
-            half = len(part)
-            effects = self._contributions(
-                custom_attribution_func, block.gradients[0], both[:half], both[half:]
-            )
-            gap = block.grid(sum_per_example(effects)) - _change(block)
-            deltas = gap.new_zeros(most, count) if deltas is None else deltas
-            deltas[block.steps, block.examples] = gap
-            for i, effect in enumerate(effects):
-                grid = block.grid(effect).to(accumulation_dtype(effect.dtype))
-                if len(sums) <= i:
-                    sums.append(grid.new_zeros(count, *grid.shape[2:]))
-                    squares.append(torch.zeros_like(sums[i]))
-                sums[i][block.examples] += grid.sum(0)
-                squares[i][block.examples] += grid.square().sum(0)
-            if block.examples.stop == count:
-                done = block.steps.stop
-                yield Draft(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)
+    def mean() -> Any:
+        return form([tuple(s / done for s in place) for place in sums])
+
+    def error() -> Any:
+        both = zip(sums, squares, strict=True)
+        return form(
+            [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
+        )
+
+    def delta() -> Tensor:
+        assert gaps is not None
+        found = gaps[:, :done].transpose(1, 2).flatten(1)
+        return found[0] if read is None or len(read) == 1 else found
+
+    for block in evaluator.run(most, rows):
+        effects = _effects(method, custom, block)
+        change = _change(block)
+        grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]
+        if not sums:
+            sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
+            squares = [[torch.zeros_like(s) for s in place] for place in sums]
+            gaps = change.new_zeros(len(grids), most, count)
+        assert gaps is not None
+        for i, place in enumerate(grids):
+            gaps[i, block.steps, block.examples] = block.grid(sum_per_example(effects[i])) - change
+            for total, square, grid in zip(sums[i], squares[i], place, strict=True):
+                total[block.examples] += grid.sum(0)
+                square[block.examples] += grid.square().sum(0)
+        if block.examples.stop == count:
+            done = block.steps.stop
+            yield Draft(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)
 
 
 def _standard_error(total: Tensor, squares: Tensor, count: int) -> Tensor:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import GradientAttribution, accumulation_dtype, join, streams
+from attriscope.attr._base import Attribution, GradientAttribution, accumulation_dtype, join, streams
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs, even_choices
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Draft
-from attriscope.core.evaluate import Block
+from attriscope.core.evaluate import Block, Evaluator
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,
@@ -22,6 +22,10 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
+from attriscope.core.sites import Layers
+from attriscope.core.subject import Subject
+
+Form = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
 class GradientShap(GradientAttribution):
@@ -92,55 +96,148 @@ class GradientShap(GradientAttribution):
         """
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
-        distribution = _distribution(baselines, inputs, examples)
+        distribution = distribution_of(baselines, inputs, examples)
         samples = check_count(n_samples, "n_samples")
         deviations = check_stdevs(stdevs, examples)
-        paths = _Paths(examples, distribution, samples, deviations, Draws(generator))
-        evaluator = self._evaluator(examples, target, gradient=True)
-        spread = [_Spread(paths.weights, paths.run) for _ in examples.tensors]
-        sums = torch.empty(0)  # of each sample's attributions, (samples, N)
-        ends: list[Tensor] = []
-        done = 0
+        paths = Paths(examples, distribution, samples, deviations, Draws(generator))
+        yield from expected_gradients(
+            self, paths, target, lambda found: examples.form(found[0]), return_convergence_delta
+        )
 
-        def error() -> TensorOrTuple:
-            return examples.form(tuple(one.error() for one in spread))
 
-        def delta() -> Tensor:
-            if not ends:
-                ends.append(self._rises(paths, target))
-            return (sums - ends[0][:done]).T.flatten()
+def expected_gradients(
+    method: Attribution,
+    paths: Paths,
+    target: Any,
+    form: Form,
+    with_delta: bool,
+    read: Layers | None = None,
+) -> Iterator[Draft]:
+    """Gradients at the samples of some paths, times what changes along each.
 
-        for steps, gradients in _whole_steps(evaluator.run(samples, paths.rows), paths):
-            effects = tuple(g * d for g, d in gradients)
-            for one, (gradient, _), effect in zip(spread, gradients, effects, strict=True):
-                one.add(effect if self.multiplies_by_inputs else gradient)
-            if return_convergence_delta:
+    Args:
+        method: whose model is run, and whether differences are factors (``multiplies_by_inputs``).
+        form: makes the result of what was found at each place.
+        with_delta: keep what deltas need.
+        read: layers; ``None`` for the inputs.
+    """
+    examples = paths.examples
+    evaluator = method._evaluator(examples, target, gradient=True, read=read)
+    differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read)
+    spread: list[list[_Spread]] = []
+    sums: list[Tensor] = []  # per place, of each sample's attributions, (samples, N)
+    ends: list[Tensor] = []
+    done = 0
+
+    def of_each(what: Callable[[_Spread], Tensor]) -> Any:
+        return form([tuple(what(one) for one in place) for place in spread])
+
+    def delta() -> Tensor:
+        if not ends:
+            ends.append(_rises(method, paths, target))
+        found = torch.stack([(s - ends[0][:done]).T.flatten() for s in sums])
+        return found[0] if read is None or len(read) == 1 else found
+
+    for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
+        spread = spread or [[_Spread(paths.weights, paths.run) for _ in place] for place in places]
+        for i, place in enumerate(places):
+            effects = [g * d for g, d in place]
+            for one, (gradient, _), effect in zip(spread[i], place, effects, strict=True):
+                one.add(effect if method.multiplies_by_inputs else gradient)
+            if with_delta:
                 found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in effects]).sum(0)
-                sums = torch.cat([sums.to(found), found]) if done else found
-            done = steps.stop
-            yield Draft(
-                lambda: examples.form(tuple(one.mean() for one in spread)),
-                delta if return_convergence_delta else None,
-                error if done >= paths.run else None,
-                evaluator.evaluations,
+                sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]
+        done = steps.stop
+        yield Draft(
+            lambda: of_each(_Spread.mean),
+            delta if with_delta else None,
+            (lambda: of_each(_Spread.error)) if done >= paths.run else None,
+            evaluator.evaluations,
+        )
+
+
+def _rises(method: Attribution, paths: Paths, target: Any) -> Tensor:
+    """f at the end minus f at the start of each sample's path, of shape (samples, N)."""
+
+    def values(steps: int, rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Tensor:
+        evaluator = method._evaluator(paths.examples, target, gradient=False)
+        blocks = evaluator.run(steps, _flat(rows))  # in order, so that they can be joined
+        found = [b.f.flatten() for b in blocks if b.f is not None]
+        return torch.cat(found).reshape(steps, paths.examples.count)
+
+    ends = values(paths.samples if paths.noisy else 1, paths.ends)
+    if paths.few:  # each baseline once
+        return ends - values(*paths.few).gather(0, paths.choices[0].to(ends.device))
+    return ends - values(paths.samples, paths.starts)
+
+
+class _AtInputs:
+    """What changes along the paths of a block, at the inputs."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
+        return [self._paths.differences]
+
+
+class _AtLayers:
+    """The same at layers: what they hold at the end minus what they hold at the start of each path.
+
+    That takes two more rows for each sample; where ends have no noise, or baselines are few, they are looked up once.
+    """
+
+    def __init__(self, method: Attribution, paths: Paths, read: Layers) -> None:
+        self._paths = paths
+        self._evaluator = Evaluator(Subject(method.forward_func, None, read), paths.examples, gradient=False)
+        self._ends: list[tuple[Tensor, ...]] | None = None
+        self._starts: list[tuple[Tensor, ...]] | None = None
+
+    def _values(
+        self, steps: slice, part: slice, rows: Callable[[slice, slice], tuple[Tensor, ...]]
+    ) -> list[tuple[Tensor, ...]]:
+        """What the layers hold for the rows of some steps and examples, (steps, examples, ...)."""
+        made = tuple(r.flatten(0, 1).clone() for r in rows(steps, part))
+        examples = self._paths.examples
+        count = steps.stop - steps.start
+        found = self._evaluator.subject.run(
+            made, examples.forward_arguments(count, part), count, part, gradient=False
+        )
+        return [
+            tuple(v.reshape(count, -1, *v.shape[1:]) for v in layer if v.is_floating_point())
+            for layer in found.values
+        ]
+
+    def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
+        paths = self._paths
+        if paths.noisy:
+            ends = self._values(block.steps, block.examples, paths.ends)
+        else:
+            if self._ends is None:
+                self._ends = self._values(slice(0, 1), slice(0, paths.examples.count), paths.ends)
+            ends = [tuple(v[:, block.examples] for v in layer) for layer in self._ends]
+        starts = self._at_starts(block)
+        return [
+            tuple(
+                e.to(accumulation_dtype(e.dtype)) - s.to(accumulation_dtype(s.dtype))
+                for e, s in zip(*pair, strict=True)
             )
+            for pair in zip(ends, starts, strict=True)
+        ]
 
-    def _rises(self, paths: _Paths, target: Any) -> Tensor:
-        """f at the end minus f at the start of each sample's path, of shape (samples, N)."""
-
-        def values(steps: int, rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Tensor:
-            evaluator = self._evaluator(paths.examples, target, gradient=False)
-            blocks = evaluator.run(steps, _flat(rows))  # in order, so that they can be joined
-            found = [b.f.flatten() for b in blocks if b.f is not None]
-            return torch.cat(found).reshape(steps, paths.examples.count)
-
-        ends = values(paths.samples if paths.noisy else 1, paths.ends)
-        if paths.few:  # each baseline once
-            return ends - values(*paths.few).gather(0, paths.choices[0].to(ends.device))
-        return ends - values(paths.samples, paths.starts)
+    def _at_starts(self, block: Block) -> list[tuple[Tensor, ...]]:
+        paths = self._paths
+        # A baseline's values could depend on the example by way of further forward arguments.
+        if paths.few is None or paths.examples.arguments:
+            return self._values(block.steps, block.examples, paths.starts)
+        if self._starts is None:
+            count, rows = paths.few
+            self._starts = self._values(slice(0, count), slice(0, 1), rows)
+        chosen = paths.choices[0][block.steps, block.examples]
+        return [tuple(v[chosen.to(v.device), 0] for v in layer) for layer in self._starts]
 
 
-class _Paths:
+class Paths:
     """Where each sample of each example lies: between which ends, and how far.
 
     With two samples or more for each baseline, every baseline's path is cut into as many equal pieces as it has
@@ -288,20 +385,26 @@ class _Spread:
 
 
 def _whole_steps(
-    blocks: Iterable[Block], paths: _Paths
-) -> Iterator[tuple[slice, tuple[tuple[Tensor, Tensor], ...]]]:
-    """For each input gradients and differences of all examples, (steps, N, ...), where a step was cut into parts."""
+    blocks: Iterable[Block], count: int, differences: Callable[[Block], list[tuple[Tensor, ...]]]
+) -> Iterator[tuple[slice, list[list[tuple[Tensor, Tensor]]]]]:
+    """Per place and tensor, gradients and differences of all examples, (steps, N, ...), where steps were cut."""
     parts: list[tuple[Tensor, ...]] = []
     for block in blocks:
-        grids = [block.grid(g) for g in block.gradients[0]]
-        pairs = zip(grids, paths.differences, strict=True)
+        changes = differences(block)
+        sizes = [len(place) for place in changes]
+        pairs = [
+            (block.grid(g), d)
+            for gradients, place in zip(block.gradients, changes, strict=True)
+            for g, d in zip(gradients, place, strict=True)
+        ]
         # The examples in dimension 0, so that parts can be joined.
-        parts.append(tuple(t.transpose(0, 1) for pair in pairs for t in (pair[0].to(pair[1].dtype), pair[1])))
-        if block.examples.stop < paths.examples.count:
+        parts.append(tuple(t.transpose(0, 1) for g, d in pairs for t in (g.to(d.dtype), d)))
+        if block.examples.stop < count:
             continue
         flat = [t.transpose(0, 1) for t in join(parts)]
         parts = []
-        yield block.steps, tuple(zip(flat[::2], flat[1::2], strict=True))
+        both = iter(zip(flat[::2], flat[1::2], strict=True))
+        yield block.steps, [[next(both) for _ in range(size)] for size in sizes]
 
 
 def _flat(rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Callable[[slice, slice], tuple[Tensor, ...]]:
@@ -309,7 +412,7 @@ def _flat(rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Callable[[slice
     return lambda steps, part: tuple(r.flatten(0, 1).clone() for r in rows(steps, part))
 
 
-def _distribution(baselines: Any, inputs: Any, examples: Examples) -> tuple[Tensor, ...]:
+def distribution_of(baselines: Any, inputs: Any, examples: Examples) -> tuple[Tensor, ...]:
     """The baselines' distribution, one tensor (M, ...) per input.
 
     Raises:

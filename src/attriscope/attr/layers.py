@@ -1,16 +1,18 @@
-"""Methods that show what a layer holds."""
+"""Methods that show what a layer holds, and what the output makes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from attriscope.attr._base import LayerAttribution, join, streams
+from attriscope.attr._base import Attribution, LayerAttribution, join, streams
 from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Evaluator
-from attriscope.core.inputs import TensorOrTuple, gather_examples
+from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples
+from attriscope.core.sites import Layer, Layers, Reading, grad_mode, kept_buffers, unwrap
 from attriscope.core.subject import Subject
 
 
@@ -45,24 +47,94 @@ class LayerActivation(LayerAttribution):
         Returns:
             For each layer a tensor, or a tuple if several tensors pass there (nested structures are flattened, what
             is no tensor is left out); a list of these if ``layer`` was a list. Of a layer that runs several times in
-            one forward pass, the last call counts. Copies, detached.
+            one forward pass, the last call counts, unless a :class:`Call` says otherwise. Copies, detached.
 
         Raises:
             LayerError: the layer did not run, or no tensor passed there.
             InputTypeError, InputError: inputs that cannot be used.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        evaluator = Evaluator(
-            Subject(self.forward_func, None, self._site(attribute_to_layer_input)),
-            examples,
-            gradient=False,
-            batch=examples.count,
-        )
-        blocks = list(
-            evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
-        )
-        found = [join([block.values[i] for block in blocks]) for i in range(len(blocks[0].values))]
+        found = values_of(self, self._site(attribute_to_layer_input), examples)
         yield Draft(lambda: self._form(found), evaluations=examples.count)
+
+
+class LayerGradientXActivation(LayerAttribution):
+    """What a layer holds, times the gradient of the output with respect to it.
+
+    Shrikumar et al. 2016 (arXiv 1605.01713), at a layer instead of the input.
+
+    Args:
+        forward_func: the model, or any function that runs it.
+        layer: a module of the model, its path, or a list of these, in whatever relation, which all come from one pass.
+        device_ids: accepted for compatibility; a ``DataParallel`` model is run as the module inside it.
+        multiply_by_inputs: ``False`` gives the gradient alone.
+        memory_efficient: hand results over in the computer's memory instead of the device's.
+    """
+
+    def __init__(
+        self,
+        forward_func: Any,
+        layer: Layer | list[Layer],
+        device_ids: list[int] | None = None,
+        multiply_by_inputs: bool = True,
+        memory_efficient: bool = False,
+    ) -> None:
+        super().__init__(forward_func, layer, device_ids)
+        self._multiply_by_inputs = multiply_by_inputs
+        self.memory_efficient = memory_efficient
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """As chosen at construction."""
+        return self._multiply_by_inputs
+
+    @streams
+    def attribute(
+        self,
+        inputs: TensorOrTuple,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        attribute_to_layer_input: bool = False,
+        grad_kwargs: dict[str, Any] | None = None,
+    ) -> Iterator[Draft]:
+        """Run the model once, forward and back.
+
+        Args:
+            inputs, target, additional_forward_args: as for :meth:`Saliency.attribute`; inputs may be of any type.
+            attribute_to_layer_input: use the layer's input instead of its output.
+            grad_kwargs: keyword arguments for :func:`torch.autograd.grad`.
+
+        Returns:
+            For each layer a tensor of the shape that passes there, or a tuple if several tensors do; a list of these if
+            ``layer`` was a list. Detached. A tensor without effect on the output gets zeros.
+
+        Raises:
+            LayerError: the layer did not run, or no floating point tensor passed there.
+            InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`Saliency.attribute`.
+        """
+        pairs, evaluations = values_and_gradients(
+            self, inputs, target, additional_forward_args, attribute_to_layer_input, grad_kwargs
+        )
+        found = [self.multiply_gradient_acts(gradients, values) for values, gradients in pairs]
+        yield Draft(lambda: self._form(found), evaluations=evaluations)
+
+    def multiply_gradient_acts(
+        self, gradients: tuple[Tensor, ...], evals: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """Gradients times values, or gradients alone, as chosen at construction; tensor by tensor."""
+        factors = zip(gradients, evals, strict=True)
+        found = (g * v if self.multiplies_by_inputs else g for g, v in factors)
+        return tuple(f.cpu() if self.memory_efficient else f for f in found)
+
+
+def values_of(method: Attribution, site: Layers, examples: Examples) -> list[tuple[Tensor, ...]]:
+    """What each layer holds, from one pass over all examples."""
+    subject = Subject(method.forward_func, None, site)
+    evaluator = Evaluator(subject, examples, gradient=False, batch=examples.count)
+    blocks = list(
+        evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
+    )
+    return [join([block.values[i] for block in blocks]) for i in range(len(site))]
 
 
 def values_and_gradients(
@@ -89,3 +161,35 @@ def values_and_gradients(
     layers = range(len(blocks[0].values))
     pairs = [(join([b.values[i] for b in blocks]), join([b.gradients[i] for b in blocks])) for i in layers]
     return pairs, evaluator.evaluations
+
+
+def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
+    """Whether none of several layers feeds another, so that all can be varied at once."""
+    if len(site) == 1:
+        return True
+    reading = Reading(site, True)
+    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
+    with grad_mode(True), kept_buffers(method.forward_func), reading.attached():
+        unwrap(method.forward_func)(*given, *examples.arguments, **named)
+    held = [v for layer in reading.values() for v in layer]
+    own = {_source(v) for v in held}
+    # Whatever a layer's value was made of, and so on: is there another layer's value among it?
+    seen = set[Any]()
+    waiting = [node for v in own for node, _ in v.next_functions]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in own:
+            return False
+        waiting.extend(before for before, _ in node.next_functions)
+    return True
+
+
+def _source(tensor: Tensor) -> Any:
+    """The node of autograd's graph that a tensor comes from; for a leaf, the one that takes its gradient."""
+    with torch.enable_grad():
+        node = tensor.view_as(tensor).grad_fn
+    assert node is not None
+    return node.next_functions[0][0]

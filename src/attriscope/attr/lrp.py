@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -17,9 +17,16 @@ from attriscope.attr.rules.deeplift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import Draft
-from attriscope.core.inputs import TensorOrTuple, as_tuple, describe, gather_examples, require_floating
+from attriscope.core.inputs import (
+    Examples,
+    TensorOrTuple,
+    as_tuple,
+    describe,
+    gather_examples,
+    require_floating,
+)
 from attriscope.core.propagation import Rules, Scheme
-from attriscope.core.sites import unwrap
+from attriscope.core.sites import Layers, module_of
 
 
 class LRP(GradientAttribution):
@@ -67,7 +74,7 @@ class LRP(GradientAttribution):
         return True
 
     def _module_rules(self) -> dict[nn.Module, PropagationRule]:
-        model = unwrap(self.forward_func)
+        model = module_of(self.forward_func)
         modules = model.modules() if isinstance(model, nn.Module) else iter(())
         found = {m: vars(m)["rule"] for m in modules if vars(m).get("rule") is not None} | self._own
         for module, rule in found.items():
@@ -114,18 +121,7 @@ class LRP(GradientAttribution):
         """
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
-        evaluator = self._evaluator(
-            examples, target, gradient=True, batch=examples.count, scheme=self._scheme(verbose)
-        )
-        blocks = list(evaluator.run(1, lambda steps, part: examples.slices(part)))
-        passed = join([block.gradients[0] for block in blocks])
-        relevance = tuple(x.detach() * g for x, g in zip(examples.tensors, passed, strict=True))
-        output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
-        yield Draft(
-            lambda: examples.form(relevance),
-            lambda: output - sum_per_example(relevance),
-            evaluations=evaluator.evaluations,
-        )
+        yield from relevances(self, examples, target, lambda found: examples.form(found[0]), verbose)
 
     def compute_convergence_delta(self, attributions: Any, output: Tensor) -> Tensor:  # type: ignore[override]
         """The output minus the sum of the attributions, of shape (N,).
@@ -135,6 +131,39 @@ class LRP(GradientAttribution):
             output: the explained numbers, N of them.
         """
         return output.flatten() - sum_per_example(as_tuple(attributions))
+
+
+def relevances(
+    method: LRP,
+    examples: Examples,
+    target: Any,
+    form: Callable[[list[tuple[Tensor, ...]]], Any],
+    verbose: bool = False,
+    read: Layers | None = None,
+) -> Iterator[Draft]:
+    """The relevance that reaches the inputs, or layers.
+
+    Args:
+        method: whose model and rules these are.
+        form: makes the result of what was found at each place.
+        verbose: print which rule is used where.
+        read: layers; ``None`` for the inputs.
+    """
+    evaluator = method._evaluator(
+        examples, target, gradient=True, batch=examples.count, scheme=method._scheme(verbose), read=read
+    )
+    blocks = list(evaluator.run(1, lambda steps, part: examples.slices(part)))
+    places = range(len(blocks[0].gradients))
+    passed = [join([block.gradients[i] for block in blocks]) for i in places]
+    values = [join([block.values[i] for block in blocks]) for i in places]
+    found = [tuple(v * g for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)]
+    output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
+
+    def delta() -> Tensor:
+        gaps = [output - sum_per_example(tensors) for tensors in found]
+        return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
+
+    yield Draft(lambda: form(found), delta, evaluations=evaluator.evaluations)
 
 
 class _OfModule(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,8 @@ from attriscope.core.inputs import (
     require_floating,
     resolve_baselines,
 )
+from attriscope.core.sites import Layers
+from attriscope.core.subject import Through
 
 
 def walk(
@@ -36,9 +38,14 @@ def walk(
     target: Any,
     nodes: tuple[float, ...],
     batch: int | None = None,
+    read: Layers | None = None,
+    options: dict[str, Any] | None = None,
+    through: Through | None = None,
 ) -> Iterator[Block]:
     """Gradients at points on the straight line from baselines to inputs; step i of a block is at ``nodes[i]``."""
-    evaluator = method._evaluator(examples, target, gradient=True, batch=batch)
+    evaluator = method._evaluator(
+        examples, target, gradient=True, batch=batch, read=read, options=options, through=through
+    )
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         return tuple(
@@ -77,6 +84,8 @@ class IntegratedGradients(GradientAttribution):
     def __init__(self, forward_func: Any, multiply_by_inputs: bool = True) -> None:
         super().__init__(forward_func)
         self._multiply_by_inputs = multiply_by_inputs
+        self.grad_kwargs: dict[str, Any] | None = None
+        """Keyword arguments for :func:`torch.autograd.grad`."""
 
     @property
     def multiplies_by_inputs(self) -> bool:
@@ -127,41 +136,54 @@ class IntegratedGradients(GradientAttribution):
         starts = resolve_baselines(baselines, examples)
         rule = quadrature(method, n_steps).spread()
         batch = check_batch(internal_batch_size, "internal_batch_size")
-        totals = [torch.zeros_like(x, dtype=accumulation_dtype(x.dtype)) for x in examples.tensors]
-        ends: list[tuple[Tensor, Tensor]] = []
-        covered = 0.0
-        evaluations = 0
-
-        def attributions() -> tuple[Tensor, ...]:
-            # While the path is not covered, what is known stands for the rest.
-            means = totals if evaluations == n_steps * examples.count else [t / covered for t in totals]
-            if not self.multiplies_by_inputs:
-                return tuple(t.clone() for t in means)
-            return tuple(
-                t * (x.detach() - b) for t, x, b in zip(means, examples.tensors, starts, strict=True)
-            )
-
-        def delta() -> Tensor:
-            if not ends:
-                ends.append(end_points(self, examples, starts, target, batch))
-            effects = attributions()
-            if not self.multiplies_by_inputs:
-                effects = tuple(
-                    t * (x.detach() - b) for t, x, b in zip(effects, examples.tensors, starts, strict=True)
-                )
-            return sum_per_example(effects) - (ends[0][1] - ends[0][0])
-
-        for block in walk(self, examples, starts, target, rule.nodes, batch):
-            add_weighted(totals, block, rule)
-            evaluations += block.f.numel() if block.f is not None else 0
-            if block.examples.stop == examples.count:  # estimates need all examples equally far
-                covered = sum(rule.weights[: block.steps.stop])
-                yield Draft(lambda: examples.form(attributions()), delta, evaluations=evaluations)
+        yield from integrate(self, examples, starts, target, rule, batch, self.grad_kwargs)
 
 
-def add_weighted(totals: list[Tensor], block: Block, rule: Quadrature) -> None:
+def integrate(
+    method: Attribution,
+    examples: Examples,
+    starts: tuple[Tensor, ...],
+    target: Any,
+    rule: Quadrature,
+    batch: int | None = None,
+    options: dict[str, Any] | None = None,
+    through: Through | None = None,
+) -> Iterator[Draft]:
+    """Integrate the gradient at the inputs, or that part of it which goes through some neurons."""
+    totals = [torch.zeros_like(x, dtype=accumulation_dtype(x.dtype)) for x in examples.tensors]
+    ends: list[tuple[Tensor, Tensor]] = []
+    covered = 0.0
+    evaluations = 0
+
+    def times_change(means: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(t * (x.detach() - b) for t, x, b in zip(means, examples.tensors, starts, strict=True))
+
+    def means() -> list[Tensor]:
+        # While the path is not covered, what is known stands for the rest.
+        return totals if evaluations == len(rule.nodes) * examples.count else [t / covered for t in totals]
+
+    def attributions() -> Any:
+        found = times_change(means()) if method.multiplies_by_inputs else tuple(t.clone() for t in means())
+        return examples.form(found)
+
+    def delta() -> Tensor:
+        if not ends:
+            ends.append(end_points(method, examples, starts, target, batch))
+        return sum_per_example(times_change(means())) - (ends[0][1] - ends[0][0])
+
+    for block in walk(method, examples, starts, target, rule.nodes, batch, options=options, through=through):
+        add_weighted(totals, block.gradients[0], block, rule)
+        evaluations += block.f.numel() if block.f is not None else 0
+        if block.examples.stop == examples.count:  # estimates need all examples equally far
+            covered = sum(rule.weights[: block.steps.stop])
+            yield Draft(attributions, None if through is not None else delta, evaluations=evaluations)
+
+
+def add_weighted(
+    totals: Sequence[Tensor], gradients: Sequence[Tensor], block: Block, rule: Quadrature
+) -> None:
     """Add a block's gradients, times the weights of its steps, to the examples' totals."""
-    for total, gradient in zip(totals, block.gradients[0], strict=True):
+    for total, gradient in zip(totals, gradients, strict=True):
         weights = torch.tensor(rule.weights[block.steps], dtype=total.dtype, device=total.device)
         grid = block.grid(gradient).to(total.dtype)
         total[block.examples] += torch.tensordot(weights, grid, dims=1)

@@ -70,3 +70,21 @@ def _rule(method: str, n: int) -> Quadrature:
         return Quadrature(tuple(np.linspace(0, 1, n).tolist()), tuple(ends.tolist()))
     offset = {"riemann_left": 0.0, "riemann_middle": 0.5, "riemann_right": 1.0}[method]
     return Quadrature(tuple(((np.arange(n) + offset) / n).tolist()), (1 / n,) * n)
+
+
+def stieltjes(method: str, n_steps: int) -> tuple[tuple[float, ...], float, float]:
+    """A rule for sums of g(t) times the change of something else from point to point, from 0 to 1.
+
+    Returns:
+        ``n_steps + 1`` points, ascending from 0 to 1, and how much the values of g at the beginning and at the end of
+        each piece count.
+
+    Raises:
+        InputError, InputTypeError: as for :func:`quadrature`.
+    """
+    inner = quadrature(method, n_steps)
+    before, after = {"riemann_left": (1.0, 0.0), "riemann_right": (0.0, 1.0)}.get(method, (0.5, 0.5))
+    if method == "gausslegendre":
+        middle = quadrature(method, n_steps - 1).nodes if n_steps > 1 else ()
+        return (0.0, *middle, 1.0), before, after
+    return tuple(i / len(inner.nodes) for i in range(len(inner.nodes) + 1)), before, after

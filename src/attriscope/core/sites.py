@@ -9,17 +9,38 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.core.errors import InputTypeError, LayerError
+from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
+from attriscope.core.structure import take_apart
 
-Layer = nn.Module | str
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A layer that runs several times in one forward pass, and which of its runs is meant.
+
+    Attributes:
+        layer: a module of the model, or its path.
+        index: 0 for the first call, 1 for the second, -1 (default: what a layer by itself means) for the last;
+            ``None`` for all of them, which are then read as so many tensors.
+    """
+
+    layer: nn.Module | str
+    index: int | None = -1
+
+    def __post_init__(self) -> None:
+        if self.index is not None and (not isinstance(self.index, int) or isinstance(self.index, bool)):
+            raise InputTypeError(
+                f"the index of a call must be an int or None, but {describe(self.index)} came"
+            )
+
+
+Layer = nn.Module | str | Call
 
 
 def unwrap(model: Any) -> Any:
@@ -36,9 +57,14 @@ def unwrap(model: Any) -> Any:
             return model
 
 
+def module_of(forward: Any) -> Any:
+    """The module that ``forward`` runs, as far as that can be told: behind wrappers, or inside a section of a model."""
+    return unwrap(getattr(forward, "explained_model", forward))
+
+
 def layer_names(model: Any) -> dict[nn.Module, str]:
     """The path of every module in ``model``; empty if ``model`` is a plain function."""
-    model = unwrap(model)
+    model = module_of(model)
     return {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
 
 
@@ -47,13 +73,14 @@ def find_layer(model: Any, layer: Layer) -> nn.Module:
 
     Args:
         model: the model, or any function (then only modules can be checked against nothing and are taken as they are).
-        layer: a module of the model, or its path such as ``"blocks.3.conv"``.
+        layer: a module of the model, its path such as ``"blocks.3.conv"``, or a :class:`Call` of it.
 
     Raises:
-        InputTypeError: ``layer`` is neither a module nor a path.
+        InputTypeError: ``layer`` is none of these.
         LayerError: the model has no such layer.
     """
-    model = unwrap(model)
+    model = module_of(model)
+    layer = layer.layer if isinstance(layer, Call) else layer
     if isinstance(layer, str):
         if not isinstance(model, nn.Module):
             raise InputTypeError(
@@ -91,49 +118,108 @@ class Layers:
         modules: the layers; the same one may come more than once.
         at_input: read what goes into the layers instead of what comes out.
         names: what to call them in messages.
+        calls: which call of each is meant, as in :class:`Call`; empty for the last of each.
     """
 
     modules: tuple[nn.Module, ...]
     at_input: bool = False
     names: tuple[str, ...] = ()
+    calls: tuple[int | None, ...] = ()
+
+    def __getitem__(self, position: int) -> Layers:
+        """One of the layers alone."""
+        cut = slice(position, position + 1)
+        return Layers(self.modules[cut], self.at_input, self.names[cut], self.calls[cut])
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    def name(self, position: int) -> str:
+        """What to call a layer in messages."""
+        return (self.names[position] if self.names else "") or describe(self.modules[position])
+
+    def call(self, position: int) -> int | None:
+        """Which call of a layer is meant."""
+        return self.calls[position] if self.calls else -1
+
+    @property
+    def side(self) -> str:
+        """ "input" or "output"."""
+        return "input" if self.at_input else "output"
+
+
+def resolve_layers(model: Any, layers: Layer | Sequence[Layer], at_input: bool = False) -> Layers:
+    """The place that a user means by a layer, or by a list of them.
+
+    Raises:
+        InputError: the list is empty.
+        InputTypeError, LayerError: as for :func:`find_layer`.
+    """
+    given = layers if isinstance(layers, list) else [cast(Layer, layers)]
+    if not given:
+        raise InputError("the list of layers is empty")
+    modules = tuple(find_layer(model, layer) for layer in given)
+    names = layer_names(model)
+    return Layers(
+        modules,
+        at_input,
+        tuple(repr(names[m]) if m in names else "" for m in modules),
+        tuple(layer.index if isinstance(layer, Call) else -1 for layer in given),
+    )
+
+
+class NotRun(LayerError):
+    """A layer, or the call of it that was meant, did not happen."""
 
 
 class Reading:
-    """What was read at each layer during one forward pass, call by call."""
+    """What was read at each layer during one forward pass, call by call.
 
-    def __init__(self, site: Layers, gradient: bool) -> None:
+    Args:
+        site: where.
+        gradient: gradients with respect to what is read are wanted: only floating point tensors count, and those that
+            depend on nothing differentiable are made leaves.
+        done: called after each call with what was read so far; it may end the pass by raising something.
+    """
+
+    def __init__(self, site: Layers, gradient: bool, done: Callable[[Reading], None] | None = None) -> None:
         self.site = site
         self.gradient = gradient
         self.calls: dict[nn.Module, list[tuple[Tensor, ...]]] = {module: [] for module in site.modules}
+        self._done = done
 
-    def last(self) -> tuple[tuple[Tensor, ...], ...]:
-        """For each layer, the tensors of its last call.
+    def values(self) -> tuple[tuple[Tensor, ...], ...]:
+        """For each layer, the tensors of the call that is meant.
 
         Raises:
-            LayerError: a layer did not run, or no tensor passed there.
+            NotRun: a layer did not run, or not so often.
+            LayerError: no tensor passed there.
         """
-        return tuple(self._last(i, module) for i, module in enumerate(self.site.modules))
+        return tuple(self._values(i, module) for i, module in enumerate(self.site.modules))
 
-    def _last(self, position: int, module: nn.Module) -> tuple[Tensor, ...]:
-        calls = self.calls[module]
-        name = (self.site.names or ("",) * len(self.site.modules))[position] or describe(module)
+    def _values(self, position: int, module: nn.Module) -> tuple[Tensor, ...]:
+        calls, index = self.calls[module], self.site.call(position)
+        name = self.site.name(position)
         if not calls:
-            raise LayerError(
+            raise NotRun(
                 f"the layer {name} did not run in the model's forward pass, so there is nothing to read"
             )
-        if not calls[-1]:
-            kind = "floating point tensor" if self.gradient else "tensor"
-            raise LayerError(
-                f"no {kind} passed at the {'input' if self.site.at_input else 'output'} of layer {name}"
+        if index is not None and not -len(calls) <= index < len(calls):
+            raise NotRun(
+                f"the layer {name} has no call {index}: it ran {len(calls)} time(s) in the forward pass"
             )
-        return calls[-1]
+        found = calls[index] if index is not None else tuple(tensor for call in calls for tensor in call)
+        if not found:
+            kind = "floating point tensor" if self.gradient else "tensor"
+            raise LayerError(f"no {kind} passed at the {self.site.side} of layer {name}")
+        return found
 
     def _tap(self, module: nn.Module, value: Any) -> Any:
         """Record the tensors in ``value`` and return an equal value through which the model goes on.
 
         The model gets copies, so that operations in place on what a layer gave do not reach what was read.
         """
-        leaves, tree = tree_flatten(value)
+        leaves, rebuild = take_apart(value)
         read: list[Tensor] = []
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor) or (self.gradient and not leaf.is_floating_point()):
@@ -143,30 +229,65 @@ class Reading:
             read.append(leaf)
             leaves[i] = leaf.clone()
         self.calls[module].append(tuple(read))
-        return tree_unflatten(leaves, tree)
+        if self._done is not None:
+            self._done(self)
+        return rebuild(leaves)
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[Reading]:
         """Hooks are on the layers inside the block, and gone after it."""
-        ours = threading.get_ident()
-        handles: list[torch.utils.hooks.RemovableHandle] = []
-
-        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
-            return self._tap(module, (args, kwargs)) if threading.get_ident() == ours else None
-
-        def after(module: nn.Module, args: Any, output: Any) -> Any:
-            return self._tap(module, output) if threading.get_ident() == ours else None
-
-        try:
-            for module in self.calls:
-                if self.site.at_input:
-                    handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
-                else:
-                    handles.append(module.register_forward_hook(after))
+        with passing(self.calls, self.site.at_input, self._tap):
             yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+
+
+@contextlib.contextmanager
+def passing(
+    modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any]
+) -> Iterator[None]:
+    """What passes at some layers in this thread goes through ``change(module, value)`` inside the block.
+
+    The value is the layer's output, or the pair of its positional and keyword arguments.
+    """
+    ours = threading.get_ident()
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+        return change(module, (args, kwargs)) if threading.get_ident() == ours else None
+
+    def after(module: nn.Module, args: Any, output: Any) -> Any:
+        return change(module, output) if threading.get_ident() == ours else None
+
+    try:
+        for module in modules:
+            if at_input:
+                handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            else:
+                handles.append(module.register_forward_hook(after))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def layers_that_run(model: Any, forward: Callable[[], Any]) -> list[str]:
+    """The paths of the layers that run when ``forward`` is called, in order of their first call."""
+    names, seen = layer_names(model), dict[str, None]()
+
+    def note(module: nn.Module, value: Any) -> None:
+        seen.setdefault(names[module])
+
+    with passing(names, True, note), contextlib.suppress(Exception):
+        forward()
+    return [name for name in seen if name]
+
+
+def not_run(error: NotRun, model: Any, forward: Callable[[], Any], most: int = 8) -> LayerError:
+    """The same complaint, with the layers that did run."""
+    ran = layers_that_run(model, forward)
+    if not ran or "did not run" not in str(error):
+        return error
+    listed = ", ".join(map(repr, ran[:most])) + (f", ... ({len(ran)} in all)" if len(ran) > most else "")
+    return LayerError(f"{error}; the layers that ran are {listed}")
 
 
 @contextlib.contextmanager
@@ -182,7 +303,7 @@ def grad_mode(gradient: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
-    model = unwrap(model)
+    model = module_of(model)
     training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
     saved = [
         (module, name, buffer, buffer.detach().clone())
@@ -197,59 +318,3 @@ def kept_buffers(model: Any) -> Iterator[None]:
             for module, name, buffer, before in saved:
                 buffer.copy_(before)
                 module._buffers[name] = buffer  # a model may also put a new tensor in its place
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerInfo:
-    """One module of a model, as seen in one forward pass.
-
-    Attributes:
-        name: its path, ``""`` for the model itself.
-        kind: its class name.
-        depth: how many modules it lies inside.
-        parameters: how many numbers its parameters hold, its children's included.
-        shape: the shape of its (first) output in its first call; ``None`` if it did not run or gave no tensor.
-        calls: how often it ran.
-    """
-
-    name: str
-    kind: str
-    depth: int
-    parameters: int
-    shape: tuple[int, ...] | None
-    calls: int
-
-
-def map_layers(model: nn.Module, forward: Callable[[], Any]) -> list[LayerInfo]:
-    """Run ``forward`` once, which must call ``model``, and list the model's modules, parents before children."""
-    model = unwrap(model)
-    shapes: dict[nn.Module, tuple[int, ...] | None] = {}
-    calls: dict[nn.Module, int] = {}
-    ours = threading.get_ident()
-
-    def seen(module: nn.Module, args: Any, output: Any) -> None:
-        if threading.get_ident() != ours:
-            return
-        tensors = [leaf for leaf in tree_flatten(output)[0] if isinstance(leaf, Tensor)]
-        shapes.setdefault(module, tuple(tensors[0].shape) if tensors else None)
-        calls[module] = calls.get(module, 0) + 1
-
-    handles: list[torch.utils.hooks.RemovableHandle] = []
-    try:
-        handles.extend(module.register_forward_hook(seen) for module in model.modules())
-        with grad_mode(False), kept_buffers(model):
-            forward()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [
-        LayerInfo(
-            name,
-            type(module).__name__,
-            name.count(".") + bool(name),
-            sum(p.numel() for p in module.parameters()),
-            shapes.get(module),
-            calls.get(module, 0),
-        )
-        for name, module in model.named_modules()
-    ]

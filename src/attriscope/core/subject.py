@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attriscope.core.errors import ForwardError, InputError
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
-from attriscope.core.sites import Layers, Reading, grad_mode, kept_buffers, unwrap
+from attriscope.core.sites import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
 from attriscope.core.target import Target
 
 Nested = tuple[tuple[Tensor, ...], ...]
@@ -27,9 +27,11 @@ class Evaluation:
 
     Attributes:
         output: whatever the model returned, detached if it is a tensor.
-        f: the explained numbers, of shape (rows,); ``None`` if no target was asked for.
+        f: the explained numbers, of shape (rows,); ``None`` if no target was asked for. With several selections, their
+            sum.
         values: for each place that was read, the tensors found there.
-        gradients: d f / d values, in the same order; empty without gradients.
+        gradients: d f / d values, in the same order; empty without gradients. With several selections, those of the
+            first and then of the others.
         baseline_f, baseline_values: f and values at the baselines, for rules that compare with them.
     """
 
@@ -42,24 +44,42 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Through:
+    """Neurons that an effect must pass through.
+
+    Attributes:
+        layer: the layer that they are in.
+        select: one number per row of what the layer gives: a neuron, or the sum of several.
+    """
+
+    layer: Layers
+    select: Target
+
+
+@dataclasses.dataclass(frozen=True)
 class Subject:
     """What is explained (``of``) and where values and gradients are read (``read``).
 
+    Where a layer is varied, or a neuron explained, ``forward`` is a :class:`~attriscope.core.section.Section`.
+
     Attributes:
         forward: the model, or a function, called as ``forward(*inputs, *arguments)``.
-        of: selects the explained number of each row; ``None`` when only values are read.
+        of: selects the explained number of each row; ``None`` when only values are read. Several selections make as
+            many backward passes through one forward pass.
         read: ``None`` for the inputs, else layers.
+        through: only the part of the effect counts that goes through these neurons; ``None`` for all of it.
         gradient_options: keyword arguments for ``torch.autograd.grad``.
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
         arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
     """
 
     forward: Callable[..., Any]
-    of: Target | None
+    of: Target | tuple[Target, ...] | None
     read: Layers | None = None
     gradient_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     scheme: Scheme | None = None
     arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+    through: Through | None = None
 
     @property
     def method(self) -> str:
@@ -87,23 +107,20 @@ class Subject:
         """Send rows (``steps`` repetitions of a slice of the examples) through the model."""
         with grad_mode(gradient), kept_buffers(self.forward):
             rows, arguments = _ordinary(rows), _ordinary(arguments)
+            baseline: tuple[Tensor | None, Nested] = None, ()
             if self.scheme is None:
-                output, f, values = self._forward(rows, arguments, steps, examples, gradient)
-                baseline: tuple[Tensor | None, Nested] = None, ()
+                output, fs, values = self._forward(rows, arguments, steps, examples, gradient)
             else:
-                rows, baselines = self.scheme.split(rows)
-                propagation = Propagation(self.scheme)
-                baseline = None, ()
-                if gradient and baselines:
-                    with propagation.reference():
-                        found = self._forward(baselines, arguments, steps, examples, gradient)
-                    baseline = _detached(found[1]), tuple(tuple(map(_detached, v)) for v in found[2])
-                    del found  # and the graph with it
-                with propagation.recording() if gradient else contextlib.nullcontext():
-                    output, f, values = self._forward(rows, arguments, steps, examples, gradient)
-                if gradient and f is not None:
-                    propagation.attach([f], [v for layer in values for v in layer], self.read is not None)
-            gradients = self._gradients(f, values) if gradient and f is not None else ()
+                with getattr(self.forward, "steady", contextlib.nullcontext)():
+                    output, fs, values, baseline = self._by_rules(
+                        self.scheme, rows, arguments, steps, examples, gradient
+                    )
+            ends: tuple[tuple[Tensor, ...], tuple[Any, ...] | None] = fs, None
+            if self.through is not None:
+                ends = self._through(fs, values) if gradient and fs else ends
+                values = values[:-1]
+            gradients = self._all_gradients(*ends, values) if gradient else ()
+            f = _sum(fs)
         keep = self.gradient_options.get("create_graph", False)
         return Evaluation(
             output.detach() if isinstance(output, Tensor) else output,
@@ -113,6 +130,30 @@ class Subject:
             *baseline,
         )
 
+    def _by_rules(
+        self,
+        scheme: Scheme,
+        rows: tuple[Tensor, ...],
+        arguments: tuple[Any, ...],
+        steps: int,
+        examples: slice,
+        gradient: bool,
+    ) -> tuple[Any, tuple[Tensor, ...], Nested, tuple[Tensor | None, Nested]]:
+        """The same as :meth:`_forward`, with a scheme's rules on the graph; and what was found at the baselines."""
+        rows, baselines = scheme.split(rows)
+        propagation = Propagation(scheme)
+        baseline: tuple[Tensor | None, Nested] = None, ()
+        if gradient and baselines:
+            with propagation.reference():
+                _, fs, values = self._forward(baselines, arguments, steps, examples, gradient)
+            baseline = _detached(_sum(fs)), tuple(tuple(map(_detached, layer)) for layer in values)
+            del fs, values  # and the graph with them
+        with propagation.recording() if gradient else contextlib.nullcontext():
+            output, fs, values = self._forward(rows, arguments, steps, examples, gradient)
+        if gradient and fs:
+            propagation.attach(fs, [v for layer in values for v in layer], self.read is not None)
+        return output, fs, values, baseline
+
     def _forward(
         self,
         rows: tuple[Tensor, ...],
@@ -120,7 +161,7 @@ class Subject:
         steps: int,
         examples: slice,
         gradient: bool,
-    ) -> tuple[Any, Tensor | None, Nested]:
+    ) -> tuple[Any, tuple[Tensor, ...], Nested]:
         """The output, the explained numbers and the values that are read."""
         values: Nested
         given = rows
@@ -130,20 +171,59 @@ class Subject:
             # The model gets copies, so that it may work in place on what it is given.
             given = tuple(row.clone() for row in rows)
         # Rules need to see every operation, which compiled code and replicas in other threads do not show.
-        forward = self.forward if self.read is None and self.scheme is None else unwrap(self.forward)
-        if self.read is None:
-            output, values = self._call(forward, given, arguments), (rows,)
-        else:
-            reading = Reading(self.read, gradient)
-            with reading.attached():
-                output = self._call(forward, given, arguments)
-            values = reading.last()
-        return output, None if self.of is None else self.of.select(output, steps, examples), values
+        whole = self.read is None and self.scheme is None and self.through is None
+        forward = self.forward if whole else unwrap(self.forward)
+        via = None if self.through is None else self.through.layer
+        places = [site for site in (self.read, via) if site is not None]
+        readings = [Reading(site, gradient) for site in places]
+        with contextlib.ExitStack() as stack:
+            for reading in readings:
+                stack.enter_context(reading.attached())
+            output = self._call(forward, given, arguments)
+        try:
+            found = [reading.values() for reading in readings]
+        except NotRun as error:
+            raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
+        values = (() if self.read is not None else (rows,)) + tuple(v for read in found for v in read)
+        of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
+        return output, tuple(one.select(output, steps, examples) for one in of), values
 
-    def _gradients(self, f: Tensor, values: Nested) -> Nested:
+    def _through(self, fs: tuple[Tensor, ...], values: Nested) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
+        """What the neurons' layer holds, and for each selection how much its parts count."""
+        assert self.through is not None
+        layer = values[-1]
+        held = layer[0] if len(layer) == 1 else layer
+        rows = fs[0].shape[0]
+        neurons = self.through.select.select(held, 1, slice(0, rows))
+        # The gradient of the selection picks the neurons out of the layer.
+        picked = torch.autograd.grad(neurons.sum(), layer, allow_unused=True, retain_graph=True)
+        weights = []
+        for f in fs:
+            found = self._gradients(f, (layer,), keep=True)[0]
+            weights.append([None if p is None else p * g for p, g in zip(picked, found, strict=True)])
+        return layer, tuple(weights)
+
+    def _all_gradients(
+        self, ends: tuple[Tensor, ...], weights: tuple[Any, ...] | None, values: Nested
+    ) -> Nested:
+        if weights is None:
+            last = len(ends) - 1
+            return tuple(
+                layer for i, f in enumerate(ends) for layer in self._gradients(f, values, keep=i < last)
+            )
+        return tuple(layer for weight in weights for layer in self._passed_on(ends, weight, values))
+
+    def _passed_on(self, ends: tuple[Tensor, ...], weights: list[Tensor | None], values: Nested) -> Nested:
+        """The gradient of the neurons, each times its weight."""
+        pairs = [(e, w) for e, w in zip(ends, weights, strict=True) if w is not None]
+        weighted = [(e * w.detach()).sum() for e, w in pairs]
+        return self._gradients(torch.stack(weighted), values, keep=True)
+
+    def _gradients(self, f: Tensor, values: Nested, keep: bool = False) -> Nested:
         flat = [v for layer in values for v in layer]
         if f.requires_grad:
-            options = {"allow_unused": True, **self.gradient_options}
+            kept = {"retain_graph": True} if keep else {}
+            options = {"allow_unused": True, **kept, **self.gradient_options}
             found: list[Tensor | None] = list(torch.autograd.grad(f.sum(), flat, **options))
         elif self._takes_nothing or not any(v.requires_grad for v in flat):
             found = [None] * len(flat)
@@ -177,6 +257,10 @@ def _ordinary(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _differentiable(row: Tensor) -> bool:
     return row.is_floating_point() or row.is_complex()
+
+
+def _sum(fs: tuple[Tensor, ...]) -> Tensor | None:
+    return None if not fs else fs[0] if len(fs) == 1 else torch.stack(fs).sum(0)
 
 
 def _detached(tensor: Any) -> Any:

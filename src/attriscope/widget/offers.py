@@ -15,7 +15,7 @@ from attriscope.attr import Attribution
 from attriscope.attr.baselines import blur, mean
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples
-from attriscope.core.sites import LayerInfo
+from attriscope.core.layer_map import LayerInfo
 
 
 @dataclasses.dataclass(frozen=True)

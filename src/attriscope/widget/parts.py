@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples, require_floating
-from attriscope.core.sites import LayerInfo, map_layers
+from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.widget import wire
 from attriscope.widget.pictures import BASELINES, Pictures, ToImage, as_pixels, custom_baseline
 from attriscope.widget.walks import Walk, thinned

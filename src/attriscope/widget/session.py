@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from attriscope.attr import IntegratedGradients, LayerGradCam
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, describe
-from attriscope.core.sites import LayerInfo, map_layers
+from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.widget.choices import Choice
 from attriscope.widget.offers import OFFERS, Asked
 from attriscope.widget.pictures import Pictures

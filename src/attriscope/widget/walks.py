@@ -52,7 +52,7 @@ class Walk:
             return
         blocks = walk(self._method, self._examples, (self._baseline,), self._target, self._rule.nodes)
         for block in blocks:
-            add_weighted(self._totals, block, self._rule)
+            add_weighted(self._totals, block.gradients[0], block, self._rule)
             effects = block.gradients[0][0] * self._difference
             self._maps.extend(flat_map(effect[None], FRAME_SIDE) for effect in effects)
             self._sums.extend(effects.flatten(1).sum(1))

@@ -1,0 +1,402 @@
+"""A model from one place to another, as a function.
+
+What lies between a layer and the output, or between the input and a neuron, is a function like any other. So a method
+that explains functions explains it, without knowing what a layer is: varying a layer is explaining the section that
+begins there, explaining a neuron is explaining the section that ends there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attriscope.core.detour import detour
+from attriscope.core.errors import InputError, LayerError
+from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.sites import (
+    Layers,
+    NotRun,
+    Reading,
+    grad_mode,
+    kept_buffers,
+    module_of,
+    not_run,
+    passing,
+    unwrap,
+)
+from attriscope.core.structure import Rebuild, leaves_of, take_apart
+
+
+class _Arrived(BaseException):
+    """The place where the section ends was reached: the rest need not be computed."""
+
+
+class Section:
+    """The part of a model from the inputs, or from a layer, to the output, or to a layer.
+
+    Args:
+        model: the model, or any function that runs it.
+        start: where values are put in: the input or output of one layer, or of several that stand side by side;
+            ``None`` for the model's own inputs.
+        end: what it gives: the tensor (or tuple of tensors) at one layer; ``None`` for the model's output.
+
+    A section without ``start`` is called as the model is. One with ``start`` is called with the values there and then
+    with what :meth:`open` gave as arguments.
+
+    Attributes:
+        explained_model: the model.
+    """
+
+    def __init__(
+        self, model: Callable[..., Any], start: Layers | None = None, end: Layers | None = None
+    ) -> None:
+        self.explained_model = model
+        self.start = start
+        self.end = end
+        self._run = unwrap(model)  # compiled code and replicas know no hooks
+        self._calls: int | None = None  # of the layer at the end, in one forward pass; learned from the first
+        self._steady = False
+
+    @property
+    def paced_as(self) -> tuple[Any, Any]:
+        """The model, and which part of it: how fast that runs is remembered beyond this object."""
+        return self.explained_model, (self.start and (self.start.modules, self.start.at_input, self.start.calls),
+                                      self.end and (self.end.modules, self.end.at_input, self.end.calls))  # fmt: skip
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Run it from the model's inputs on."""
+        if self.end is None:
+            return self._run(*given, **named)
+        reading = Reading(self.end, False, self._arrive)
+        with reading.attached():
+            try:
+                self._run(*given, **named)
+                if not self._steady:
+                    self._calls = max(map(len, reading.calls.values()))
+            except _Arrived:
+                pass
+        try:
+            (found,) = reading.values()
+        except NotRun as error:
+            raise not_run(error, self.explained_model, lambda: self._run(*given, **named)) from None
+        return found[0] if len(found) == 1 else found
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Inside the block all passes end at the same place, for those who compare what happens in them."""
+        self._steady = True
+        try:
+            yield
+        finally:
+            self._steady = False
+
+    def _arrive(self, reading: Reading) -> None:
+        """Stop as soon as what comes later cannot matter."""
+        assert self.end is not None
+        call, done = self.end.call(0), max(map(len, reading.calls.values()))
+        # Of a layer that ran once in a whole pass, the last call is the first; what ran oftener may run on.
+        if (call is not None and 0 <= call < done) or (self._calls == 1 and call == -1):
+            raise _Arrived
+
+    def open(self, examples: Examples, resume: bool = True) -> Opened:
+        """Look at what the examples make of the place where the section starts.
+
+        Args:
+            examples: inputs of the model.
+            resume: keep what the layers before the start give, so that they need not run again. That is done in
+                evaluation mode only, and only if the model is seen to give the same with and without.
+        """
+        assert self.start is not None
+        with grad_mode(False), kept_buffers(self.explained_model):
+            return _open(self, self.start, examples, resume)
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A section that starts at a layer, and what belongs there.
+
+    Attributes:
+        forward: the section as a function of the values and the arguments.
+        examples: the values at the start, with the arguments that go with them: ``forward(*examples.tensors,
+            *examples.arguments)`` is what the model gives for the inputs.
+        counts: how many of the tensors are at each layer.
+        start: the layers.
+    """
+
+    forward: Callable[..., Any]
+    examples: Examples
+    counts: tuple[int, ...]
+    start: Layers
+
+    def per_layer(self, tensors: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """What belongs to each layer."""
+        ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
+        return [tuple(tensors[end - n : end]) for end, n in zip(ends, self.counts, strict=True)]
+
+
+def varied(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Those of a layer's tensors that can be varied: the floating point ones, or if there is none, all."""
+    return tuple(tensors[i] for i in _places(tensors))
+
+
+def _places(leaves: Sequence[Any]) -> list[int]:
+    tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    floats = [i for i in tensors if leaves[i].is_floating_point() or leaves[i].is_complex()]
+    return floats or tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """What a module gave in one call, ready to be given again."""
+
+    module: nn.Module
+    constants: tuple[Any, ...]  # leaves; where there is a tensor, None
+    tensors: tuple[Tensor, ...]
+    places: tuple[int, ...]
+    rebuild: Rebuild
+
+    @staticmethod
+    def of(module: nn.Module, output: Any) -> _Made | None:
+        leaves, rebuild = take_apart(output)
+        places = tuple(i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
+        plain = (bool, int, float, str, type(None))
+        if not places or not all(isinstance(leaf, (Tensor, *plain)) for leaf in leaves):
+            return None  # who knows what that is
+        constants = tuple(None if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+        # Copies: what comes next may work in place on them.
+        return _Made(module, constants, tuple(leaves[i].detach().clone() for i in places), places, rebuild)
+
+    def again(self, tensors: Sequence[Tensor]) -> Any:
+        leaves = list(self.constants)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor.clone()
+        return self.rebuild(leaves)
+
+
+class _Before:
+    """What modules gave before a moment in the forward pass: of nested ones, the outermost that had ended."""
+
+    def __init__(self) -> None:
+        self._ended: list[_Made] = []
+        self.kept: list[_Made] | None = None
+
+    def __call__(self, module: nn.Module, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.kept is not None:
+            return original(*args, **kwargs)
+        before = len(self._ended)
+        output = original(*args, **kwargs)
+        if self.kept is None:
+            made = _Made.of(module, output)
+            if made is not None:
+                self._ended[before:] = [made]
+        return output
+
+    def now(self) -> None:
+        """This is the moment."""
+        if self.kept is None:
+            self.kept = list(self._ended)
+
+
+class _At:
+    """Puts values in place of what passes at the start, call by call."""
+
+    def __init__(self, start: Layers) -> None:
+        self.start = start
+
+    @contextlib.contextmanager
+    def visited(self, visit: Callable[[int, list[Any], list[int]], None]) -> Iterator[list[int]]:
+        """Calls ``visit(position of the layer, leaves, places of the tensors)`` at the call that is meant.
+
+        Yields how often each layer has run.
+        """
+        counts = [0] * len(self.start)
+
+        def change(module: nn.Module, value: Any) -> Any:
+            leaves, rebuild = take_apart(value)
+            for position, one in enumerate(self.start.modules):
+                if one is module:
+                    if self._meant(position, counts[position]):
+                        visit(position, leaves, _places(leaves))
+                    counts[position] += 1
+            return rebuild(leaves)
+
+        with passing(dict.fromkeys(self.start.modules), self.start.at_input, change):
+            yield counts
+
+    def _meant(self, position: int, count: int) -> bool:
+        call = self.start.call(position)
+        return call is None or call < 0 or call == count
+
+
+def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> Opened:
+    model = module_of(section.explained_model)
+    whole = isinstance(model, nn.Module)
+    resume = resume and whole and not any(module.training for module in model.modules())
+    at, before = _At(start), _Before()
+    found: dict[int, list[Tensor]] = {}
+
+    def visit(position: int, leaves: list[Any], places: list[int]) -> None:
+        before.now()
+        if position in found:
+            raise InputError(
+                f"the layer {start.name(position)} runs several times in one forward pass, and no values can be put in "
+                "all of them at once: say which call is meant, as in Call(layer, 0)"
+            )
+        found[position] = [leaves[i].detach().clone() for i in places]
+        for i, tensor in zip(places, found[position], strict=True):
+            leaves[i] = tensor.clone()
+
+    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
+    watched = model.modules() if resume else ()
+
+    def run() -> Any:
+        return section(*given, *examples.arguments, **named)
+
+    with at.visited(visit) as counts, detour(watched, before):
+        output = run()
+    for position in range(len(start)):
+        _check_found(start, position, found, counts, section, run)
+    values = tuple(t for position in range(len(start)) for t in found[position])
+    per_layer = tuple(len(found[position]) for position in range(len(start)))
+    inner = Examples(values, len(values) == 1, (*examples.tensors, *examples.arguments))
+    if any(t.dim() == 0 or t.shape[0] != examples.count for t in values):
+        shapes = ", ".join(str(tuple(t.shape)) for t in values)
+        raise LayerError(
+            f"at the {start.side} of {', '.join(map(start.name, range(len(start))))} are tensors of shape {shapes}; to "
+            f"put values there, dimension 0 must count the {examples.count} example(s)"
+        )
+    plain = _Tail(section, at, per_layer, examples, ())
+    # Calls are counted, and those inside what is left out would be missed.
+    kept = tuple(before.kept or ()) if all((start.call(p) or 0) <= 0 for p in range(len(start))) else ()
+    if kept:
+        tail = _Tail(section, at, per_layer, examples, kept)
+        arguments = (*inner.arguments, *(t for made in kept for t in made.tensors))
+        resumed = dataclasses.replace(inner, arguments=arguments)
+        if _same(tail, resumed, output):
+            return Opened(tail, resumed, per_layer, start)
+    return Opened(plain, inner, per_layer, start)
+
+
+def _check_found(
+    start: Layers,
+    position: int,
+    found: dict[int, list[Tensor]],
+    counts: list[int],
+    section: Section,
+    run: Callable[[], Any],
+) -> None:
+    name = start.name(position)
+    if position not in found:
+        if counts[position]:
+            raise LayerError(
+                f"the layer {name} has no call {start.call(position)}: it ran {counts[position]} time(s)"
+            )
+        error = NotRun(
+            f"the layer {name} did not run in the model's forward pass, so nothing can be put there"
+        )
+        raise not_run(error, section.explained_model, run)
+    if not found[position]:
+        raise LayerError(f"no tensor passed at the {start.side} of layer {name}")
+
+
+def _same(tail: _Tail, examples: Examples, output: Any) -> bool:
+    """Whether the section gives for two copies of the examples twice what the model gave."""
+    wanted = [leaf for leaf in leaves_of(output) if isinstance(leaf, Tensor)]
+    every = slice(0, examples.count)
+    rows = tuple(repeat_rows(t, 2).clone() for t in examples.tensors)
+    try:
+        again = tail(*rows, *examples.forward_arguments(2, every))
+    except Exception:  # some shape does not fit: then everything runs anew each time
+        return False
+    found = [leaf for leaf in leaves_of(again) if isinstance(leaf, Tensor)]
+    if len(found) != len(wanted):
+        return False
+    return all(_twice(f, w) for f, w in zip(found, wanted, strict=True))
+
+
+def _twice(found: Tensor, wanted: Tensor) -> bool:
+    if wanted.is_meta:
+        return found.shape[1:] == wanted.shape[1:]
+    if found.shape != wanted.shape:
+        if found.dim() == 0 or found.shape != (2 * wanted.shape[0], *wanted.shape[1:]):
+            return False
+        wanted = torch.cat([wanted, wanted])
+    if not (wanted.is_floating_point() or wanted.is_complex()):
+        return torch.equal(found, wanted)
+    # Rounding differs with the number of rows; a layer that was wrongly left out makes another number altogether.
+    share = 1e-2 if wanted.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    finite = torch.isfinite(wanted)
+    scale = wanted[finite].abs().max() if finite.any() else wanted.new_zeros(())
+    near = (found - wanted)[finite].abs().max() <= share * scale + 1e-12 if finite.any() else True
+    return bool(near) and torch.equal(torch.isfinite(found), finite)
+
+
+class _Tail:
+    """A section from its start on, as a function of the values there, the model's inputs, and what was kept."""
+
+    def __init__(
+        self, section: Section, at: _At, counts: tuple[int, ...], examples: Examples, kept: tuple[_Made, ...]
+    ) -> None:
+        self.explained_model = section.explained_model
+        self._section, self._at, self._counts, self._kept = section, at, counts, kept
+        self._inputs = len(examples.tensors)
+        self._arguments = len(examples.arguments)
+        self._arrange = examples.arrange
+        self.paced_as = section.paced_as
+        self.steady = section.steady
+
+    def __call__(self, *given: Any) -> Any:
+        values, inputs, arguments, kept = self._parts(given)
+        positional, named = self._arrange(inputs)
+        position_of = [sum(self._counts[:i]) for i in range(len(self._counts))]
+
+        def put(position: int, leaves: list[Any], places: list[int]) -> None:
+            for offset, place in enumerate(places):
+                # A copy, as the model may go on in place.
+                leaves[place] = values[position_of[position] + offset].clone()
+
+        filled: set[int] = set()
+
+        def fill(position: int, leaves: list[Any], places: list[int]) -> None:
+            filled.add(position)
+            put(position, leaves, places)
+
+        queue = _Queue(self._kept, kept)
+        skipped = dict.fromkeys(made.module for made in self._kept)
+        with self._at.visited(fill), detour(skipped, queue):
+            output = self._section(*positional, *arguments, **named)
+        missing = [p for p in range(len(self._counts)) if p not in filled]
+        if missing:
+            raise NotRun(
+                f"the layer {self._at.start.name(missing[0])} did not run before what is explained was reached, so it "
+                "has no effect"
+            )
+        return output
+
+    def _parts(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
+        parts, done = [], 0
+        for count in (sum(self._counts), self._inputs, self._arguments):
+            parts.append(given[done : done + count])
+            done += count
+        return (*parts, given[done:])
+
+
+class _Queue:
+    """Gives again what modules gave, in order."""
+
+    def __init__(self, kept: tuple[_Made, ...], tensors: tuple[Tensor, ...]) -> None:
+        self._kept, self._tensors = kept, tensors
+        self._next = self._used = 0
+
+    def __call__(self, module: nn.Module, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._next == len(self._kept) or self._kept[self._next].module is not module:
+            return original(*args, **kwargs)
+        made = self._kept[self._next]
+        first, self._used = self._used, self._used + len(made.tensors)
+        self._next += 1
+        return made.again(self._tensors[first : self._used])
