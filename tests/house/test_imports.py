@@ -1,4 +1,4 @@
-"""Importing is cheap, and imports run one way: widget -> metrics -> attr -> core."""
+"""Importing is cheap, and imports run one way: widget -> metrics -> plots -> attr -> core."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 PACKAGE = SRC / "attriscope"
 # Each layer may import itself and the layers before it.
-LAYERS = ("core", "attr", "metrics", "widget")
+LAYERS = ("core", "attr", "plots", "metrics", "widget")
 # What only drawing needs, and the zoo, which only those who ask for it should pay for.
 HEAVY = ("matplotlib", "ipywidgets", "anywidget", "IPython", "attriscope.zoo")
 
 
 @pytest.mark.parametrize(
-    "statement", ["import attriscope", "from attriscope.attr import IntegratedGradients"]
+    "statement",
+    ["import attriscope", "from attriscope.attr import IntegratedGradients", "import attriscope.plots"],
 )
 def test_importing_is_cheap(statement: str) -> None:
     code = f"import sys\n{statement}\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
@@ -90,6 +91,10 @@ def test_imports_run_one_way() -> None:
         ("attriscope.attr.paths", "attriscope.core.subject.Subject", True),
         ("attriscope.core.subject", "attriscope.attr.paths", False),
         ("attriscope.attr.paths", "attriscope.zoo", False),
+        ("attriscope.plots._strip", "attriscope.attr._figures.scales.scale", True),
+        ("attriscope.metrics.table", "attriscope.plots.curves", True),
+        ("attriscope.plots._curves", "attriscope.metrics.curves", False),
+        ("attriscope.attr.paths", "attriscope.plots", False),
         ("attriscope.zoo.small", "attriscope.zoo.pictures", True),
         ("attriscope.attr.paths", "captum.attr.IntegratedGradients", False),
         ("attriscope", "attriscope.attr", True),

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import GradientAttribution, LayerAttribution, accumulation_dtype, streams
+from attriscope.attr._base import (
+    GradientAttribution,
+    LayerAttribution,
+    accumulation_dtype,
+    end_points,
+    streams,
+)
 from attriscope.attr.at import each_layer
 from attriscope.attr.layers import side_by_side
 from attriscope.attr.paths import IntegratedGradients, add_weighted, walk
@@ -18,6 +24,9 @@ from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Block, check_batch
 from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating, resolve_baselines
 from attriscope.core.sites import Layer, Layers
+
+_Point = tuple[Tensor, Tensor]
+"""Values and gradients at a point of the path."""
 
 
 class InternalInfluence(LayerAttribution, GradientAttribution):
@@ -145,7 +154,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         Returns:
             For each layer a tensor of the shape that passes there (float32 for half precision), or a tuple if several
             tensors do; a list of these if ``layer`` was a list. Detached. With ``return_convergence_delta`` a pair with
-            the deltas, of shape (N,), or (layers, N) for a list.
+            the deltas, of shape (N,), or (layers, N) for several layers.
 
             Points are evaluated from the baseline to the input, so what :meth:`stream` yields on the way is the
             conductance of the path so far.
@@ -157,14 +166,13 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        nodes, before, after = stieltjes(method, n_steps)
+        nodes, share = stieltjes(method, n_steps)
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
-        latest: list[
-            list[tuple[Tensor, Tensor]]
-        ] = []  # per layer and tensor, values and gradients at the last point
+        latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0)
+        ends: list[tuple[Tensor, Tensor]] = []
         evaluations = 0
 
         def sums() -> Any:
@@ -174,34 +182,59 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             found = [
                 torch.stack([t.reshape(examples.count, -1).sum(1) for t in layer]).sum(0) for layer in totals
             ]
-            gaps = torch.stack(found) - (last - first)
-            return gaps if isinstance(self.layer, list) else gaps[0]
+            change = last - first
+            if evaluations < len(nodes) * examples.count:  # the end of the path was not reached yet
+                if not ends:
+                    ends.append(end_points(self, examples, starts, target, batch))
+                change = ends[0][1] - ends[0][0]
+            gaps = torch.stack(found) - change
+            return gaps if len(site) > 1 else gaps[0]
 
         for block in walk(self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs):
             assert block.f is not None
             part = block.examples
             if not totals:
                 totals = _zeros(block, site, examples.count)
-                latest = [[(torch.zeros_like(t), torch.zeros_like(t)) for t in layer] for layer in totals]
+                latest = [[None for _ in layer] for layer in totals]
                 first, last = totals[0][0].new_zeros(examples.count), totals[0][0].new_zeros(examples.count)
             for i, layer in enumerate(totals):
-                for total, (value, gradient), v, g in zip(
-                    layer, latest[i], block.values[i], block.gradients[i], strict=True
-                ):
-                    values, gradients = block.grid(v).to(total.dtype), block.grid(g).to(total.dtype)
-                    if block.steps.start:
-                        values = torch.cat([value[part].unsqueeze(0), values])
-                        gradients = torch.cat([gradient[part].unsqueeze(0), gradients])
-                    value[part], gradient[part] = values[-1], gradients[-1]
-                    rise = values.diff(dim=0)
-                    between = before * gradients[:-1] + after * gradients[1:]
-                    total[part] += (between * rise).sum(0)
+                for j, total in enumerate(layer):
+                    here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
+                    latest[i][j] = _flow(total, latest[i][j], here, part, share, first=block.steps.start == 0)
             if block.steps.start == 0:
                 first[part] = block.f[0].to(first.dtype)
             last[part] = block.f[-1].to(last.dtype)
             evaluations += block.f.numel()
             if part.stop == examples.count and block.steps.stop > 1:
                 yield Draft(sums, delta, evaluations=evaluations)
+
+
+def _flow(
+    total: Tensor, latest: _Point | None, here: _Point, part: slice, share: float, first: bool
+) -> _Point:
+    """Add what flows between the points of a block, and from the point before it, and return the last point.
+
+    Args:
+        total: of all N examples.
+        latest: the last point so far, for all examples; ``None`` at the beginning.
+        here: the block's points, (steps, examples, ...).
+        part: its examples.
+        share: how much the gradient at the end of a piece counts; that at its beginning counts for the rest.
+        first: the block begins at the beginning of the path.
+    """
+    values, gradients = (t.to(total.dtype) for t in here)
+    if not first:
+        assert latest is not None
+        rise = values[0] - latest[0][part]
+        total[part] += torch.lerp(latest[1][part], gradients[0], share).mul_(rise)
+    if len(values) > 1:
+        between = torch.lerp(gradients[:-1], gradients[1:], share)
+        total[part] += between.mul_(values[1:] - values[:-1]).sum(0)
+    if values.shape[1] == total.shape[0]:
+        return values[-1], gradients[-1]
+    latest = latest or (torch.zeros_like(total), torch.zeros_like(total))
+    latest[0][part], latest[1][part] = values[-1], gradients[-1]
+    return latest
 
 
 def _zeros(block: Block, site: Layers, count: int) -> list[list[Tensor]]:

@@ -72,19 +72,19 @@ def _rule(method: str, n: int) -> Quadrature:
     return Quadrature(tuple(((np.arange(n) + offset) / n).tolist()), (1 / n,) * n)
 
 
-def stieltjes(method: str, n_steps: int) -> tuple[tuple[float, ...], float, float]:
+def stieltjes(method: str, n_steps: int) -> tuple[tuple[float, ...], float]:
     """A rule for sums of g(t) times the change of something else from point to point, from 0 to 1.
 
     Returns:
-        ``n_steps + 1`` points, ascending from 0 to 1, and how much the values of g at the beginning and at the end of
-        each piece count.
+        ``n_steps + 1`` points, ascending from 0 to 1, and how much the value of g at the end of each piece counts; that
+        at its beginning counts for the rest.
 
     Raises:
         InputError, InputTypeError: as for :func:`quadrature`.
     """
-    inner = quadrature(method, n_steps)
-    before, after = {"riemann_left": (1.0, 0.0), "riemann_right": (0.0, 1.0)}.get(method, (0.5, 0.5))
+    quadrature(method, n_steps)  # refuses what cannot be
+    share = {"riemann_left": 0.0, "riemann_right": 1.0}.get(method, 0.5)
     if method == "gausslegendre":
         middle = quadrature(method, n_steps - 1).nodes if n_steps > 1 else ()
-        return (0.0, *middle, 1.0), before, after
-    return tuple(i / len(inner.nodes) for i in range(len(inner.nodes) + 1)), before, after
+        return (0.0, *middle, 1.0), share
+    return tuple(i / n_steps for i in range(n_steps + 1)), share

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from attriscope.core.detour import detour
 from attriscope.core.errors import InputError, LayerError
 from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.refusal import refusals
 from attriscope.core.sites import (
     Layers,
     NotRun,
@@ -65,17 +66,16 @@ class Section:
     @property
     def paced_as(self) -> tuple[Any, Any]:
         """The model, and which part of it: how fast that runs is remembered beyond this object."""
-        return self.explained_model, (self.start and (self.start.modules, self.start.at_input, self.start.calls),
-                                      self.end and (self.end.modules, self.end.at_input, self.end.calls))  # fmt: skip
+        return self.explained_model, (_place(self.start), _place(self.end))
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         """Run it from the model's inputs on."""
         if self.end is None:
-            return self._run(*given, **named)
+            return self._pass(given, named)
         reading = Reading(self.end, False, self._arrive)
         with reading.attached():
             try:
-                self._run(*given, **named)
+                self._pass(given, named)
                 if not self._steady:
                     self._calls = max(map(len, reading.calls.values()))
             except _Arrived:
@@ -85,6 +85,10 @@ class Section:
         except NotRun as error:
             raise not_run(error, self.explained_model, lambda: self._run(*given, **named)) from None
         return found[0] if len(found) == 1 else found
+
+    def _pass(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        with refusals(self._run, (*given, *named.values())):
+            return self._run(*given, **named)
 
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
@@ -126,17 +130,24 @@ class Opened:
             *examples.arguments)`` is what the model gives for the inputs.
         counts: how many of the tensors are at each layer.
         start: the layers.
+        evaluations: how many rows went through the model to find this out.
     """
 
     forward: Callable[..., Any]
     examples: Examples
     counts: tuple[int, ...]
     start: Layers
+    evaluations: int
 
     def per_layer(self, tensors: Sequence[Any]) -> list[tuple[Any, ...]]:
         """What belongs to each layer."""
         ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
         return [tuple(tensors[end - n : end]) for end, n in zip(ends, self.counts, strict=True)]
+
+
+def _place(site: Layers | None) -> Any:
+    # By number: what is remembered for a model must not keep its layers, or the model itself, alive.
+    return site and (tuple(map(id, site.modules)), site.at_input, site.calls)
 
 
 def varied(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -277,9 +288,11 @@ def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> 
         tail = _Tail(section, at, per_layer, examples, kept)
         arguments = (*inner.arguments, *(t for made in kept for t in made.tensors))
         resumed = dataclasses.replace(inner, arguments=arguments)
+        tried = sum(steps * (part.stop - part.start) for steps, part in _tries(examples.count))
         if _same(tail, resumed, output):
-            return Opened(tail, resumed, per_layer, start)
-    return Opened(plain, inner, per_layer, start)
+            return Opened(tail, resumed, per_layer, start, examples.count + tried)
+        return Opened(plain, inner, per_layer, start, examples.count + tried)
+    return Opened(plain, inner, per_layer, start, examples.count)
 
 
 def _check_found(
@@ -304,36 +317,47 @@ def _check_found(
         raise LayerError(f"no tensor passed at the {start.side} of layer {name}")
 
 
+def _tries(count: int) -> list[tuple[int, slice]]:
+    """Which rows show whether what was kept can be repeated, and cut, with the examples."""
+    return [(2, slice(0, count)), *([(1, slice(0, 1))] if count > 1 else [])]
+
+
 def _same(tail: _Tail, examples: Examples, output: Any) -> bool:
-    """Whether the section gives for two copies of the examples twice what the model gave."""
+    """Whether the section gives what the model gave: for two copies of the examples twice, for one example its own."""
     wanted = [leaf for leaf in leaves_of(output) if isinstance(leaf, Tensor)]
-    every = slice(0, examples.count)
-    rows = tuple(repeat_rows(t, 2).clone() for t in examples.tensors)
-    try:
-        again = tail(*rows, *examples.forward_arguments(2, every))
-    except Exception:  # some shape does not fit: then everything runs anew each time
-        return False
-    found = [leaf for leaf in leaves_of(again) if isinstance(leaf, Tensor)]
-    if len(found) != len(wanted):
-        return False
-    return all(_twice(f, w) for f, w in zip(found, wanted, strict=True))
-
-
-def _twice(found: Tensor, wanted: Tensor) -> bool:
-    if wanted.is_meta:
-        return found.shape[1:] == wanted.shape[1:]
-    if found.shape != wanted.shape:
-        if found.dim() == 0 or found.shape != (2 * wanted.shape[0], *wanted.shape[1:]):
+    for steps, part in _tries(examples.count):
+        rows = tuple(repeat_rows(t, steps).clone() for t in examples.slices(part))
+        try:
+            again = tail(*rows, *examples.forward_arguments(steps, part))
+        except Exception:  # some shape does not fit: then everything runs anew each time
             return False
-        wanted = torch.cat([wanted, wanted])
+        found = [leaf for leaf in leaves_of(again) if isinstance(leaf, Tensor)]
+        if len(found) != len(wanted):
+            return False
+        expected = [
+            repeat_rows(w[part], steps) if w.dim() > 0 and w.shape[0] == examples.count else w for w in wanted
+        ]
+        if not all(_near(f, w) for f, w in zip(found, expected, strict=True)):
+            return False
+    return True
+
+
+def _near(found: Tensor, wanted: Tensor) -> bool:
+    if found.shape != wanted.shape:
+        return False
+    if wanted.is_meta:
+        return True
     if not (wanted.is_floating_point() or wanted.is_complex()):
         return torch.equal(found, wanted)
     # Rounding differs with the number of rows; a layer that was wrongly left out makes another number altogether.
-    share = 1e-2 if wanted.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    share = _ROUNDING.get(wanted.dtype, 1e-9)
     finite = torch.isfinite(wanted)
     scale = wanted[finite].abs().max() if finite.any() else wanted.new_zeros(())
     near = (found - wanted)[finite].abs().max() <= share * scale + 1e-12 if finite.any() else True
     return bool(near) and torch.equal(torch.isfinite(found), finite)
+
+
+_ROUNDING = {torch.float16: 1e-2, torch.bfloat16: 3e-2, torch.float32: 1e-4, torch.complex64: 1e-4}
 
 
 class _Tail:
@@ -352,7 +376,8 @@ class _Tail:
 
     def __call__(self, *given: Any) -> Any:
         values, inputs, arguments, kept = self._parts(given)
-        positional, named = self._arrange(inputs)
+        # Copies: these may be the caller's own, and the model may work in place on them.
+        positional, named = self._arrange(tuple(x.detach().clone() for x in inputs))
         position_of = [sum(self._counts[:i]) for i in range(len(self._counts))]
 
         def put(position: int, leaves: list[Any], places: list[int]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from attriscope.attr._figures.scales import Floats, Scaled, VisualizeSign
@@ -73,7 +73,7 @@ def on_white(cmap: str | Colormap, alpha: float) -> Colormap:
     return ListedColormap(colors[:, :3] * opacity + (1 - opacity))
 
 
-def colorbar(figure: Figure, drawn: ScalarMappable, scaled: Scaled, inches: float, **place: Any) -> None:
+def colorbar(figure: FigureBase, drawn: ScalarMappable, scaled: Scaled, inches: float, **place: Any) -> None:
     """A colour bar below, in the units of the attributions though colours are normalized.
 
     Args:
@@ -150,20 +150,32 @@ def annotate(axes: Axes, scaled: Scaled, inches: float, has_bar: bool) -> None:
         )
 
 
-def set_titles(panels: Sequence[Axes], titles: Sequence[str | None]) -> None:
-    """Titles that stay above their own panels: all shrunk alike first, then wrapped."""
+def set_titles(panels: Sequence[Axes], titles: Sequence[str | None], literal: bool = False) -> None:
+    """Titles that stay above their own panels: all shrunk alike first, then wrapped.
+
+    With ``literal`` a ``$`` begins no mathematics.
+    """
     inches = min(map(width_of, panels))
     longest = max(len(line) for title in titles for line in (title or "").split("\n"))
     fitting = inches * 72 / (max(1, longest) * LETTER)
     for axes, title in zip(panels, titles, strict=True):
         if title is None:
             continue
-        text = axes.set_title(title)
+        text = axes.set_title(title, parse_math=not literal)
         if fitting < float(text.get_fontsize()):
             text.set_fontsize(max(fitting, SMALLEST_TITLE))
-        if fitting < SMALLEST_TITLE and "$" not in title:  # mathematics cannot be cut anywhere
+        if fitting < SMALLEST_TITLE and (literal or "$" not in title):  # mathematics cannot be cut anywhere
             width = max(8, int(inches * 72 / (LETTER * SMALLEST_TITLE)))
             text.set_text("\n".join(textwrap.fill(line, width) for line in title.split("\n")))
+
+
+def legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend that takes names literally."""
+    made = axes.legend(handles, [str(i) for i in range(len(labels))], loc="best")
+    # Written afterwards: matplotlib leaves out labels that begin with an underscore, and reads $ as mathematics.
+    for text, label in zip(made.get_texts(), labels, strict=True):
+        text.set_parse_math(False)
+        text.set_text(label)
 
 
 def tighten(figure: Figure) -> None:

@@ -86,7 +86,7 @@ def visualize_image_attr(
         InputError: (an ``AssertionError`` and ``ValueError``) an unknown method or sign (also a ``KeyError``), a shape
             that cannot be drawn or does not fit the image, a missing image, or an ``outlier_perc`` out of range.
     """
-    panel = _Panel(attr, original_image, method, sign, outlier_perc)
+    panel = Panel(attr, original_image, method, sign, outlier_perc)
     with drawing.figure_for(plt_fig_axis, fig_size, use_pyplot) as (figure, axes):
         panel.draw(figure, axes, cmap, alpha_overlay, show_colorbar)
         drawing.set_titles([axes], [title])
@@ -132,7 +132,7 @@ def visualize_image_attr_multiple(
         raise TypeError(f"visualize_image_attr_multiple cannot pass on {', '.join(sorted(wrong))}")
     outlier_perc = kwargs.pop("outlier_perc", 2)
     panels = [
-        _Panel(attr, original_image, method, sign, outlier_perc)
+        Panel(attr, original_image, method, sign, outlier_perc)
         for method, sign in zip(methods, signs, strict=True)
     ]
     with drawing.figure_for(None, fig_size, use_pyplot, ncols=len(panels), squeeze=False) as (figure, grid):
@@ -145,7 +145,7 @@ def visualize_image_attr_multiple(
     return figure, axes[0] if len(axes) == 1 else axes
 
 
-class _Panel:
+class Panel:
     """One image to be drawn: everything is checked before a figure is made."""
 
     def __init__(
@@ -180,9 +180,7 @@ class _Panel:
         alpha_overlay: float = 0.5,
         show_colorbar: bool = False,
     ) -> None:
-        drawn = self._draw_image(axes, cmap, alpha_overlay)
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
+        drawn = self.draw_image(axes, cmap, alpha_overlay)
         width = drawing.width_of(axes)
         if self.scaled is not None:
             drawing.annotate(axes, self.scaled, width, has_bar=show_colorbar and drawn is not None)
@@ -192,13 +190,19 @@ class _Panel:
                 below.axis("off")
             else:
                 height, across = self.scaled.values.shape
-                opaque = drawn
-                if self.pixels is not None:  # a see-through bar would have the colours of the page in it
-                    opaque = ScalarMappable(drawn.norm, drawing.on_white(drawn.get_cmap(), alpha_overlay))
-                drawing.colorbar(figure, opaque, self.scaled, min(width, width * across / height), cax=below)
+                inches = min(width, width * across / height)
+                drawing.colorbar(figure, self.opaque(drawn, alpha_overlay), self.scaled, inches, cax=below)
 
-    def _draw_image(self, axes: Axes, cmap: str | Colormap | None, alpha: float) -> ScalarMappable | None:
-        """Returns what a colour bar belongs to."""
+    def opaque(self, drawn: ScalarMappable, alpha: float) -> ScalarMappable:
+        """What a colour bar belongs to: a see-through bar would have the colours of the page in it."""
+        if self.pixels is None:
+            return drawn
+        return ScalarMappable(drawn.norm, drawing.on_white(drawn.get_cmap(), alpha))
+
+    def draw_image(self, axes: Axes, cmap: str | Colormap | None, alpha: float) -> ScalarMappable | None:
+        """Returns what has the colours of a colour bar."""
+        axes.grid(visible=False)
+        axes.set(xticks=[], yticks=[])
         pixels, scaled = self.pixels, self.scaled
         if scaled is None:
             _show(axes, cast(Pixels, pixels))

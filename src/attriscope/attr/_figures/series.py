@@ -114,7 +114,7 @@ def visualize_timeseries_attr(
                 lines = _graphs(panel, x, curves[:, shown], pyplot_kwargs)
                 _behind(panel, x, scaled.values[:, i], style)
             if labels and how is Method.overlay_combined:
-                _legend(panel, lines, labels)
+                drawing.legend(panel, lines, labels)
             elif labels:
                 panel.set_ylabel(labels[i], parse_math=False)
             if is_date:
@@ -230,11 +230,3 @@ def _colored_graph(
     graph.set_array(np.ma.masked_invalid(values))
     axes.add_collection(graph)
     axes.autoscale_view()
-
-
-def _legend(axes: Axes, lines: list[Any], labels: list[str]) -> None:
-    legend = axes.legend(lines, [str(i) for i in range(len(labels))], loc="best")
-    # Written afterwards: matplotlib leaves out labels that begin with an underscore, and reads $ as mathematics.
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_parse_math(False)
-        text.set_text(label)

@@ -1,0 +1,56 @@
+"""Plots of attributions, metrics and curves, on plain tensors, arrays and sequences.
+
+=====================  ===========================================================================
+:func:`bars`           signed bars for named features, the largest first
+:func:`comparison`     a grid of pictures by methods, on one scale if asked for
+:func:`curves`         deletion and insertion curves with their areas
+:func:`depth`          one number or distribution per layer of a network
+:func:`path`           the model's output on the way from baseline to input
+:func:`tokens`         words on coloured ground; :func:`tokens_html` for pages
+:func:`waterfall`      from f(baseline) to f(input), feature by feature
+=====================  ===========================================================================
+
+Each takes ``ax=`` (``comparison``: ``axes=``) and returns the axes it drew on. Without it, a new figure is made with
+pyplot, which notebooks show by themselves; with it, nothing of pyplot is touched. The colours of axes and texts are
+those of the style, so that light and dark ones work. Texts are taken literally: ``$`` begins no mathematics.
+
+The functions are loaded when they are first used, as they need matplotlib (all but :func:`tokens_html`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attriscope.plots._curves import curves as curves
+    from attriscope.plots._curves import path as path
+    from attriscope.plots._depth import depth as depth
+    from attriscope.plots._features import bars as bars
+    from attriscope.plots._features import waterfall as waterfall
+    from attriscope.plots._page import tokens_html as tokens_html
+    from attriscope.plots._pictures import comparison as comparison
+    from attriscope.plots._strip import tokens as tokens
+
+_HOME = {
+    "bars": "_features",
+    "comparison": "_pictures",
+    "curves": "_curves",
+    "depth": "_depth",
+    "path": "_curves",
+    "tokens": "_strip",
+    "tokens_html": "_page",
+    "waterfall": "_features",
+}
+
+__all__ = ["bars", "comparison", "curves", "depth", "path", "tokens", "tokens_html", "waterfall"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"attriscope.plots.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'attriscope.plots' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
