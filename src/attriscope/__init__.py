@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attriscope import attr as attr
+    from attriscope import metrics as metrics
     from attriscope import plots as plots
     from attriscope import zoo as zoo
     from attriscope.core.errors import Cancelled as Cancelled
@@ -39,7 +40,7 @@ _HOME = {
     "PathWalk": "attriscope.widget",
     "Predictions": "attriscope.widget",
 }
-_MODULES = ("attr", "plots", "zoo")
+_MODULES = ("attr", "metrics", "plots", "zoo")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 try:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, streams
+from attriscope.attr._base import Attribution, join, streams
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, as_tuple, describe, gather_examples, resolve_baselines
-from attriscope.core.progress import Parts
+from attriscope.core.progress import Parts, control
 from attriscope.core.section import Opened, Section, varied
 from attriscope.core.sites import Layer, Layers, resolve_layers
 from attriscope.core.subject import Subject
@@ -103,6 +103,10 @@ class _Picked:
                     f"{dimension} of a layer of shape {tuple(values.shape)}, which has indices 0 to {size - 1}"
                 )
         picked = values[(slice(None), *self.indices)]
+        if picked.numel() == 0 and values.numel() > 0:
+            raise TargetError(
+                f"neuron_selector {describe(self.given)} selects no neuron of a layer of shape {tuple(values.shape)}"
+            )
         return picked if picked.dim() == 1 else picked.flatten(1).sum(1)
 
 
@@ -193,7 +197,7 @@ class At(Attribution):
                 raise TargetError(
                     f"a neuron is explained, so there can be no target, but {describe(target)} came"
                 )
-            given["target"] = self.neuron.target
+            given["target"] = self.neuron.target.function  # a form that others' methods know, too
         end = None if self.neuron is None else neuron_site(self.forward_func, self.neuron)
         if self._start is None:
             if layer_baselines is not None:
@@ -267,8 +271,9 @@ def each_layer(
     if together or len(start) == 1:
         opened = Section(method.forward_func, start, end).open(examples)
         arguments = _arguments(method, opened, examples, given, run_baselines)
+        before = opened.evaluations + (examples.count if run_baselines else 0)
         for draft in drafts(make(opened.forward), arguments):
-            yield _formed(draft, opened, single)
+            yield _formed(draft, opened, single, before)
         return
     parts, found = Parts(len(start)), list[Draft]()
     for position in range(len(start)):
@@ -321,12 +326,14 @@ def values_at(
 
     subject = Subject(method.forward_func, None, site)
     evaluator = Evaluator(subject, examples, gradient=False, batch=examples.count)
-    (block,) = evaluator.run(1, rows)
-    return [varied(layer) for layer in block.values]
+    # To whoever watches, this is no progress: there are many rows to come.
+    with control(progress=lambda done, total: None):
+        blocks = list(evaluator.run(1, rows))
+    return [join([varied(block.values[i]) for block in blocks]) for i in range(len(site))]
 
 
-def _formed(draft: Draft, opened: Opened, single: bool) -> Draft:
-    """The same draft with results layer by layer."""
+def _formed(draft: Draft, opened: Opened, single: bool, before: int) -> Draft:
+    """The same draft with results layer by layer; ``before`` it, so many rows went through the model."""
 
     def form(found: Any) -> Any:
         if not opened.examples.single and not (isinstance(found, tuple) and len(found) == sum(opened.counts)):
@@ -339,4 +346,5 @@ def _formed(draft: Draft, opened: Opened, single: bool) -> Draft:
         draft,
         attributions=lambda: form(draft.attributions()),
         error=None if error is None else lambda: None if (e := error()) is None else form(e),
+        evaluations=draft.evaluations + before,
     )

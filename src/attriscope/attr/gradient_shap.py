@@ -152,7 +152,7 @@ def expected_gradients(
             lambda: of_each(_Spread.mean),
             delta if with_delta else None,
             (lambda: of_each(_Spread.error)) if done >= paths.run else None,
-            evaluator.evaluations,
+            evaluator.evaluations + differences.evaluations,
         )
 
 
@@ -174,6 +174,9 @@ def _rises(method: Attribution, paths: Paths, target: Any) -> Tensor:
 class _AtInputs:
     """What changes along the paths of a block, at the inputs."""
 
+    evaluations = 0
+    """How many more rows that takes."""
+
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
 
@@ -192,6 +195,7 @@ class _AtLayers:
         self._evaluator = Evaluator(Subject(method.forward_func, None, read), paths.examples, gradient=False)
         self._ends: list[tuple[Tensor, ...]] | None = None
         self._starts: list[tuple[Tensor, ...]] | None = None
+        self.evaluations = 0
 
     def _values(
         self, steps: slice, part: slice, rows: Callable[[slice, slice], tuple[Tensor, ...]]
@@ -203,6 +207,7 @@ class _AtLayers:
         found = self._evaluator.subject.run(
             made, examples.forward_arguments(count, part), count, part, gradient=False
         )
+        self.evaluations += made[0].shape[0]
         return [
             tuple(v.reshape(count, -1, *v.shape[1:]) for v in layer if v.is_floating_point())
             for layer in found.values

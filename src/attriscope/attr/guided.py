@@ -86,13 +86,14 @@ class GuidedGradCam(LayerAttribution):
 
     Args:
         model: the model, or any function that runs it.
-        layer: a convolutional layer of the model, or its path; commonly the last.
+        layer: a convolutional layer of the model, its path, or a :class:`Call` of it; commonly the last.
         device_ids: accepted for compatibility; a ``DataParallel`` model is run as the module inside it.
     """
 
     def __init__(self, model: Any, layer: Any, device_ids: list[int] | None = None) -> None:
         super().__init__(model, layer, device_ids)
         self.model = model
+        self._cam = LayerGradCam(model, layer)
 
     @property
     def multiplies_by_inputs(self) -> bool:
@@ -126,7 +127,7 @@ class GuidedGradCam(LayerAttribution):
         """
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
-        cam = LayerGradCam(self.forward_func, self.layer).attribute(
+        cam = self._cam.attribute(
             inputs,
             target,
             additional_forward_args,

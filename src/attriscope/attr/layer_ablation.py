@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from attriscope.attr._base import LayerAttribution, PerturbationAttribution, streams
 from attriscope.attr.ablation import FeatureAblation
 from attriscope.attr.at import each_layer
@@ -96,12 +98,16 @@ class LayerFeaturePermutation(LayerFeatureAblation):
         additional_forward_args: Any = None,
         layer_mask: Any = None,
         perturbations_per_eval: int | None = None,
+        *,
+        n_repeats: int = 1,
+        generator: torch.Generator | None = None,
     ) -> Iterator[Draft]:
         """Shuffle what the layer puts out, feature by feature.
 
         Args:
             inputs, target, additional_forward_args, layer_mask, perturbations_per_eval: as for
                 :meth:`LayerFeatureAblation.attribute`.
+            n_repeats, generator: as for :meth:`FeaturePermutation.attribute`.
 
         Returns:
             As for :meth:`LayerFeatureAblation.attribute`.
@@ -114,6 +120,12 @@ class LayerFeaturePermutation(LayerFeatureAblation):
             self.attributor,
             self._site(False),
             gather_examples(inputs, additional_forward_args),
-            {"target": target, "feature_mask": layer_mask, "perturbations_per_eval": perturbations_per_eval},
+            {
+                "target": target,
+                "feature_mask": layer_mask,
+                "perturbations_per_eval": perturbations_per_eval,
+                "n_repeats": n_repeats,
+                "generator": generator,
+            },
             single=not isinstance(self.layer, list),
         )

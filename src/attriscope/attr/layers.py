@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attriscope.attr._base import Attribution, LayerAttribution, join, streams
 from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples
-from attriscope.core.sites import Layer, Layers, Reading, grad_mode, kept_buffers, unwrap
+from attriscope.core.sites import Layer, Layers, grad_mode
 from attriscope.core.subject import Subject
 
 
@@ -164,16 +163,22 @@ def values_and_gradients(
 
 
 def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
-    """Whether none of several layers feeds another, so that all can be varied at once."""
+    """Whether none of several layers feeds another, or is another, so that all can be varied at once."""
     if len(site) == 1:
         return True
-    reading = Reading(site, True)
-    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
-    with grad_mode(True), kept_buffers(method.forward_func), reading.attached():
-        unwrap(method.forward_func)(*given, *examples.arguments, **named)
-    held = [v for layer in reading.values() for v in layer]
-    own = {_source(v) for v in held}
-    # Whatever a layer's value was made of, and so on: is there another layer's value among it?
+    if len({(module, site.call(i)) for i, module in enumerate(site.modules)}) < len(site):
+        return False
+    every = slice(0, examples.count)
+    subject = Subject(method.forward_func, None, site, {"create_graph": True}, arrange=examples.arrange)
+    with grad_mode(True):
+        rows = tuple(x.detach().clone() for x in examples.tensors)
+        found = subject.run(rows, examples.forward_arguments(1, every), 1, every, gradient=True)
+        return not _feed_each_other([v for layer in found.values for v in layer])
+
+
+def _feed_each_other(values: list[Tensor]) -> bool:
+    """Whether there is one of the values among what another was made of."""
+    own = {_source(v) for v in values}
     seen = set[Any]()
     waiting = [node for v in own for node, _ in v.next_functions]
     while waiting:
@@ -182,14 +187,13 @@ def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
             continue
         seen.add(node)
         if node in own:
-            return False
+            return True
         waiting.extend(before for before, _ in node.next_functions)
-    return True
+    return False
 
 
 def _source(tensor: Tensor) -> Any:
     """The node of autograd's graph that a tensor comes from; for a leaf, the one that takes its gradient."""
-    with torch.enable_grad():
-        node = tensor.view_as(tensor).grad_fn
+    node = tensor.view_as(tensor).grad_fn
     assert node is not None
     return node.next_functions[0][0]

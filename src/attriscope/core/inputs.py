@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any, cast
@@ -192,7 +193,7 @@ def resolve_baselines(baselines: Any, examples: Examples) -> tuple[Tensor, ...]:
             several inputs, a tuple with one of these per input (a dict if the inputs are one).
 
     Raises:
-        InputTypeError: a baseline is none of these.
+        InputTypeError: a baseline is none of these, or the input's dtype cannot hold it, as whole numbers cannot 0.5.
         InputError: the number of baselines, a shape or a device does not fit.
     """
     tensors = examples.tensors
@@ -211,6 +212,7 @@ def _baseline(value: Any, tensor: Tensor, position: int) -> Tensor:
     if value is None:
         value = 0
     if isinstance(value, int | float | complex | numbers.Real):
+        _check_fits(value, tensor, position)
         return torch.full((1,) * tensor.dim(), cast(float, value), dtype=tensor.dtype, device=tensor.device)
     if not isinstance(value, Tensor):
         raise InputTypeError(
@@ -228,7 +230,35 @@ def _baseline(value: Any, tensor: Tensor, position: int) -> Tensor:
             f"the baseline of input {position} is on {value.device} and the input on {tensor.device}; "
             f"move it with baseline.to({str(tensor.device)!r})"
         )
-    return value.detach().to(tensor.dtype)
+    value, held = value.detach(), value.detach().to(tensor.dtype)
+    if not _fractional(tensor) and _fractional(value) and not held.is_meta:
+        lost = value[held != value]
+        if len(lost):
+            _check_fits(lost[0].item(), tensor, position)
+    return held
+
+
+def _fractional(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _check_fits(value: Any, tensor: Tensor, position: int) -> None:
+    """Refuse a number of which the input's dtype would keep something else, by more than rounding.
+
+    Raises:
+        InputTypeError: there is none such in the dtype.
+    """
+    try:
+        held = torch.full((), cast(float, value), dtype=tensor.dtype).item()
+        fits = held == value if not _fractional(tensor) else abs(held) < math.inf or abs(value) == math.inf
+    except RuntimeError:  # what torch raises for numbers out of range, and for complex ones
+        fits = False
+    if not (fits or (value != value and _fractional(tensor))):
+        kind = "numbers in its range" if _fractional(tensor) else "whole numbers in its range"
+        raise InputTypeError(
+            f"the baseline of input {position} is {value}, which an input of {tensor.dtype} cannot hold: give "
+            f"{kind}, or inputs of another type (x.float())"
+        )
 
 
 def baseline_rows(baseline: Tensor, examples: slice) -> Tensor:

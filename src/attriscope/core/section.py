@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from attriscope.core.detour import detour
 from attriscope.core.errors import InputError, LayerError
 from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.progress import current
 from attriscope.core.refusal import refusals
 from attriscope.core.sites import (
     Layers,
@@ -62,6 +64,7 @@ class Section:
         self._run = unwrap(model)  # compiled code and replicas know no hooks
         self._calls: int | None = None  # of the layer at the end, in one forward pass; learned from the first
         self._steady = False
+        self._learned = _learned(self._run)
 
     @property
     def paced_as(self) -> tuple[Any, Any]:
@@ -73,11 +76,15 @@ class Section:
         if self.end is None:
             return self._pass(given, named)
         reading = Reading(self.end, False, self._arrive)
+        kind = None if self._calls is not None else self._kind(given, named)
+        if kind is not None:
+            self._calls = self._learned.get(kind)
         with reading.attached():
             try:
                 self._pass(given, named)
                 if not self._steady:
                     self._calls = max(map(len, reading.calls.values()))
+                    self._learned[kind or self._kind(given, named)] = self._calls
             except _Arrived:
                 pass
         try:
@@ -85,6 +92,24 @@ class Section:
         except NotRun as error:
             raise not_run(error, self.explained_model, lambda: self._run(*given, **named)) from None
         return found[0] if len(found) == 1 else found
+
+    def _kind(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What may decide how often a layer runs: what the model is made of, and what it is called with."""
+        modules = list(self._run.modules()) if isinstance(self._run, nn.Module) else []
+        leaves = leaves_of((given, named))
+        rows = next((leaf.shape[:1] for leaf in leaves if isinstance(leaf, Tensor)), torch.Size())
+
+        def form(leaf: Any) -> Any:
+            if isinstance(leaf, Tensor):
+                return leaf.shape[1:] if leaf.shape[:1] == rows else tuple(leaf.shape)
+            return leaf if isinstance(leaf, bool | int | float | str) else type(leaf)
+
+        return (
+            _place(self.end),
+            tuple(module.training for module in modules),
+            tuple(id(child) for module in modules for child in module._modules.values()),
+            tuple(map(form, leaves)),
+        )
 
     def _pass(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         with refusals(self._run, (*given, *named.values())):
@@ -116,8 +141,32 @@ class Section:
                 evaluation mode only, and only if the model is seen to give the same with and without.
         """
         assert self.start is not None
-        with grad_mode(False), kept_buffers(self.explained_model):
-            return _open(self, self.start, examples, resume)
+        current().check()
+        try:
+            with grad_mode(False), kept_buffers(self.explained_model):
+                return _open(self, self.start, examples, resume)
+        except torch.cuda.OutOfMemoryError:
+            if examples.count == 1:
+                raise
+        return self._open_in_parts(self.start, examples)
+
+    def _open_in_parts(self, start: Layers, examples: Examples) -> Opened:
+        """Half of the examples, and then the other: together they did not fit into memory."""
+        middle = examples.count // 2
+        halves = [
+            self.open(
+                dataclasses.replace(
+                    examples, tensors=examples.slices(part), arguments=examples.forward_arguments(1, part)
+                ),
+                resume=False,
+            )
+            for part in (slice(0, middle), slice(middle, examples.count))
+        ]
+        values = tuple(torch.cat(both) for both in zip(*(h.examples.tensors for h in halves), strict=True))
+        counts = halves[0].counts
+        inner = Examples(values, len(values) == 1, (*examples.tensors, *examples.arguments))
+        tail = _Tail(self, _At(start), counts, examples, ())
+        return Opened(tail, inner, counts, start, sum(h.evaluations for h in halves))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +192,14 @@ class Opened:
         """What belongs to each layer."""
         ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
         return [tuple(tensors[end - n : end]) for end, n in zip(ends, self.counts, strict=True)]
+
+
+_LEARNED: weakref.WeakKeyDictionary[Any, dict[Any, int]] = weakref.WeakKeyDictionary()
+
+
+def _learned(model: Any) -> dict[Any, int]:
+    """How often a layer runs in one pass, as far as that was seen with this model; functions may change."""
+    return _LEARNED.setdefault(model, {}) if isinstance(model, nn.Module) else {}
 
 
 def _place(site: Layers | None) -> Any:
@@ -310,11 +367,17 @@ def _check_found(
                 f"the layer {name} has no call {start.call(position)}: it ran {counts[position]} time(s)"
             )
         error = NotRun(
-            f"the layer {name} did not run in the model's forward pass, so nothing can be put there"
+            _out_of_reach(name)
+            if section.end is not None
+            else f"the layer {name} did not run in the model's forward pass, so nothing can be put there"
         )
         raise not_run(error, section.explained_model, run)
     if not found[position]:
         raise LayerError(f"no tensor passed at the {start.side} of layer {name}")
+
+
+def _out_of_reach(name: str) -> str:
+    return f"the layer {name} did not run before what is explained was reached, so it has no effect"
 
 
 def _tries(count: int) -> list[tuple[int, slice]]:
@@ -397,10 +460,7 @@ class _Tail:
             output = self._section(*positional, *arguments, **named)
         missing = [p for p in range(len(self._counts)) if p not in filled]
         if missing:
-            raise NotRun(
-                f"the layer {self._at.start.name(missing[0])} did not run before what is explained was reached, so it "
-                "has no effect"
-            )
+            raise NotRun(_out_of_reach(self._at.start.name(missing[0])))
         return output
 
     def _parts(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:

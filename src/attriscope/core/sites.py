@@ -59,7 +59,9 @@ def unwrap(model: Any) -> Any:
 
 def module_of(forward: Any) -> Any:
     """The module that ``forward`` runs, as far as that can be told: behind wrappers, or inside a section of a model."""
-    return unwrap(getattr(forward, "explained_model", forward))
+    while not isinstance(forward, nn.Module) and hasattr(forward, "explained_model"):
+        forward = forward.explained_model
+    return unwrap(forward)
 
 
 def layer_names(model: Any) -> dict[nn.Module, str]:
@@ -220,12 +222,17 @@ class Reading:
         The model gets copies, so that operations in place on what a layer gave do not reach what was read.
         """
         leaves, rebuild = take_apart(value)
+        several = sum(isinstance(leaf, Tensor) for leaf in leaves) > 1
         read: list[Tensor] = []
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor) or (self.gradient and not leaf.is_floating_point()):
                 continue
             if self.gradient and not leaf.requires_grad:
                 leaf = leaf.detach().requires_grad_()
+            elif self.gradient and several:
+                # One may be made of another (an LSTM's h of its c), or be the same (the inputs of attention): what
+                # the rest of the model does with one must not be counted again at another.
+                leaf = leaf.view_as(leaf)
             read.append(leaf)
             leaves[i] = leaf.clone()
         self.calls[module].append(tuple(read))

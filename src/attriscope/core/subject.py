@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.errors import ForwardError, InputError
-from attriscope.core.inputs import describe
+from attriscope.core.errors import InputError
 from attriscope.core.propagation import Propagation, Scheme
+from attriscope.core.refusal import refusals
 from attriscope.core.sites import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
 from attriscope.core.target import Target
 
@@ -223,7 +223,7 @@ class Subject:
         flat = [v for layer in values for v in layer]
         if f.requires_grad:
             kept = {"retain_graph": True} if keep else {}
-            options = {"allow_unused": True, **kept, **self.gradient_options}
+            options = {"allow_unused": True, **self.gradient_options, **kept}
             found: list[Tensor | None] = list(torch.autograd.grad(f.sum(), flat, **options))
         elif self._takes_nothing or not any(v.requires_grad for v in flat):
             found = [None] * len(flat)
@@ -238,16 +238,11 @@ class Subject:
         return tuple(tuple(next(grads) for _ in layer) for layer in values)
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
-        try:
+        with refusals(forward, rows):
             if self._takes_nothing:
                 return forward()
             given, named = (rows, {}) if self.arrange is None else self.arrange(rows)
             return forward(*given, *arguments, **named)
-        except RuntimeError as error:
-            # Only torch's own bare complaint about shapes, types and devices; a model's own errors stay as they are.
-            if type(error) is not RuntimeError or not isinstance(forward, nn.Module):
-                raise
-            raise ForwardError(_complaint(forward, rows, error)) from error
 
 
 def _ordinary(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -265,20 +260,3 @@ def _sum(fs: tuple[Tensor, ...]) -> Tensor | None:
 
 def _detached(tensor: Any) -> Any:
     return tensor.detach() if isinstance(tensor, Tensor) else tensor
-
-
-def _complaint(model: nn.Module, rows: tuple[Tensor, ...], error: RuntimeError) -> str:
-    message = f"the model {type(model).__name__} refused its inputs, which were {describe(rows)}: {error}"
-    parameter = next(model.parameters(), None)
-    if parameter is None:
-        return message
-    if parameter.device != rows[0].device:
-        place = str(parameter.device)
-        return f"{message}\nThe model is on {place}; move the inputs there with x.to({place!r})"
-    if rows[0].is_floating_point() and parameter.is_floating_point() and parameter.dtype != rows[0].dtype:
-        wanted = str(parameter.dtype)
-        return f"{message}\nThe model's parameters are {wanted}; convert the inputs with x.to({wanted})"
-    first = next(((n, m) for n, m in model.named_modules() if m._parameters and not m._modules), None)
-    if first is None:
-        return message
-    return f"{message}\nThe first layer with parameters is {first[0] or type(model).__name__}: {first[1]}"

@@ -1,0 +1,221 @@
+"""Many methods, judged by many metrics, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.evaluate import finish
+from attriscope.core.inputs import Examples, describe, gather_examples
+from attriscope.core.progress import Parts, current
+from attriscope.core.target import resolve_target
+from attriscope.metrics._checks import UndefinedMetricError
+from attriscope.metrics._draw import gives_back, take
+from attriscope.metrics._explain import Explainer, accepted, as_explainer
+from attriscope.metrics._infidelity import takes
+from attriscope.metrics.catalogue import CATALOGUE, Case, Metric, default_metrics
+from attriscope.metrics.table import Cost, Table
+
+
+@gives_back
+def evaluate(
+    methods: Mapping[str, Any],
+    model: Any,
+    inputs: Any,
+    targets: Any = None,
+    metrics: Mapping[str, Any] | Sequence[str] | None = None,
+    *,
+    masks: Tensor | None = None,
+    feature_mask: Any = None,
+    additional_forward_args: Any = None,
+    generator: torch.Generator | None = None,
+) -> Table:
+    """Judge explanations of a model by several metrics.
+
+    :func:`attriscope.control` watches and stops it. Every metric draws the same random numbers for all methods, so that
+    methods are compared on equal terms. Where a metric is undefined for some examples (a map that is all the same has
+    no order), the mean is that of the others, and the table says so.
+
+    Args:
+        methods: by name: a method such as ``Saliency(model)``, a pair of a method and a dict of options for its
+            ``attribute``, or a function of (model, inputs, target), as are the controls :func:`random_attribution` and
+            :func:`edge_detector`. A function may take ``generator`` and
+            ``additional_forward_args`` as keywords. Coarse maps of layers are scaled to
+            the size of the picture.
+        model: what is judged: the model that the methods explain, or :func:`probabilities` of it.
+        inputs: a tensor, tuple or dict of tensors, N examples in dimension 0.
+        targets: what is explained, as ``target`` of ``Saliency.attribute``.
+        metrics: names out of :data:`CATALOGUE`; or, by name, such names or :class:`Metric` objects of your own.
+            ``None``: deletion, insertion, sensitivity, randomisation and sparseness; with masks, localisation too.
+        masks: where the object is, as for :func:`pointing_game`.
+        feature_mask: which numbers are removed together, as for :func:`deletion`.
+        additional_forward_args: further arguments of the model.
+        generator: where random numbers come from; ``None`` is torch's global generator, of which one number is drawn.
+
+    Returns:
+        A :class:`Table`, which shows itself in a notebook.
+
+    Raises:
+        InputTypeError, InputError: arguments that cannot be used; whatever a method or metric raises, with its name.
+    """
+    examples = gather_examples(inputs, additional_forward_args)
+    resolve_target(targets, examples.count)
+    judges = _metrics(metrics, masks)
+    if not isinstance(methods, Mapping) or not methods:
+        raise InputTypeError(f"methods must be a dict of methods by name, but {describe(methods)} came")
+    explainers = {name: _explainer(name, method) for name, method in methods.items()}
+    draws = take(generator)
+    parts = Parts(len(explainers) * (1 + len(judges)))
+    table = Table(tuple(explainers), judges, {}, {}, {}, {})
+    number = 0
+    for name, explainer in explainers.items():
+        run = _Run(explainer, model, draws.stream(-1))
+        current().check()
+        began, before = time.perf_counter(), parts.rows
+        with parts.part(number, number + 1, 0), _named(name, "explaining"):
+            maps = run.bound(model).explain(examples, targets)
+            finish(maps[0].device)
+        number += 1
+        table.explaining[name] = Cost(parts.rows - before, time.perf_counter() - began)
+        case = Case(
+            model, inputs, targets, examples.form(maps), run.explain, run.method, masks, feature_mask,
+            additional_forward_args,
+        )  # fmt: skip
+        for position, (metric, judge) in enumerate(judges.items()):
+            current().check()
+            case = dataclasses.replace(case, generator=draws.stream(position))
+            began, before = time.perf_counter(), parts.rows
+            with parts.part(number, number + 1, 0), _named(name, metric):
+                values, note = _judged(judge, case, examples)
+            number += 1
+            table.values[name, metric] = values
+            table.judging[name, metric] = Cost(parts.rows - before, time.perf_counter() - began)
+            if note is not None:
+                table.notes[name, metric] = note
+    return table
+
+
+class _Run:
+    """A method as metrics call it."""
+
+    def __init__(self, explainer: Explainer, model: Any, generator: torch.Generator) -> None:
+        self._explainer, self._model = explainer, model
+        # A random explanation is another one each time, and the same series in each run.
+        self._more = {"generator": generator} if takes(explainer.function, "generator") else {}
+        self.method: Any = dataclasses.replace(explainer, options={**self._more, **explainer.options})
+
+    def bound(self, model: Any) -> Explainer:
+        """What explains this model."""
+        if self._explainer.method is not None:
+            return self.method
+
+        def function(inputs: Any, target: Any = None, **more: Any) -> Any:
+            function = self._explainer.function
+            return function(model, inputs, target, **accepted(function, more))
+
+        return Explainer(None, function, self.method.options)
+
+    @property
+    def explain(self) -> Any:
+        """For metrics that explain other inputs."""
+        return self.bound(self._model)
+
+
+def _explainer(name: Any, method: Any) -> Explainer:
+    if not isinstance(name, str):
+        raise InputTypeError(f"the names of methods must be strings, but {describe(name)} came")
+    found = as_explainer(method)
+    if found is None:
+        raise InputTypeError(
+            f"{name!r} must be a method such as Saliency(model), a pair of a method and a dict of options, or a "
+            f"function of (model, inputs, target), but {describe(method)} came"
+        )
+    return found
+
+
+def _metrics(given: Any, masks: Any) -> dict[str, Metric]:
+    if given is None:
+        given = default_metrics(masks)
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or not given:
+        raise InputTypeError(f"metrics must be a list of names or a dict, but {describe(given)} came")
+    named = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
+    found = {}
+    for name, metric in named.items():
+        if isinstance(metric, str):
+            if metric not in CATALOGUE:
+                raise InputError(
+                    f"there is no metric {metric!r}; there are {', '.join(map(repr, CATALOGUE))}"
+                )
+            metric = CATALOGUE[metric]
+        if not isinstance(metric, Metric):
+            raise InputTypeError(
+                f"the metric {name!r} must be a name or a Metric(function, better), but {describe(metric)} came"
+            )
+        found[str(name)] = metric
+    return found
+
+
+def _judged(judge: Metric, case: Case, examples: Examples) -> tuple[Tensor, str | None]:
+    """One number per example, NaN where the metric is undefined; and why."""
+    try:
+        return _checked(judge.function(case), examples.count), None
+    except UndefinedMetricError as error:
+        reason = str(error).partition(": ")[2] or str(error)
+    found = torch.full((examples.count,), torch.nan)
+    for i in range(examples.count):
+        try:
+            found[i] = _checked(judge.function(_only(case, examples, i)), 1)[0]
+        except UndefinedMetricError:
+            continue
+    missing = int(found.isnan().sum())
+    return found, f"undefined for {missing} of {examples.count} examples: {reason}"
+
+
+def _checked(values: Any, count: int) -> Tensor:
+    if not isinstance(values, Tensor) or values.numel() != count or values.dim() > 1:
+        raise InputError(f"a metric must give one number per example ({count}), but gave {describe(values)}")
+    found = values.detach().reshape(count).to("cpu", torch.float64)
+    if not bool(torch.isfinite(found).all()):
+        raise InputError("the metric gave NaN or infinity")
+    return found
+
+
+def _only(case: Case, examples: Examples, i: int) -> Case:
+    """The same case of one example."""
+    count = examples.count
+
+    def row(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(row(v) for v in value)
+        if isinstance(value, Mapping):
+            return {key: row(v) for key, v in value.items()}
+        own = isinstance(value, Tensor) and value.dim() > 0 and len(value) == count
+        return value[i : i + 1] if own else value
+
+    targets = case.targets[i : i + 1] if isinstance(case.targets, list) else case.targets
+    targets = row(targets) if isinstance(targets, Tensor) else targets
+    return dataclasses.replace(
+        case,
+        inputs=row(case.inputs),
+        targets=targets,
+        attributions=row(case.attributions),
+        masks=row(case.masks),
+        feature_mask=row(case.feature_mask),
+        additional_forward_args=row(case.additional_forward_args),
+    )
+
+
+@contextlib.contextmanager
+def _named(method: str, metric: str) -> Iterator[None]:
+    """What goes wrong inside is said with the names of method and metric."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{method!r}, {metric}: {error}") from error
