@@ -207,6 +207,27 @@ def test_gradients_reach_layers_of_a_frozen_model() -> None:
     assert gradient.abs().sum() > 0
 
 
+@pytest.mark.parametrize("at_input", [False, True], ids=["output", "input"])
+def test_tensors_of_one_layer_are_told_apart(at_input: bool) -> None:
+    """An LSTM's h is made of its c, and self-attention gets one tensor three times: what happens to one of them after
+    the layer, or in it, is not counted again at the other."""
+
+    class Pair(nn.Module):
+        def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+            made = 3 * first
+            return made, 2 * made + 7 * second
+
+    layer = Pair()
+    reading = Reading(Layers((layer,), at_input), True)
+    x = ONES.clone().requires_grad_() * 1  # as inside a model, no leaf
+    with reading.attached():
+        _, second = layer(x, x)
+    gradients = torch.autograd.grad(second.sum(), reading.values()[0], allow_unused=True)
+    assert [None if g is None else g.tolist() for g in gradients] == (
+        [[6, 6], [7, 7]] if at_input else [None, [1, 1]]
+    )
+
+
 # --- threads ------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,8 @@ class Call:
     Attributes:
         layer: a module of the model, or its path.
         index: 0 for the first call, 1 for the second, -1 (default: what a layer by itself means) for the last;
-            ``None`` for all of them, which are then read as so many tensors.
+            ``None`` for all of them, which are then read as so many tensors. Where one call feeds another, what flows
+            through both is then found at both.
     """
 
     layer: nn.Module | str
