@@ -86,18 +86,29 @@ def test_moments_of_the_noise_itself() -> None:
         assert found.evaluations == 40000
 
 
-@pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
-def test_the_error_covers(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "samples", "least"),
+    [
+        ("smoothgrad", 5, 0.91),
+        ("smoothgrad", 60, 0.93),
+        ("smoothgrad_sq", 10, 0.87),
+        ("smoothgrad_sq", 60, 0.92),
+        ("vargrad", 10, 0.85),
+        ("vargrad", 60, 0.92),
+    ],
+)
+def test_the_error_covers(kind: str, samples: int, least: float) -> None:
     x = X[:1].expand(2000, 4)
     tunnel = NoiseTunnel(Saliency(mlp()))
-    options: dict[str, Any] = {"stdevs": 0.5, "target": 1, "abs": False, "nt_samples": 60}
-    truth = tunnel.attribute(x, kind, generator=seeded(0), **options).mean(0)
+    options: dict[str, Any] = {"stdevs": 0.5, "target": 1, "abs": False}
+    truth = tunnel.attribute(x, kind, 60, generator=seeded(0), **options).mean(0)
     truth = truth * 60 / 59 if kind == "vargrad" else truth
-    found = tunnel.estimate(x, kind, generator=seeded(1), **options)
+    found = tunnel.estimate(x, kind, samples, generator=seeded(1), **options)
     wrong = (found.attributions - truth).abs()
     # Variances and squares are skewed: their errors are too small a little more often.
-    assert (0.93 if kind == "smoothgrad" else 0.8) < (wrong <= 1.96 * found.error).double().mean() < 0.97
-    assert 0.9 < wrong.square().mean().sqrt() / found.error.square().mean().sqrt() < 1.1
+    assert least < (wrong <= 1.96 * found.error).double().mean() < 0.97
+    if samples == 60:
+        assert 0.95 < found.error.square().mean().sqrt() / wrong.square().mean().sqrt() < 1.2
 
 
 def test_variances_do_not_cancel() -> None:
@@ -566,10 +577,10 @@ def test_cancel_and_exceptions_leave_everything_as_it_was() -> None:
 def test_the_stream_improves_and_ends_with_what_attribute_gives() -> None:
     tunnel = NoiseTunnel(Saliency(mlp()))
     options: dict[str, Any] = {"nt_samples": 12, "nt_samples_batch_size": 1, "target": 1, "stdevs": 0.4}
-    for kind, first in (("smoothgrad", 1), ("vargrad", 3)):
+    for kind in ("smoothgrad", "vargrad"):
         estimates = list(tunnel.stream(X, kind, generator=seeded(0), **options))
         assert [e.evaluations for e in estimates] == [3 * (i + 1) for i in range(12)]
-        assert [e.error is None for e in estimates] == [True] * first + [False] * (12 - first)
+        assert [e.error is None for e in estimates] == [True] * 3 + [False] * 9
         assert [e.stopped for e in estimates] == [None] * 11 + ["complete"]
         assert_same(estimates[-1].attributions, tunnel.attribute(X, kind, generator=seeded(0), **options))
         assert not estimates[3].attributions.equal(estimates[-1].attributions)

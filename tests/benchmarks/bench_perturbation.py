@@ -39,6 +39,12 @@ def free(x: Tensor) -> Tensor:
     return x.flatten(1).sum(1)
 
 
+def hidden_layer() -> Callable[[Tensor], Tensor]:
+    """Nearly free, but not linear."""
+    weight = drawn(784, 32)
+    return lambda x: (x.flatten(1) @ weight).relu().sum(1)
+
+
 def drawn(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
@@ -51,6 +57,11 @@ def segments(size: int, per_side: int) -> Tensor:
 
 def digit() -> Tensor:
     return small_pictures()[0][:1]
+
+
+def large_digit() -> Tensor:
+    """The small CNN pools over all places, so that it takes pictures of any size."""
+    return torch.nn.functional.interpolate(digit(), size=(224, 224), mode="bilinear")
 
 
 # Name, method, forward, inputs, arguments, Captum's batches, rounds.
@@ -85,6 +96,10 @@ CASES: dict[str, Callable[[], Case]] = {
         "Occlusion", small_cnn(), digit(),
         {"target": 3, "sliding_window_shapes": (1, 5, 5), "strides": (1, 2, 2)}, (8, 32, 144), 5,
     ),
+    "small CNN, occlusion of 224 x 224 by 15/8": lambda: (
+        "Occlusion", small_cnn(), large_digit(),
+        {"target": 3, "sliding_window_shapes": (1, 15, 15), "strides": (1, 8, 8)}, (4, 27), 1,
+    ),
     "small CNN, Shapley sampling of 16 segments": lambda: (
         "ShapleyValueSampling", small_cnn(), digit(), {"target": 3, "feature_mask": segments(28, 4)}, (4, 16), 5,
     ),
@@ -95,6 +110,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "small CNN, KernelShap of 16 segments, 1,000 samples": lambda: (
         "KernelShap", small_cnn(), digit(),
         {"target": 3, "feature_mask": segments(28, 4), "n_samples": 1000}, (16, 64, 256), 3,
+    ),
+    "net, KernelShap of 28 x 28 pixels, 200 samples": lambda: (
+        "KernelShap", hidden_layer(), digit(), {"n_samples": 200}, (20, 200), 5,
     ),
     "small CNN, exact Shapley values of 7 segments": lambda: (
         "ShapleyValues", small_cnn(), digit(),

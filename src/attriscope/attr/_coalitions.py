@@ -25,7 +25,7 @@ def spread_pairs(count: int, most: int, generator: torch.Generator | None) -> Te
     """
     sizes = torch.arange(1, count // 2 + 1)
     # A size and its complement share their pairs; the middle size, if there is one, is its own.
-    limits = [math.comb(count, k) // (2 if 2 * k == count else 1) for k in sizes.tolist()]
+    limits = _limits(count, 4 * most + 1)
     rates = torch.where(2 * sizes == count, 0.5, 1.0).double()
     most = min(most, sum(limits))
     if most <= 0:
@@ -37,9 +37,19 @@ def spread_pairs(count: int, most: int, generator: torch.Generator | None) -> Te
     size = torch.repeat_interleave(sizes, wanted)
     number = torch.cat([torch.arange(w) for w in wanted.tolist()])
     time = (number + torch.repeat_interleave(offsets, wanted)) / torch.repeat_interleave(rates, wanted)
-    members = draw.distinct(size, limits)
-    flipped = members ^ (draw.uniform(len(members)) < 0.5)[:, None]
-    return flipped[time.argsort(stable=True)[:most]]
+    members = draw.distinct(size[time.argsort(stable=True)[:most]], limits)
+    return members ^ (draw.uniform(len(members)) < 0.5)[:, None]
+
+
+def _limits(count: int, most: int) -> list[int]:
+    """How many pairs of complements have 1, 2, .. members at one end; of more than ``most`` it may be fewer."""
+    limits: list[int] = []
+    for k in range(1, count // 2 + 1):
+        if limits and limits[-1] > most:
+            limits.append(limits[-1])
+        else:
+            limits.append(math.comb(count, k) // (2 if 2 * k == count else 1))
+    return limits
 
 
 def _wanted(limits: list[int], rates: Tensor, most: int) -> Tensor:

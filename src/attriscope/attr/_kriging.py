@@ -4,27 +4,35 @@ A game v is split into an odd part h, which changes its sign when every feature 
 v(S) = h(S) + g(S), h(not S) = -h(S), g(not S) = g(S). Shapley values depend on the odd part only, so a pair of
 complements gives a value of h free of g. The odd part is a sum of interactions of 1, 3, 5, ... features, and an
 interaction of d features adds 2/d of its coefficient to the Shapley value of each. Interactions of equal order are
-taken to be alike in size, how much there is of each order is chosen by likelihood, and the rest is Gaussian
+taken to be alike in size, how much there is of each order is judged by likelihood, and the rest is Gaussian
 conditioning (kriging): the most likely game through all known values, its Shapley values, and their variance. With the
 linear part left free and nothing else this would be KernelSHAP's regression.
+
+Several assumptions about the sizes of orders are averaged by likelihood, and what they differ in is part of the
+variance. Such estimates are not unbiased: from few observations the interactions come out too small.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 _ORDERS = 11  # interactions of more features are left out: no sample shows them
 _DECAYS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of the variance, from one odd (or even) order to the next
-_EVEN = (1e-4, 0.03, 0.1, 0.3, 1.0, 3.0, 30.0)  # variance of the even part relative to the odd interactions
+_FEW_DECAYS, _DECAY = (0.1, 0.6), 0.2  # the same, where few, or hardly any, observations tell
+_EVEN = (1e-4, 0.03, 0.3, 3.0, 30.0)  # variance of the even part relative to the odd interactions
 _CURVED = (1e-8, 1e-4, 1e-2, 0.1, 0.5)  # variance of the odd interactions relative to the linear part
 _JITTER = 1e-9  # relative: keeps matrices of nearly equal coalitions invertible
+_ROUNDING = 1e-11  # of squares, relative
 _SHOWN = 200  # observations that choose between the assumptions, unless there are many features
 _TOGETHER = 1024  # observations that are solved at once: the cost grows with their cube
+_FEW = 5  # observations for each feature, below which the size of the linear part is judged too
+_UNLIKELY = 0.01  # assumptions that are so much less likely than the best are left out
+_NUMBERS = 1 << 20  # observations times games that are solved at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,26 +76,48 @@ def krige(known: Observations) -> tuple[Tensor, Errors]:
     count, device = known.sets.shape[1], known.values.device
     if rows <= known.ends:  # nothing but the ends: equal parts
         return (2 * known.values[:1] / count).expand(count, -1).clone(), lambda: None
+    linear = _linear(known)
+    if linear is not None:
+        return linear
     ends = torch.arange(known.ends, device=device)
-    found = []
+    together = max(64, _NUMBERS // min(rows, _TOGETHER))
+    found: list[list[tuple[Tensor, Errors]]] = []
     for fold in range(folds):
         inner = torch.arange(known.ends + fold, rows, folds, device=device)
-        found.append(_solve(known[torch.cat([ends, inner])]))
+        part = known[torch.cat([ends, inner])]
+        games = part.values.split(together, 1)
+        found.append([_solve(dataclasses.replace(part, values=values)) for values in games])
 
     def errors() -> Tensor | None:
-        each = [error() for _, error in found]
-        known_each = [error for error in each if error is not None]
-        return torch.stack(known_each).square().sum(0).sqrt() / folds if len(known_each) == folds else None
+        each = [[error() for _, error in solved] for solved in found]
+        joined = [torch.cat([e for e in fold if e is not None], 1) for fold in each if None not in fold]
+        return torch.stack(joined).square().sum(0).sqrt() / folds if len(joined) == folds else None
 
-    return torch.stack([phi for phi, _ in found]).mean(0), errors
+    return torch.stack([torch.cat([phi for phi, _ in solved], 1) for solved in found]).mean(0), errors
+
+
+def _linear(known: Observations) -> tuple[Tensor, Errors] | None:
+    """The answer if the linear part alone explains all observations of all games, up to rounding; else ``None``."""
+    rows, count = known.sets.shape
+    some = 2 * count + 10
+    if rows < some or bool(known.even.any()):
+        return None
+    parts = (known.sets.to(known.values.dtype) - 0.5) * known.odd[:, None]
+    root, failed = torch.linalg.cholesky_ex(parts[:some].T @ parts[:some])
+    phi = torch.cholesky_solve(parts[:some].T @ known.values[:some], root)
+    left = (parts @ phi - known.values).square().sum(0) / (rows - count)
+    if bool(failed) or not bool((left <= _ROUNDING * known.values.square().mean(0)).all()):
+        return None
+    phi += (2 * known.values[:1] - phi.sum(0)) / count
+    return phi, lambda: (torch.cholesky_inverse(root).diagonal()[:, None] * left).sqrt()
 
 
 def _solve(known: Observations) -> tuple[Tensor, Errors]:
     count, mixed = known.sets.shape[1], bool((known.odd * known.even).any())
-    few = len(known.values) < (5 if mixed else 2) * count
+    few = len(known.values) < _FEW * count
     grid = [
         _Assumption(decay, even, curved)
-        for decay in (_DECAYS[1::2] if few or mixed else _DECAYS)
+        for decay in ((_DECAY,) if mixed else _FEW_DECAYS if few else _DECAYS)
         for even in (_EVEN if mixed else (1.0,))
         for curved in (_CURVED if few else (None,))
     ]
@@ -96,30 +126,39 @@ def _solve(known: Observations) -> tuple[Tensor, Errors]:
     shown = torch.arange(known.ends, len(known.values), step, device=known.values.device)
     sample = known[torch.cat([torch.arange(known.ends, device=shown.device), shown])]
     fits = _Fits(_Geometry(sample), sample.values, grid)
-    best = fits.misfit().argmin(0)
+    weights = _weights(fits.misfit() * step)
     # Where a part of the observations leaves nothing to explain but rounding, the others only say the same.
-    whole = None if step == 1 or (not few and fits.explained(best)) else _Geometry(known)
-    phi = known.values.new_empty(count, known.values.shape[1])
-    parts: list[tuple[Tensor, Callable[[], Tensor]]] = []
-    for i in best.unique().tolist():
-        games = (best == i).nonzero()[:, 0]
-        if whole is None:
-            phi[:, games] = fits.shapley_values(i)[:, games]
-            parts.append((games, functools.partial(fits.errors, i, games)))
-        else:
-            fit = _Fits(whole, known.values[:, games], [grid[i]])
-            phi[:, games] = fit.shapley_values(0)
-            parts.append((games, functools.partial(fit.errors, 0, torch.arange(len(games)))))
+    if step > 1 and (few or not fits.explained(weights.argmax(0))):
+        likely = weights.amax(1).nonzero()[:, 0]
+        fits = _Fits(_Geometry(known), known.values, [grid[i] for i in likely.tolist()])
+        weights = _weights(fits.misfit().masked_fill(weights[likely] == 0, torch.inf))
+    parts = []
+    for i in weights.amax(1).nonzero()[:, 0].tolist():
+        games = weights[i].nonzero()[:, 0]
+        parts.append((i, games, weights[i, games], fits.shapley_values(i, games)))
+    phi = known.values.new_zeros(count, known.values.shape[1])
+    for _, games, weight, found in parts:
+        phi.index_add_(1, games, weight * found)
 
     def errors() -> Tensor | None:
         if len(known.values) <= count + 2:
             return None
-        found = torch.empty_like(phi)
-        for games, part in parts:
-            found[:, games] = part()
-        return found
+        variance = torch.zeros_like(phi)
+        for i, games, weight, found in parts:
+            apart = found - phi[:, games]
+            variance.index_add_(1, games, weight * (fits.errors(i, games).square() + apart.square()))
+        return variance.sqrt()
 
     return phi, errors
+
+
+def _weights(misfit: Tensor) -> Tensor:
+    """How likely each assumption is for each game, (G, M); 0 for those that are left out."""
+    least, best = misfit.min(0)
+    found = ((least - misfit) / 2).exp().nan_to_num(nan=0.0)
+    found.scatter_(0, best[None], 1.0)  # also where no assumption can be judged
+    found = torch.where(found < _UNLIKELY, 0, found)
+    return found / found.sum(0)
 
 
 class _Geometry:
@@ -177,17 +216,17 @@ class _Fits:
     def explained(self, best: Tensor) -> bool:
         """Whether nothing but rounding is left of any game beside its linear part."""
         left = self._variance.gather(0, best[None])[0]
-        return bool((left <= 1e-11 * self._scale).all())
+        return bool((left <= _ROUNDING * self._scale).all())
 
-    def shapley_values(self, at: int) -> Tensor:
-        """(F, M), under assumption ``at``."""
-        weights = torch.linalg.solve_triangular(self._root[at].T, self._rest[at], upper=True)
+    def shapley_values(self, at: int, games: Tensor) -> Tensor:
+        """(F, games), under assumption ``at``."""
+        weights = torch.linalg.solve_triangular(self._root[at].T, self._rest[at][:, games], upper=True)
         # The covariance of a Shapley value with an observation depends on whether the coalition holds the feature.
         inside, outside = self._of_members(self._assumptions[at])
         found = self._geometry.sets.T @ ((inside - outside)[:, None] * weights) + (
             outside[:, None] * weights
         ).sum(0)
-        return self._coefficients[at, : 1 if self._curved else self._count] + found
+        return self._coefficients[at, : 1 if self._curved else self._count, games] + found
 
     def errors(self, at: int, games: Tensor) -> Tensor:
         """(F, games): the standard deviation of the Shapley values of all games that agree with what is known."""
@@ -205,7 +244,7 @@ class _Fits:
         left = (free - seen.T @ self._free_solved[at]).T
         unknown = torch.linalg.solve_triangular(self._gram_root[at], left, upper=False)
         shares = prior - seen.square().sum(0) + unknown.square().sum(0)
-        return (shares.clamp_min(0)[:, None] * self._variance[at, games.to(shares.device)]).sqrt()
+        return (shares.clamp_min(0)[:, None] * self._variance[at, games]).sqrt()
 
     def _free(self) -> Tensor:
         """What a priori is of any size, (R, free coefficients): the linear part or its mean, and the even constant."""
@@ -218,30 +257,24 @@ class _Fits:
 
     def _covariance(self) -> Tensor:
         """(G, R, R). An interaction's covariance depends on how many features two coalitions differ in."""
-        geometry = self._geometry
-        found = self._at(3)[:, geometry.differ] * geometry.odd_pairs
-        if geometry.even_pairs is not None:
-            even = self._at(2) * self._each(a.even for a in self._assumptions)
-            found += even[:, geometry.differ] * geometry.even_pairs
-        if self._curved:
-            found += geometry.linear * self._each(1 / (a.curved or 1) for a in self._assumptions)[..., None]
+        geometry, decays = self._geometry, dict.fromkeys(a.decay for a in self._assumptions)
+        odd = {decay: self._at(decay, 3)[geometry.differ] * geometry.odd_pairs for decay in decays}
+        pairs = geometry.even_pairs
+        even = {} if pairs is None else {d: self._at(d, 2)[geometry.differ] * pairs for d in decays}
+        found = torch.stack([odd[a.decay] for a in self._assumptions])
+        for one, assumption in zip(found, self._assumptions, strict=True):
+            if even:
+                one.add_(even[assumption.decay], alpha=assumption.even)
+            if assumption.curved is not None:
+                one.add_(geometry.linear, alpha=1 / assumption.curved)
         diagonal = found.diagonal(dim1=1, dim2=2)
         diagonal += _JITTER * diagonal.mean(1, keepdim=True)
         return found
 
-    def _each(self, numbers: Iterable[float]) -> Tensor:
-        return torch.tensor(list(numbers)).to(self._values)[:, None]
-
-    def _at(self, lowest: int) -> Tensor:
-        """The covariance at 0 .. F differences of the interactions from order ``lowest`` on: (G, F + 1)."""
-        tables = [
-            sum(
-                (share * table(self._count, d) for d, share in _shares(self._count, a.decay, lowest)),
-                _zeros(self._count),
-            )
-            for a in self._assumptions
-        ]
-        return torch.stack(tables).to(self._values)
+    def _at(self, decay: float, lowest: int) -> Tensor:
+        """The covariance at 0 .. F differences of the interactions from order ``lowest`` on."""
+        terms = (share * table(self._count, d) for d, share in _shares(self._count, decay, lowest))
+        return sum(terms, _zeros(self._count)).to(self._values)
 
     def _of_members(self, assumption: _Assumption) -> tuple[Tensor, Tensor]:
         """The covariance of an observation with the Shapley value of a member, and of another feature; (R,) each."""

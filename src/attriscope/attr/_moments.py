@@ -9,6 +9,9 @@ from torch import Tensor
 
 from attriscope.attr._base import accumulation_dtype
 
+FEWEST = 4  # samples that tell a standard error
+_BELIEF = 20  # samples that would have to speak against normal tails to be believed as much
+
 
 class Moments:
     """Mean and central sums of powers of each element over samples.
@@ -73,17 +76,28 @@ class Moments:
         return self.sums[0] / self.count
 
     def error_of_mean(self) -> Tensor:
-        """The standard error of :attr:`mean`; needs two samples."""
-        return (self.sums[0] / (self.count - 1) / self.count).sqrt()
+        """The standard error of :attr:`mean`; needs :data:`FEWEST` samples.
+
+        Of normal samples, it is the standard deviation of Student's distribution, so that few samples are not taken for
+        sure because they happen to lie close together.
+        """
+        return (self.sums[0] / (self.count - 3) / self.count).sqrt()
 
     def error_of_variance(self) -> Tensor:
-        """The standard error of :meth:`variance`; needs four samples and order 4."""
+        """The standard error of :meth:`variance`; needs :data:`FEWEST` samples and order 4.
+
+        Few samples hardly ever show how long their distribution's tails are. So where these seem to be shorter than
+        normal ones, something between the two is taken, the more samples the less; and it is widened as for the mean.
+        """
         n = self.count
         second, _, fourth = self.sums
-        variance = second / (n - 1)
+        square = (second / (n - 1)).square()
         # The fourth moment comes out too small by what the mean was fitted to the same samples.
         kurtic = fourth / n * (n / (n - 1)) ** 2
-        return ((kurtic - variance.square() * ((n - 3) / (n - 1))) / n).clamp(min=0).sqrt()
+        found = (kurtic - square * ((n - 3) / (n - 1))) / n
+        short = (square * (2 / (n - 1)) - found).clamp(min=0)
+        found += short * (_BELIEF / (n + _BELIEF))
+        return (found * ((n - 1) / (n - 3))).clamp(min=0).sqrt()
 
 
 def _squares(x: Tensor) -> Tensor:

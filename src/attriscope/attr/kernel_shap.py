@@ -10,10 +10,9 @@ from torch import Tensor
 
 from attriscope.attr._answers import Plan, Question, estimates
 from attriscope.attr._base import streams
-from attriscope.attr._coalitions import spread_pairs
-from attriscope.attr._features import Features, exact_dtype, resolve_features
+from attriscope.attr._features import Features, resolve_features
 from attriscope.attr._games import Enumeration
-from attriscope.attr._kriging import Errors, Observations, krige
+from attriscope.attr._pairs import Pairs
 from attriscope.attr._random import check_count, check_generator
 from attriscope.attr._samples import Coefficients
 from attriscope.attr.linear import LinearRegression
@@ -24,8 +23,9 @@ from attriscope.core.estimate import Draft
 from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
 
 _END_WEIGHT = 1_000_000.0  # stands for infinity
-_FEW = 7  # samples per feature below which single coalitions tell more than pairs
-_TRIED = 6  # pairs after which it is seen whether a game is odd
+# With fewer samples per feature than the first number, only one in so many has its complement sampled too: coalitions
+# that have nothing to do with each other tell more about the linear part, which is then most of what can be told.
+_UNPAIRED = ((3, 8), (4, 3))
 
 
 class KernelShap(Lime):
@@ -34,9 +34,9 @@ class KernelShap(Lime):
     KernelSHAP, Lundberg and Lee 2017 (arXiv 1705.07874). Coalitions are drawn in pairs of complements (Covert and Lee
     2021, arXiv 2012.01536), without replacement and by leverage (Musco and Witter 2024, arXiv 2410.01917). Where these
     papers solve a regression, here the game's interactions are estimated too (Gaussian conditioning, see
-    :mod:`attriscope.attr._kriging`), which at equal cost is several times more accurate. The attributions of each
-    example add up to ``f(inputs) - f(baselines)``; when ``n_samples`` reaches 2^F for F features they are exact. There
-    is a standard error.
+    :mod:`attriscope.attr._kriging`), which at equal cost is several times more accurate. It is not unbiased: from few
+    samples interactions come out too small, which the standard error takes into account. The attributions of each
+    example add up to ``f(inputs) - f(baselines)``; when ``n_samples`` reaches 2^F for F features they are exact.
 
     Captum draws single coalitions, with replacement, and keeps the sum only nearly; it fails for one feature.
 
@@ -132,7 +132,10 @@ def _plan(
     if features.count < 60 and 1 << features.count <= samples:
         plan: Coefficients = _All(examples, baselines, features)
     else:
-        plan = _Pairs(examples, baselines, features, samples, generator)
+        share = next((s for limit, s in _UNPAIRED if samples < limit * features.count), 2)
+        pairs = (samples - 2) // share
+        rows = samples if share > 2 else 2 + 2 * pairs
+        plan = _Pairs(examples, baselines, features, rows, pairs, generator)
     plan.shaped = shaped
     return plan
 
@@ -141,122 +144,5 @@ class _All(Enumeration, Coefficients):
     """Every coalition."""
 
 
-class _Pairs(Coefficients):
-    """Step 0 is the inputs, step 1 the baselines, then come coalitions, mostly in pairs of complements.
-
-    If there are few samples for the number of features, most coalitions come alone: two halves of a pair then tell less
-    about the linear part, which is most of it, than two coalitions that have nothing to do with each other. They also
-    come alone where a game is odd, because a coalition's complement then tells nothing new.
-    """
-
-    def __init__(
-        self,
-        examples: Examples,
-        baselines: tuple[Tensor, ...],
-        features: Features,
-        samples: int,
-        generator: torch.Generator | None,
-    ) -> None:
-        super().__init__(examples, baselines, features)
-        count, inner = features.count, samples - 2
-        self._sets = spread_pairs(count, inner, generator).to(self.device)
-        few = samples < _FEW * count
-        pairs = min(len(self._sets), inner // 8 if few else inner // 2)
-        self.steps = 2 + (inner if few else 2 * pairs)
-        self._set_order(pairs)
-        self._odd = False
-        self._mixed = few
-        tried = 2 + 2 * _TRIED
-        self.checkpoints = (tried,) if not few and tried < self.steps else ()
-        self._values: list[Tensor] = []
-        self._kept: tuple[Tensor, Errors] | None = None
-        self.ready = False
-
-    def _set_order(self, pairs: int) -> None:
-        """So many pairs first, then the other coalitions one by one, then their complements."""
-        number = torch.arange(len(self._sets), device=self.device)
-        paired, single = number[:pairs].repeat_interleave(2), number[pairs:]
-        turn = torch.zeros_like(paired)
-        turn[1::2] = 1
-        self._number = torch.cat([paired, single, single])[: self.steps - 2]
-        self._turned = torch.cat([turn, torch.zeros_like(single), torch.ones_like(single)])[
-            : self.steps - 2
-        ].bool()
-
-    def coalitions(self, steps: slice) -> Tensor:
-        """Which features come from the inputs."""
-        ends = torch.tensor([[True], [False]], device=self.device)[steps.start : steps.stop]
-        inner = slice(max(steps.start - 2, 0), max(steps.stop - 2, 0))
-        chosen = self._sets[self._number[inner]] ^ self._turned[inner, None]
-        return torch.cat([ends.expand(-1, self.features.count), chosen])
-
-    def take(self, steps: slice, values: Tensor) -> None:
-        """Keep the answers."""
-        self._kept = None
-        self._values.append(values.to(exact_dtype(values.device)))
-        self.ready = steps.stop >= 2
-
-    def adapt(self) -> None:
-        """See whether the game is odd, up to rounding: a coalition and its complement always have the same sum."""
-        values = torch.cat(self._values)
-        sums, apart = values[0::2] + values[1::2], values[0::2] - values[1::2]
-        scale = apart.abs().amax(0) + values[:2].abs().amax(0)
-        if bool(((sums - sums[:1]).abs().amax(0) <= 1e-5 * scale).all()):
-            self._odd = True
-            self._set_order(_TRIED)
-
-    def numbers(self) -> Tensor:
-        """The Shapley values."""
-        return self._solution()[0]
-
-    def doubts(self) -> Tensor | None:
-        """Their standard errors."""
-        return self._solution()[1]()
-
-    def _solution(self) -> tuple[Tensor, Errors]:
-        """Kept until the next answers come."""
-        if self._kept is None:
-            self._kept = krige(self._observations())
-        return self._kept
-
-    def _observations(self) -> Observations:
-        """What the answers so far say about the odd and the even part of the game."""
-        values = torch.cat(self._values)
-        inner = values[2:]
-        number, turned = (
-            self._number[: len(inner)].to(values.device),
-            self._turned[: len(inner)].to(values.device),
-        )
-        centre, half = (values[:1] + values[1:2]) / 2, (values[:1] - values[1:2]) / 2
-        direct, other = self._placed(inner, number, ~turned), self._placed(inner, number, turned)
-        asked, both = self._asked(number, ~turned), self._asked(number, turned)
-        alone = asked & ~both
-        sets = self._sets.to(values.device)
-        full = torch.ones(1, self.features.count, dtype=torch.bool, device=values.device)
-        odd = (direct[both] - other[both]) / 2
-        if not self._mixed:
-            # In an odd game a coalition alone is as good as a pair; else it waits for its complement.
-            alone = alone if self._odd else torch.zeros_like(alone)
-            parts = [(full, 1, 0, half), (sets[both], 1, 0, odd), (sets[alone], 1, 0, direct[alone] - centre)]
-            return _joined(parts, 1)
-        even = (direct[both] + other[both]) / 2
-        ends = [(full, 1, 0, half), (full, 0, 1, centre)]
-        pairs = [(sets[both], 1, 0, odd), (sets[both], 0, 1, even)]
-        return _joined([*ends, *pairs, (sets[alone], 1, 1, direct[alone])], 2)
-
-    def _placed(self, inner: Tensor, number: Tensor, which: Tensor) -> Tensor:
-        placed = inner.new_zeros(len(self._sets), inner.shape[1])
-        placed[number[which]] = inner[which]
-        return placed
-
-    def _asked(self, number: Tensor, which: Tensor) -> Tensor:
-        asked = torch.zeros(len(self._sets), dtype=torch.bool, device=number.device)
-        asked[number[which]] = True
-        return asked
-
-
-def _joined(parts: list[tuple[Tensor, int, int, Tensor]], ends: int) -> Observations:
-    values = torch.cat([value for *_, value in parts])
-    counts = torch.tensor([len(value) for *_, value in parts])
-    odd, even = (torch.tensor([p[i] for p in parts]).repeat_interleave(counts).to(values) for i in (1, 2))
-    return Observations(torch.cat([s for s, *_ in parts]), odd, even, values, ends)
+class _Pairs(Pairs, Coefficients):
+    """Some coalitions."""

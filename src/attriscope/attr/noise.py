@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from attriscope.attr._base import Attribution, GradientAttribution, streams
 from attriscope.attr._expansion import Expansion, parameters_of
-from attriscope.attr._moments import Moments, wide
+from attriscope.attr._moments import FEWEST, Moments, wide
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Draft
@@ -35,7 +35,12 @@ class NoiseTunnel(Attribution):
     Adebayo et al. 2018 (arXiv 1810.03307).
 
     Compared with Captum: any object with ``attribute`` can be smoothed, of any float type; memory is bounded by
-    default; variances do not suffer from cancellation; and there is a standard error.
+    default; variances do not suffer from cancellation; and there is a standard error from four samples on.
+
+    For means of attributions that are not too skewed, 1.96 standard errors cover what infinitely many samples would
+    give in about 95 of 100 cases. Squares and variances are skewed themselves, and from few samples come out small
+    together with their errors: of normally distributed attributions, about 82 of 100 are covered with 5 samples, 86
+    with 10, 90 with 25 and 93 with 60; of exponentially distributed ones 65, 70, 80 and 85.
 
     Args:
         attribution_method: the method to smooth. It may attribute to inputs, layers or for neurons, and return a
@@ -274,7 +279,7 @@ class _Summary:
             lambda: self._of_each(Moments.variance if variance else lambda m: m.mean.clone()),
             (lambda: torch.cat(self._deltas, 1).flatten()) if self._deltas else None,
             (lambda: self._of_each(Moments.error_of_variance if variance else Moments.error_of_mean))
-            if count >= (4 if variance else 2)
+            if count >= FEWEST
             else None,
             evaluations,
         )

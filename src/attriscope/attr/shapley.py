@@ -14,7 +14,8 @@ from attriscope.attr._answers import Plan, Question, estimates, future
 from attriscope.attr._base import PerturbationAttribution, streams
 from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._games import Enumeration, Game
-from attriscope.attr._moments import Moments
+from attriscope.attr._moments import FEWEST, Moments
+from attriscope.attr._pairs import Pairs
 from attriscope.attr._random import check_count, check_generator
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import Draft
@@ -22,22 +23,23 @@ from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, res
 
 _MOST_FEATURES = 24  # for enumeration: 16 million rows per example
 _MANY_FEATURES = 16  # from here on the user is asked whether that was meant
+_FEWEST_ORDERS = 3  # that give enough pairs of complements to estimate interactions
+_MOST_FOR_PAIRS = 512  # features: with more, so many pairs as can be solved at once tell little about each
 
 
-class _Permutations(Game):
+class _Orders(Game):
     """Features are added to the baselines in random orders.
 
     Every feature comes at every place equally often, and every second order is the one before it reversed: what a
-    feature does early and what it does late then come in equal parts. That is given up where it shows that both say the
-    same, as they do if the model is an odd function between baselines and inputs.
+    feature does early and what it does late then come in equal parts. That is given up where it shows that both err
+    alike, as they do if the model is an odd function between baselines and inputs.
 
-    The first steps are the inputs, the baselines, and a few complements of coalitions of the first order, which show
-    that. Then each order needs the F - 1 coalitions between none and all.
+    The first steps are the inputs and the baselines. Then each order needs the F - 1 coalitions between none and all.
+    There must be at least two features.
     """
 
     ready = False
-    _TESTS = 4  # complements; with them no more rows are run than Captum runs
-    _TRIED = 4  # pairs after which it is looked again whether pairs pay
+    _TRIED = 4  # pairs after which it is seen whether pairs pay
 
     def __init__(
         self,
@@ -48,67 +50,47 @@ class _Permutations(Game):
         generator: torch.Generator | None,
     ) -> None:
         super().__init__(examples, baselines, features)
-        count = features.count
-        self._drawn = even_orders(count, samples, generator).to(self.device)
+        self._drawn = even_orders(features.count, samples, generator).to(self.device)
         both = torch.stack([self._drawn, self._drawn.flip(1)], 1)
         self._orders = both[: -(-samples // 2)].flatten(0, 1)[:samples]
-        self._between = max(count - 1, 0)
-        tests = min(self._TESTS, samples - 1, self._between)
-        self._sizes = [
-            (i + 1) * count // (tests + 1) for i in range(tests)
-        ]  # of the coalitions that are turned
-        self._head = 2 + tests
-        self.steps = self._head + samples * self._between
-        looks = (self._between, 2 * self._TRIED * self._between)
-        self.checkpoints = tuple(
-            self._head + look for look in looks if tests and 0 < look < samples * self._between
-        )
-        self._first_answers: list[Tensor] = []
-        self._pieces: list[Tensor] = []  # answers of an order that is not complete
+        self._between = features.count - 1
+        self.steps = 2 + samples * self._between
+        look = 2 + 2 * self._TRIED * self._between
+        self.checkpoints = (look,) if look < self.steps else ()
+        self._ends: list[Tensor] = []  # the answers at the inputs and at the baselines
+        self._piece = torch.empty(0)  # the answers of an order that is not complete
         self._taken = 0
         self._paired = True
         self._odd_one: Tensor | None = None  # the effects of a pair's first order
-        self._chain = torch.empty(0)  # the outputs along the first order
         self._tried: list[Tensor] = []  # both orders' effects, (2, F, numbers of a step)
         self._total: Tensor | None = None
         self._moments = Moments()  # of what is independent: pairs, or orders without a partner
 
     def coalitions(self, steps: slice) -> Tensor:
-        """All, none, the complements, and then the first 1 .. F - 1 features of each order."""
-        count, between = self.features.count, max(self._between, 1)
-        lengths = torch.tensor([count, 0, *(count - k for k in self._sizes)], device=self.device)
-        heads = self._orders[:1].flip(1).expand(len(lengths), -1)
-        step = torch.arange(
-            max(steps.start - self._head, 0), max(steps.stop - self._head, 0), device=self.device
-        )
-        length = torch.cat([lengths[steps], step % between + 1])
-        order = torch.cat([heads[steps], self._orders[step // between]])
+        """All, none, and then the first 1 .. F - 1 features of each order."""
+        count, between = self.features.count, self._between
+        ends = torch.tensor([count, 0], device=self.device)[steps.start : steps.stop]
+        step = torch.arange(max(steps.start - 2, 0), max(steps.stop - 2, 0), device=self.device)
+        length = torch.cat([ends, step % between + 1])
+        order = torch.cat([self._orders[:1].expand(len(ends), -1), self._orders[step // between]])
         added = torch.arange(count, device=self.device) < length[:, None]
         return torch.empty_like(added).scatter_(1, order, added)
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Turn the answers of each complete order into effects of the features."""
         values = values.to(exact_dtype(values.device))
-        head = max(self._head - steps.start, 0)
-        self._first_answers += list(values[:head])
-        if self._between == 0:  # one feature, so one order
-            if steps.stop == 2:
-                self._total, self._taken = (self._first_answers[0] - self._first_answers[1])[None], 1
-                self.ready = True
-            return
-        held = torch.cat([*self._pieces, values[head:]])
+        head = max(2 - steps.start, 0)
+        self._ends += list(values[:head])
+        held = torch.cat([self._piece, values[head:]]) if len(self._piece) else values[head:]
         whole = len(held) // self._between
         if whole:
             self._add(held[: whole * self._between].unflatten(0, (whole, self._between)))
-        self._pieces = [held[whole * self._between :]]
+        self._piece = held[whole * self._between :]
 
     def _add(self, between: Tensor) -> None:
         """The answers along some orders, (orders, F - 1, numbers of a step)."""
-        inputs, baselines = (end.expand(len(between), 1, -1) for end in self._first_answers[:2])
-        chains = torch.cat([baselines, between, inputs], 1)
-        if self._taken == 0:
-            self._chain = chains[0]
-        changes = chains.diff(dim=1)
+        inputs, baselines = (end.expand(len(between), 1, -1) for end in self._ends)
+        changes = torch.cat([baselines, between, inputs], 1).diff(dim=1)
         orders = self._orders[self._taken : self._taken + len(between)].to(changes.device)
         effects = torch.empty_like(changes).scatter_(1, orders.unsqueeze(2).expand_as(changes), changes)
         total = effects.sum(0)
@@ -127,24 +109,12 @@ class _Permutations(Game):
             self._tried += list(pairs[: self._TRIED - len(self._tried)])
 
     def adapt(self) -> None:
-        """Look whether a reversed order would say the same as the order itself, or err alike; then do without."""
-        if self._paired and (self._odd() if self._taken == 1 else self._alike()):
-            self._paired = False
-            if self._odd_one is not None:
-                self._moments.add(self._odd_one[None])
-            used = -(-self._taken // 2)
-            self._orders[self._taken :] = self._drawn[used : used + len(self._orders) - self._taken]
-
-    def _odd(self) -> bool:
-        """Whether coalitions and their complements always have the same sum, up to rounding."""
-        turned, chain = torch.stack(self._first_answers[2:]), self._chain
-        off = (turned + chain[self._sizes] - chain[0] - chain[-1]).abs().amax(0)
-        return bool((off <= 1e-5 * chain.abs().amax(0)).all())
-
-    def _alike(self) -> bool:
+        """Do without reversed orders if they err alike."""
         first, second = torch.stack(self._tried).unbind(1)
         mean = (first.mean(0) + second.mean(0)) / 2
-        return bool(((first - mean) * (second - mean)).sum() > 0)
+        if bool(((first - mean) * (second - mean)).sum() > 0):
+            self._paired = False
+            self._orders[self._taken :] = self._drawn[self._TRIED :][: len(self._orders) - self._taken]
 
     def numbers(self) -> Tensor:
         """The mean effects."""
@@ -153,9 +123,7 @@ class _Permutations(Game):
 
     def doubts(self) -> Tensor | None:
         """How much the pairs of orders differ."""
-        if self._between == 0:
-            return torch.zeros_like(self.numbers())
-        return self._moments.error_of_mean() if self._moments.count > 1 else None
+        return self._moments.error_of_mean() if self._moments.count >= FEWEST else None
 
 
 def even_orders(count: int, number: int, generator: torch.Generator | None) -> Tensor:
@@ -177,15 +145,22 @@ def even_orders(count: int, number: int, generator: torch.Generator | None) -> T
 
 
 class ShapleyValueSampling(PerturbationAttribution):
-    """Shapley values estimated by adding the features to the baseline in random orders.
+    """Shapley values estimated at the cost of adding the features to the baseline in some random orders.
 
     Castro et al. 2009 (doi 10.1016/j.cor.2008.04.004), Strumbelj and Kononenko 2010. The attributions of each example
     add up to ``f(inputs) - f(baselines)``.
 
-    Compared with Captum: every second order is the one before it reversed (Mitchell et al. 2021, arXiv 2104.12199), and
-    features stand at all places equally often, which makes estimates several times more accurate for most models; the
-    outputs at inputs and baselines are computed once; and when ``n_samples`` times the number F of features reaches
-    2^F, the result is exact. There is a standard error from four orders on.
+    From 3 orders on, and with up to 512 features, the same number of coalitions is drawn in pairs of complements, as
+    for :class:`KernelShap`, and the game's interactions are estimated from all of them: an order's coalitions hold each
+    other, so they tell less than as many that do not. This is several to many times more accurate than the mean over
+    orders, but not unbiased like it: from few rows interactions come out too small, which the standard error takes into
+    account. With more features, or one or two orders, the result is the (unbiased) mean over orders, of which every
+    second is the one before it reversed (Mitchell et al. 2021, arXiv 2104.12199), and features stand at all places
+    equally often.
+
+    The outputs at inputs and baselines are computed once, and when ``n_samples`` (F - 1) + 2 reaches 2^F for F
+    features, the result is exact. There is a standard error as soon as there are some more pairs than features, or,
+    with more than 512 features, eight orders.
 
     Args:
         forward_func: the model, or any function, called as ``forward_func(*inputs, *additional_forward_args)``. It may
@@ -211,10 +186,10 @@ class ShapleyValueSampling(PerturbationAttribution):
         Args:
             inputs, baselines, target, additional_forward_args, feature_mask, perturbations_per_eval, show_progress: as
                 for :meth:`FeatureAblation.attribute`.
-            n_samples: how many orders. Each costs F - 1 rows per example, and up to 6 rows come once. No more than
-                2^F rows are run.
+            n_samples: how many orders. Each costs F - 1 rows per example, and two rows come once. No more than 2^F rows
+                are run.
             generator: where random numbers come from; ``None`` (default) is torch's global generator. All examples
-                share the orders.
+                share the coalitions.
 
         Returns:
             Attributions in the form of the inputs, float32 and on the first input's device, of shape (N, *shape of one
@@ -269,9 +244,13 @@ class ShapleyValueSampling(PerturbationAttribution):
         question = Question(self, examples, target, batch, shared=features.shared, show_progress=show)
         orders, drawn_from = check_count(samples, "n_samples"), check_generator(generator)
         count = features.count
-        if count <= _MOST_FEATURES and 1 << count <= max(orders * count, 1):
+        between = max(count - 1, 0)
+        if count <= _MOST_FEATURES and 1 << count <= orders * between + 2:
             return question, Enumeration(examples, starts, features)
-        return question, _Permutations(examples, starts, features, orders, drawn_from)
+        if orders < _FEWEST_ORDERS or count > _MOST_FOR_PAIRS:
+            return question, _Orders(examples, starts, features, orders, drawn_from)
+        pairs = orders * between // 2
+        return question, Pairs(examples, starts, features, 2 + 2 * pairs, pairs, drawn_from)
 
 
 class ShapleyValues(ShapleyValueSampling):
