@@ -1,5 +1,6 @@
 /** The error banner: what went wrong, in the kernel's own words, and a way to try again. */
 import { button, h, setText } from "./dom";
+import { needKernel } from "./kernel";
 import type { State } from "./state";
 
 export function banner(state: State, el: HTMLElement): void {
@@ -7,6 +8,7 @@ export function banner(state: State, el: HTMLElement): void {
   const again = button("as-button", "Try again", state.signal, () => state.send({ type: "recompute" }));
   const element = h("div", { class: "as-banner", role: "alert", hidden: true }, message, again);
   el.append(element);
+  needKernel(state, again);
   state.follow(["status", "message"], () => {
     const failed = state.get("status") === "error";
     element.hidden = !failed;

@@ -1,6 +1,7 @@
 /** Off-screen canvases that hold pictures and maps at their own size, ready to be drawn scaled. */
 import { h } from "./dom";
 import { memo, type Picture } from "./wire";
+import type { View } from "./zoom";
 
 export function context(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
   return canvas.getContext("2d", { willReadFrequently: true });
@@ -24,24 +25,48 @@ export const pictureCanvas: (picture: Picture) => HTMLCanvasElement = memo(({ w,
   return canvas;
 });
 
-/** A picture scaled to the size of a canvas once, so that each frame of a walk only copies pixels. */
+/** The part of a picture that is in view, scaled to a pane once, so that each frame of a walk only copies pixels. */
 export class ScaledPicture {
   private readonly canvas = h("canvas");
   private source: Picture | undefined;
+  private view: View | undefined;
 
-  get(picture: Picture, width: number, height: number): HTMLCanvasElement {
+  get(picture: Picture, width: number, height: number, view: View): HTMLCanvasElement {
     const { canvas } = this;
-    if (this.source === picture && canvas.width === width && canvas.height === height) return canvas;
+    if (this.source === picture && this.view === view && canvas.width === width && canvas.height === height) {
+      return canvas;
+    }
     this.source = picture;
-    Object.assign(canvas, { width, height });
+    this.view = view;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const ctx = context(canvas);
     if (ctx) {
       ctx.imageSmoothingQuality = "high";
-      ctx.imageSmoothingEnabled = width < picture.w * 4; // single pixels of a tiny picture are worth seeing
-      ctx.drawImage(pictureCanvas(picture), 0, 0, width, height);
+      ctx.imageSmoothingEnabled = isSmooth(width, picture.w, view);
+      drawPart(ctx, pictureCanvas(picture), picture, view, 0, width, height);
     }
     return canvas;
   }
+}
+
+/** Single pixels that are as large as this are worth seeing as they are. */
+const LARGE_PIXEL = 4;
+
+function isSmooth(width: number, pixels: number, { zoom }: View): boolean {
+  return (width * zoom) / pixels < LARGE_PIXEL;
+}
+
+/** Draws the part in view of something `size` large over a pane that begins at `left`. */
+export function drawPart(
+  ctx: CanvasRenderingContext2D,
+  source: HTMLCanvasElement,
+  size: { readonly w: number; readonly h: number },
+  { zoom, left, top }: View,
+  x: number,
+  width: number,
+  height: number,
+): void {
+  ctx.drawImage(source, left * size.w, top * size.h, size.w / zoom, size.h / zoom, x, 0, width, height);
 }
 
 /** An image of packed pixels that is painted again and again. */

@@ -2,7 +2,7 @@
  * Colours of a map. Everything a value's colour depends on (colour map, sign, opacity) goes into one table of
  * packed RGBA pixels, so that restyling a map of any size is one lookup per pixel (see paint.ts).
  */
-import type { LutKind, RawLut, Sign } from "./traits";
+import type { LutKind, Mode, RawLut, Sign } from "./traits";
 import { type Lut, lut as decodeLut } from "./wire";
 
 /** Steps of the table from -limit to limit; odd, so that zero has a step of its own. */
@@ -55,16 +55,48 @@ export function colourTable(lut: Lut, sign: Sign, opacity: number): Uint32Array 
   return table;
 }
 
+/** What lies below a map that stands alone, and over the hidden part of a masked picture: neither light nor dark. */
+export const GROUND = 128;
+/** What stands for the picture in the legend of the mask. */
+const PICTURE = 240;
+
+/** How much of the picture is seen where a value's size is `t` of the scale. */
+export function maskShare(t: number): number {
+  const x = Math.min(1, Math.max(0, t));
+  return x * x * (3 - 2 * x);
+}
+
+/** The pixels that hide the picture where the values are small; NaN, in entry 0, hides it too. */
+export function maskTable(sign: Sign): Uint32Array {
+  const table = new Uint32Array(TABLE_LENGTH).fill(pack(GROUND, GROUND, GROUND, 255));
+  for (let step = 0; step < STEPS; step++) {
+    const t = transform((step / (STEPS - 1)) * 2 - 1, sign);
+    table[step + 1] = pack(GROUND, GROUND, GROUND, Math.round((1 - maskShare(Math.abs(t))) * 255));
+  }
+  return table;
+}
+
+/** The colours of a mode. Only over the picture does the opacity matter; a map alone is opaque. */
+export function modeTable(mode: Mode, lut: Lut, sign: Sign, opacity: number): Uint32Array {
+  if (mode === "masked") return maskTable(sign);
+  return colourTable(lut, sign, mode === "blended" ? opacity : 1);
+}
+
 /** The colours of the legend from low to high as opaque pixels: the table as it looks over a mid grey. */
-export function legendStrip(table: Uint32Array, sign: Sign, length: number): Uint32Array {
-  const GREY = 128;
+export function legendStrip(
+  table: Uint32Array,
+  sign: Sign,
+  length: number,
+  mode: Mode = "blended",
+): Uint32Array {
+  const below = mode === "masked" ? PICTURE : GROUND;
   const strip = new Uint32Array(length);
   for (let i = 0; i < length; i++) {
     const share = length > 1 ? i / (length - 1) : 1;
     const value = sign === "all" ? share * 2 - 1 : sign === "negative" ? -share : share;
     const pixel = table[1 + Math.round(((value + 1) / 2) * (STEPS - 1))]!;
     const a = (pixel >>> 24) / 255;
-    const over = (channel: number): number => Math.round(GREY + (channel - GREY) * a);
+    const over = (channel: number): number => Math.round(below + (channel - below) * a);
     strip[i] = pack(over(pixel & 255), over((pixel >>> 8) & 255), over((pixel >>> 16) & 255), 255);
   }
   return strip;

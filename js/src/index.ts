@@ -1,6 +1,8 @@
 /** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
 import { banner } from "./banner";
 import { h } from "./dom";
+import { examples } from "./examples";
+import { kernelBanner } from "./kernel";
 import { keepKeys } from "./keys";
 import { layers } from "./layers";
 import { overlay } from "./overlay";
@@ -18,6 +20,8 @@ const PARTS: Readonly<Record<Exclude<Part, "explorer">, DrawPart>> = { overlay, 
 const explorer: DrawPart = (state, el) => {
   toolbar(state, el);
   banner(state, el);
+  kernelBanner(state, el);
+  examples(state, el);
   const board = h("div", { class: "as-board" });
   el.append(board);
   for (const draw of Object.values(PARTS)) draw(state, board);
@@ -27,6 +31,7 @@ const alone =
   (draw: DrawPart): DrawPart =>
   (state, el) => {
     if (state.has("status")) banner(state, el);
+    kernelBanner(state, el);
     draw(state, el);
   };
 

@@ -16,7 +16,10 @@ const NAMED = new Set([
 
 /** True for the keys our controls use; Escape, Tab and the notebook's own combinations stay the notebook's. */
 export function isOurs(event: KeyboardEvent): boolean {
-  const typing = event.target instanceof HTMLInputElement && event.target.type === "search";
+  const { target } = event;
+  const typing =
+    target instanceof HTMLTextAreaElement ||
+    (target instanceof HTMLInputElement && (target.type === "search" || target.type === "text"));
   if ((event.ctrlKey || event.metaKey || event.altKey) && (!typing || event.key === "Enter")) return false;
   if (event.key === "Enter" && event.shiftKey) return false; // runs the cell
   return event.key.length === 1 || NAMED.has(event.key);

@@ -1,6 +1,8 @@
 /** The layers: a searchable tree of the model's modules; picking one shows its Grad-CAM, "Input" the method again. */
 import { card, clipped, h, setAttribute, setText, setVariable, svg } from "./dom";
 import { count, shape } from "./format";
+import { whyOff } from "./kernel";
+import { Refusal } from "./refusal";
 import type { State } from "./state";
 import type { LayerInfo } from "./traits";
 import { linkNodes, Tree } from "./tree";
@@ -62,7 +64,8 @@ export function layers(state: State, el: HTMLElement): void {
   );
   const box = h("div", { class: "as-tree", role: "tree", "aria-label": "Layers" });
   const nothing = h("div", { class: "as-nothing", hidden: true });
-  frame.element.append(header, box, nothing);
+  const refusal = new Refusal(state, "layer", [box]);
+  frame.element.append(header, box, nothing, refusal.element);
   el.append(frame.element);
 
   let source: readonly LayerInfo[] | undefined;
@@ -139,7 +142,9 @@ export function layers(state: State, el: HTMLElement): void {
       if (tree.nodes[i]!.children.length) toggle(i);
       return;
     }
-    state.set("layer", layer ? layer.name : null);
+    if (!state.reachable) return;
+    refusal.clear();
+    state.choose("layer", layer ? layer.name : null);
     state.set("alpha", 1); // the map of a layer stands at the end of the path
   };
 
@@ -191,6 +196,11 @@ export function layers(state: State, el: HTMLElement): void {
     { signal },
   );
 
+  state.follow(["kernel"], () => {
+    const why = whyOff(state.kernel);
+    setAttribute(box, "aria-disabled", why ? "true" : undefined);
+    box.title = why ?? "";
+  });
   let picked: string | null | undefined;
   state.follow(["layers", "layer"], () => {
     const infos = state.get("layers") ?? [];

@@ -4,7 +4,7 @@ import { legendStrip } from "./colour";
 import { h, setAttribute, setText } from "./dom";
 import { number, percent, signed } from "./format";
 import type { Scale, Summary } from "./stats";
-import type { Sign } from "./traits";
+import type { Mode, Sign } from "./traits";
 import type { Heat } from "./wire";
 
 const LENGTH = 256;
@@ -13,6 +13,7 @@ export interface LegendContent {
   readonly scale: Scale;
   readonly summary: Summary;
   readonly sign: Sign;
+  readonly mode: Mode;
   readonly table: Uint32Array | undefined;
   /** Only for a finished map, not while walking. */
   readonly heat: Heat | undefined;
@@ -31,20 +32,55 @@ export function legendTicks(limit: number, sign: Sign): readonly [string, string
 }
 
 /** The words of the legend, most important first. */
-export function legendNotes({ scale, summary, sign, heat }: LegendContent): string[] {
+export function legendNotes({ scale, summary, sign, mode, heat }: LegendContent): string[] {
   const notes: string[] = [];
-  if (scale.limit === 0) {
-    const blank = summary.min === 0 && summary.max === 0;
+  const blank = summary.min === 0 && summary.max === 0;
+  if (scale.limit === 0 || blank) {
     notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
   } else {
+    if (mode === "masked") notes.push("grey hides the picture where values are small");
     if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
+    if (scale.held) notes.push("scale held");
     if (scale.sparse) notes.push("scale ends at the largest value");
     else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");
   }
   if (summary.nans > 0) notes.push(`${summary.nans} NaN, not drawn`);
-  if (heat) notes.push(`sum ${signed(heat.sum ?? summary.sum)}`);
-  if (heat?.gap !== undefined) notes.push(`gap ${signed(heat.gap)}`);
+  if (heat) notes.push(`sum ${signed(heat.sum ?? summary.sum)}`, ...estimateNotes(heat));
   return notes;
+}
+
+/** How good the map is as an estimate, and what it has cost. */
+export function estimateNotes({ gap, error, relativeError, evaluations }: Heat): string[] {
+  const notes: string[] = [];
+  if (gap !== undefined) notes.push(`gap ${signed(gap)}`);
+  if (error !== undefined) {
+    const relative = relativeError === undefined ? "" : ` (${percent(relativeError)} of the map)`;
+    notes.push(`error ±${number(error)}${relative}`);
+  } else if (relativeError !== undefined) {
+    notes.push(`error ${percent(relativeError)} of the map`);
+  }
+  if (evaluations !== undefined) {
+    const rows = evaluations.toLocaleString("en-US");
+    notes.push(evaluations === 1 ? "1 evaluation" : `${rows} evaluations`);
+  }
+  return notes;
+}
+
+/** What the less familiar words of the notes mean. */
+function glossary(heat: Heat | undefined): string {
+  const lines: string[] = [];
+  if (heat?.gap !== undefined) {
+    lines.push(
+      "gap: sum of the attributions minus the change of the output from the baseline to the input; " +
+        "0 when the attribution is complete",
+    );
+  }
+  if (heat?.error !== undefined) lines.push("error: largest standard error of a value");
+  if (heat?.relativeError !== undefined) {
+    lines.push("% of the map: root mean square of the errors over that of the map");
+  }
+  if (heat?.evaluations !== undefined) lines.push("evaluations: how many inputs the model was run on");
+  return lines.join("\n");
 }
 
 export class Legend {
@@ -54,7 +90,8 @@ export class Legend {
   private readonly ticks = [h("span"), h("span"), h("span")] as const;
   private readonly notes = h("div", { class: "as-notes" });
 
-  constructor() {
+  /** `aside` stands beside the notes: what can be done about them. */
+  constructor(...aside: readonly HTMLElement[]) {
     this.bar.canvas.className = "as-bar";
     this.bar.canvas.setAttribute("aria-hidden", "true");
     this.element = h(
@@ -62,7 +99,7 @@ export class Legend {
       { class: "as-legend", "data-empty": "1" },
       this.bar.canvas,
       h("div", { class: "as-ticks" }, ...this.ticks),
-      this.notes,
+      h("div", { class: "as-verdict" }, ...aside, this.notes),
     );
   }
 
@@ -72,22 +109,22 @@ export class Legend {
     if (!content) {
       for (const tick of this.ticks) setText(tick, "");
       this.note([otherwise]);
-      this.notes.title = "";
+      this.explain("");
       return;
     }
-    const { table, sign, scale, heat } = content;
+    const { table, sign, scale, mode, heat } = content;
     if (table && scale.limit > 0 && table !== this.painted) {
       this.painted = table; // a table is made anew when anything about its colours changes
-      this.bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH)));
+      this.bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
     }
     const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
     this.ticks.forEach((tick, i) => setText(tick, texts[i]!));
     this.note(legendNotes(content));
-    this.notes.title =
-      heat?.gap === undefined
-        ? ""
-        : "gap: sum of the attributions minus the change of the output from the baseline to the input; " +
-          "0 when the attribution is complete";
+    this.explain(glossary(heat));
+  }
+
+  private explain(text: string): void {
+    if (this.notes.title !== text) this.notes.title = text;
   }
 
   /** Each note stays in one piece; the dots between them end lines and do not begin them. */

@@ -1,4 +1,5 @@
 /** The path: the output along the way from the baseline to the input, and the walk along it. */
+import { baselineLabel } from "./baselines";
 import { context, pictureCanvas } from "./canvas";
 import { Chart } from "./chart";
 import { card, clamp, clipped, h, setAttribute, setClipped, setText, showRange, svg } from "./dom";
@@ -82,7 +83,7 @@ export function path(state: State, el: HTMLElement): void {
     showRange(input, alpha, valueText(alpha, score));
   };
 
-  state.follow(["path", "target", "baseline", "status", "alpha"], () => {
+  state.follow(["path", "target", "baseline", "contrast", "example", "status", "alpha", "kernel"], () => {
     drawChart();
     const way = currentPath(state);
     const stale = way ? pathIsStale(state, way) : false;
@@ -94,7 +95,8 @@ export function path(state: State, el: HTMLElement): void {
     follow();
   });
   state.follow(["picture", "baseline_picture", "baseline", "baselines"], () => {
-    start.show(`Baseline${baselineName(state)}`, currentBaseline(state));
+    const name = baselineLabel(state);
+    start.show(name ? `Baseline: ${name}` : "Baseline", currentBaseline(state));
     finish.show("Input", currentPicture(state));
   });
 
@@ -147,13 +149,6 @@ function key(className: string): {
 function valueText(alpha: number, score: number | undefined): string {
   const where = alpha <= 0 ? ", the baseline" : alpha >= 1 ? ", the input" : "";
   return `α = ${position(alpha)}${where}${score === undefined ? "" : `, output ${number(score)}`}`;
-}
-
-function baselineName(state: State): string {
-  const name = state.get("baseline");
-  if (name === undefined) return "";
-  const label = state.get("baselines")?.find((baseline) => baseline.name === name)?.label ?? name;
-  return `: ${label}`;
 }
 
 /** One end of the path: a small picture and its name. */

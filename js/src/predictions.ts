@@ -1,6 +1,8 @@
 /** The predictions: a list of classes with bars; picking one explains it. */
-import { card, clipped, h, setAttribute, setClipped, setText, setVariable } from "./dom";
+import { button, card, clipped, h, setAttribute, setClipped, setText, setVariable } from "./dom";
 import { aligned, number, percent, position } from "./format";
+import { needKernel, whyOff } from "./kernel";
+import { Refusal } from "./refusal";
 import { answers, currentPath, presentAlpha } from "./shown";
 import type { State } from "./state";
 import type { Prediction, RawPredictions } from "./traits";
@@ -10,7 +12,10 @@ import { singleIndex } from "./wire";
 interface Row {
   readonly element: HTMLElement;
   readonly label: HTMLElement;
+  /** Words for those who listen: that the explained class is compared with this one. */
+  readonly note: HTMLElement;
   readonly value: HTMLElement;
+  readonly versus: HTMLElement;
 }
 
 /** The probability of each class at a place on the path; undefined at the input, or when the path does not know it. */
@@ -36,7 +41,9 @@ export function predictions(state: State, el: HTMLElement): void {
   const hint = h("span", { class: "as-hint" });
   frame.head.append(hint);
   const list = h("div", { class: "as-list", role: "listbox", "aria-label": "Predictions" });
-  frame.element.append(list);
+  const contrast = contrastLine(state);
+  const refusals = (["target", "contrast"] as const).map((trait) => new Refusal(state, trait, [list]));
+  frame.element.append(list, contrast.element, ...refusals.map(({ element }) => element));
   el.append(frame.element);
 
   let items: readonly Prediction[] = [];
@@ -46,7 +53,16 @@ export function predictions(state: State, el: HTMLElement): void {
 
   const pick = (i: number): void => {
     const item = items[i];
-    if (item) state.set("target", item.index);
+    if (!item) return;
+    for (const refusal of refusals) refusal.clear();
+    if (item.index === state.get("contrast")) state.choose("contrast", null); // nothing is compared with itself
+    state.choose("target", item.index);
+  };
+  const compare = (i: number): void => {
+    const item = items[i];
+    if (!item || !canCompare(state, item.index)) return;
+    for (const refusal of refusals) refusal.clear();
+    state.choose("contrast", item.index === state.get("contrast") ? null : item.index);
   };
   const moveTo = (i: number): void => {
     focus = Math.min(rows.length - 1, Math.max(0, i));
@@ -77,11 +93,15 @@ export function predictions(state: State, el: HTMLElement): void {
     const sizes = items.map(({ score }) => score).filter(Number.isFinite);
     const low = scores ? Math.min(0, ...sizes) : 0;
     const high = scores ? Math.max(0, ...sizes) : 1; // probabilities are shares of the whole track
-
+    const against = state.get("contrast") ?? undefined;
+    hint.title = state.has("contrast") ? "vs, or the key c, compares with another class" : "";
+    const why = whyOff(state.kernel);
+    list.title = why ?? "";
+    setAttribute(list, "data-compares", state.has("contrast") ? "1" : undefined);
     const texts = scores ? aligned(items.map(({ score }) => score)) : [];
 
     items.forEach((item, i) => {
-      const { element, label, value } = rows[i]!;
+      const { element, label, note, value, versus } = rows[i]!;
       const walked = onTheWay?.get(item.index);
       const amount = scores ? item.score : (walked ?? item.probability ?? NaN);
       const text = texts[i] ?? percent(amount);
@@ -91,12 +111,25 @@ export function predictions(state: State, el: HTMLElement): void {
       setText(value, text);
       setClipped(label, item.label, `${item.label} (output ${item.index}, score ${number(item.score)})`);
       setAttribute(element, "aria-selected", String(item.index === target));
+      const compared = item.index === against;
+      setText(note, compared ? ", compared with" : "");
+      setAttribute(element, "data-contrast", compared ? "1" : undefined);
+      setAttribute(element, "aria-keyshortcuts", canCompare(state, item.index) ? "c" : undefined);
+      setAttribute(element, "aria-disabled", why && item.index !== target ? "true" : undefined);
+      versus.hidden = !canCompare(state, item.index);
+      versus.title = compared
+        ? "Compare no more (key c)"
+        : `Why not ${item.label}? Explain the difference (key c)`;
       setAttribute(element, "data-unknown", onTheWay && walked === undefined ? "1" : undefined);
       setAttribute(element, "tabindex", i === focus ? "0" : "-1");
     });
     setText(
       hint,
-      onTheWay ? `at α = ${position(presentAlpha(state))}` : items.length > 1 ? "pick one to explain it" : "",
+      onTheWay
+        ? `at α = ${position(presentAlpha(state))}`
+        : why || items.length < 2
+          ? ""
+          : "pick one to explain it",
     );
   };
 
@@ -106,7 +139,8 @@ export function predictions(state: State, el: HTMLElement): void {
       const i = rows.findIndex(({ element }) => element.contains(event.target as Node));
       if (i < 0) return;
       moveTo(i);
-      pick(i);
+      if ((event.target as Element).closest(".as-versus")) compare(i);
+      else pick(i);
     },
     { signal },
   );
@@ -114,27 +148,57 @@ export function predictions(state: State, el: HTMLElement): void {
     "keydown",
     (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const held = rows.findIndex(({ element }) => element === event.target);
+      if (held >= 0) focus = held; // however the focus came there
       const to = { ArrowDown: focus + 1, ArrowUp: focus - 1, Home: 0, End: rows.length - 1 }[event.key];
       if (to !== undefined) moveTo(to);
       else if (event.key === "Enter" || event.key === " ") pick(focus);
+      else if (event.key === "c") compare(focus);
       else return;
       event.preventDefault();
     },
     { signal },
   );
-  state.follow(["predictions", "target", "path", "alpha", "baseline"], update);
+  state.follow(["predictions", "target", "contrast", "path", "alpha", "baseline", "kernel"], update);
+}
+
+/** Whether the explained class can be compared with this one. */
+function canCompare(state: State, index: number): boolean {
+  const target = singleIndex(state.get("target"));
+  return state.has("contrast") && state.reachable && target !== undefined && target !== index;
+}
+
+/** What is compared with what, and the way back. */
+function contrastLine(state: State): { element: HTMLElement } {
+  const words = clipped("as-contrast-words");
+  const remove = button("as-link", "Remove contrast", state.signal, () => state.choose("contrast", null));
+  const element = h("div", { class: "as-contrast", hidden: true }, words, remove);
+  needKernel(state, remove);
+  const label = (index: number): string =>
+    state.get("predictions")?.items?.find((item) => item.index === index)?.label ?? `output ${index}`;
+  state.follow(["contrast", "target", "predictions"], () => {
+    const target = singleIndex(state.get("target"));
+    const against = state.get("contrast");
+    const compared = typeof against === "number" && target !== undefined;
+    element.hidden = !compared;
+    setClipped(words, compared ? `${label(target)} rather than ${label(against)}` : "");
+  });
+  return { element };
 }
 
 function row({ index }: Prediction): Row {
   const label = clipped("as-name");
-  const value = h("span", { class: "as-number" });
+  const note = h("span", { class: "as-sizeless" });
+  const value = h("span");
+  const versus = h("span", { class: "as-versus", "aria-hidden": "true" }); // for pointers; keys have "c"
   const bar = h("span", { class: "as-track", "aria-hidden": "true" }, h("span", { class: "as-amount" }));
   const element = h(
     "div",
     { class: "as-option", role: "option", "data-index": index, "aria-selected": "false" },
     label,
     bar,
-    value,
+    h("span", { class: "as-number" }, value, note),
+    versus,
   );
-  return { element, label, value };
+  return { element, label, note, value, versus };
 }

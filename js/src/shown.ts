@@ -2,14 +2,17 @@
 import { position } from "./format";
 import { paintBetween, paintValues } from "./paint";
 import type { State, TraitName } from "./state";
-import type { Request, Target } from "./traits";
+import { type Baseline, CHOICES, type Request, type Settings, type Target } from "./traits";
 import { finalValues, decoder, locate, valueAt } from "./walk";
-import { type Heat, type Path, type Picture, heat, path, picture } from "./wire";
+import { type Heat, type Path, type Picture, heat, memo, path, picture } from "./wire";
 
 /** A map that can be coloured: the present heat, or the path at some place. */
 export interface Field {
   readonly w: number;
   readonly h: number;
+  /** What the values come from, and which place of it: fields that have both in common have the same values. */
+  readonly source: object;
+  readonly place: number;
   /** The values whose size sets the colour scale: the map itself, or the end of the path. */
   readonly reference: Float32Array;
   valueAt(index: number): number;
@@ -36,33 +39,54 @@ export const SHOWN_TRAITS: readonly TraitName[] = [
   "heat",
   "path",
   "alpha",
-  "method",
-  "target",
-  "baseline",
-  "layer",
+  ...CHOICES,
 ];
 
 function targetKey(target: Target): string {
   return target === null ? "" : JSON.stringify(typeof target === "number" ? [target] : target);
 }
 
-/** Whether a result asked for with `request` answers the present choices; traits that are not there are no choice. */
-export function answers(state: State, request: Request, names: readonly (keyof Request)[]): boolean {
-  return names.every((name) => {
-    const present = state.get(name);
-    const asked = request[name];
-    if (present === undefined || asked === undefined) return true;
-    if (name !== "target") return present === asked;
-    if (present === null) return true; // one output, or not known yet: nothing to contradict
-    return targetKey(present as Target) === targetKey(asked as Target);
-  });
+/** The names of the baselines in an order of their own: an average does not ask for the order. */
+export function baselineKey(baseline: Baseline): string {
+  return typeof baseline === "string" ? baseline : JSON.stringify([...baseline].sort());
 }
 
-export const heatIsStale = (state: State, of: Heat): boolean =>
-  !answers(state, of.request, ["method", "target", "baseline", "layer"]);
+/** Settings with their names in order. */
+export function settingsKey(settings: Settings[string] | undefined): string {
+  return JSON.stringify(Object.entries(settings ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
-export const pathIsStale = (state: State, of: Path): boolean =>
-  !answers(state, of.request, ["target", "baseline"]);
+type Answered = (typeof CHOICES)[number];
+
+function agrees(state: State, request: Request, name: Answered): boolean {
+  const asked = request[name];
+  const present = state.get(name);
+  if (present === undefined || asked === undefined) return true;
+  switch (name) {
+    case "target":
+      if (present === null) return true; // one output, or not known yet: nothing to contradict
+      return targetKey(present as Target) === targetKey(asked as Target);
+    case "baseline":
+      return baselineKey(present as Baseline) === baselineKey(asked as Baseline);
+    case "settings": {
+      if (typeof state.get("layer") === "string") return true; // Grad-CAM has no settings
+      const own = (present as Settings)[state.get("method") ?? ""];
+      return settingsKey(own) === settingsKey(asked as Settings[string]);
+    }
+    default:
+      return present === asked;
+  }
+}
+
+/** Whether a result asked for with `request` answers the present choices; traits that are not there are no choice. */
+export function answers(state: State, request: Request, names: readonly Answered[]): boolean {
+  return names.every((name) => agrees(state, request, name));
+}
+
+const OF_PATH = ["target", "baseline", "contrast", "example"] as const;
+
+export const heatIsStale = (state: State, of: Heat): boolean => !answers(state, of.request, CHOICES);
+export const pathIsStale = (state: State, of: Path): boolean => !answers(state, of.request, OF_PATH);
 
 export const currentPicture = (state: State): Picture | undefined => picture(state.get("picture") ?? NOTHING);
 export const currentBaseline = (state: State): Picture | undefined =>
@@ -77,15 +101,17 @@ export function presentAlpha(state: State): number {
   return Math.min(1, Math.max(0, alpha));
 }
 
-function heatField(of: Heat): Field {
+const heatField: (of: Heat) => Field = memo((of) => {
   return {
     w: of.w,
     h: of.h,
+    source: of,
+    place: 1,
     reference: of.values,
     valueAt: (index) => of.values[index] ?? NaN,
     paint: (limit, table, out) => paintValues(of.values, limit, table, out),
   };
-}
+});
 
 function pathField(of: Path, alpha: number): Field {
   const place = locate(of.alphas, alpha);
@@ -93,6 +119,8 @@ function pathField(of: Path, alpha: number): Field {
   return {
     w: of.w,
     h: of.h,
+    source: of,
+    place: alpha,
     reference: finalValues(of),
     valueAt: (index) => valueAt(of, place, index),
     paint: (limit, table, out) =>
@@ -146,9 +174,12 @@ export function decideShown(state: State): Shown {
   return { ...none, kind: "picture", title: walking ? `Picture at α = ${position(alpha)}` : "Picture" };
 }
 
-/** What to write beside something stale or unfinished; undefined when all is well. */
-export function markOf(state: State, stale: boolean, final = true): string | undefined {
+/** What to write beside something stale, preliminary or unfinished; undefined when all is well. */
+export function markOf(state: State, stale: boolean, heat?: Heat): string | undefined {
   const status = state.get("status");
-  if (stale) return status === "error" || status === "cancelled" ? "out of date" : "updating";
-  return !final && status === "running" ? "refining" : undefined;
+  if (stale) {
+    return status === "error" || status === "cancelled" || !state.reachable ? "out of date" : "updating";
+  }
+  if (heat?.preview) return "preview";
+  return heat && !heat.final && status === "running" && state.reachable ? "refining" : undefined;
 }

@@ -1,27 +1,11 @@
-/** The canvas of the overlay: picture, map over it, and the cross that reads single values. */
-import { context, PixelBuffer, ScaledPicture } from "./canvas";
+/** The canvas of the overlay: picture, map over or beside it, the part in view, and the cross that reads values. */
+import { context, drawPart, PixelBuffer, ScaledPicture } from "./canvas";
+import { GROUND } from "./colour";
 import { clamp, h, setAttribute, setVariable } from "./dom";
+import { canvasWidth, paneCount, panesFor, paneSpan, type Panes } from "./panes";
 import type { Field, Shown } from "./shown";
-
-// Longest sides in pixels of the page: what the canvas wants to have, and the most it may have when a whole multiple
-// of the picture is more than it wants (each pixel more costs time in every frame of a walk).
-const WANTED = 420;
-const LARGEST = 720;
-
-/** A whole multiple of the picture, so that its pixels stay even; large pictures are scaled down. */
-export function canvasSize(w: number, height: number, ratio: number): { width: number; height: number } {
-  const longest = Math.max(w, height);
-  const sharp = Math.min(2, Math.max(1, ratio));
-  const whole = Math.max(1, Math.ceil((WANTED * sharp) / longest));
-  const scale = Math.min(whole, (LARGEST * sharp) / longest);
-  return { width: Math.round(w * scale), height: Math.round(height * scale) };
-}
-
-/** A pixel of the picture. */
-export interface Point {
-  readonly x: number;
-  readonly y: number;
-}
+import type { Mode } from "./traits";
+import { largestZoom, type Point, reveal, toView, type View, WHOLE } from "./zoom";
 
 /** The value of a field under a pixel of a picture of another size. */
 export function valueUnder(field: Field, point: Point, w: number, height: number): number {
@@ -30,123 +14,151 @@ export function valueUnder(field: Field, point: Point, w: number, height: number
   return field.valueAt(y * field.w + x);
 }
 
+/** How the values become pixels. */
+export interface Look {
+  readonly mode: Mode;
+  readonly limit: number;
+  readonly table: Uint32Array | undefined;
+}
+
 export class Stage {
   readonly element: HTMLElement;
   readonly canvas: HTMLCanvasElement;
-  /** Where a person points, by mouse or by arrow keys; undefined when nowhere. */
+  /** Size of the picture in pixels; 0 while there is none. */
+  width = 0;
+  height = 0;
+  panes: Panes = { count: 1, width: 0, height: 0, gap: 0 };
+  /** The pixel of the picture that a person points at; undefined when nowhere. */
   point: Point | undefined;
-  private readonly cross: HTMLElement;
+  view: View = WHOLE;
+  private readonly crosses = [cross(), cross()] as const;
   private readonly map = new PixelBuffer();
   private readonly picture = new ScaledPicture();
   private readonly from = new ScaledPicture();
-  private width = 0;
-  private height = 0;
+  private painted: { source: object; place: number; limit: number; table: Uint32Array } | undefined;
   private drawn = 0;
 
-  constructor(signal: AbortSignal, pointed: (byKeyboard: boolean) => void) {
+  constructor() {
     this.canvas = h("canvas", { class: "as-canvas", role: "img", tabindex: 0, "aria-label": "Picture" });
-    this.cross = h("div", { class: "as-cross", "aria-hidden": "true", hidden: true });
-    this.element = h("div", { class: "as-stage" }, this.canvas, this.cross);
-    this.listen(signal, pointed);
+    this.element = h("div", { class: "as-stage" }, this.canvas, ...this.crosses);
   }
 
-  /** Draws the picture (or its mix with the baseline) and the field over it. */
-  draw(shown: Shown, limit: number, table: Uint32Array | undefined): void {
+  get largestZoom(): number {
+    return largestZoom(this.width, this.height);
+  }
+
+  /** Draws the picture (or its mix with the baseline) and the field over it, beside it or instead of it. */
+  draw(shown: Shown, look: Look): void {
     const { canvas } = this;
+    const { mode } = look;
     const w = shown.picture?.w ?? shown.field?.w;
     const height = shown.picture?.h ?? shown.field?.h;
     setAttribute(this.element, "data-empty", shown.kind === "empty" ? "1" : undefined);
     canvas.dataset.shown = shown.kind;
+    canvas.dataset.mode = mode;
     if (w === undefined || height === undefined) return;
 
-    this.resize(w, height);
+    this.resize(w, height, paneCount(mode));
     const ctx = context(canvas);
     if (!ctx) return;
-    const size = [canvas.width, canvas.height] as const;
-    if (shown.picture) {
-      if (shown.from) ctx.drawImage(this.from.get(shown.from, ...size), 0, 0);
-      ctx.globalAlpha = shown.from ? shown.alpha : 1; // over the baseline: the mix in display space
-      ctx.drawImage(this.picture.get(shown.picture, ...size), 0, 0);
-      ctx.globalAlpha = 1;
-    } else {
-      ctx.clearRect(0, 0, ...size);
-    }
-    const { field } = shown;
-    if (field && table && limit > 0) {
-      this.map.paint(field.w, field.h, (out) => field.paint(limit, table, out));
-      ctx.imageSmoothingEnabled = field.w < w || canvas.width < w;
-      ctx.drawImage(this.map.canvas, 0, 0, ...size);
-    }
+    const { panes } = this;
+    const last = panes.count - 1;
+    if (panes.gap > 0) ctx.clearRect(panes.width, 0, panes.gap, panes.height);
+    if (shown.picture && (mode !== "heat" || !shown.field)) this.drawPicture(ctx, shown);
+    else if (last === 0 || !shown.picture) drawGround(ctx, 0, panes);
+    if (last === 1) drawGround(ctx, panes.width + panes.gap, panes);
+    this.drawMap(ctx, shown.field, look, w, last * (panes.width + panes.gap));
     canvas.dataset.drawn = String(++this.drawn);
   }
 
-  private resize(w: number, height: number): void {
-    if (w === this.width && height === this.height) return;
+  /** Points at a pixel of the picture, or nowhere; keys need a cross, and so does whoever looks at two panes. */
+  pointAt(point: Point | undefined, byKeyboard: boolean): void {
+    this.point = point;
+    if (point && byKeyboard) this.view = reveal(this.view, this.share(point));
+    this.showCross(point !== undefined && (byKeyboard || this.panes.count === 2));
+  }
+
+  /** Puts the cross where its pixel is now, after the view has moved. */
+  private showCross(visible: boolean): void {
+    this.crosses.forEach((element, i) => {
+      const at = this.point && toView(this.view, this.share(this.point));
+      const seen = at && at.x >= 0 && at.x <= 1 && at.y >= 0 && at.y <= 1;
+      element.hidden = !visible || i >= this.panes.count || !seen;
+      if (!at || element.hidden) return;
+      const { from, width } = paneSpan(this.panes, i);
+      setVariable(element, "--as-from", from);
+      setVariable(element, "--as-width", width);
+      setVariable(element, "--as-x", at.x);
+      setVariable(element, "--as-y", at.y);
+    });
+  }
+
+  look(view: View): void {
+    this.view = view;
+    setAttribute(this.canvas, "data-zoomed", view.zoom > 1 ? "1" : undefined);
+    if (!this.crosses[0].hidden) this.showCross(true);
+  }
+
+  /** The middle of a pixel as a share of the picture. */
+  private share({ x, y }: Point): Point {
+    return { x: (x + 0.5) / this.width, y: (y + 0.5) / this.height };
+  }
+
+  private drawPicture(ctx: CanvasRenderingContext2D, { picture, from, alpha }: Shown): void {
+    if (!picture) return;
+    const { width, height } = this.panes;
+    if (from) ctx.drawImage(this.from.get(from, width, height, this.view), 0, 0);
+    ctx.globalAlpha = from ? alpha : 1; // over the baseline: the mix in display space
+    ctx.drawImage(this.picture.get(picture, width, height, this.view), 0, 0);
+    ctx.globalAlpha = 1;
+  }
+
+  private drawMap(
+    ctx: CanvasRenderingContext2D,
+    field: Field | undefined,
+    { limit, table }: Look,
+    w: number,
+    x: number,
+  ): void {
+    if (!field || !table || !(limit > 0)) return;
+    const { source, place } = field;
+    const { painted, view, panes } = this;
+    if (
+      painted?.source !== source ||
+      painted.place !== place ||
+      painted.limit !== limit ||
+      painted.table !== table
+    ) {
+      this.painted = this.map.paint(field.w, field.h, (out) => field.paint(limit, table, out))
+        ? { source, place, limit, table }
+        : undefined;
+    }
+    // A map of the picture's size keeps its pixels even; a coarser one, or one that is scaled down, is smooth.
+    ctx.imageSmoothingEnabled = field.w < w || panes.width * view.zoom < w;
+    drawPart(ctx, this.map.canvas, field, view, x, panes.width, panes.height);
+  }
+
+  private resize(w: number, height: number, count: 1 | 2): void {
+    if (w === this.width && height === this.height && count === this.panes.count) return;
+    if (w !== this.width || height !== this.height) {
+      this.point = undefined;
+      this.look(WHOLE);
+    }
     this.width = w;
     this.height = height;
-    Object.assign(this.canvas, canvasSize(w, height, globalThis.devicePixelRatio || 1));
-    setVariable(this.element, "--as-ratio", w / height);
-    this.point = undefined;
+    this.panes = panesFor(w, height, globalThis.devicePixelRatio || 1, count);
+    const width = canvasWidth(this.panes);
+    Object.assign(this.canvas, { width, height: this.panes.height });
+    setVariable(this.element, "--as-ratio", width / this.panes.height);
+    this.showCross(false);
   }
+}
 
-  private listen(signal: AbortSignal, pointed: (byKeyboard: boolean) => void): void {
-    const { canvas } = this;
-    const move = (event: PointerEvent): void => {
-      const box = canvas.getBoundingClientRect();
-      if (!this.width || !box.width || !box.height) return;
-      this.point = {
-        x: clamp(Math.floor(((event.clientX - box.left) / box.width) * this.width), 0, this.width - 1),
-        y: clamp(Math.floor(((event.clientY - box.top) / box.height) * this.height), 0, this.height - 1),
-      };
-      this.cross.hidden = true; // the pointer itself shows the place
-      pointed(false);
-    };
-    const leave = (): void => {
-      this.point = undefined;
-      this.cross.hidden = true;
-      pointed(false);
-    };
-    canvas.addEventListener("pointermove", move, { signal });
-    canvas.addEventListener("pointerdown", move, { signal });
-    canvas.addEventListener("pointerleave", leave, { signal });
-    canvas.addEventListener("blur", leave, { signal });
-    canvas.addEventListener(
-      "keydown",
-      (event) => {
-        const next = this.step(event);
-        if (!next) return;
-        event.preventDefault();
-        this.point = next;
-        this.cross.hidden = false;
-        setVariable(this.cross, "--as-x", (next.x + 0.5) / this.width);
-        setVariable(this.cross, "--as-y", (next.y + 0.5) / this.height);
-        pointed(true);
-      },
-      { signal },
-    );
-  }
+function cross(): HTMLElement {
+  return h("div", { class: "as-cross", "aria-hidden": "true", hidden: true });
+}
 
-  /** Where a key moves the cross; undefined for keys that do not. */
-  private step(event: KeyboardEvent): Point | undefined {
-    const MOVES: Readonly<Record<string, readonly [number, number]>> = {
-      ArrowLeft: [-1, 0],
-      ArrowRight: [1, 0],
-      ArrowUp: [0, -1],
-      ArrowDown: [0, 1],
-      Home: [-Infinity, 0],
-      End: [Infinity, 0],
-      PageUp: [0, -Infinity],
-      PageDown: [0, Infinity],
-    };
-    const by = Object.hasOwn(MOVES, event.key) ? MOVES[event.key] : undefined;
-    if (!by || !this.width || event.ctrlKey || event.metaKey || event.altKey) return undefined;
-    const middle = { x: (this.width - 1) >> 1, y: (this.height - 1) >> 1 };
-    if (!this.point && Number.isFinite(by[0] + by[1])) return middle; // the first arrow only shows the cross
-    const from = this.point ?? middle;
-    const speed = event.shiftKey ? 10 : 1;
-    return {
-      x: clamp(from.x + by[0] * speed, 0, this.width - 1),
-      y: clamp(from.y + by[1] * speed, 0, this.height - 1),
-    };
-  }
+function drawGround(ctx: CanvasRenderingContext2D, x: number, { width, height }: Panes): void {
+  ctx.fillStyle = `rgb(${GROUND} ${GROUND} ${GROUND})`;
+  ctx.fillRect(x, 0, width, height);
 }

@@ -105,23 +105,31 @@ export interface Scale {
   readonly clipped: number;
   /** The percentile was zero although the map is not, so the scale ends at the largest value instead. */
   readonly sparse: boolean;
+  /** The limit is not this map's own but held over several. */
+  readonly held: boolean;
 }
 
 const scales: (values: Float32Array) => Map<string, Scale> = memo(() => new Map());
 
-/** The scale of a map, remembered per sign and percentile. */
-export function scaleOf(values: Float32Array, sign: Sign, outlierPercent: number): Scale {
+/** The scale of a map, remembered per sign and percentile; or the held one, which asks for no percentile. */
+export function scaleOf(
+  values: Float32Array,
+  sign: Sign,
+  outlierPercent: number,
+  held: number | null = null,
+): Scale {
   const known = scales(values);
-  const key = `${sign} ${outlierPercent}`;
+  const key = held === null ? `${sign} ${outlierPercent}` : `${sign} held ${held}`;
   let scale = known.get(key);
   if (!scale) {
     const sizes = magnitudesOf(values, sign);
-    const wanted = sizes.percentile(100 - outlierPercent);
+    const wanted = held ?? sizes.percentile(100 - outlierPercent);
     const limit = wanted > 0 ? wanted : sizes.percentile(100);
     scale = {
       limit,
       clipped: limit > 0 ? sizes.above(limit) / values.length : 0,
       sparse: wanted === 0 && limit > 0,
+      held: held !== null,
     };
     if (known.size > 200) known.clear(); // a long drag of the slider
     known.set(key, scale);

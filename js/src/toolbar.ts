@@ -1,34 +1,35 @@
 /** The toolbar: what is computed, and how far that is. */
+import { Announcer } from "./announcer";
+import { baselineControls } from "./baselines";
 import { button, h, select, setAttribute, setText, setVariable } from "./dom";
+import { needKernel, whyOff } from "./kernel";
+import { Refusal } from "./refusal";
+import { settingsForm } from "./settingsform";
 import type { State } from "./state";
+import type { Status } from "./traits";
 
 export function toolbar(state: State, el: HTMLElement): void {
   const { signal } = state;
   const method = select("Method", signal, (value) => {
-    state.set("method", value);
-    state.set("layer", null); // whoever picks a method wants to see it, not a layer
+    methodRefusal.clear();
+    state.choose("method", value);
+    state.choose("layer", null); // whoever picks a method wants to see it, not a layer
     state.set("alpha", 1);
   });
-  const baseline = select("Baseline", signal, (value) => state.set("baseline", value));
-  const status = h("div", { class: "as-status", role: "status", "aria-live": "polite" });
-  const again = button("as-button", "Run again", signal, () => state.send({ type: "recompute" }));
-  const cancel = button("as-button", "Cancel", signal, () => state.send({ type: "cancel" }));
-  const progress = h("div", {
-    class: "as-progress",
-    role: "progressbar",
-    "aria-label": "Progress",
-    "aria-valuemin": 0,
-    "aria-valuemax": 100,
-  });
+  needKernel(state, method.input);
+  const methodRefusal = new Refusal(state, "method", [method.input]);
+  const settings = settingsForm(state);
+  const baseline = baselineControls(state);
   el.append(
     h(
       "div",
       { class: "as-toolbar" },
-      method.element,
-      baseline.element,
-      h("div", { class: "as-job" }, status, again, cancel),
-      progress,
+      h("div", { class: "as-choice" }, method.element, settings.button, methodRefusal.element),
+      h("div", { class: "as-choice" }, baseline.element, baseline.button, baseline.refusal),
+      ...job(state),
     ),
+    settings.panel,
+    baseline.panel,
   );
 
   state.follow(["method", "methods"], () => {
@@ -40,29 +41,53 @@ export function toolbar(state: State, el: HTMLElement): void {
     );
     method.element.title = methods.find((info) => info.name === name)?.doc ?? "";
   });
-  state.follow(["baseline", "baselines"], () => {
-    const baselines = state.get("baselines") ?? [];
-    baseline.show(
-      baselines.map(({ name, label }) => ({ value: name, label })),
-      state.get("baseline") ?? "",
-    );
+}
+
+/** What is going on, and the buttons that start and stop it. */
+function job(state: State): HTMLElement[] {
+  const { signal } = state;
+  const status = h("div", { class: "as-status", "aria-hidden": "true" });
+  const spoken = new Announcer(signal);
+  const again = button("as-button", "Recompute", signal, () => state.send({ type: "recompute" }));
+  const cancel = button("as-button", "Cancel", signal, () => state.send({ type: "cancel" }));
+  const progress = h("div", {
+    class: "as-progress",
+    role: "progressbar",
+    "aria-label": "Progress",
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
   });
-  state.follow(["status", "progress", "message"], () => {
-    const now = state.get("status") ?? "idle";
+  let before: Status | undefined;
+  let spokenIdle = "";
+  const show = (): void => {
+    const { reachable } = state;
+    const told = state.get("status") ?? "idle";
+    const now = told === "running" && !reachable ? "cancelled" : told;
     const message = state.get("message") ?? "";
     const share = Math.round(Math.min(1, Math.max(0, state.get("progress") ?? 0)) * 100);
+    const nobody = state.kernel === "static" ? "Saved page" : "No kernel";
     const words = {
-      idle: message || "Ready", // a message while idle: the kernel refused a choice
+      idle: message || (reachable ? "Ready" : nobody), // a message while idle: the kernel refused a choice
       running: message || "Computing",
-      cancelled: "Cancelled",
+      cancelled: reachable ? "Cancelled" : nobody,
       error: "Failed",
-    };
-    setText(status, words[now]);
+    }[now];
+    setText(status, words);
     setAttribute(status, "title", now === "error" ? undefined : message || undefined);
-    cancel.disabled = now !== "running";
-    again.hidden = now !== "cancelled";
+    const news = now !== before || (now === "idle" && words !== spokenIdle);
+    spoken.say(words, news);
+    before = now;
+    spokenIdle = now === "idle" ? words : "";
+
+    const why = whyOff(state.kernel);
+    cancel.disabled = now !== "running" || why !== undefined;
+    again.disabled = why !== undefined;
+    again.title = why ?? "Compute the present choice anew, for instance after more training";
+    cancel.title = why ?? "";
     setAttribute(progress, "aria-valuenow", String(share));
     setVariable(progress, "--as-progress", share / 100);
     progress.hidden = now !== "running";
-  });
+  };
+  state.follow(["status", "progress", "message", "kernel"], show);
+  return [h("div", { class: "as-job" }, status, spoken.element, again, cancel), progress];
 }

@@ -3,16 +3,52 @@
 export type Part = "explorer" | "overlay" | "predictions" | "path" | "layers";
 export type Status = "idle" | "running" | "cancelled" | "error";
 export type Sign = "all" | "positive" | "negative" | "absolute";
+export type Mode = "blended" | "heat" | "masked" | "side";
 export type LutKind = "diverging" | "sequential";
+/** One baseline by name, or several whose maps are averaged. */
+export type Baseline = string | readonly string[];
+/** What a method's parameter may be set to. */
+export type SettingValue = number | string | boolean | null;
+/** For each method the parameters that differ from its defaults. */
+export type Settings = Readonly<Record<string, Readonly<Record<string, SettingValue>>>>;
 /** An explained output: one index, an index per output dimension, or null for a model with one output. */
 export type Target = number | readonly number[] | null;
 /** A binary value: ipywidgets gives a DataView, other hosts may give what lies under it. */
 export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 
+/** A parameter of a method, made from its signature in Python. */
+export interface ParameterInfo {
+  name: string;
+  label: string;
+  kind: "int" | "float" | "bool" | "choice" | "text";
+  /** The default. */
+  value: SettingValue;
+  min?: number | null;
+  max?: number | null;
+  choices?: readonly string[];
+  doc?: string;
+}
+
 export interface MethodInfo {
   name: string;
   label: string;
   doc?: string;
+  parameters?: readonly ParameterInfo[];
+}
+
+/** The kernel's latest no to a wish of the page; without `reason` there is none. */
+export interface RawRefusal {
+  trait?: string;
+  method?: string | null;
+  name?: string | null;
+  value?: unknown;
+  reason?: string;
+  count?: number;
+}
+
+export interface ExampleInfo {
+  label: string;
+  picture: RawPicture;
 }
 
 export interface BaselineInfo {
@@ -35,8 +71,13 @@ export interface RawPicture {
 export interface Request {
   method?: string;
   target?: Target;
-  baseline?: string;
+  baseline?: Baseline;
   layer?: string | null;
+  contrast?: number | null;
+  example?: number;
+  /** Of this method only. */
+  settings?: Settings[string];
+  effort?: number;
 }
 
 export interface RawHeat extends RawPicture {
@@ -45,6 +86,12 @@ export interface RawHeat extends RawPicture {
   final?: boolean;
   sum?: number;
   gap?: number | null;
+  preview?: boolean;
+  error?: number | null;
+  relative_error?: number | null;
+  evaluations?: number | null;
+  refinable?: boolean;
+  changed?: boolean;
 }
 
 export interface Prediction {
@@ -92,8 +139,13 @@ export interface Traits {
   // choices, written by both sides
   method: string;
   target: Target;
-  baseline: string;
+  baseline: Baseline;
   layer: string | null;
+  contrast: number | null;
+  example: number;
+  settings: Settings;
+  mode: Mode;
+  scale_limit: number | null;
   alpha: number;
   opacity: number;
   colormap: string;
@@ -112,6 +164,26 @@ export interface Traits {
   predictions: RawPredictions;
   path: RawPath;
   layers: readonly LayerInfo[];
+  refused: RawRefusal;
+  examples: readonly ExampleInfo[];
+  effort: number;
+  weights_changed: boolean;
+  code: string;
+  /** False in a page that was saved without its kernel. */
+  _live: boolean;
 }
 
-export type Message = { type: "cancel" } | { type: "recompute" };
+export interface Message {
+  type: "cancel" | "recompute" | "refine";
+}
+
+/** The choices that the kernel answers with a computation, and that each map says it answers. */
+export const CHOICES = [
+  "method",
+  "target",
+  "baseline",
+  "layer",
+  "contrast",
+  "example",
+  "settings",
+] as const satisfies readonly (keyof Traits)[];

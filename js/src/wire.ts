@@ -34,6 +34,18 @@ export interface Heat {
   readonly final: boolean;
   readonly sum: number | undefined;
   readonly gap: number | undefined;
+  /** A quick first look: one backward pass instead of the chosen method. */
+  readonly preview: boolean;
+  /** The largest standard error of a value, in the output's units. */
+  readonly error: number | undefined;
+  /** Root mean square of the errors over that of the map. */
+  readonly relativeError: number | undefined;
+  /** How many rows the model was run on. */
+  readonly evaluations: number | undefined;
+  /** More spending would make the estimate better. */
+  readonly refinable: boolean;
+  /** The model's weights changed while this was computed. */
+  readonly changed: boolean;
 }
 
 export interface Path {
@@ -129,6 +141,12 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     final: raw.final ?? true,
     sum: numeric(raw.sum),
     gap: numeric(raw.gap),
+    preview: raw.preview ?? false,
+    error: numeric(raw.error),
+    relativeError: numeric(raw.relative_error),
+    evaluations: numeric(raw.evaluations),
+    refinable: raw.refinable ?? false,
+    changed: raw.changed ?? false,
   };
 });
 

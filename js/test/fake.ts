@@ -1,12 +1,14 @@
 /** A model without a kernel, animation frames by hand, and a canvas context that records: what the tests share. */
 import { vi } from "vitest";
 import type { Model } from "../src/state";
-import type { Traits } from "../src/traits";
+import type { ParameterInfo, Traits } from "../src/traits";
 
 export class FakeModel implements Model {
   readonly values: Partial<Traits>;
   readonly listeners = new Map<string, Set<() => void>>();
   readonly sent: unknown[] = [];
+  /** As in Jupyter, where a test needs it. */
+  widget_manager: unknown;
   /** What each save_changes would have sent. */
   readonly saves: Partial<Traits>[] = [];
   private changed: Record<string, unknown> = {};
@@ -55,7 +57,12 @@ export class FakeModel implements Model {
   }
 
   private fire(name: string): void {
-    for (const callback of [...(this.listeners.get(`change:${name}`) ?? [])]) callback();
+    this.happen(`change:${name}`);
+  }
+
+  /** An event of the model, such as "comm_live_update". */
+  happen(event: string): void {
+    for (const callback of [...(this.listeners.get(event) ?? [])]) callback();
   }
 }
 
@@ -80,13 +87,22 @@ export interface Recording {
   readonly pixels: WeakMap<HTMLCanvasElement, Uint32Array>;
   /** The opacities with which anything was drawn on each canvas. */
   readonly opacities: WeakMap<HTMLCanvasElement, number[]>;
+  /** What was done to each canvas, with where it begins: "draw 0", "fill 5", "clear 2". */
+  readonly steps: WeakMap<HTMLCanvasElement, string[]>;
+  /** How often pixels were put on any canvas. */
+  puts: number;
 }
 
 /** Gives every canvas a context that keeps what is put on it (happy-dom has none). */
 export function recordCanvases(): Recording {
   const pixels: Recording["pixels"] = new WeakMap();
   const opacities: Recording["opacities"] = new WeakMap();
+  const steps: Recording["steps"] = new WeakMap();
+  const recording: Recording = { pixels, opacities, steps, puts: 0 };
   vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockImplementation(function (this: HTMLCanvasElement) {
+    const did = (what: string, x: number): void => {
+      steps.set(this, [...(steps.get(this) ?? []), `${what} ${x}`]);
+    };
     const context = {
       globalAlpha: 1,
       createImageData: (width: number, height: number) => ({
@@ -95,18 +111,21 @@ export function recordCanvases(): Recording {
         data: new Uint8ClampedArray(width * height * 4),
       }),
       putImageData: (image: ImageData) => {
+        recording.puts++;
         pixels.set(this, new Uint32Array(image.data.buffer.slice(0)));
       },
-      drawImage: (source: HTMLCanvasElement) => {
+      drawImage: (source: HTMLCanvasElement, ...at: number[]) => {
+        did("draw", at.length > 4 ? at[4]! : at[0]!);
         opacities.set(this, [...(opacities.get(this) ?? []), context.globalAlpha]);
         const from = pixels.get(source);
         if (from) pixels.set(this, from);
       },
-      clearRect: () => undefined,
+      clearRect: (x: number) => did("clear", x),
+      fillRect: (x: number) => did("fill", x),
     };
     return context as unknown as RenderingContext;
   } as HTMLCanvasElement["getContext"]);
-  return { pixels, opacities };
+  return recording;
 }
 
 /** Data as it comes off the wire: a view that starts anywhere in its buffer. */
@@ -126,6 +145,14 @@ function ramp(from: readonly number[], to: readonly number[]): DataView {
 
 export const HEAT = Float32Array.of(-1, -0.5, 0, 0.25, 0.5, 1);
 
+export const PARAMETERS: readonly ParameterInfo[] = [
+  { name: "n_steps", label: "Steps", kind: "int", value: 50, min: 1, max: 1000, doc: "How many points." },
+  { name: "stdevs", label: "Noise", kind: "float", value: 0.5, min: 0, max: null },
+  { name: "rule", label: "Rule", kind: "choice", value: "gauss", choices: ["gauss", "left"] },
+  { name: "abs", label: "Absolute", kind: "bool", value: true },
+  { name: "note", label: "Note", kind: "text", value: "" },
+];
+
 /** A whole Explorer on a picture of 3 by 2 pixels. */
 export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
   return {
@@ -134,6 +161,11 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
     target: 7,
     baseline: "zero",
     layer: null,
+    contrast: null,
+    example: 0,
+    settings: {},
+    mode: "blended",
+    scale_limit: null,
     alpha: 1,
     opacity: 0.6,
     colormap: "auto",
@@ -143,8 +175,13 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
     progress: 0,
     message: "",
     methods: [
-      { name: "IntegratedGradients", label: "Integrated Gradients", doc: "Integrates." },
-      { name: "Saliency", label: "Saliency", doc: "Differentiates." },
+      {
+        name: "IntegratedGradients",
+        label: "Integrated Gradients",
+        doc: "Integrates.",
+        parameters: PARAMETERS,
+      },
+      { name: "Saliency", label: "Saliency", doc: "Differentiates.", parameters: [] },
     ],
     baselines: [
       { name: "zero", label: "Zero" },
@@ -160,11 +197,26 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
       shape: [2, 3],
       data: onWire(HEAT),
       title: "Integrated Gradients for cat",
-      request: { method: "IntegratedGradients", target: 7, baseline: "zero", layer: null },
+      request: {
+        method: "IntegratedGradients",
+        target: 7,
+        baseline: "zero",
+        layer: null,
+        contrast: null,
+        example: 0,
+        settings: {},
+        effort: 0,
+      },
       final: true,
       sum: 0.25,
       gap: 0.01,
     },
+    refused: {},
+    examples: [],
+    effort: 0,
+    weights_changed: false,
+    code: "attributions = method.attribute(inputs)\n",
+    _live: true,
     predictions: {
       kind: "probability",
       items: [
@@ -190,7 +242,7 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
       scale: 1,
       title: "Integrated Gradients for cat",
       target_label: "cat",
-      request: { target: 7, baseline: "zero" },
+      request: { target: 7, baseline: "zero", contrast: null, example: 0 },
     },
     layers: [
       { name: "", kind: "Net", parameters: 1000, shape: [1, 10], depth: 0, spatial: false },

@@ -94,9 +94,9 @@ describe("bars", () => {
 });
 
 describe("the legend", () => {
-  const scale: Scale = { limit: 0.5, clipped: 0.02, sparse: false };
+  const scale: Scale = { limit: 0.5, clipped: 0.02, sparse: false, held: false };
   const summary: Summary = { min: -1, max: 1, sum: 0.25, peak: 3, nans: 0 };
-  const rest = { table: undefined, heat: undefined };
+  const rest = { mode: "blended" as const, table: undefined, heat: undefined };
 
   it("has numbers at both ends", () => {
     expect(legendTicks(0.5, "all")).toEqual(["−0.500", "0", "0.500"]);
@@ -116,7 +116,7 @@ describe("the legend", () => {
   });
 
   it("says when there is nothing to see, and why", () => {
-    const none: Scale = { limit: 0, clipped: 0, sparse: false };
+    const none: Scale = { limit: 0, clipped: 0, sparse: false, held: false };
     const zero: Summary = { min: 0, max: 0, sum: 0, peak: 0, nans: 0 };
     expect(legendNotes({ scale: none, summary: zero, sign: "all", ...rest })).toEqual(["all zero"]);
     expect(legendNotes({ scale: none, summary, sign: "negative", ...rest })).toEqual(["no negative values"]);

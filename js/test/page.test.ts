@@ -171,7 +171,7 @@ describe("the toolbar", () => {
     view.model.receive({ status: "cancelled" });
     view.frame();
     expect(buttonOf("Cancel").disabled).toBe(true);
-    buttonOf("Run again").click();
+    buttonOf("Recompute").click();
     expect(view.model.sent[1]).toEqual({ type: "recompute" });
   });
 
@@ -238,5 +238,9 @@ describe("keys", () => {
     expect(ours(labelled("Search layers"), { key: "a", ctrlKey: true })).toBe(true);
     expect(ours(labelled("Search layers"), { key: "Enter", ctrlKey: true })).toBe(false);
     expect(ours(labelled("Opacity"), { key: "a", ctrlKey: true })).toBe(false);
+    // So do those in the boxes for settings and for the code, where one selects and copies.
+    expect(ours(find(".as-setting input[type=text]"), { key: "c", ctrlKey: true })).toBe(true);
+    expect(ours(labelled("Python code"), { key: "c", metaKey: true })).toBe(true);
+    for (const key of ["Escape", "Tab"]) expect(ours(labelled("Python code"), { key })).toBe(false);
   });
 });

@@ -1,7 +1,8 @@
 /** The four parts: what a person sees, does and hears. */
 import { describe, expect, it, vi } from "vitest";
 import { colourTable } from "../src/colour";
-import { canvasSize, valueUnder } from "../src/stage";
+import { panesFor } from "../src/panes";
+import { valueUnder } from "../src/stage";
 import { lut } from "../src/wire";
 import { HEAT, onWire, sampleTraits } from "./fake";
 import {
@@ -110,7 +111,7 @@ describe("the overlay", () => {
     press(canvas(), "PageDown");
     view.frame();
     expect(find(".as-readout").textContent).toBe("x 2, y 1: +1.00");
-    expect(find(".as-unseen").textContent).toBe("x 2, y 1: +1.00");
+    expect(find(".as-overlay > .as-unseen[aria-live]").textContent).toBe("x 2, y 1: +1.00");
     press(canvas(), "ArrowLeft");
     view.frame();
     expect(find(".as-readout").textContent).toBe("x 1, y 1: +0.500");
@@ -120,16 +121,28 @@ describe("the overlay", () => {
   });
 
   it("reads a coarser map below a pixel of the picture", () => {
-    const field = { w: 2, h: 1, reference: HEAT, valueAt: (i: number) => i, paint: () => undefined };
+    const field = {
+      w: 2,
+      h: 1,
+      source: HEAT,
+      place: 1,
+      reference: HEAT,
+      valueAt: (i: number) => i,
+      paint: () => undefined,
+    };
     expect([0, 1, 2, 3].map((x) => valueUnder(field, { x, y: 3 }, 4, 4))).toEqual([0, 0, 1, 1]);
   });
 
   it("has a canvas that is a whole multiple of small pictures and bounded for large ones", () => {
-    expect(canvasSize(224, 224, 1)).toEqual({ width: 448, height: 448 });
-    expect(canvasSize(224, 112, 2)).toEqual({ width: 896, height: 448 });
-    expect(canvasSize(1024, 512, 1)).toEqual({ width: 720, height: 360 });
-    expect(canvasSize(3000, 3000, 3)).toEqual({ width: 1440, height: 1440 });
-    expect(canvasSize(32, 32, 1)).toEqual({ width: 448, height: 448 });
+    const size = (w: number, h: number, ratio: number): [number, number] => {
+      const { width, height } = panesFor(w, h, ratio, 1);
+      return [width, height];
+    };
+    expect(size(224, 224, 1)).toEqual([448, 448]);
+    expect(size(224, 112, 2)).toEqual([896, 448]);
+    expect(size(1024, 512, 1)).toEqual([720, 360]);
+    expect(size(3000, 3000, 3)).toEqual([1440, 1440]);
+    expect(size(32, 32, 1)).toEqual([448, 448]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decideShown, markOf, type Shown } from "../src/shown";
 import { State } from "../src/state";
-import type { Traits } from "../src/traits";
+import type { RawHeat, Traits } from "../src/traits";
 import { FakeModel, sampleTraits } from "./fake";
 
 function stateOf(changes: Partial<Traits> = {}): State {
@@ -56,6 +56,28 @@ describe("stale maps", () => {
     expect(shownFor(change)).toMatchObject({ stale: true, title: "Integrated Gradients for cat" });
   });
 
+  it("when the request names what the first slice had not: contrast, example, settings", () => {
+    const request = { method: "IntegratedGradients", target: 7, contrast: null, example: 0, settings: {} };
+    const heat = { ...sampleTraits().heat, request };
+    const same = { heat, contrast: null, example: 0, settings: {} };
+    expect(shownFor(same).stale).toBe(false);
+    expect(shownFor({ ...same, contrast: 2 }).stale).toBe(true);
+    expect(shownFor({ ...same, example: 1 }).stale).toBe(true);
+    expect(shownFor({ ...same, settings: { IntegratedGradients: { n_steps: 5 } } }).stale).toBe(true);
+  });
+
+  it("never for the settings of another method, their order, or the order of baselines", () => {
+    const settings = { IntegratedGradients: { a: 1, b: 2 }, Saliency: { abs: true } };
+    const request = { settings: { b: 2, a: 1 }, baseline: ["blur", "zero"] };
+    const heat = { ...sampleTraits().heat, request };
+    expect(shownFor({ heat, settings, baseline: ["zero", "blur"] }).stale).toBe(false);
+    expect(shownFor({ heat, settings, baseline: ["zero", "black"] }).stale).toBe(true);
+    expect(shownFor({ heat, settings, baseline: "zero" }).stale).toBe(true);
+    // Grad-CAM at a layer takes none of the method's settings.
+    const layer = { ...sampleTraits().heat, request: { layer: "stem", settings: {} } };
+    expect(shownFor({ heat: layer, layer: "stem", settings }).stale).toBe(false);
+  });
+
   it("on the path only when target or baseline differ", () => {
     expect(shownFor({ alpha: 0.5, method: "Saliency", layer: "stem" }).stale).toBe(false);
     expect(shownFor({ alpha: 0.5, target: 2 }).stale).toBe(true);
@@ -81,7 +103,13 @@ describe("stale maps", () => {
     expect(markOf(stateOf({ status: "idle" }), true)).toBe("updating");
     expect(markOf(stateOf({ status: "cancelled" }), true)).toBe("out of date");
     expect(markOf(stateOf({ status: "error" }), true)).toBe("out of date");
-    expect(markOf(stateOf({ status: "running" }), false, false)).toBe("refining");
+    const rough = (changes: Partial<RawHeat>): Shown["heat"] =>
+      shownFor({ heat: { ...sampleTraits().heat, ...changes } }).heat;
+    expect(markOf(stateOf({ status: "running" }), false, rough({ final: false }))).toBe("refining");
+    expect(markOf(stateOf({ status: "cancelled" }), false, rough({ final: false }))).toBeUndefined();
+    expect(markOf(stateOf({ status: "running" }), false, rough({ preview: true }))).toBe("preview");
+    expect(markOf(stateOf({ status: "running" }), true, rough({ preview: true }))).toBe("updating");
+    expect(markOf(stateOf({ status: "running", _live: false }), true)).toBe("out of date");
     expect(markOf(stateOf({ status: "running" }), false)).toBeUndefined();
   });
 });

@@ -66,8 +66,8 @@ describe("percentiles by counting", () => {
 describe("the scale of a map", () => {
   it("ends at the percentile and tells the share beyond it", () => {
     const values = Float32Array.from({ length: 101 }, (_, i) => i);
-    expect(scaleOf(values, "all", 10)).toEqual({ limit: 90, clipped: 10 / 101, sparse: false });
-    expect(scaleOf(values, "all", 0)).toEqual({ limit: 100, clipped: 0, sparse: false });
+    expect(scaleOf(values, "all", 10)).toEqual({ limit: 90, clipped: 10 / 101, sparse: false, held: false });
+    expect(scaleOf(values, "all", 0)).toEqual({ limit: 100, clipped: 0, sparse: false, held: false });
   });
 
   it("is empty for a map of zeros, and for a sign that has no values", () => {
@@ -78,7 +78,7 @@ describe("the scale of a map", () => {
   it("falls back to the largest value when the percentile of a sparse map is zero", () => {
     const values = new Float32Array(1000);
     values[3] = 5;
-    expect(scaleOf(values, "all", 2)).toEqual({ limit: 5, clipped: 0, sparse: true });
+    expect(scaleOf(values, "all", 2)).toEqual({ limit: 5, clipped: 0, sparse: true, held: false });
   });
 
   it("is worked out once per map, sign and percentile", () => {

@@ -76,6 +76,12 @@ export const drawn = (): Uint32Array => recording.pixels.get(canvas())!;
 /** The opacities of what was drawn on it, one after the other. */
 export const opacities = (): number[] => recording.opacities.get(canvas())!;
 
+/** What was done to it, one step after the other. */
+export const steps = (): string[] => recording.steps.get(canvas())!;
+
+/** How often pixels were painted anew, on whatever canvas. */
+export const puts = (): number => recording.puts;
+
 export function slide(label: string, value: number): void {
   const input = inputOf(label);
   input.value = String(value);

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from attriscope import Explorer
 
 
 class TwoLayers(nn.Module):
@@ -39,3 +43,84 @@ class Gate:
     def __call__(self, x: Tensor) -> None:
         self.reached.set()
         assert self.open.wait(20)
+
+
+def from_page(explorer: Explorer, **state: Any) -> None:
+    """What the page does when a person clicks."""
+    explorer._handle_msg(
+        {"content": {"data": {"method": "update", "state": state, "buffer_paths": []}}, "buffers": []}
+    )
+
+
+class Masked(nn.Module):
+    """A model with further arguments: a mask with one entry per example, weights of the classes, and a factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = TwoLayers()
+
+    def forward(self, x: Tensor, mask: Tensor, weights: Tensor, factor: float = 1.0) -> Tensor:
+        return self.net(x * mask) * weights * factor
+
+
+PAGE_WRITES = {
+    "method", "target", "baseline", "layer", "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign",
+    "mode", "outlier_percent", "scale_limit",
+}  # fmt: skip
+
+
+class Mirror:
+    """What a page knows of an Explorer: all that it was sent, its own wishes among them, which the kernel echoes."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.state = explorer.get_state()
+        send = explorer._send
+
+        def note(message: Any, buffers: Any = None) -> None:
+            if message["method"] == "echo_update":
+                self.state.update(message["state"])
+            else:
+                self.state.update(explorer.get_state(list(message["state"])))
+            send(message, buffers)
+
+        explorer._send = note
+
+
+def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
+    """Nothing runs any more: what is on show must be what is chosen, and the page must know."""
+    choice = explorer.choice
+    assert not explorer._worker.busy
+    assert choice.contrast is None or choice.contrast != choice.target
+    assert explorer._menu.check(explorer.settings) == explorer.settings
+    json.dumps(without_bytes(explorer.get_state()), allow_nan=False)
+    heat, path = explorer.heat, explorer.path
+    for shown in (heat, path):
+        assert not shown or shown["request"]["example"] == explorer._shown
+    if explorer._shown is not None:
+        assert explorer.picture == explorer._session.example(explorer._shown).shown
+    if explorer.status == "idle":
+        assert explorer.error is None
+        assert explorer._shown == choice.example
+        assert heat["request"] == choice.message
+        assert heat["final"]
+        assert not heat["preview"]
+        assert path["request"] == choice.walk_message
+        assert explorer.attributions is not None
+    else:
+        assert explorer.status in ("cancelled", "error")
+        assert (explorer.status == "error") == (explorer.error is not None)
+    if mirror is not None:
+        state = explorer.get_state()
+        wrong = {
+            name: (mirror.state[name], state[name]) for name in state if mirror.state[name] != state[name]
+        }
+        assert not wrong, str(without_bytes(wrong))[:1000]
+
+
+def without_bytes(value: Any) -> Any:
+    """State as it goes into JSON: bytes travel beside it."""
+    if isinstance(value, dict):
+        return {name: without_bytes(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_bytes(one) for one in value]
+    return None if isinstance(value, bytes | memoryview) else value

@@ -8,13 +8,24 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from attriscope.widget.surroundings import Surroundings
+
 
 class Job:
-    """Something to do, which may be told to stop."""
+    """Something to do, which may be told to stop.
 
-    def __init__(self, run: Callable[[Job], None], about: Any = None) -> None:
+    Args:
+        run: does it, on the worker's thread.
+        about: what it is about.
+        surroundings: what torch keeps per thread, for ``run`` to restore; ``None`` takes the present thread's.
+    """
+
+    def __init__(
+        self, run: Callable[[Job], None], about: Any = None, surroundings: Surroundings | None = None
+    ) -> None:
         self.run = run
         self.about = about
+        self.surroundings = surroundings or Surroundings.of_caller()
         self.stop = threading.Event()
         # Handlers run where the notebook wants its replies to go; the job's messages must go there too.
         self.context = contextvars.copy_context()
@@ -33,6 +44,11 @@ class Worker:
         self._waiting: Job | None = None
         self._running: Job | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is running, be it told to stop or not."""
+        return self._running is not None
 
     def submit(self, job: Job) -> None:
         """Do this next; what waits is dropped, and what runs is told to stop."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,55 +13,47 @@ from torch import Tensor
 from attriscope import attr
 from attriscope.attr import Attribution
 from attriscope.attr.baselines import blur, mean
-from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples
-from attriscope.core.layer_map import LayerInfo
+from attriscope.attr.quadrature import quadrature
+from attriscope.core.inputs import describe
+from attriscope.widget.asked import Asked, Written, as_code, range_of
+from attriscope.widget.choices import ChoiceError, refusing
+from attriscope.widget.parameters import Parameter, plain, read_parameters
+
+# Whatever is random is drawn from a generator with this seed, so that the same choices give the same map.
+SEED = 0
+_GENERATOR = f"torch.Generator().manual_seed({SEED})"
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What a method is asked about.
+class Question:
+    """A call of a method, and the Python that makes it.
 
     Attributes:
-        examples: one picture, of shape (1, C, H, W), and the model's other arguments.
-        start: the baseline, of the same shape.
-        target: the explained output.
-        layers: what the model is made of.
+        method: the method for the model.
+        made: the Python that makes it.
+        arguments: those of ``attribute`` and ``stream``, by name.
+        starts: baselines, if the method is called once with each and the results are averaged; else empty.
+        random: whether the method takes a generator.
     """
 
-    examples: Examples
-    start: Tensor
-    target: Any
-    layers: Sequence[LayerInfo]
+    method: Attribution
+    made: Written
+    arguments: dict[str, Written]
+    starts: tuple[Written, ...] = ()
+    random: bool = False
+
+    def rounds(self) -> Iterator[dict[str, Any]]:
+        """The keyword arguments of each call."""
+        common = {name: written.value for name, written in self.arguments.items()}
+        for start in self.starts or (None,):
+            baselines = {} if start is None else {"baselines": start.value}
+            drawn = {"generator": torch.Generator().manual_seed(SEED)} if self.random else {}
+            yield {**baselines, **common, **drawn}
 
     @property
-    def picture(self) -> Tensor:
-        return self.examples.tensors[0]
-
-    def cells(self, side: int) -> Tensor:
-        """The picture cut into side x side cells, each one feature: ids of shape (1, 1, H, W)."""
-        height, width = self.picture.shape[2:]
-        across = torch.arange(width, device=self.picture.device) * side // width
-        down = torch.arange(height, device=self.picture.device) * side // height
-        return (down[:, None] * side + across)[None, None]
-
-    def windows(self, parts: int) -> dict[str, Any]:
-        """A window of one part of each side, moved by half of itself."""
-        channels, *sides = self.picture.shape[1:]
-        window = [max(1, side // parts) for side in sides]
-        strides = [max(1, side // 2) for side in window]
-        return {"sliding_window_shapes": (channels, *window), "strides": (channels, *strides)}
-
-    def spread(self, share: float) -> float:
-        """A share of the range of the picture's values, as the strength of noise."""
-        return share * float(self.picture.amax() - self.picture.amin())
-
-    def last_convolution(self) -> str:
-        """The path of the last convolution that gave a map."""
-        found = [row.name for row in self.layers if row.kind.startswith("Conv") and len(row.shape or ()) == 4]
-        if not found:
-            raise InputError("the model has no convolution that gives a map, which this method needs")
-        return found[-1]
+    def written(self) -> dict[str, Written]:
+        """The arguments to write down."""
+        return {**self.arguments, **({"generator": Written(None, _GENERATOR)} if self.random else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,17 +62,30 @@ class Offer:
 
     Attributes:
         method: its class.
-        options: the arguments beyond inputs, target and forward arguments.
+        baselines: ``"none"``: it has none; ``"each"``: it takes one, so several are averaged over calls;
+            ``"together"``: it takes a distribution.
+        defaults: where the Explorer departs from the signature; a function of all the pictures.
+        limits: bounds of parameters by name, in place of the usual ones.
+        own: parameters that the Explorer makes something of; a function of all the pictures.
+        options: what it makes of them: further arguments.
         note: what the Explorer has settled for the user.
         make: builds it for a model.
         label: what people call it.
+        quick: whether it takes only a pass or two.
+        check: raises ``InputError`` for parameters that do not fit together.
     """
 
     method: type[Attribution]
-    options: Callable[[Asked], dict[str, Any]] = lambda asked: {}
+    baselines: Literal["none", "each", "together"] = "none"
+    defaults: Callable[[Tensor], dict[str, Any]] = lambda pictures: {}
+    limits: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(default_factory=dict)
+    own: Callable[[Tensor], tuple[Parameter, ...]] = lambda pictures: ()
+    options: Callable[[Asked], dict[str, Written]] = lambda asked: {}
     note: str = ""
-    make: Callable[[Any, Asked], Attribution] | None = None
+    make: Callable[[Any, Asked], tuple[Attribution, Written]] | None = None
     label: str = ""
+    quick: bool = False
+    check: Callable[[dict[str, Any]], object] = lambda values: None
 
     @property
     def name(self) -> str:
@@ -93,88 +98,254 @@ class Offer:
     @property
     def compares(self) -> bool:
         """Whether the answer depends on the baseline."""
-        return "baselines" in inspect.signature(self.method.attribute).parameters
+        return self.baselines != "none"
 
     @property
     def doc(self) -> str:
         """What it is, in a line or two."""
-        first = inspect.cleandoc(self.method.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        return f"{first} {self.note}".strip()
+        first = inspect.cleandoc(self.method.__doc__ or "").split("\n\n")[0]
+        return plain(f"{first} {self.note}")
 
-    def call(self, model: Any, asked: Asked) -> tuple[Attribution, dict[str, Any]]:
-        """The method for a model, and the keyword arguments of its ``attribute`` and ``stream``."""
-        method = self.make(model, asked) if self.make else self.method(model)
-        asks = {
+    def parameters(self, pictures: Tensor) -> dict[str, Parameter]:
+        """What a person may set, for pictures (N, C, H, W)."""
+        read = read_parameters(self.method, self.defaults(pictures), self.limits)
+        return {parameter.name: parameter for parameter in (*self.own(pictures), *read)}
+
+    def question(self, model: Any, asked: Asked, parameters: Mapping[str, Parameter]) -> Question:
+        """The call that answers what is asked."""
+        given: dict[str, dict[str, Written]] = {"init": {}, "attribute": {}, "own": {}}
+        for name, parameter in parameters.items():
+            value = asked.values[name]
+            if parameter.worth_writing(value):
+                given[parameter.home][name] = Written(value, as_code(value))
+        built = ", ".join(["model", *(f"{name}={w.code}" for name, w in given["init"].items())])
+        if self.make is not None:
+            method, made = self.make(model, asked)
+        else:
+            method = self.method(model, **{name: w.value for name, w in given["init"].items()})
+            made = Written(None, f"{self.name}({built})")
+        arguments = {
             "inputs": asked.picture,
-            "target": asked.target,
-            "additional_forward_args": asked.examples.arguments or None,
+            **(asked.together() if self.baselines == "together" else {}),
+            **asked.common,
+            **given["attribute"],
+            **self.options(asked),
         }
-        return method, {**asks, **self.options(asked)}
+        starts = asked.starts if self.baselines == "each" else ()
+        random = "generator" in inspect.signature(self.method.attribute).parameters
+        return Question(method, made, arguments, starts, random)
 
 
-def _against(asked: Asked) -> dict[str, Any]:
-    return {"baselines": asked.start}
+class Menu:
+    """All methods on offer with their parameters, for pictures (N, C, H, W)."""
+
+    def __init__(self, pictures: Tensor) -> None:
+        self.parameters = {name: offer.parameters(pictures) for name, offer in OFFERS.items()}
+
+    @property
+    def message(self) -> list[dict[str, Any]]:
+        """As the page lists it."""
+        return [
+            {
+                "name": name,
+                "label": offer.title,
+                "doc": offer.doc,
+                "parameters": [parameter.message for parameter in self.parameters[name].values()],
+            }
+            for name, offer in OFFERS.items()
+        ]
+
+    def check(self, settings: Any) -> dict[str, dict[str, Any]]:
+        """Settings by method and parameter, without what is the default anyway.
+
+        Raises:
+            ChoiceError: something in them cannot be used.
+        """
+        if not isinstance(settings, Mapping):
+            raise ChoiceError(f"settings must be a dict by method, but {describe(settings)} came")
+        found = {}
+        for method, values in settings.items():
+            if not isinstance(method, str) or method not in OFFERS:
+                raise ChoiceError(
+                    f"settings must be by method, one of {', '.join(OFFERS)}, but has {describe(method)}"
+                )
+            if not isinstance(values, Mapping):
+                raise ChoiceError(
+                    f"the settings of {method} must be a dict by parameter, but {describe(values)} came",
+                    method,
+                )
+            kept = self._check_method(method, values)
+            if kept:
+                found[method] = kept
+        return found
+
+    def _check_method(self, method: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+        parameters = self.parameters[method]
+        kept = {}
+        for name, value in values.items():
+            if not isinstance(name, str) or name not in parameters:
+                known = ", ".join(parameters) or "none"
+                raise ChoiceError(f"{method} has no parameter {describe(name)}; it has {known}", method)
+            try:
+                with refusing():
+                    checked = parameters[name].check(value)
+                    if checked != parameters[name].default:
+                        kept[name] = checked
+                    OFFERS[method].check({**self._defaults(method), **kept})
+            except ChoiceError as refused:
+                raise ChoiceError(str(refused), method, name, value) from refused
+        return kept
+
+    def values(self, method: str, settings: Mapping[str, Any], effort: int = 0) -> dict[str, Any]:
+        """All parameters of a method, its spending doubled ``effort`` times."""
+        values = {**self._defaults(method), **settings}
+        for name, parameter in self.parameters[method].items():
+            if parameter.spends:
+                values[name] = int(min(values[name] * 2**effort, parameter.most or values[name]))
+        return values
+
+    def refinable(self, method: str, settings: Mapping[str, Any], effort: int) -> bool:
+        """Whether there is more to spend."""
+        return self.values(method, settings, effort) != self.values(method, settings, effort + 1)
+
+    def _defaults(self, method: str) -> dict[str, Any]:
+        return {name: parameter.default for name, parameter in self.parameters[method].items()}
+
+
+def _cells(side: int, most: int) -> Callable[[Tensor], tuple[Parameter, ...]]:
+    """So many cells along each side unless the picture has fewer pixels."""
+
+    def own(pictures: Tensor) -> tuple[Parameter, ...]:
+        pixels = min(pictures.shape[2:])
+        doc = "cells along each side of the picture; a cell's pixels go together, as one feature."
+        return (Parameter("cells", "int", min(side, pixels), doc, 1, min(most, pixels)),)
+
+    return own
+
+
+def _window(pictures: Tensor) -> tuple[Parameter, ...]:
+    pixels = min(pictures.shape[2:])
+    return (
+        Parameter(
+            "window",
+            "int",
+            max(1, pixels // 8),
+            "side of the window that hides the picture, in pixels.",
+            1,
+            pixels,
+        ),
+        Parameter("moves_per_window", "int", 2, "in how many steps the window moves by its own side.", 1, 16),
+    )
+
+
+def _noise(share: float, **others: Any) -> Callable[[Tensor], dict[str, Any]]:
+    """Noise of a share of the range of the pictures' values, in three digits."""
+    return lambda pictures: {"stdevs": float(f"{share * range_of(pictures):.3g}"), **others}
+
+
+def _signed(pictures: Tensor) -> dict[str, Any]:
+    return {"abs": False}
+
+
+def _absolute(pictures: Tensor) -> tuple[Parameter, ...]:
+    return (Parameter("abs", "bool", False, "smooth absolute values of the gradient.", home="attribute"),)
+
+
+def _smoothed(model: Any, asked: Asked) -> tuple[Attribution, Written]:
+    return attr.NoiseTunnel(attr.Saliency(model)), Written(None, "NoiseTunnel(Saliency(model))")
+
+
+def _guided(model: Any, asked: Asked) -> tuple[Attribution, Written]:
+    layer = asked.last_convolution()
+    return attr.GuidedGradCam(model, layer.value), Written(None, f"GuidedGradCam(model, {layer.code})")
+
+
+def _some_references(asked: Asked) -> dict[str, Written]:
+    """At least two baselines."""
+    if len(asked.starts) > 1:
+        return asked.together()
+    x, name = asked.picture.value, asked.picture.code
+    return asked.together(
+        Written(mean(x), f"baselines.mean({name})"), Written(blur(x), f"baselines.blur({name})")
+    )
 
 
 _OFFERS = (
-    Offer(attr.IntegratedGradients, _against),
-    Offer(attr.Saliency, lambda asked: {"abs": False}, "Shown with its sign."),
-    Offer(attr.InputXGradient),
+    Offer(
+        attr.IntegratedGradients,
+        "each",
+        check=lambda values: quadrature(values["method"], values["n_steps"]),
+    ),
+    Offer(attr.Saliency, defaults=_signed, note="Shown with its sign.", quick=True),
+    Offer(attr.InputXGradient, quick=True),
     Offer(
         attr.NoiseTunnel,
-        lambda asked: {"nt_samples": 20, "stdevs": asked.spread(0.15), "abs": False},
-        "The gradient averaged over 20 noisy copies of the picture; the noise is 15 percent of its range.",
-        lambda model, asked: attr.NoiseTunnel(attr.Saliency(model)),
-        "SmoothGrad",
+        defaults=_noise(0.15, nt_samples=20),
+        own=_absolute,
+        note="The gradient averaged over noisy copies of the picture; the noise is 15 percent of its range.",
+        make=_smoothed,
+        label="SmoothGrad",
     ),
     Offer(
         attr.GradientShap,
-        lambda asked: {**_against(asked), "n_samples": 25, "stdevs": asked.spread(0.05)},
-        "25 samples with noise of 5 percent of the picture's range.",
+        "together",
+        defaults=_noise(0.05, n_samples=25),
+        note="Samples with noise of 5 percent of the picture's range.",
     ),
-    Offer(attr.DeepLift, _against),
+    Offer(attr.DeepLift, "each", quick=True),
     Offer(
         attr.DeepLiftShap,
-        lambda asked: {"baselines": torch.cat([asked.start, mean(asked.picture), blur(asked.picture)])},
-        "Against the baseline, the mean colour and the blurred picture.",
+        "together",
+        options=_some_references,
+        note="Against the baseline, the mean colour and the blurred picture, or against several baselines of your own.",
+        quick=True,
     ),
-    Offer(attr.GuidedBackprop),
-    Offer(attr.Deconvolution),
+    Offer(attr.GuidedBackprop, quick=True),
+    Offer(attr.Deconvolution, quick=True),
+    Offer(attr.GuidedGradCam, note="Grad-CAM at the last convolution.", make=_guided, quick=True),
+    Offer(attr.LRP, quick=True),
     Offer(
-        attr.GuidedGradCam,
-        note="Grad-CAM at the last convolution.",
-        make=lambda model, asked: attr.GuidedGradCam(model, asked.last_convolution()),
-    ),
-    Offer(attr.LRP),
-    Offer(
-        attr.Occlusion,
-        lambda asked: {**_against(asked), **asked.windows(8)},
-        "A window of an eighth of each side, moved by half of itself.",
+        attr.Occlusion, "each", own=_window, options=Asked.windows, note="A window moves over the picture."
     ),
     Offer(
         attr.FeatureAblation,
-        lambda asked: {**_against(asked), "feature_mask": asked.cells(12)},
-        "12 by 12 cells, each replaced by the baseline.",
+        "each",
+        own=_cells(12, 64),
+        options=Asked.cells,
+        note="Cells of the picture, each replaced by the baseline.",
     ),
     Offer(
         attr.ShapleyValues,
-        lambda asked: {**_against(asked), "feature_mask": asked.cells(3)},
-        "3 by 3 cells, exactly: 512 coalitions.",
+        "each",
+        own=_cells(3, 4),
+        options=Asked.cells,
+        note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
     ),
     Offer(
         attr.ShapleyValueSampling,
-        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 12},
-        "6 by 6 cells, 12 permutations.",
+        "each",
+        defaults=lambda pictures: {"n_samples": 12},
+        own=_cells(6, 32),
+        options=Asked.cells,
+        note="Cells of the picture; samples are orders.",
     ),
     Offer(
         attr.KernelShap,
-        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 400},
-        "6 by 6 cells, 400 coalitions.",
+        "each",
+        defaults=lambda pictures: {"n_samples": 400},
+        limits={"n_samples": (2, 100_000)},
+        own=_cells(6, 32),
+        options=Asked.cells,
+        note="Cells of the picture; samples are coalitions.",
     ),
     Offer(
         attr.Lime,
-        lambda asked: {**_against(asked), "feature_mask": asked.cells(6), "n_samples": 400},
-        "6 by 6 cells, 400 samples.",
+        "each",
+        defaults=lambda pictures: {"n_samples": 400},
+        limits={"n_samples": (2, 100_000)},
+        own=_cells(6, 32),
+        options=Asked.cells,
+        note="Cells of the picture.",
     ),
 )
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import anywidget
-import traitlets
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients
@@ -15,72 +12,9 @@ from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples, require_floating
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.widget import wire
-from attriscope.widget.pictures import BASELINES, Pictures, ToImage, as_pixels, custom_baseline
-from attriscope.widget.walks import Walk, thinned
-
-_STATIC = pathlib.Path(__file__).parent / "static"
-
-SIGNS = ("all", "positive", "negative", "absolute")
-
-
-class Part(anywidget.AnyWidget):
-    """Something that the page bundle draws; ``_part`` says what."""
-
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
-    _part = traitlets.Unicode("explorer").tag(sync=True)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
-
-def _data() -> Any:
-    """A trait that the kernel fills and the page only reads."""
-    return traitlets.Dict().tag(sync=True)
-
-
-class OverlayTraits(traitlets.HasTraits):
-    """A picture with a map over it, and how it is coloured. All of it restyles on the page."""
-
-    picture = _data()
-    baseline_picture = _data()
-    heat = _data()
-    luts = _data()
-    opacity = traitlets.Float(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone").tag(
-        sync=True
-    )
-    colormap = traitlets.Enum(wire.COLORMAPS, "auto", help="a colour map's name, or auto").tag(sync=True)
-    sign = traitlets.Enum(SIGNS, "all", help="which attributions are shown").tag(sync=True)
-    outlier_percent = traitlets.Float(
-        1.0, min=0, max=99, help="percent of the largest values that the colour scale clips"
-    ).tag(sync=True)
-
-    @traitlets.default("luts")
-    def _default_luts(self) -> dict[str, wire.Message]:
-        return wire.color_tables()
-
-
-class PredictionTraits(traitlets.HasTraits):
-    """The best classes, and the one that is explained."""
-
-    predictions = _data()
-    target = traitlets.Any(None, help="the explained output").tag(sync=True)
-
-
-class PathTraits(traitlets.HasTraits):
-    """A position on the path from the baseline (0) to the input (1)."""
-
-    path = _data()
-    alpha = traitlets.Float(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input").tag(
-        sync=True
-    )
-
-
-class LayerTraits(traitlets.HasTraits):
-    """The model's modules, and the one that is picked."""
-
-    layers: Any = traitlets.List().tag(sync=True)
-    layer = traitlets.Unicode(None, allow_none=True, help="path of the picked layer, or None").tag(sync=True)
+from attriscope.widget.pictures import Pictures, ToImage, as_pixels, custom_baseline
+from attriscope.widget.traits import LayerTraits, OverlayTraits, Part, PathTraits, PredictionTraits
+from attriscope.widget.walks import MeanWalk, Walk, thinned
 
 
 class Overlay(Part, OverlayTraits):
@@ -92,7 +26,7 @@ class Overlay(Part, OverlayTraits):
             may be smaller than the picture's.
         title: what it shows; becomes part of the picture's label.
         to_image: see :class:`Explorer`.
-        **traits: initial ``opacity``, ``colormap``, ``sign`` or ``outlier_percent``.
+        **traits: initial ``opacity``, ``colormap``, ``sign``, ``mode``, ``outlier_percent`` or ``scale_limit``.
     """
 
     def __init__(
@@ -162,7 +96,7 @@ class PathWalk(Part, PathTraits):
         if isinstance(baseline, str):
             start = Pictures(inputs, to_image).baseline(baseline)
         else:
-            start = custom_baseline(baseline, examples)
+            start = custom_baseline(baseline, examples).expand_as(inputs)
         walk = Walk(IntegratedGradients(model), examples, start, target, n_steps)
         for _ in walk.steps():
             pass
@@ -198,7 +132,7 @@ def layer_messages(layers: Sequence[LayerInfo]) -> list[wire.Message]:
 
 
 def path_message(
-    walk: Walk,
+    walk: Walk | MeanWalk,
     names: Sequence[str] | dict[int, str] | None,
     classes: Sequence[int],
     title: str,
@@ -207,12 +141,7 @@ def path_message(
 ) -> wire.Message:
     """A finished walk for the page: as many points as are worth sending."""
     kept = thinned(len(walk.positions))
-    outputs = walk.outputs
-    chances = (
-        wire.probabilities(outputs.double())
-        if outputs is not None and outputs.dim() == 2 and classes
-        else None
-    )
+    chances = walk.chances if classes else None
     return wire.frames_message(
         walk.frames()[kept],
         alphas=[walk.positions[i] for i in kept],
@@ -224,6 +153,3 @@ def path_message(
         target_label=target_label,
         request=request,
     )
-
-
-BASELINE_CHOICES = [{"name": name, "label": label} for name, label in BASELINES.items()]

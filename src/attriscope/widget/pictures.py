@@ -134,6 +134,6 @@ def as_pixels(image: Any) -> NDArray[np.uint8]:
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:
-    """The user's own baseline tensor, checked, in the example's shape."""
+    """The user's own baseline, checked: a copy that broadcasts against the examples."""
     (found,) = resolve_baselines(value, examples)
-    return found.expand_as(examples.tensors[0]).clone()
+    return found.clone()

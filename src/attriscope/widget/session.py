@@ -3,106 +3,243 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from attriscope.attr import IntegratedGradients, LayerGradCam
+from attriscope.attr import IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError
+from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.layer_map import LayerInfo, map_layers
+from attriscope.core.progress import Parts
+from attriscope.widget.asked import Asked, Written, as_code
+from attriscope.widget.batch import Example
 from attriscope.widget.choices import Choice
-from attriscope.widget.offers import OFFERS, Asked
-from attriscope.widget.pictures import Pictures
-from attriscope.widget.walks import Walk
+from attriscope.widget.listing import listing
+from attriscope.widget.offers import OFFERS, Menu, Question
+from attriscope.widget.pictures import ToImage
+from attriscope.widget.walks import MeanWalk, Walk
+from attriscope.widget.weights import fingerprint
 
-# Walks are what costs most; so many of them are kept to come back to.
-_WALKS_KEPT = 6
+# Walks are what costs most to make and to keep. Those to come back to hold at most so many maps together.
+_MAPS_KEPT = 600
+_EXAMPLES_KEPT = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """An answer: attributions as the method gives them, and their sum's error if the method promises a sum."""
+    """An answer.
+
+    Attributes:
+        attributions: as the method gives them, of shape (1, C, H, W).
+        gap: their sum minus what it should be, for methods that promise a sum.
+        error: the standard error of each, of the same shape, where the method knows one.
+        evaluations: rows that went through the model.
+        final: whether this is the last word.
+    """
 
     attributions: Tensor
     gap: float | None = None
+    error: Tensor | None = None
+    evaluations: int | None = None
     final: bool = True
 
 
 class Session:
-    """One model, one example, and what is known about them.
+    """One model, the examples, and what is known about them.
 
     Args:
         model: the model.
-        examples: one picture, of shape (1, C, H, W).
-        pictures: baselines by name.
-        n_steps: points on a path.
+        batch: pictures of shape (N, C, H, W), and the model's other arguments.
+        to_image: see :class:`~attriscope.widget.pictures.Pictures`.
+        menu: the methods' parameters.
     """
 
-    def __init__(self, model: nn.Module, examples: Examples, pictures: Pictures, n_steps: int) -> None:
+    def __init__(self, model: nn.Module, batch: Examples, to_image: ToImage | None, menu: Menu) -> None:
         self.model = model
-        self.examples = examples
-        self.scores: Tensor | None = None
-        self.layers: list[LayerInfo] = []
-        self._pictures = pictures
-        self._n_steps = n_steps
+        self.batch = batch
+        self.layers: Sequence[LayerInfo] = ()
+        self.classes: int | None = None
+        """How many outputs the model has for an example, if it was seen to have a row of several."""
+        self._menu, self._to_image = menu, to_image
+        self._scores: dict[int, Tensor | None] = {}
         self._walks: dict[Any, Walk] = {}
+        self._examples: dict[int, Example] = {}
+        self._seen: Any = None
 
     def forget(self) -> None:
-        """Nothing is known any more."""
-        self.layers, self.scores = [], None
+        """Nothing is known any more about what the model says."""
+        self.layers = ()
+        self._scores.clear()
         self._walks.clear()
 
-    def look(self) -> None:
-        """Run the model once: what does it say (``scores``), and what is it made of (``layers``)?"""
+    def release(self) -> None:
+        """Let go of everything that was kept."""
+        self.forget()
+        self._examples.clear()
+
+    def weights(self) -> Any:
+        """Compares equal as long as the model's weights are the same."""
+        return fingerprint(self.model)
+
+    def example(self, index: int) -> Example:
+        """One of the examples."""
+        if index not in self._examples:
+            while len(self._examples) >= _EXAMPLES_KEPT:
+                del self._examples[next(iter(self._examples))]
+            self._examples[index] = Example(self.batch, index, self._to_image)
+        return self._examples[index]
+
+    def look(self, index: int) -> bool:
+        """Run the model once if need be: what does it say, and what is it made of? Returns whether it was run."""
+        weights = self.weights()
+        if self.layers and index in self._scores and weights == self._seen:
+            return False
+        if weights != self._seen:
+            self.forget()
         found: list[Any] = []
-        inputs = tuple(x.detach().clone() for x in self.examples.tensors)
-        layers = map_layers(self.model, lambda: found.append(self.model(*inputs, *self.examples.arguments)))
+        one = self.example(index).examples
+        x = one.tensors[0].detach().clone()
+        layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
         output = found[0]
         one_row = isinstance(output, Tensor) and output.dim() <= 2
-        self.scores = output.detach().reshape(-1) if one_row else None
-        self.layers = layers
+        scores = output.detach().reshape(-1) if one_row else None
+        self._scores[index] = scores
+        self.classes = None if scores is None or len(scores) < 2 else len(scores)
+        self.layers, self._seen = layers, weights
+        return True
 
-    def start(self, choice: Choice) -> Tensor:
-        """The baseline in model space."""
-        return choice.own.tensor if choice.own is not None else self._pictures.baseline(choice.baseline)
+    def scores(self, index: int) -> Tensor | None:
+        """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
+        return self._scores.get(index)
 
-    def walk(self, choice: Choice) -> Walk:
-        """The walk for a target and a baseline; perhaps done already."""
-        key = (choice.output, choice.baseline, choice.own, self._state_of_model())
-        if key not in self._walks:
+    def walk(self, choice: Choice) -> MeanWalk:
+        """The walks for a target and its baselines; perhaps done already."""
+        effort = choice.effort if choice.method == "IntegratedGradients" and choice.layer is None else 0
+        values = self._menu.values("IntegratedGradients", choice.path, effort)
+        example, weights = self.example(choice.example), self.weights()
+        about = (
+            repr(choice.target),
+            choice.contrast,
+            choice.example,
+            values["n_steps"],
+            values["method"],
+            weights,
+        )
+        walks = {}
+        for name, start in zip(choice.baselines, example.starts(choice), strict=True):
+            key = (name, choice.own if name == "custom" else None, *about)
+            if key in self._walks:
+                walks[key] = self._walks.pop(key)
+                continue
             method = IntegratedGradients(self.model)
-            walk = Walk(method, self.examples, self.start(choice), choice.output, self._n_steps)
-            kept = list(self._walks.items())[1 - _WALKS_KEPT :]
-            self._walks = {**dict(kept), key: walk}
-        return self._walks[key]
+            steps, rule = values["n_steps"], values["method"]
+            walks[key] = Walk(method, example.examples, start.value, choice.output, steps, rule)
+        self._keep(walks)
+        return MeanWalk(list(walks.values()))
+
+    def _keep(self, walks: dict[Any, Walk]) -> None:
+        """These and the latest others that there is room for."""
+        room = _MAPS_KEPT
+        for key, one in reversed(self._walks.items()):
+            room -= one.evaluations
+            if room >= 0:
+                walks = {key: one, **walks}
+        self._walks = walks
+
+    def knows(self, choice: Choice) -> bool:
+        """Whether the answer is there without asking the model."""
+        return choice.layer is None and choice.method == "IntegratedGradients" and self.walk(choice).done
+
+    def preview(self, choice: Choice) -> Map:
+        """A first idea for one backward pass: the gradient times the difference from the baseline."""
+        example = self.example(choice.example)
+        gradient = Saliency(self.model).attribute(
+            example.tensor,
+            choice.output,
+            abs=False,
+            additional_forward_args=example.examples.arguments or None,
+        )
+        start = torch.stack([one.value for one in example.starts(choice)]).mean(0)
+        return Map(gradient * (example.tensor.detach() - start), evaluations=1, final=False)
 
     def maps(self, choice: Choice) -> Iterator[Map]:
         """The answer, getting better; the last one is final."""
+        if choice.layer is None and choice.method == "IntegratedGradients":
+            yield from self._walked(choice)
+            return
+        question = self._question(choice)
+        what = OFFERS[choice.method].title if choice.layer is None else f"layer {choice.layer!r}"
+        rounds = list(question.rounds())
+        done: list[Estimate] = []
+        parts = Parts(len(rounds))
+        for i, arguments in enumerate(rounds):
+            with parts.part(i, i + 1, 1):
+                for estimate in question.method.stream(**arguments):
+                    if estimate.stopped is None:
+                        yield _mean([*done, estimate], what, final=False)
+            done.append(estimate)
+        yield _mean(done, what, final=True)
+
+    def _walked(self, choice: Choice) -> Iterator[Map]:
+        walk = self.walk(choice)
+        values = self._menu.values(choice.method, choice.settings)
+
+        def found(final: bool) -> Map:
+            if values["multiply_by_inputs"]:
+                return Map(walk.attributions, walk.gap, evaluations=walk.evaluations, final=final)
+            return Map(walk.sensitivities, evaluations=walk.evaluations, final=final)
+
+        for _ in walk.steps():
+            yield found(False)
+        yield found(True)
+
+    def code(self, choice: Choice) -> str:
+        """Python that gives the answer outside the Explorer."""
+        return listing(self._question(choice), self.example(choice.example).written)
+
+    def _question(self, choice: Choice) -> Question:
+        example = self.example(choice.example)
+        code = choice.output_code
+        offer = OFFERS[choice.method]
+        asked = Asked(
+            example.written,
+            example.arguments,
+            example.starts(choice),
+            None if code is None else Written(choice.output, code),
+            self._menu.values(choice.method, choice.settings, choice.effort),
+            self.layers,
+        )
         if choice.layer is not None:
+            made = Written(None, f"LayerGradCam(model, {as_code(choice.layer)})")
             cam = LayerGradCam(self.model, choice.layer)
-            found = cam.attribute(self.examples.tensors, choice.output, self.examples.arguments)
-            yield Map(self._shown(found, f"layer {choice.layer!r}"))
-        elif choice.method == "IntegratedGradients":
-            walk = self.walk(choice)
-            for _ in walk.steps():
-                yield Map(walk.attributions, walk.gap, final=False)
-            yield Map(walk.attributions, walk.gap)
-        else:
-            asked = Asked(self.examples, self.start(choice), choice.output, self.layers)
-            method, arguments = OFFERS[choice.method].call(self.model, asked)
-            for estimate in method.stream(**arguments):
-                gap = None if estimate.delta is None else float(estimate.delta.mean())
-                shown = self._shown(estimate.attributions, method.get_name())
-                yield Map(shown, gap, estimate.stopped is not None)
+            return Question(cam, made, {"inputs": asked.picture, **asked.common})
+        return offer.question(self.model, asked, self._menu.parameters[choice.method])
 
-    def _state_of_model(self) -> int:
-        """Changes when parameters or buffers are written to, as training does."""
-        return sum(t._version for t in (*self.model.parameters(), *self.model.buffers()))
 
-    @staticmethod
-    def _shown(found: Any, what: str) -> Tensor:
+def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
+    """The average over several baselines.
+
+    Errors are averaged too: an upper bound, reached if they all go the same way.
+    """
+    for estimate in estimates:
+        found = estimate.attributions
         if not isinstance(found, Tensor) or found.dim() != 4:
             raise InputError(f"{what} gives {describe(found)}, which is no map (1, C, H, W) to show")
-        return found
+    count = len(estimates)
+    deltas = [float(e.delta.mean()) for e in estimates if e.delta is not None]
+    errors = [e.error for e in estimates if isinstance(e.error, Tensor)]
+    return Map(
+        _average([e.attributions for e in estimates]),
+        sum(deltas) / count if len(deltas) == count else None,
+        _average(errors) if len(errors) == count else None,
+        sum(e.evaluations for e in estimates) or None,
+        final,
+    )
+
+
+def _average(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(0)

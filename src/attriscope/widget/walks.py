@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from attriscope.attr import IntegratedGradients
 from attriscope.attr.paths import add_weighted, walk
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.inputs import Examples
-from attriscope.widget.wire import FRAME_SIDE, FRAMES, flat_map
+from attriscope.widget.wire import FRAME_SIDE, FRAMES, flat_map, probabilities
 
 
 class Walk:
@@ -23,6 +23,7 @@ class Walk:
         baseline: where the walk starts, of the same shape.
         target: the explained output.
         n_steps: points on the path besides its two ends.
+        rule: how they are placed and weighted, see :func:`~attriscope.attr.quadrature.quadrature`.
     """
 
     def __init__(
@@ -32,11 +33,14 @@ class Walk:
         baseline: Tensor,
         target: object,
         n_steps: int = 50,
+        rule: str = "gausslegendre",
     ) -> None:
-        inner = quadrature("gausslegendre", n_steps).spread()
-        # The ends carry no weight in the integral, but the curve is drawn from one to the other, and they say from the
-        # start what the attributions should add up to.
-        self._rule = Quadrature((0.0, 1.0, *inner.nodes), (0.0, 0.0, *inner.weights))
+        inner = quadrature(rule, n_steps).spread()
+        weights = dict(zip(inner.nodes, inner.weights, strict=True))
+        # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
+        # the start what the attributions should add up to.
+        ends = {end: weights.pop(end, 0.0) for end in (0.0, 1.0)}
+        self._rule = Quadrature((*ends, *weights), (*ends.values(), *weights.values()))
         self._method, self._examples, self._target = method, examples, target
         self._baseline = baseline
         self._difference = examples.tensors[0].detach() - baseline
@@ -60,7 +64,7 @@ class Walk:
             self._scores.extend(block.f.flatten())
             if isinstance(block.output, Tensor):
                 self._outputs.extend(block.output)
-            if self._covered:
+            if self.started:
                 yield
 
     @property
@@ -69,9 +73,24 @@ class Walk:
         return len(self._maps) == len(self._rule.nodes)
 
     @property
+    def started(self) -> bool:
+        """Whether there is something to tell: part of the integral is known."""
+        return self._covered > 0
+
+    @property
+    def evaluations(self) -> int:
+        """How many rows went through the model so far."""
+        return len(self._maps)
+
+    @property
     def attributions(self) -> Tensor:
         """The integrated gradients found so far, (1, C, H, W): those of the whole path once the walk is done."""
-        return self._totals[0] * self._difference / (1.0 if self.done else self._covered)
+        return self.sensitivities * self._difference
+
+    @property
+    def sensitivities(self) -> Tensor:
+        """The gradient averaged along the path, so far."""
+        return self._totals[0] / (1.0 if self.done else self._covered)
 
     @property
     def _covered(self) -> float:
@@ -94,6 +113,12 @@ class Walk:
         return torch.stack(self._outputs)[self._order] if len(self._outputs) == len(self._scores) else None
 
     @property
+    def chances(self) -> Tensor | None:
+        """The probabilities of all classes at each of the positions, (positions, C); ``None`` if there are none."""
+        outputs = self.outputs
+        return probabilities(outputs.double()) if outputs is not None and outputs.dim() == 2 else None
+
+    @property
     def gap(self) -> float:
         """The sum of the attributions minus what the output changed by."""
         start, end = self._scores[:2]
@@ -113,8 +138,8 @@ class Walk:
         Between two nodes the effect is that of the node whose weight covers the stretch.
         """
         order = self._order
-        weights = torch.tensor([self._rule.weights[i] for i in order], dtype=torch.float64)
-        nodes = torch.tensor([self._rule.nodes[i] for i in order], dtype=torch.float64)
+        weights = torch.tensor([self._rule.weights[i] for i in order], dtype=torch.float64, device="cpu")
+        nodes = torch.tensor([self._rule.nodes[i] for i in order], dtype=torch.float64, device="cpu")
         ahead = (nodes - (weights.cumsum(0) - weights)).clamp(min=0)
         effects, shape = effects[order], (-1, *[1] * (effects.dim() - 1))
         finished = (effects * weights.to(effects).reshape(shape)).cumsum(0).roll(1, 0)
@@ -124,6 +149,84 @@ class Walk:
     @property
     def _order(self) -> list[int]:
         return sorted(range(len(self._rule.nodes)), key=self._rule.nodes.__getitem__)
+
+
+class MeanWalk:
+    """The mean of walks from several baselines: of scores, probabilities and attributions, position by position.
+
+    Each walk is a straight line of its own, so the mean is not the walk from the mean of the baselines; it ends in the
+    average of their attributions, which is what is shown for several baselines.
+
+    Args:
+        walks: at least one, all with the same positions.
+    """
+
+    def __init__(self, walks: Sequence[Walk]) -> None:
+        self._walks = walks
+
+    def steps(self) -> Iterator[None]:
+        """Walk one after the other; what is known in between is the mean of those begun."""
+        for one in self._walks:
+            yield from one.steps()
+
+    @property
+    def done(self) -> bool:
+        """Whether all have been walked."""
+        return all(one.done for one in self._walks)
+
+    @property
+    def evaluations(self) -> int:
+        """How many rows went through the model so far."""
+        return sum(one.evaluations for one in self._walks)
+
+    @property
+    def attributions(self) -> Tensor:
+        """See :attr:`Walk.attributions`."""
+        return self._mean(one.attributions for one in self._begun)
+
+    @property
+    def sensitivities(self) -> Tensor:
+        """See :attr:`Walk.sensitivities`."""
+        return self._mean(one.sensitivities for one in self._begun)
+
+    @property
+    def positions(self) -> list[float]:
+        """See :attr:`Walk.positions`."""
+        return self._walks[0].positions
+
+    @property
+    def scores(self) -> Tensor:
+        """See :attr:`Walk.scores`."""
+        return self._mean(one.scores for one in self._walks)
+
+    @property
+    def chances(self) -> Tensor | None:
+        """See :attr:`Walk.chances`."""
+        found = [chances for one in self._walks if (chances := one.chances) is not None]
+        return self._mean(found) if len(found) == len(self._walks) else None
+
+    @property
+    def gap(self) -> float:
+        """See :attr:`Walk.gap`."""
+        gaps = [one.gap for one in self._begun]
+        return sum(gaps) / len(gaps)
+
+    def frames(self) -> Tensor:
+        """See :meth:`Walk.frames`."""
+        return self._mean(one.frames() for one in self._walks)
+
+    def totals(self) -> Tensor:
+        """See :meth:`Walk.totals`."""
+        return self._mean(one.totals() for one in self._walks)
+
+    @property
+    def _begun(self) -> list[Walk]:
+        return [one for one in self._walks if one.started]
+
+    @staticmethod
+    def _mean(of: Iterable[Tensor]) -> Tensor:
+        found = list(of)
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
 
 
 def thinned(count: int, most: int = FRAMES) -> list[int]:

@@ -86,13 +86,15 @@ def frames_message(frames: Tensor, **about: Any) -> Message:
     }
 
 
-def predictions_message(
-    output: Tensor, names: Sequence[str] | dict[int, str] | None, most: int = 8
-) -> Message:
+def best(output: Tensor, most: int = 8) -> list[int]:
+    """The indices of the highest scores of one example's output (C,)."""
+    return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
+
+
+def predictions_message(output: Tensor, names: Sequence[str] | dict[int, str] | None) -> Message:
     """The best classes of one example's output (C,)."""
     scores = output.detach().to("cpu", torch.float64)
     chances = probabilities(scores)
-    order = scores.argsort(descending=True)[:most].tolist()
     return {
         "kind": "score" if chances is None else "probability",
         "items": [
@@ -102,7 +104,7 @@ def predictions_message(
                 "score": float(scores[i]),
                 "probability": None if chances is None else float(chances[i]),
             }
-            for i in order
+            for i in best(output)
         ],
     }
 

@@ -1,0 +1,179 @@
+"""The view as a picture: for papers, for mail, and for viewers that show no widgets."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import textwrap
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attriscope.widget import painting, wire
+from attriscope.widget.painting import Array, Scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Inches: the picture's height or width, and what stands around it.
+_SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
+_DPI = 120
+# What is saved in notebooks is coarser and of at most 256 colours: a page with many Explorers stays small.
+_SAVED_DPI, _SAVED_COLORS = 90, 256
+# A title of more letters is cut; a line holds so many per inch.
+_TITLE, _PER_INCH = 240, 13
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What is on show.
+
+    Attributes:
+        picture: (H, W, 3), from 0 to 1.
+        drawn: the map (H, W) by its sign; ``None`` if there is none.
+        scale: its colours.
+        title, caption: what it is, and its numbers.
+        mode, opacity, sign: how it is drawn.
+    """
+
+    picture: Array
+    drawn: Array | None
+    scale: Scale | None
+    title: str
+    caption: str
+    mode: str
+    opacity: float
+    sign: str
+
+    @classmethod
+    def of(cls, widget: Any) -> View:
+        """Of anything with the traits of an overlay, and ``path`` and ``alpha`` if it has a path.
+
+        Raises:
+            RuntimeError: there is no picture yet.
+        """
+        heat, path, alpha = widget.heat, getattr(widget, "path", {}), getattr(widget, "alpha", 1.0)
+        if not widget.picture:
+            raise RuntimeError("there is no picture to draw")
+        picture = painting.pixels(widget.picture)
+        how = (widget.mode, widget.opacity, widget.sign)
+        if not heat:
+            return cls(picture, None, None, "", "", *how)
+        if alpha < 1 and path and widget.baseline_picture:
+            start = painting.pixels(widget.baseline_picture)
+            picture = (1 - alpha) * start + alpha * picture
+            # On the way the scale stays that of the whole path, so that one sees it build up.
+            found, whole = painting.frame(path, alpha), painting.frame(path, 1.0)
+            total = float(np.interp(alpha, path["alphas"], path["totals"]))
+            title, numbers = f"{path['title']}, accumulated to α = {alpha:.2f}", [f"sum so far {total:.3g}"]
+        else:
+            found = whole = painting.values(heat)
+            title, numbers = heat["title"], _numbers(heat)
+        scale = Scale.of(
+            painting.transformed(whole, widget.sign),
+            widget.sign,
+            widget.colormap,
+            widget.outlier_percent,
+            widget.scale_limit,
+        )
+        shape = (picture.shape[0], picture.shape[1])
+        drawn = painting.transformed(painting.resized(found, shape), widget.sign)
+        clipped = f"{scale.clipped:.1%} of the values lie beyond the scale" if scale.limit > 0 else "all zero"
+        return cls(picture, drawn, scale, title, "; ".join([*numbers, clipped]), *how)
+
+
+def _numbers(heat: wire.Message) -> list[str]:
+    named = (("sum", "sum"), ("error", "standard error up to"), ("gap", "gap"))
+    return [f"{words} {heat[name]:.3g}" for name, words in named if heat.get(name) is not None]
+
+
+def figure(view: View) -> Figure:
+    """A view drawn by matplotlib."""
+    from matplotlib.figure import Figure
+
+    height, width = view.picture.shape[:2]
+    across = _SIDE * min(1.0, width / height)
+    down = across * height / width
+    panels = 2 if view.mode == "side" and view.drawn is not None else 1
+    barred = view.scale is not None and view.scale.limit > 0 and view.mode != "masked"
+    lines = _lines(view.title, panels * across)
+    top, bottom = _LINE_HEIGHT * len(lines) + _MARGIN, _LINE_HEIGHT + _MARGIN
+    whole = (panels * across + 2 * _MARGIN + (_BAR if barred else 0), down + top + bottom)
+    # Not pyplot's: nothing is registered, and any thread may draw.
+    made = Figure(figsize=whole, dpi=_DPI)
+    axes = made.add_axes((_MARGIN / whole[0], bottom / whole[1], panels * across / whole[0], down / whole[1]))
+    axes.set_axis_off()
+    if view.drawn is None or view.scale is None:
+        axes.imshow(view.picture, aspect="auto")
+    else:
+        axes.imshow(
+            painting.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity), aspect="auto"
+        )
+        if barred:
+            _bar(
+                made,
+                (
+                    (_MARGIN + panels * across + 0.1) / whole[0],
+                    bottom / whole[1],
+                    0.14 / whole[0],
+                    down / whole[1],
+                ),
+                view,
+            )
+    middle = (_MARGIN + panels * across / 2) / whole[0]
+    for i, line in enumerate(lines):
+        place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
+        made.text(middle, place, line, ha="center", va="top", fontsize=9, parse_math=False)
+    made.text(middle, _MARGIN / 2 / whole[1], view.caption, ha="center", va="bottom", fontsize=7)
+    return made
+
+
+def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> None:
+    """The colours and what they stand for, over the same ground as on the page."""
+    scale = view.scale
+    assert scale is not None
+    low = -scale.limit if scale.two_sided else 0.0
+    values = np.linspace(low, scale.limit, 256)
+    colors = scale.color(values)
+    if view.mode == "blended":
+        cover = scale.opacity(values, view.opacity)[:, None]
+        colors = cover * colors + (1 - cover) * painting.GROUND
+    axes = made.add_axes(place)
+    axes.imshow(colors[::-1, None], extent=(0, 1, low, scale.limit), aspect="auto")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.tick_params(labelsize=7)
+    axes.set_ylabel("size of negative attributions" if view.sign == "negative" else "attribution", fontsize=8)
+
+
+def _lines(title: str, inches: float) -> list[str]:
+    """A title in lines, and not too many of them."""
+    text = "".join(c if c.isprintable() else " " for c in title)
+    text = text if len(text) <= _TITLE else text[: _TITLE - 3] + "..."
+    return textwrap.wrap(text, max(12, int(inches * _PER_INCH)))
+
+
+def png(made: Figure, dpi: int = _DPI) -> bytes:
+    """A figure as a PNG file, of so many dots per inch."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # names may hold any sign there is
+        made.savefig(file, format="png", facecolor="white", dpi=dpi)
+    return file.getvalue()
+
+
+def with_picture(widget: Any, bundle: Any) -> Any:
+    """A widget's display data with a small PNG of what is ready, for viewers without widgets."""
+    if bundle is None or not widget.picture:
+        return bundle
+    from PIL import Image  # which matplotlib needs, too
+
+    made = figure(View.of(widget))
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png(made, _SAVED_DPI))) as image:
+        image.convert("RGB").quantize(_SAVED_COLORS).save(file, "PNG", optimize=True)
+    data, metadata = bundle
+    return {**data, "image/png": base64.b64encode(file.getvalue()).decode("ascii")}, metadata

@@ -1,0 +1,184 @@
+"""What can be chosen, as traits: each wish is checked here, whoever has it, and refused with a reason."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import traitlets
+from torch import nn
+
+from attriscope.core.inputs import Examples, describe
+from attriscope.core.sites import find_layer
+from attriscope.core.target import resolve_target
+from attriscope.widget.choices import Choice, ChoiceError, Own, refusing
+from attriscope.widget.offers import OFFERS, Menu
+from attriscope.widget.pictures import BASELINES, custom_baseline
+from attriscope.widget.traits import Checked, LayerTraits, PredictionTraits, asked_for
+from attriscope.widget.words import baseline_choices
+
+
+def _named(baseline: Any) -> Any:
+    """A baseline, or several, by their names."""
+    if isinstance(baseline, list):
+        return [_named(one) for one in baseline]
+    return baseline if isinstance(baseline, str) else "custom"
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+class ChoiceTraits(PredictionTraits, LayerTraits):
+    """What is explained and how.
+
+    Whoever has them sets ``_model``, ``_batch`` (all examples) and ``_menu`` first.
+    """
+
+    _model: nn.Module
+    _batch: Examples
+    _menu: Menu
+    _own: Own | None = None
+    method = asked_for(traitlets.Unicode("IntegratedGradients"))
+    baseline = asked_for(
+        Checked("zero"),
+        to_json=lambda value, widget: _named(value),
+        from_json=lambda value, widget: widget._from_names(value),
+    )
+    contrast = asked_for(
+        traitlets.Any(None, help="the class that the target is compared with, or None"), rank=1
+    )
+    example = asked_for(Checked(0, help="which example of the inputs is on show"))
+    settings: Any = asked_for(Checked(help="what is set otherwise than the methods' defaults"))
+    effort = traitlets.Int(0, help="how often Refine was asked for").tag(sync=True)
+    methods: Any = traitlets.List().tag(sync=True)
+    baselines: Any = traitlets.List().tag(sync=True)
+
+    @property
+    def _outputs(self) -> int | None:
+        """How many classes the model has; ``None`` while that is not known."""
+        return None
+
+    @property
+    def choice(self) -> Choice:
+        """All of it, as it is now."""
+        named = _named(self.baseline)
+        names = tuple(named) if isinstance(named, list) else (named,)
+        return Choice(
+            self.method,
+            self.target,
+            names,
+            self.layer,
+            self._own if "custom" in names else None,
+            self.contrast,
+            self.example,
+            dict(self.settings.get(self.method, {})),
+            dict(self.settings.get("IntegratedGradients", {})),
+            self.effort,
+        )
+
+    def _from_names(self, value: Any) -> Any:
+        """What the page's names stand for."""
+        if isinstance(value, list):
+            return [self._from_names(one) for one in value]
+        return self._own.tensor if value == "custom" and self._own is not None else value
+
+    @traitlets.default("settings")
+    def _default_settings(self) -> dict[str, Any]:
+        return {}
+
+    @traitlets.default("baselines")
+    def _default_baselines(self) -> Any:
+        return baseline_choices(own=False)
+
+    @traitlets.validate("method")
+    def _valid_method(self, proposal: Any) -> str:
+        if proposal["value"] not in OFFERS:
+            raise ChoiceError(
+                f"method must be one of {', '.join(OFFERS)}, but {describe(proposal['value'])} came"
+            )
+        return str(proposal["value"])
+
+    @traitlets.validate("baseline")
+    def _valid_baseline(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        if not isinstance(value, list | tuple):
+            return self._one_baseline(value)
+        found = [self._one_baseline(one) for one in value[: len(BASELINES) + 2]]
+        names = [_named(one) for one in found]
+        if not found or len(set(names)) < len(value):
+            raise ChoiceError(
+                "several baselines must be different ones, and at most one tensor, but "
+                f"{describe(_named(list(value[:10])))} came"
+            )
+        return found if len(found) > 1 else found[0]
+
+    def _one_baseline(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in BASELINES:
+                names = ", ".join(BASELINES)
+                raise ChoiceError(f"baseline must be one of {names} or a tensor, but {describe(value)} came")
+            return value
+        if self._own is None or value is not self._own.tensor:
+            with refusing():
+                self._own = Own(custom_baseline(value, self._batch))
+        self.baselines = baseline_choices(own=True)
+        return self._own.tensor
+
+    @traitlets.validate("target")
+    def _valid_target(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
+            raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
+        with refusing():
+            target = resolve_target(tuple(value) if isinstance(value, list) else value, 1)
+        if target.function is not None:
+            raise ChoiceError("the page cannot show a function as target; give an int or a tuple of ints")
+        if target.column is None:
+            return None
+        index = list(target.column)
+        if any(isinstance(i, slice) for i in index) or not index:
+            raise ChoiceError(f"target must be an int or a list of ints, but {describe(value)} came")
+        if len(index) > 1:
+            return index
+        return self._class(index[0], "target")
+
+    @traitlets.validate("contrast")
+    def _valid_contrast(self, proposal: Any) -> int | None:
+        value = proposal["value"]
+        if value is None:
+            return None
+        contrast = self._class(value, "contrast")
+        if isinstance(self.target, list):
+            raise ChoiceError(f"contrast compares with a target that is one class, but that is {self.target}")
+        if contrast == self.target:
+            raise ChoiceError(f"contrast must be another class than the target, but both are {contrast}")
+        return contrast
+
+    def _class(self, value: Any, what: str) -> int:
+        if not _whole(value):
+            raise ChoiceError(f"{what} must be the index of a class, but {describe(value)} came")
+        count = self._outputs
+        if count is not None and not -count <= value < count:
+            raise ChoiceError(
+                f"{what} {describe(value)} is out of range: the model has classes 0 to {count - 1}"
+            )
+        return int(value) % count if count is not None else int(value)
+
+    @traitlets.validate("example")
+    def _valid_example(self, proposal: Any) -> int:
+        value, count = proposal["value"], self._batch.count
+        if not _whole(value) or not 0 <= value < count:
+            raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
+        return int(value)
+
+    @traitlets.validate("layer")
+    def _valid_layer(self, proposal: Any) -> str | None:
+        if proposal["value"] is not None:
+            with refusing():
+                find_layer(self._model, proposal["value"])
+        return None if proposal["value"] is None else str(proposal["value"])
+
+    @traitlets.validate("settings")
+    def _valid_settings(self, proposal: Any) -> dict[str, Any]:
+        return self._menu.check(proposal["value"])

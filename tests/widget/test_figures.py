@@ -1,0 +1,220 @@
+"""The view as a picture: the same numbers and colours as on the page, and a PNG in saved notebooks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import nbconvert
+import nbformat
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from attriscope import Explorer, Overlay
+from attriscope.widget import painting
+from attriscope.widget.figures import View, figure, png
+from attriscope.widget.painting import GROUND, Scale, painted
+from attriscope.widget.traits import MODES, SIGNS
+from widget.helpers import Gate, TwoLayers
+
+Make = Callable[..., Explorer]
+
+RAMP = np.array([[-2.0, -1.0, 0.0], [0.5, 1.0, 4.0]])
+
+
+def scale(sign: str = "all", colormap: str = "auto", outliers: float = 0, held: float | None = None) -> Scale:
+    return Scale.of(painting.transformed(RAMP, sign), sign, colormap, outliers, held)
+
+
+def opened(data: bytes) -> Any:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+# --- by the rules of the page ---------------------------------------------------------------------------------
+
+
+def test_the_scale_ends_where_the_page_ends_it() -> None:
+    assert scale().limit == 4
+    assert scale(outliers=20).limit == np.percentile(np.abs(RAMP), 80) == 2
+    assert scale(outliers=20).clipped == 1 / 6
+    assert scale("negative").limit == 2
+    assert scale("positive", outliers=60).limit == 4  # the percentile is zero: then the largest
+    assert scale(held=1.0).limit == 1
+    assert scale(held=1.0).clipped == 2 / 6
+
+
+def test_colours_of_values() -> None:
+    two, one = scale(), scale("absolute")
+    assert two.diverging
+    assert not one.diverging
+    np.testing.assert_array_equal(two.color(np.array([-4.0, 4.0, 99.0])), two.colors[[0, 255, 255]])
+    np.testing.assert_array_equal(one.color(np.array([0.0, 4.0])), one.colors[[0, 255]])
+    upper = scale("positive", "RdBu_r")  # the upper half of a diverging one
+    np.testing.assert_array_equal(upper.color(np.array([0.0])), upper.colors[[128]])
+
+
+@pytest.mark.parametrize(
+    ("opacity", "faint", "strong"), [(0, 0, 0), (0.3, 0, 0.48), (0.6, 0, 0.96), (1, 1, 1)]
+)
+def test_faint_values_let_the_picture_through(opacity: float, faint: float, strong: float) -> None:
+    np.testing.assert_allclose(scale().opacity(np.array([0.0, 4.0]), opacity), [faint, strong])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("sign", SIGNS)
+def test_modes(mode: str, sign: str) -> None:
+    picture = np.full((2, 3, 3), 0.25)
+    drawn, of = painting.transformed(RAMP, sign), scale(sign)
+    found = painted(picture, drawn, of, mode, 1.0)
+    assert found.shape == (2, 6 if mode == "side" else 3, 3)
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+    if mode == "masked":
+        np.testing.assert_allclose(found[0, 2], GROUND)  # nothing is attributed there
+        strongest = np.unravel_index(np.abs(drawn).argmax(), drawn.shape)
+        np.testing.assert_allclose(found[strongest], 0.25)
+    if mode == "side":
+        np.testing.assert_array_equal(found[:, :3], picture)
+    if mode in ("heat", "blended"):
+        np.testing.assert_allclose(found, of.color(drawn))
+
+
+def test_a_map_of_zeros_draws_nothing() -> None:
+    picture = np.full((2, 3, 3), 0.25)
+    of = Scale.of(np.zeros((2, 3)), "all", "auto", 1, None)
+    np.testing.assert_array_equal(painted(picture, np.zeros((2, 3)), of, "blended", 1.0), picture)
+
+
+def test_a_smaller_map_is_scaled_up_smoothly() -> None:
+    found = painting.resized(np.array([[0.0, 1.0]]), (4, 8))
+    assert found.shape == (4, 8)
+    np.testing.assert_array_equal(found[0], np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1))
+
+
+def test_frames_between_two_positions() -> None:
+    path = {
+        "alphas": [0.0, 0.5, 0.5, 1.0],
+        "shape": [1, 1],
+        "scale": 2.0,
+        "maps": np.int8([0, 127, 127, -127]).tobytes(),
+    }
+    for alpha, value in ((0, 0), (0.25, 1), (0.5, 2), (0.75, 0), (1, -2)):
+        assert painting.frame(path, alpha).item() == pytest.approx(value)
+
+
+# --- figures --------------------------------------------------------------------------------------------------
+
+
+def test_figure_says_what_it_shows(make: Make) -> None:
+    explorer = make(target=1, class_names=["a", "$b_{1}$ <i>", "c", "d", "e"]).wait()
+    made = explorer.figure()
+    texts = [text.get_text() for text in made.texts]
+    assert texts[0] == "Integrated Gradients for $b_{1}$ <i>, baseline zero"
+    assert not made.texts[0].get_parse_math()  # a name is no formula
+    assert f"sum {explorer.heat['sum']:.3g}" in texts[-1]
+    assert "gap" in texts[-1]
+    assert "1.6% of the values lie beyond the scale" in texts[-1]
+    assert opened(explorer.snapshot()).shape[2] == 3
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "ü 🐈 مرحبا", "\n\t\0", "\\$\\frac{1}"])
+def test_any_name_can_be_drawn(make: Make, name: str, recwarn: pytest.WarningsRecorder) -> None:
+    explorer = make(target=0, method="Saliency", class_names=[name] * 5).wait()
+    assert len(explorer.snapshot()) > 1000
+    assert not [w for w in recwarn if "lyph" in str(w.message)]
+
+
+def test_figure_follows_the_style(make: Make) -> None:
+    explorer = make(target=1).wait()
+    seen = {explorer.snapshot()}
+    for name, value in (("mode", "masked"), ("sign", "negative"), ("mode", "heat"), ("colormap", "viridis")):
+        setattr(explorer, name, value)
+        seen.add(explorer.snapshot())
+    explorer.outlier_percent = 40
+    seen.add(explorer.snapshot())
+    explorer.scale_limit = 3.0
+    seen.add(explorer.snapshot())
+    assert len(seen) == 7
+    assert View.of(explorer).scale.limit == 3
+
+
+def test_figure_follows_the_path(make: Make) -> None:
+    explorer = make(target=1).wait()
+    explorer.alpha = 0.0
+    view = View.of(explorer)
+    assert view.title.endswith("accumulated to α = 0.00")
+    assert not view.drawn.any()
+    start = np.frombuffer(explorer.baseline_picture["data"], np.uint8).reshape(8, 8, 3) / 255
+    np.testing.assert_allclose(view.picture, start)
+    explorer.alpha = 0.999
+    final = painting.values(explorer.heat)
+    np.testing.assert_allclose(View.of(explorer).drawn, final, atol=0.02 * np.abs(final).max())
+
+
+def test_an_overlay_can_be_drawn_too() -> None:
+    overlay = Overlay(
+        np.zeros((4, 30, 3), np.uint8), torch.arange(120.0).reshape(4, 30), title="mine", mode="side"
+    )
+    assert opened(png(figure(View.of(overlay)))).shape[1] > 200
+
+
+# --- in saved notebooks ---------------------------------------------------------------------------------------
+
+
+def notebook(bundle: dict[str, Any]) -> Any:
+    """A notebook saved without the widgets' state."""
+    output = nbformat.v4.new_output("display_data", data=bundle)
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("explorer", outputs=[output])])
+
+
+def test_a_saved_notebook_shows_the_map_without_widgets(make: Make, image: Tensor) -> None:
+    explorer = make(target=1).wait()
+    data, _ = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert opened(base64.b64decode(data["image/png"])).std() > 5
+    assert data["text/plain"] == repr(explorer)
+    html, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(notebook(data))
+    assert f"data:image/png;base64,{data['image/png'][:100]}" in html.replace("\n", "")
+    markdown, resources = nbconvert.MarkdownExporter().from_notebook_node(notebook(data))
+    assert "![png](" in markdown
+    assert any(name.endswith(".png") for name in resources["outputs"])
+
+
+def test_the_saved_picture_is_small() -> None:
+    image = torch.rand(1, 3, 224, 224)
+    explorer = Explorer(TwoLayers().eval(), image, target=1, method="Saliency").wait()
+    data, _ = explorer._repr_mimebundle_()
+    assert len(data["image/png"]) < 300_000  # noise is the worst there is
+    explorer.close()
+
+
+def test_a_cell_does_not_wait_long_for_a_slow_model(model: TwoLayers, image: Tensor) -> None:
+    gate = Gate()
+    model.before = gate
+    explorer = Explorer(model, image, target=1)
+    began = time.monotonic()
+    data, _ = explorer._repr_mimebundle_()
+    assert time.monotonic() - began < 5
+    assert data["image/png"]  # the picture, without a map
+    gate.open.set()
+    explorer.close()
+
+
+def test_a_cell_does_not_wait_for_a_model_that_raises(model: TwoLayers, image: Tensor) -> None:
+    def refuse(x: Tensor) -> None:
+        raise ValueError("no")
+
+    model.before = refuse
+    explorer = Explorer(model, image, target=1)
+    with pytest.raises(ValueError, match="no"):
+        explorer.wait()
+    began = time.monotonic()
+    assert explorer._repr_mimebundle_()[0]["image/png"]
+    assert time.monotonic() - began < 1.4
+    explorer.close()
