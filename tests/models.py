@@ -13,11 +13,37 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.attr import (
+    LRP,
     Attribution,
+    Deconvolution,
+    DeepLift,
+    DeepLiftShap,
+    GradientShap,
+    GuidedBackprop,
     InputXGradient,
     IntegratedGradients,
+    InternalInfluence,
     LayerActivation,
+    LayerConductance,
+    LayerDeepLift,
+    LayerDeepLiftShap,
+    LayerFeatureAblation,
+    LayerFeaturePermutation,
     LayerGradCam,
+    LayerGradientShap,
+    LayerGradientXActivation,
+    LayerIntegratedGradients,
+    LayerLRP,
+    NeuronConductance,
+    NeuronDeconvolution,
+    NeuronDeepLift,
+    NeuronDeepLiftShap,
+    NeuronFeatureAblation,
+    NeuronGradient,
+    NeuronGradientShap,
+    NeuronGuidedBackprop,
+    NeuronIntegratedGradients,
+    NoiseTunnel,
     Saliency,
 )
 
@@ -89,6 +115,18 @@ def mlp(seed: int = 1, dtype: torch.dtype = torch.float64, **sizes: Any) -> Mlp:
     return with_drawn_parameters(Mlp(**sizes), seed).to(dtype)
 
 
+class Beside(nn.Module):
+    """:class:`Mlp` with a layer ``aside`` that runs, and has no effect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.aside = mlp(), nn.Linear(4, 2).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.aside(x)
+        return self.net(x)
+
+
 class Pair(nn.Module):
     """Scores (N, 3) of two inputs (N, 4) and (N, 2, 3), with further arguments of every kind.
 
@@ -137,7 +175,11 @@ class Method:
         options: arguments for ``attribute`` that keep tests quick.
         layered: it looks at a layer.
         targeted: it explains an output.
-        path: it sends more than one row per example through the model.
+        path: it integrates, so it takes ``n_steps`` and ``internal_batch_size``.
+        random: it draws numbers, of which each example gets its own; here always from the same seed.
+        gradient: it needs gradients of the output: one number per example must be explained.
+        rules: its backward pass has rules of its own, which refuse operations that they do not know.
+        baselines: how many baselines it takes, as a distribution.
     """
 
     name: str
@@ -146,17 +188,47 @@ class Method:
     layered: bool = False
     targeted: bool = True
     path: bool = False
+    random: bool = False
+    gradient: bool = True
+    rules: bool = False
+    baselines: int = 0
+
+    @property
+    def neuron(self) -> bool:
+        """It stops at a neuron."""
+        return "neuron_selector" in self.options
 
     def on(self, model: Any, layer: Any = "conv") -> Attribution:
         return self.make(model, layer) if self.layered else self.make(model)
 
     def arguments(self, target: Any = None, **more: Any) -> dict[str, Any]:
         given = {**self.options, **more}
+        if self.random:
+            given["generator"] = seeded(5)
+        if self.baselines:
+            given.setdefault("baselines", lambda inputs: baselines_for(inputs, self.baselines))
         return {**given, "target": target} if self.targeted else given
 
     def attribute(self, model: Any, inputs: Any, target: Any = None, layer: Any = "conv", **more: Any) -> Any:
         return self.on(model, layer).attribute(inputs, **self.arguments(target, **more))
 
+
+def baselines_for(inputs: Any, count: int) -> Any:
+    """A distribution of baselines that fits the inputs."""
+    if isinstance(inputs, tuple):
+        return tuple(baselines_for(x, count) for x in inputs)
+    drawn = draw(count, *inputs.shape[1:], seed=8)
+    return drawn.to(device=inputs.device, dtype=inputs.dtype)
+
+
+def _smoothed(method: Any) -> Callable[..., Attribution]:
+    return lambda *given: NoiseTunnel(method(*given))
+
+
+QUARTERS = torch.tensor([0, 1, 1, 2, 3]).expand(6, 5)
+"""Features of what the layers of :class:`Pictures` hold: positions, all channels together."""
+_NEURON = {"neuron_selector": (1, 2, 3)}
+_NOISE = {"nt_samples": 3, "stdevs": 0.1}
 
 METHODS = (
     Method("Saliency", Saliency, {}),
@@ -169,20 +241,83 @@ METHODS = (
         {"n_steps": 6, "method": "riemann_trapezoid"},
         path=True,
     ),
+    Method("GradientShap", GradientShap, {"n_samples": 4}, random=True, baselines=2),
+    Method("GuidedBackprop", GuidedBackprop, {}, rules=True),
+    Method("Deconvolution", Deconvolution, {}, rules=True),
+    Method("DeepLift", DeepLift, {}, rules=True),
+    Method("DeepLiftShap", DeepLiftShap, {}, rules=True, baselines=3),
+    Method("LRP", LRP, {}, rules=True),
+    Method("NoiseTunnel", _smoothed(Saliency), _NOISE, random=True),
     Method("LayerActivation", LayerActivation, {}, layered=True, targeted=False),
     Method("LayerActivation input", LayerActivation, {"attribute_to_layer_input": True}, layered=True, targeted=False),
     Method("LayerGradCam", LayerGradCam, {}, layered=True),
     Method("LayerGradCam input", LayerGradCam, {"attribute_to_layer_input": True}, layered=True),
+    Method("LayerGradientXActivation", LayerGradientXActivation, {}, layered=True),
+    Method("LayerConductance", LayerConductance, {"n_steps": 6, "baselines": 0.2}, layered=True, path=True),
+    Method(
+        "LayerConductance input",
+        LayerConductance,
+        {"n_steps": 6, "method": "riemann_right", "attribute_to_layer_input": True},
+        layered=True,
+        path=True,
+    ),
+    Method("InternalInfluence", InternalInfluence, {"n_steps": 7}, layered=True, path=True),
+    Method("LayerIntegratedGradients", LayerIntegratedGradients, {"n_steps": 7}, layered=True, path=True),
+    Method(
+        "LayerIntegratedGradients input",
+        LayerIntegratedGradients,
+        {"n_steps": 7, "attribute_to_layer_input": True},
+        layered=True,
+        path=True,
+    ),
+    Method("LayerGradientShap", LayerGradientShap, {"n_samples": 4}, layered=True, random=True, baselines=2),
+    Method("LayerDeepLift", LayerDeepLift, {"baselines": 0.1}, layered=True, rules=True),
+    Method("LayerDeepLiftShap", LayerDeepLiftShap, {}, layered=True, rules=True, baselines=3),
+    Method("LayerLRP", LayerLRP, {}, layered=True, rules=True),
+    Method("LayerFeatureAblation", LayerFeatureAblation, {"layer_mask": QUARTERS}, layered=True, gradient=False),
+    Method("LayerFeaturePermutation", LayerFeaturePermutation, {"layer_mask": QUARTERS},
+           layered=True, random=True, gradient=False),
+    Method("NoiseTunnel at a layer", _smoothed(LayerGradientXActivation), _NOISE, layered=True, random=True),
+    Method("NeuronGradient", NeuronGradient, _NEURON, layered=True, targeted=False),
+    Method("NeuronGradient input", NeuronGradient,
+           {"neuron_selector": (0, 1, slice(1, 3)), "attribute_to_neuron_input": True}, layered=True, targeted=False),
+    Method("NeuronIntegratedGradients", NeuronIntegratedGradients, {**_NEURON, "n_steps": 7},
+           layered=True, targeted=False, path=True),
+    Method("NeuronConductance", NeuronConductance, {**_NEURON, "n_steps": 7}, layered=True, path=True),
+    Method("NeuronGradientShap", NeuronGradientShap, {**_NEURON, "n_samples": 4},
+           layered=True, targeted=False, random=True, baselines=2),
+    Method("NeuronDeepLift", NeuronDeepLift, _NEURON, layered=True, targeted=False, rules=True),
+    Method("NeuronDeepLiftShap", NeuronDeepLiftShap, _NEURON, layered=True, targeted=False, rules=True, baselines=3),
+    Method("NeuronGuidedBackprop", NeuronGuidedBackprop, _NEURON, layered=True, targeted=False, rules=True),
+    Method("NeuronDeconvolution", NeuronDeconvolution, _NEURON, layered=True, targeted=False, rules=True),
+    Method("NeuronFeatureAblation", NeuronFeatureAblation, _NEURON,
+           layered=True, targeted=False, gradient=False),
+    Method("NoiseTunnel for a neuron", _smoothed(NeuronGradient), {**_NEURON, **_NOISE},
+           layered=True, targeted=False, random=True),
 )  # fmt: skip
 
-every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
-every_input_method = pytest.mark.parametrize(
-    "method", [m for m in METHODS if not m.layered], ids=lambda m: m.name
+
+def _each(methods: Iterator[Method]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("method", list(methods), ids=lambda m: m.name)
+
+
+every_method = _each(m for m in METHODS)
+every_input_method = _each(m for m in METHODS if not m.layered)
+every_targeted_method = _each(m for m in METHODS if m.targeted)
+every_path_method = _each(m for m in METHODS if m.path)
+every_fixed_method = _each(m for m in METHODS if not m.random)
+every_fixed_input_method = _each(m for m in METHODS if not (m.random or m.layered))
+every_trainable_method = _each(m for m in METHODS if not m.rules)
+every_method_in_both_modes = pytest.mark.parametrize(
+    ("method", "training"),
+    [
+        pytest.param(m, training, id=f"{m.name}{' in training' if training else ''}")
+        for m in METHODS
+        for training in (False, True)
+        # Rules refuse dropout and batch statistics.
+        if not (m.rules and training)
+    ],
 )
-every_targeted_method = pytest.mark.parametrize(
-    "method", [m for m in METHODS if m.targeted], ids=lambda m: m.name
-)
-every_path_method = pytest.mark.parametrize("method", [m for m in METHODS if m.path], ids=lambda m: m.name)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

@@ -8,9 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr import LayerActivation, LayerAttribution, LayerGradCam
-from attriscope.core.errors import LayerError
-from models import Snapshot, assert_same, draw, mlp, pictures, with_drawn_parameters
+from attriscope.attr import (
+    Call,
+    GuidedGradCam,
+    LayerActivation,
+    LayerAttribution,
+    LayerGradCam,
+    LayerGradientXActivation,
+    NoiseTunnel,
+)
+from attriscope.core.errors import InputTypeError, LayerError
+from models import Snapshot, assert_same, draw, mlp, pictures, seeded, with_drawn_parameters
 
 X = draw(3, 2, 6, 5)
 
@@ -189,6 +197,192 @@ def test_wrapped_models_are_read_inside() -> None:
         LayerGradCam(wrapped, wrapped.module.conv, [0]).attribute(X, 0),
         LayerGradCam(model, "conv").attribute(X, 0),
     )
+
+
+# --- gradient x activation --------------------------------------------------------------------------------------
+
+
+def test_gradient_times_activation_is_the_definition() -> None:
+    model = pictures()
+    values = model.bn(model.conv(X)).detach().requires_grad_()
+    y = values.relu()
+    output = model.fc(model.pool(y + model.block(y).tanh()).flatten(1))
+    (gradient,) = torch.autograd.grad(output[:, 2].sum(), values)
+    before = Snapshot(model, (X,))
+    for layer, at_input in (("bn", False), ("relu", True)):
+        options: dict[str, Any] = {"target": 2, "attribute_to_layer_input": at_input}
+        found = LayerGradientXActivation(model, layer).attribute(X, **options)
+        assert_same(found, (gradient * values).detach(), atol=1e-14)
+        alone = LayerGradientXActivation(model, layer, multiply_by_inputs=False).attribute(X, **options)
+        assert_same(alone, gradient, atol=1e-14)
+        assert_same(
+            LayerGradientXActivation(model, layer, memory_efficient=True).attribute(X, **options), found
+        )
+    before.check()
+    assert LayerGradientXActivation(model, "bn").multiplies_by_inputs
+    assert not LayerGradientXActivation(model, "bn", multiply_by_inputs=False).multiplies_by_inputs
+
+
+class Tangled(nn.Module):
+    """Layers in and after each other, in a list, called by keyword and twice, and one that gives a mapping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Tanh())])
+        self.maps, self.twice = Maps(), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts:
+            x = part(x)
+        made = self.maps(hidden=x)
+        return self.twice(self.twice(made["sin"]) * made["more"][0])
+
+
+class Maps(nn.Module):
+    def forward(self, *, hidden: Tensor) -> dict[str, Any]:
+        return {"sin": hidden.sin(), "none": None, "more": [hidden.cos()]}
+
+
+KINDS = [LayerActivation, LayerGradientXActivation, LayerGradCam]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("at_input", [False, True])
+def test_a_list_of_tangled_layers_is_each_by_itself(kind: Any, at_input: bool) -> None:
+    model: Any = with_drawn_parameters(Tangled()).double()
+    x = draw(3, 4)
+    before = Snapshot(model, (x,))
+    chosen = [
+        "parts.0",
+        "parts.1",
+        "parts.1.0",
+        "maps",
+        Call("twice", 0),
+        "twice",
+        Call("twice", None),
+        "parts.0",
+    ]
+    options: dict[str, Any] = {"attribute_to_layer_input": at_input}
+    if kind is not LayerActivation:
+        options["target"] = 1
+    found = kind(model, chosen).attribute(x, **options)
+    before.check()
+    assert len(found) == len(chosen)
+    for layer, one in zip(chosen, found, strict=True):
+        assert_same(one, kind(model, layer).attribute(x, **options), atol=1e-14)
+    for i in range(3):
+        alone = kind(model, chosen).attribute(x[i : i + 1], **options)
+        assert_same(alone[4], found[4][i : i + 1], atol=1e-13)
+
+
+def test_calls_can_be_told_apart() -> None:
+    model: Any = with_drawn_parameters(Tangled()).double()
+    x = draw(3, 4)
+    hidden = model.parts[1](model.parts[0](x)).detach()
+    first = model.twice(hidden.sin()).detach()
+    last = model.twice(first * hidden.cos()).detach()
+    for layer, expected in (
+        ("twice", last),
+        (Call("twice"), last),
+        (Call("twice", -1), last),
+        (Call("twice", 0), first),
+        (Call("twice", 1), last),
+        (Call("twice", None), (first, last)),
+    ):
+        assert_same(LayerActivation(model, layer).attribute(x), expected, atol=1e-14)
+    gradient = model.twice.weight[1] * hidden.cos()
+    found = LayerGradientXActivation(model, Call("twice", 0)).attribute(x, target=1)
+    assert_same(found, (first * gradient).detach(), atol=1e-14)
+    with pytest.raises(LayerError, match=r"'twice' has no call 2: it ran 2 time\(s\)"):
+        LayerActivation(model, Call("twice", 2)).attribute(x)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "attention", "transformer"])
+def test_recurrent_and_attention_layers(kind: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer: Any = {
+                "lstm": lambda: nn.LSTM(4, 4),
+                "attention": lambda: nn.MultiheadAttention(4, 2),
+                "transformer": lambda: nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0),
+            }[kind]()
+
+        def forward(self, x: Tensor) -> Tensor:
+            made = self.layer(x, key=x, value=x) if kind == "attention" else self.layer(x)
+            out = made[0] if isinstance(made, tuple) else made
+            return out.sin().sum(0)
+
+    model: Any = with_drawn_parameters(Net()).double()
+    x = draw(3, 2, 4).transpose(0, 1)  # two examples, of three steps: the model wants the steps first
+
+    class StepsFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x.transpose(0, 1))
+
+    before = Snapshot(model, (x,))
+    found = LayerGradientXActivation(StepsFirst(), "net.layer").attribute(x, target=1)
+    before.check()
+    one = found[0] if isinstance(found, tuple) else found
+    made = model.layer(
+        x.transpose(0, 1),
+        **({"key": x.transpose(0, 1), "value": x.transpose(0, 1)} if kind == "attention" else {}),
+    )
+    out = (made[0] if isinstance(made, tuple) else made).detach()
+    expected = torch.zeros_like(out)
+    expected[..., 1] = (out * out.cos())[..., 1]
+    assert_same(one, expected, atol=1e-13)
+    if kind == "lstm":
+        assert [f.shape for f in found] == [(3, 2, 4), (1, 2, 4), (1, 2, 4)]
+        (
+            assert_same(found[1:], tuple(torch.zeros_like(f) for f in found[1:])),
+            "the model does not look at them",
+        )
+
+
+@pytest.mark.parametrize("kind", [LayerGradientXActivation, LayerActivation, LayerGradCam])
+def test_models_behind_wrappers(kind: Any) -> None:
+    model = pictures()
+    options: dict[str, Any] = {} if kind is LayerActivation else {"target": 1}
+    expected = kind(model, "conv").attribute(X, **options)
+    compiled = torch.compile(model, backend="eager")
+    for wrapped in (compiled, nn.DataParallel(model), nn.DataParallel(compiled), lambda x: model(x)):
+        assert_same(kind(wrapped, model.conv, device_ids=[0]).attribute(X, **options), expected)
+    with pytest.raises(InputTypeError, match=r"device_ids must be a list of ints or None, but \[0.5\] came"):
+        kind(model, "conv", device_ids=[0.5])
+
+
+@pytest.mark.parametrize("kind", [LayerGradientXActivation, LayerActivation, LayerGradCam])
+def test_noise_around_a_list(kind: Any) -> None:
+    model = pictures()
+    options: dict[str, Any] = {} if kind is LayerActivation else {"target": 1}
+    found = NoiseTunnel(kind(model, ["conv", "block"])).attribute(
+        X, nt_samples=4, stdevs=0.1, generator=seeded(1), **options
+    )
+    for layer, one in zip(("conv", "block"), found, strict=True):
+        alone = NoiseTunnel(kind(model, layer)).attribute(
+            X, nt_samples=4, stdevs=0.1, generator=seeded(1), **options
+        )
+        assert_same(one, alone, atol=1e-13)
+
+
+def test_guided_grad_cam_of_a_call() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(self.conv(x).relu()).sum((2, 3))
+
+    model = with_drawn_parameters(Twice()).double()
+    first, last = (GuidedGradCam(model, Call("conv", i)).attribute(X, target=1) for i in (0, 1))
+    assert_same(GuidedGradCam(model, "conv").attribute(X, target=1), last)
+    assert not torch.allclose(first, last)
 
 
 # --- interpolate ----------------------------------------------------------------------------------------------

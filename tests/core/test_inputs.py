@@ -133,6 +133,13 @@ def test_every_form_of_baseline(given: Any, expected: list[list[float]], dtype: 
     assert found.dtype == dtype
 
 
+@pytest.mark.parametrize("given", [0.1, float("inf"), 1 / 3, 16777217])
+def test_rounding_a_baseline_is_no_loss(given: float) -> None:
+    assert torch.equal(baseline(given, X.float()), torch.full((3, 2), given))
+    assert baseline(float("nan"), X.float()).isnan().all()
+    assert baseline(True, X.bool()).all()
+
+
 def test_each_input_has_its_baseline() -> None:
     first, second = resolve_baselines((1, numbered(1, 4, 5)), gather_examples((X, Y)))
     assert first.expand_as(X).unique().tolist() == [1]
@@ -165,6 +172,15 @@ def test_a_baseline_carries_no_graph() -> None:
         ((0,), (X, Y), ValueError, "1 came for 2 input(s)"),
         ((0, numbered(3, 4)), (X, Y), ValueError, "input 1 has shape (3, 4)"),
         (torch.zeros(3, 2, device="meta"), X, ValueError, "on meta and the input on cpu; move it with"),
+        (0.5, X.long(), TypeError, "the baseline of input 0 is 0.5, which an input of torch.int64 cannot hold"),
+        ((0, 0.25), (X, Y.int()), TypeError, "the baseline of input 1 is 0.25, which an input of torch.int32"),
+        (torch.tensor([[1.0, 1.5]]), X.long(), TypeError, "is 1.5, which an input of torch.int64 cannot hold: give wh"),
+        (float("nan"), X.long(), TypeError, "is nan, which"),
+        (-1, X.to(torch.uint8), TypeError, "is -1, which an input of torch.uint8 cannot hold"),
+        (300, X.to(torch.uint8), TypeError, "give whole numbers in its range"),
+        (2, X.bool(), TypeError, "is 2, which an input of torch.bool cannot hold"),
+        (1e6, X.half(), TypeError, "is 1000000.0, which an input of torch.float16 cannot hold: give numbers in its"),
+        (1j, X, TypeError, "is 1j, which"),
     ],
     ids=lambda value: describe(value)[:40],
 )  # fmt: skip

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from attriscope import attr, metrics
 from attriscope.metrics.randomisation import histogram_entropy
-from models import draw, pair, pictures
+from models import draw, pair, pictures, seeded
 from parity.quantus_values import PATCH, STEP, holes, scene
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -143,6 +143,20 @@ def test_sensitivity_of_several_inputs_with_baselines() -> None:
             )
         )
     torch.testing.assert_close(found[0], found[1].detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_captums_methods_are_methods() -> None:
+    """Whoever has Captum objects can judge them as they are."""
+    model, x = pictures(torch.float32), draw(3, 2, 6, 5, dtype=torch.float32)
+    theirs, ours = captum.attr.IntegratedGradients(model), attr.IntegratedGradients(model)
+    names = ["deletion", "sensitivity", "randomisation", "completeness gap"]
+    table = metrics.evaluate(
+        {"theirs": theirs, "ours": ours}, model, x, [0, 1, 2], names, generator=seeded(0)
+    )
+    for name in names:
+        torch.testing.assert_close(
+            table.values["theirs", name], table.values["ours", name], rtol=1e-3, atol=1e-4
+        )
 
 
 # --- Quantus, from the file that quantus_values.py writes -----------------------------------------------------------

@@ -113,7 +113,7 @@ class LayerFeaturePermutation(LayerFeatureAblation):
             As for :meth:`LayerFeatureAblation.attribute`.
 
         Raises:
-            As for :meth:`LayerFeatureAblation.attribute`; InputError also for a single example.
+            As for :meth:`LayerFeatureAblation.attribute`.
         """
         yield from each_layer(
             self,

@@ -143,10 +143,9 @@ class LayerConductance(LayerAttribution, GradientAttribution):
                 :meth:`IntegratedGradients.attribute`.
             n_steps: into how many pieces the path is cut; ``n_steps + 1`` points are evaluated per example, as in
                 Captum.
-            method: where the points lie and which gradient stands for a piece. ``"gausslegendre"`` (default): points
-                closer together towards both ends, and the mean of the gradients at both ends of a piece;
-                ``"riemann_trapezoid"`` and ``"riemann_middle"``: evenly spaced points, and the same mean;
-                ``"riemann_left"``, ``"riemann_right"``: the gradient at one end.
+            method: which gradient stands for a piece: the mean of those at both ends (``"gausslegendre"``, the default,
+                ``"riemann_trapezoid"`` and ``"riemann_middle"``), or that at one end (``"riemann_left"``,
+                ``"riemann_right"``). The points are evenly spaced.
             return_convergence_delta: also return the sum of the attributions minus ``f(inputs) - f(baselines)``.
             attribute_to_layer_input: use the layer's input instead of its output.
             grad_kwargs: keyword arguments for :func:`torch.autograd.grad`.

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from attriscope.core.detour import detour
 from attriscope.core.errors import InputError, LayerError
 from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.looking import Looking
 from attriscope.core.progress import current
 from attriscope.core.refusal import refusals
 from attriscope.core.sites import (
@@ -62,7 +63,9 @@ class Section:
         self.start = start
         self.end = end
         self._run = unwrap(model)  # compiled code and replicas know no hooks
-        self._calls: int | None = None  # of the layer at the end, in one forward pass; learned from the first
+        # Of the layer at the end, in one forward pass; learned from the first, if that did not look at any number.
+        self._calls: int | None = None
+        self._seen: tuple[Any, int] | None = None  # on what kind of call, and how often it ran
         self._steady = False
         self._learned = _learned(self._run)
 
@@ -79,12 +82,15 @@ class Section:
         kind = None if self._calls is not None else self._kind(given, named)
         if kind is not None:
             self._calls = self._learned.get(kind)
-        with reading.attached():
+        looking = Looking() if self._calls is None else contextlib.nullcontext()
+        with reading.attached(), looking:
             try:
                 self._pass(given, named)
+                if kind is not None and isinstance(looking, Looking):
+                    often = _UNKNOWN if looking.looked else max(map(len, reading.calls.values()))
+                    self._seen = kind, often
                 if not self._steady:
-                    self._calls = max(map(len, reading.calls.values()))
-                    self._learned[kind or self._kind(given, named)] = self._calls
+                    self._learn()
             except _Arrived:
                 pass
         try:
@@ -123,12 +129,19 @@ class Section:
             yield
         finally:
             self._steady = False
+            self._learn()
+
+    def _learn(self) -> None:
+        if self._seen is not None:
+            kind, self._calls = self._seen
+            self._learned[kind] = self._calls
+            self._seen = None
 
     def _arrive(self, reading: Reading) -> None:
         """Stop as soon as what comes later cannot matter."""
         assert self.end is not None
         call, done = self.end.call(0), max(map(len, reading.calls.values()))
-        # Of a layer that ran once in a whole pass, the last call is the first; what ran oftener may run on.
+        # Of a layer that runs once in a pass, whatever the numbers, the last call is the first.
         if (call is not None and 0 <= call < done) or (self._calls == 1 and call == -1):
             raise _Arrived
 
@@ -194,6 +207,7 @@ class Opened:
         return [tuple(tensors[end - n : end]) for end, n in zip(ends, self.counts, strict=True)]
 
 
+_UNKNOWN = -1  # how often a layer runs, where that may depend on numbers
 _LEARNED: weakref.WeakKeyDictionary[Any, dict[Any, int]] = weakref.WeakKeyDictionary()
 
 

@@ -234,8 +234,12 @@ class Reading:
                 # One may be made of another (an LSTM's h of its c), or be the same (the inputs of attention): what
                 # the rest of the model does with one must not be counted again at another.
                 leaf = leaf.view_as(leaf)
+            elif self.gradient:
+                leaf = _handed_on(leaf)
             read.append(leaf)
-            leaves[i] = leaf.clone()
+            leaves[i] = handed = leaf.clone()
+            if self.gradient:
+                handed._read_as = leaf, handed._version  # type: ignore[attr-defined]
         self.calls[module].append(tuple(read))
         if self._done is not None:
             self._done(self)
@@ -246,6 +250,12 @@ class Reading:
         """Hooks are on the layers inside the block, and gone after it."""
         with passing(self.calls, self.site.at_input, self._tap):
             yield self
+
+
+def _handed_on(tensor: Tensor) -> Tensor:
+    """What was read where this copy was made, so that a layer is read the same whether those around it are or not."""
+    read, version = getattr(tensor, "_read_as", (tensor, None))
+    return cast(Tensor, read) if tensor._version == version else tensor
 
 
 @contextlib.contextmanager

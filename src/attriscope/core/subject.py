@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
+from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.refusal import refusals
 from attriscope.core.sites import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
@@ -195,6 +196,11 @@ class Subject:
         held = layer[0] if len(layer) == 1 else layer
         rows = fs[0].shape[0]
         neurons = self.through.select.select(held, 1, slice(0, rows))
+        if not neurons.requires_grad:
+            raise InputError(
+                f"what neuron_selector {describe(self.through.select.given)} gives does not depend on what the layer "
+                "holds in a way that autograd can follow"
+            )
         # The gradient of the selection picks the neurons out of the layer.
         picked = torch.autograd.grad(neurons.sum(), layer, allow_unused=True, retain_graph=True)
         weights = []
