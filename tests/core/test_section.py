@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import attriscope
 from attriscope.core.errors import ForwardError, InputError, LayerError
 from attriscope.core.inputs import gather_examples
-from attriscope.core.section import Opened, Section
+from attriscope.core.opening import Opened
+from attriscope.core.section import Section
 from attriscope.core.sites import Call, module_of, resolve_layers
 from models import Snapshot, assert_same, draw, mlp, pictures, with_drawn_parameters
 

@@ -14,8 +14,9 @@ from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, as_tuple, describe, gather_examples, resolve_baselines
+from attriscope.core.opening import Opened, varied
 from attriscope.core.progress import Parts, control
-from attriscope.core.section import Opened, Section, varied
+from attriscope.core.section import Section
 from attriscope.core.sites import Layer, Layers, resolve_layers
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target
