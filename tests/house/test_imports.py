@@ -20,7 +20,12 @@ HEAVY = ("matplotlib", "ipywidgets", "anywidget", "IPython", "attriscope.zoo")
 
 @pytest.mark.parametrize(
     "statement",
-    ["import attriscope", "from attriscope.attr import IntegratedGradients", "import attriscope.plots"],
+    [
+        "import attriscope",
+        "from attriscope.attr import IntegratedGradients",
+        "import attriscope.plots",
+        "from attriscope.metrics import evaluate",
+    ],
 )
 def test_importing_is_cheap(statement: str) -> None:
     code = f"import sys\n{statement}\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"

@@ -12,7 +12,7 @@ from attriscope import metrics
 from attriscope.attr import Saliency
 from attriscope.core.errors import InputError, NonFiniteError, TargetError
 from attriscope.metrics import UndefinedMetricError
-from models import Snapshot, draw, pictures
+from models import Snapshot, draw, pictures, seeded
 
 REMOVING = (
     metrics.deletion,
@@ -119,6 +119,35 @@ def test_numbers_that_do_not_fit(call: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         call(model)
     watch.check()
+
+
+def test_drawn_numbers_are_given_back_unless_others_drew_too() -> None:
+    """After an error the generator is as before; but what others drew meanwhile must not come a second time."""
+    before = torch.get_rng_state()
+
+    def failing(draws: bool) -> Any:
+        def model(x: Tensor) -> Tensor:
+            if draws:
+                torch.rand(1)
+            raise OSError("disk full")
+
+        return model
+
+    with pytest.raises(OSError, match="disk full"):
+        metrics.road(failing(False), X, A)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(OSError, match="disk full"):
+        metrics.road(failing(True), X, A)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_is_drawn_where_nothing_is_random() -> None:
+    model = pictures()
+    before = torch.get_rng_state()
+    metrics.deletion(model, X, A, target=0, replacement="blur")
+    metrics.faithfulness_estimate(model, X, A, target=0)
+    metrics.evaluate({"saliency": Saliency(model)}, model, X, 0, ["sparseness"], generator=seeded(0))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_model_that_does_not_care_has_no_correlation() -> None:

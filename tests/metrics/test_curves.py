@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from attriscope import plots
 from attriscope.attr import InputXGradient
 from attriscope.metrics import (
     deletion,
@@ -321,6 +322,15 @@ def test_fractions_ascend_to_1() -> None:
     assert curve.fractions[0] == 0
     assert curve.fractions[-1] == 1
     assert curve.scores.shape == (2, 33)
+
+
+def test_curves_can_be_plotted_together() -> None:
+    found = {
+        order: deletion(linear, draw(2, 4), draw(2, 4, seed=1), order=order) for order in ("most", "least")
+    }
+    axes = plots.curves(found)
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.split(" (AUC")[0] for text in legend] == ["most", "least"]
 
 
 def test_figure_shows_the_mean() -> None:

@@ -140,6 +140,15 @@ def test_several_inputs_and_tables() -> None:
     assert table.mean("gradients", "completeness gap") < 1e-6
 
 
+def test_functions_have_no_parameters_to_randomise() -> None:
+    """By default a model that is a plain function is asked all the rest."""
+    forward = lambda x: x.square().flatten(1)  # noqa: E731
+    table = evaluate({"saliency": Saliency(forward)}, forward, draw(2, 5), 3)
+    assert list(table.metrics) == ["deletion", "insertion", "sensitivity", "sparseness"]
+    with pytest.raises(TypeError, match=r"'saliency', randomisation: the model must be a torch.nn.Module"):
+        evaluate({"saliency": Saliency(forward)}, forward, draw(2, 5), 3, ["randomisation"])
+
+
 def test_metrics_of_ones_own_by_any_name() -> None:
     model = pictures()
     own = Metric(lambda case: case.attributions.flatten(1).amax(1) + len(case.targets), "higher")
@@ -181,7 +190,7 @@ def test_what_is_undefined_is_said() -> None:
     def partly(model: Any, inputs: Tensor, target: Any) -> Tensor:
         return maps[: len(inputs)]
 
-    table = evaluate({"partly": partly}, model, X, TARGETS, ["deletion", "sparseness"])
+    table = evaluate({"partly": partly}, model, X, TARGETS.numpy(), ["deletion", "sparseness"])
     values = table.values["partly", "deletion"]
     assert values.isnan().tolist() == [False, True, False]
     assert table.mean("partly", "deletion") == pytest.approx(values[[0, 2]].mean().item())

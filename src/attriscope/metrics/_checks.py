@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,7 +29,7 @@ def refuse_undefined(wrong: Tensor, why: str) -> None:
     Raises:
         UndefinedMetricError: there are some.
     """
-    if bool(wrong.any()):
+    if not wrong.is_meta and bool(wrong.any()):
         places = torch.nonzero(wrong).flatten().tolist()
         named = ", ".join(map(str, places[:5])) + (", ..." if len(places) > 5 else "")
         raise UndefinedMetricError(
@@ -78,3 +80,11 @@ def check_fractions(values: Any, name: str = "fractions") -> tuple[float, ...]:
     if any(a >= b for a, b in itertools.pairwise(found)):
         raise InputError(f"{name} must ascend, but {describe(values)} came")
     return found
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a parameter of this name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import check_count, check_generator
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.errors import InputError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import (
     Examples,
@@ -196,16 +195,8 @@ class _Pairs(Perturbations):
         samples: int,
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__(examples, samples)
-        if not callable(function):
-            raise InputTypeError(f"perturb_func must be a function, but {describe(function)} came")
-        self._function, self._baselines, self._maps = function, baselines, maps
-        self._more = {} if generator is None else {"generator": generator}
-        if self._more and not takes(function, "generator"):
-            raise InputError(
-                "generator came, but perturb_func takes none and draws from wherever it likes; give it a parameter "
-                "named generator"
-            )
+        super().__init__(function, examples, samples, generator)
+        self._baselines, self._maps = baselines, maps
         exact = exact_dtype(examples.tensors[0].device)
         self.foretold = torch.zeros(examples.count, samples, dtype=exact, device=examples.tensors[0].device)
 
@@ -215,23 +206,15 @@ class _Pairs(Perturbations):
         if self._baselines is not None:
             own = (b if b.shape[0] == 1 else b.repeat_interleave(count, 0) for b in self._baselines)
             arguments.append(self.formed(tuple(own)))
-        found = self._function(*arguments, **self._more)
+        found = self.call(*arguments)
         if not isinstance(found, tuple) or len(found) != 2:
             raise InputError(
                 f"perturb_func must give a pair, perturbations and perturbed inputs, but gave {describe(found)}; a "
                 "function that gives perturbed inputs only wants infidelity_perturb_func_decorator"
             )
-        changes, moved = (self.fitting(each, count, "perturb_func") for each in found)
+        changes, moved = (self.fitting(each, count) for each in found)
         for change, attributions in zip(changes, self._maps, strict=True):
-            apart = change.reshape(self.examples.count, count, -1).to(self.foretold)
-            total = torch.einsum("nsd,nd->ns", apart, attributions.flatten(1).to(self.foretold))
-            self.foretold[:, first : first + count] += total
+            apart = change.reshape(self.examples.count, count, -1)
+            total = torch.einsum("nsd,nd->ns", apart, attributions.flatten(1).to(apart))
+            self.foretold[:, first : first + count] += total.to(self.foretold)
         return moved
-
-
-def takes(function: Callable[..., Any], name: str) -> bool:
-    """Whether a function has a parameter of this name."""
-    try:
-        return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False

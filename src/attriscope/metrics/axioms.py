@@ -24,9 +24,9 @@ from attriscope.core.progress import Parts
 from attriscope.metrics._checks import check_number
 from attriscope.metrics._draw import gives_back
 from attriscope.metrics._explain import Explainer, as_explainer, attributions_of, flat
+from attriscope.metrics._removal import relevances
 from attriscope.metrics._replace import resolve_replacement
 from attriscope.metrics._rows import answers, at_inputs
-from attriscope.metrics.curves import relevances
 from attriscope.metrics.features import features_of
 
 

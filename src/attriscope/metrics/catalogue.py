@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
 from attriscope.metrics import (
@@ -185,7 +185,10 @@ CATALOGUE: dict[str, Metric] = {
 """Every metric that :func:`evaluate` knows by name, with its defaults."""
 
 
-def default_metrics(masks: Any) -> tuple[str, ...]:
+def default_metrics(model: Any, masks: Any) -> tuple[str, ...]:
     """What is asked of methods if nobody says what."""
-    found = ("deletion", "insertion", "sensitivity", "randomisation", "sparseness")
-    return (*found, "localisation") if masks is not None else found
+    always = ("deletion", "insertion", "sensitivity")
+    learned = (
+        ("randomisation",) if isinstance(model, nn.Module) else ()
+    )  # a function has no parameters to be seen
+    return (*always, *learned, "sparseness", *(("localisation",) if masks is not None else ()))

@@ -12,7 +12,7 @@ from attriscope.metrics._checks import check_number, refuse_undefined
 from attriscope.metrics._draw import gives_back
 from attriscope.metrics._explain import flat
 from attriscope.metrics._maps import maps_of
-from attriscope.metrics.curves import Removal
+from attriscope.metrics._removal import Removal
 
 
 def sparseness(
@@ -100,8 +100,7 @@ def effective_complexity(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "size", generator
     )
-    points = torch.arange(int(plan.counts.max()) + 1, device=plan.counts.device)[:, None].minimum(plan.counts)
-    f = plan.run(forward_func, points, max_examples_per_batch, insert=True)
+    f = plan.run(forward_func, plan.by_number(1), max_examples_per_batch, insert=True)
     near = (f - f[:, -1:]).abs() <= allowed * (f[:, :1] - f[:, -1:]).abs()
     return near.to(f.dtype).argmax(1).to(f.dtype)  # the first; with everything there is no difference left
 

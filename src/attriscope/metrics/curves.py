@@ -8,19 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._features import Features, exact_dtype
-from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, gather_examples
-from attriscope.metrics._checks import check_choice, check_fractions, refuse_undefined
+from attriscope.core.inputs import gather_examples
+from attriscope.metrics._checks import check_fractions
 from attriscope.metrics._draw import gives_back, take
 from attriscope.metrics._explain import attributions_of
-from attriscope.metrics._replace import Replacement, resolve_replacement
-from attriscope.metrics._rows import answers
-from attriscope.metrics.features import features_of, patch_mask
-
-ORDERS = ("most", "least", "size", "random")
-_STEPS = 32
+from attriscope.metrics._removal import Removal
+from attriscope.metrics.features import patch_mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,10 +192,7 @@ def pixel_flipping(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    size, most = check_count(features_per_step, "features_per_step"), int(plan.counts.max())
-    if size > most:
-        raise InputError(f"features_per_step is {size}, but there are only {most} features")
-    points = torch.arange(0, most + size, size, device=plan.counts.device)[:, None].minimum(plan.counts)
+    points = plan.by_number(features_per_step)
     scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
     return Curve(plan.shares(points), scores, "pixel flipping", _better(order, insert=False))
 
@@ -249,7 +241,7 @@ def region_perturbation(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    most = int(plan.counts.min())
+    most = plan.least
     steps = min(100, most) if steps is None else check_count(steps, "steps")
     if steps > most:
         raise InputError(f"{steps} steps came, but there are only {most} regions")
@@ -296,7 +288,7 @@ def road(
         inputs, attributions, target, additional_forward_args, feature_mask, "linear", order, generator
     )
     points = plan.points(shares)
-    if bool((points >= plan.counts).any()):
+    if round(shares[-1] * plan.least) >= plan.least:
         raise InputError(
             f"fractions {shares} remove every pixel, and nothing would be left to fill it in from; stay below 1"
         )
@@ -348,110 +340,3 @@ def road_combined(
 
 def _better(order: str, insert: bool) -> str:
     return "higher" if insert == (order in ("most", "size")) else "lower"
-
-
-@dataclasses.dataclass(frozen=True)
-class Removal:
-    """Examples, and the order in which their features go.
-
-    Attributes:
-        relevance: the attributions to each feature, (N, F).
-        ranks: the place of each feature in the order, from 0, (N, F); features that an example does not have come last.
-        counts: how many features each example has, (N,).
-    """
-
-    examples: Examples
-    target: Any
-    features: Features
-    replacement: Replacement
-    relevance: Tensor
-    ranks: Tensor
-    counts: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        inputs: Any,
-        attributions: Any,
-        target: Any,
-        arguments: Any,
-        feature_mask: Any,
-        replacement: Any,
-        order: str,
-        generator: torch.Generator | None,
-    ) -> Removal:
-        """Check what came, and put the features in order."""
-        check_choice(order, ORDERS, "order")
-        check_generator(generator)
-        examples = gather_examples(inputs, arguments)
-        features = features_of(feature_mask, examples)
-        relevance, present = relevances(attributions_of(attributions, examples, target), features)
-        if order == "random":
-            draws = take(generator).stream(-1, relevance.device)
-            first = torch.rand(relevance.shape, generator=draws, device=relevance.device)
-        else:
-            first = {"most": relevance, "least": -relevance, "size": relevance.abs()}[order]
-            refuse_constant(first, present)
-        values = resolve_replacement(replacement, examples, features, generator)
-        counts = present.sum(1)
-        return cls(examples, target, features, values, relevance, ranking(first, present), counts)
-
-    def evenly(self, steps: int | None) -> Tensor:
-        """How many features are changed at each point of a curve from none to all, (K, N)."""
-        most = int(self.counts.max())
-        count = min(_STEPS, most) if steps is None else check_count(steps, "steps")
-        if count > most:
-            raise InputError(f"{count} steps came, but there are only {most} features")
-        return self.points([i / count for i in range(count + 1)])
-
-    def points(self, shares: Any) -> Tensor:
-        """How many features these shares are, rounded, (K, N)."""
-        given = torch.tensor(shares, dtype=exact_dtype(self.counts.device), device=self.counts.device)
-        return (given[:, None] * self.counts).round().long()
-
-    def shares(self, points: Tensor) -> Tensor:
-        """Which shares of the features are changed, (K,): of the example with the most of them."""
-        widest = self.counts.argmax()
-        return points[:, widest].to(exact_dtype(points.device)) / self.counts[widest]
-
-    def run(self, forward_func: Any, points: Tensor, batch: int | None, insert: bool) -> Tensor:
-        """The output where the first ``points`` features are removed, or only these are there, (N, K)."""
-
-        def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
-            early = self.ranks[part][None] < points[steps, part, None]
-            return self.replacement.rows(early if insert else ~early, part)
-
-        return answers(forward_func, self.examples, self.target, len(points), rows, batch).T
-
-
-def relevances(attributions: tuple[Tensor, ...], features: Features) -> tuple[Tensor, Tensor]:
-    """The attributions to each feature added up, and whether the example has that feature, each (N, F)."""
-    device = attributions[0].device
-    exact = exact_dtype(device)
-    total = sum(features.totals(i, a.to(exact)).to(device) for i, a in enumerate(attributions))
-    assert isinstance(total, Tensor)
-    if features.shared:
-        return total, torch.ones_like(total, dtype=torch.bool)
-    size = sum(features.totals(i, torch.ones_like(a)).to(device) for i, a in enumerate(attributions))
-    assert isinstance(size, Tensor)
-    return total, size > 0
-
-
-def refuse_constant(relevance: Tensor, present: Tensor) -> None:
-    """Without a difference between features there is no order.
-
-    Raises:
-        UndefinedMetricError: an example has several features, all with the same attribution.
-    """
-    high = relevance.masked_fill(~present, -torch.inf).amax(1)
-    low = relevance.masked_fill(~present, torch.inf).amin(1)
-    refuse_undefined(
-        (high == low) & (present.sum(1) > 1), "all features have the same attribution, so none goes first"
-    )
-
-
-def ranking(relevance: Tensor, present: Tensor) -> Tensor:
-    """The place of each feature from the largest number down, from 0, (N, F). Ties go by position."""
-    ordered = relevance.masked_fill(~present, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(relevance.shape[1], device=relevance.device).expand_as(ordered)
-    return torch.empty_like(ordered).scatter_(1, ordered, places)

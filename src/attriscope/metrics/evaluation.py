@@ -16,10 +16,9 @@ from attriscope.core.evaluate import finish
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
-from attriscope.metrics._checks import UndefinedMetricError
+from attriscope.metrics._checks import UndefinedMetricError, takes
 from attriscope.metrics._draw import gives_back, take
 from attriscope.metrics._explain import Explainer, accepted, as_explainer
-from attriscope.metrics._infidelity import takes
 from attriscope.metrics.catalogue import CATALOGUE, Case, Metric, default_metrics
 from attriscope.metrics.table import Cost, Table
 
@@ -53,7 +52,8 @@ def evaluate(
         inputs: a tensor, tuple or dict of tensors, N examples in dimension 0.
         targets: what is explained, as ``target`` of ``Saliency.attribute``.
         metrics: names out of :data:`CATALOGUE`; or, by name, such names or :class:`Metric` objects of your own.
-            ``None``: deletion, insertion, sensitivity, randomisation and sparseness; with masks, localisation too.
+            ``None``: deletion, insertion, sensitivity, randomisation (of modules) and sparseness; with masks,
+            localisation too.
         masks: where the object is, as for :func:`pointing_game`.
         feature_mask: which numbers are removed together, as for :func:`deletion`.
         additional_forward_args: further arguments of the model.
@@ -64,10 +64,21 @@ def evaluate(
 
     Raises:
         InputTypeError, InputError: arguments that cannot be used; whatever a method or metric raises, with its name.
+
+    Example::
+
+        methods = {"gradients": IntegratedGradients(model), "random": random_attribution, "edges": edge_detector}
+        table = evaluate(methods, probabilities(model), pictures, labels)
+        print(table.against("edges"))
+
+        largest = Metric(lambda case: case.attributions.flatten(1).amax(1), better="higher")
+        evaluate(methods, model, pictures, labels, {"deletion": "deletion", "largest": largest})
     """
     examples = gather_examples(inputs, additional_forward_args)
+    if type(targets).__module__ == "numpy":
+        targets = torch.as_tensor(targets)
     resolve_target(targets, examples.count)
-    judges = _metrics(metrics, masks)
+    judges = _metrics(metrics, model, masks)
     if not isinstance(methods, Mapping) or not methods:
         raise InputTypeError(f"methods must be a dict of methods by name, but {describe(methods)} came")
     explainers = {name: _explainer(name, method) for name, method in methods.items()}
@@ -140,9 +151,9 @@ def _explainer(name: Any, method: Any) -> Explainer:
     return found
 
 
-def _metrics(given: Any, masks: Any) -> dict[str, Metric]:
+def _metrics(given: Any, model: Any, masks: Any) -> dict[str, Metric]:
     if given is None:
-        given = default_metrics(masks)
+        given = default_metrics(model, masks)
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or not given:
         raise InputTypeError(f"metrics must be a list of names or a dict, but {describe(given)} came")
     named = dict(given) if isinstance(given, Mapping) else {name: name for name in given}

@@ -13,8 +13,8 @@ from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
 from attriscope.metrics._checks import check_fractions, check_number, refuse_undefined
 from attriscope.metrics._draw import gives_back, take
+from attriscope.metrics._removal import Removal
 from attriscope.metrics._rows import answers
-from attriscope.metrics.curves import Removal
 from attriscope.metrics.similarity import pearson
 
 _RATIONALES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -53,8 +53,7 @@ def comprehensiveness(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
-    scores = _at_rationales(plan, forward_func, fractions, max_examples_per_batch, insert=False)
-    return (scores[:, :1] - scores[:, 1:]).mean(1)
+    return _fall(plan, forward_func, fractions, max_examples_per_batch, insert=False)
 
 
 @gives_back
@@ -87,18 +86,15 @@ def sufficiency(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
-    scores = _at_rationales(plan, forward_func, fractions, max_examples_per_batch, insert=True)
-    return (scores[:, :1] - scores[:, 1:]).mean(1)
+    return _fall(plan, forward_func, fractions, max_examples_per_batch, insert=True)
 
 
-def _at_rationales(
-    plan: Removal, forward_func: Any, fractions: Any, batch: int | None, insert: bool
-) -> Tensor:
-    """f at the inputs, and with the top shares removed or alone, (N, 1 + shares)."""
-    shares = check_fractions(fractions)
-    points = plan.points(shares).clamp(min=1)
+def _fall(plan: Removal, forward_func: Any, fractions: Any, batch: int | None, insert: bool) -> Tensor:
+    """How far the output falls, on average, with the top shares removed or alone, (N,)."""
+    points = plan.points(check_fractions(fractions)).clamp(min=1)
     whole = plan.counts[None] if insert else torch.zeros_like(points[:1])
-    return plan.run(forward_func, torch.cat([whole, points]), batch, insert)
+    scores = plan.run(forward_func, torch.cat([whole, points]), batch, insert)
+    return (scores[:, :1] - scores[:, 1:]).mean(1)
 
 
 @gives_back
@@ -275,10 +271,7 @@ def monotonicity(
     plan = Removal.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "least", generator
     )
-    size, most = check_count(features_per_step, "features_per_step"), int(plan.counts.max())
-    if size > most:
-        raise InputError(f"features_per_step is {size}, but there are only {most} features")
-    points = torch.arange(0, most + size, size, device=plan.counts.device)[:, None].minimum(plan.counts)
+    points = plan.by_number(features_per_step)
     f = plan.run(forward_func, points, max_examples_per_batch, insert=True)
     real = (
         points.diff(dim=0).T > 0

@@ -13,15 +13,14 @@ from torch.utils._pytree import tree_flatten
 
 from attriscope.attr._base import accumulation_dtype
 from attriscope.attr._expansion import Expansion
-from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
 from attriscope.core.progress import Parts, current
-from attriscope.metrics._checks import UndefinedMetricError, check_number, refuse_undefined
+from attriscope.metrics._checks import UndefinedMetricError, check_number, refuse_undefined, takes
 from attriscope.metrics._draw import gives_back, take
 from attriscope.metrics._explain import FORMS, as_explainer
-from attriscope.metrics._infidelity import takes
 from attriscope.metrics._perturb import Perturbations
 
 # Explanations that are not of this library get about this many input numbers at a time.
@@ -152,10 +151,7 @@ def local_lipschitz(
     """
     nearby = _Nearby(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
                      max_examples_per_batch, generator, kwargs)  # fmt: skip
-    changes = nearby.changes(2.0)
-    moved = nearby.moved
-    refuse_undefined((moved == 0).all(1), "perturb_func did not move the input")
-    return torch.where(moved > 0, changes / torch.where(moved > 0, moved, 1), 0).amax(1)
+    return nearby.lipschitz()
 
 
 class _Draws(Perturbations):
@@ -169,23 +165,12 @@ class _Draws(Perturbations):
         samples: int,
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__(examples, samples)
-        if not callable(function):
-            raise InputTypeError(f"perturb_func must be a function, but {describe(function)} came")
-        self._function, self._generator = function, check_generator(generator)
-        if generator is not None and not takes(function, "generator"):
-            raise InputError(
-                "generator came, but perturb_func takes none and draws from wherever it likes; give it a parameter "
-                "named generator"
-            )
-        positional = _positional(function)
-        self._arguments = (radius,) if positional > 1 else ()
+        super().__init__(function, examples, samples, generator)
+        self._arguments = (radius,) if _positional(function) > 1 else ()
 
     def draw(self, first: int, count: int) -> tuple[Tensor, ...]:
         """See :class:`Perturbations`."""
-        more = {} if self._generator is None else {"generator": self._generator}
-        found = self._function(self.repeated(count), *self._arguments, **more)
-        return self.fitting(found, count, "perturb_func")
+        return self.fitting(self.call(self.repeated(count), *self._arguments), count)
 
 
 def _positional(function: Callable[..., Any]) -> int:
@@ -198,11 +183,7 @@ def _positional(function: Callable[..., Any]) -> int:
 
 
 class _Nearby:
-    """The explanation at the inputs, once, and at perturbed inputs.
-
-    Attributes:
-        moved: the distance of the perturbed inputs, (N, samples); after :meth:`changes`.
-    """
+    """The explanation at the inputs, once, and at perturbed inputs."""
 
     def __init__(
         self,
@@ -237,7 +218,6 @@ class _Nearby:
             self._draws = take(generator)
         self._each = self._chunk(limit, type(method).__module__.startswith("attriscope."))
         self._parts = Parts(self._samples + 1)
-        self.moved = torch.empty(0)
 
     def _chunk(self, limit: int | None, ours: bool) -> int:
         """How many samples the explanation gets at a time."""
@@ -269,50 +249,61 @@ class _Nearby:
             raise UndefinedMetricError("explanation_func gave attributions that are NaN or infinite")
         return joined
 
-    def _pairs(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Of some samples each: which, the attributions (N, samples, D), and the distance of the inputs."""
-        n, whole = self._examples.count, slice(0, self._examples.count)
-        flat = [x.flatten(1) for x in self._examples.tensors]
+    def _pairs(self) -> Iterator[tuple[slice, tuple[Tensor, ...], Tensor]]:
+        """Of some samples each: which, the perturbed inputs (N, samples, ...) and attributions (N, samples, D)."""
+        n = self._examples.count
         for first in range(0, self._samples, self._each):
             current().check()
             last = min(first + self._each, self._samples)
-            rows = self._perturbed.rows(first, last, whole)
+            moved = self._perturbed.samples_of(first, last)
             # Example by example, as what belongs to examples is repeated.
-            ordered = tuple(
-                r.reshape(last - first, n, *r.shape[1:]).transpose(0, 1).flatten(0, 1) for r in rows
-            )
-            found = self._explained(ordered, self._expansion.kwargs(first, last - first), first + 1, last + 1)
-            gaps = [
-                torch.linalg.vector_norm(r.reshape(n, last - first, -1).to(x) - x[:, None], dim=2)
-                if x.is_floating_point()
-                else (r.reshape(n, last - first, -1) - x[:, None]).float().norm(dim=2)
-                for r, x in zip(ordered, flat, strict=True)
-            ]
-            moved = torch.stack([g.to(found.device, found.dtype) for g in gaps]).norm(dim=0)
-            yield slice(first, last), found.reshape(n, last - first, -1), moved
+            rows = tuple(t.flatten(0, 1) for t in moved)
+            found = self._explained(rows, self._expansion.kwargs(first, last - first), first + 1, last + 1)
+            yield slice(first, last), moved, found.reshape(n, last - first, -1)
 
-    def changes(self, order: float) -> Tensor:
-        """The norm of the change of the explanation for every sample, (N, samples)."""
-        return self._compared(order)[0]
+    def lipschitz(self) -> Tensor:
+        """The largest change of the explanation per change of the inputs, (N,)."""
+        gaps: list[Tensor] = []
+
+        def note(moved: tuple[Tensor, ...]) -> None:
+            lengths = [
+                _length(new - x[:, None], 2.0) for new, x in zip(moved, self._examples.tensors, strict=True)
+            ]
+            gaps.append(torch.stack([g.to(lengths[0]) for g in lengths]).norm(dim=0))
+
+        changes = self._compared(2.0, note)[0]
+        distance = torch.cat(gaps, 1).to(changes)
+        refuse_undefined((distance == 0).all(1), "perturb_func did not move the input")
+        return torch.where(distance > 0, changes / torch.where(distance > 0, distance, 1), 0).amax(1)
 
     def relative(self, norm_ord: Any) -> Tensor:
         """The same in parts of the norm of the explanation at the inputs."""
         changes, size = self._compared(_order(norm_ord))
         return changes / torch.where(size == 0, 1, size)[:, None]
 
-    def _compared(self, order: float) -> tuple[Tensor, Tensor]:
+    def _compared(
+        self, order: float, note: Callable[[tuple[Tensor, ...]], None] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The norm of the change of the explanation for every sample, (N, samples), and of the explanation, (N,)."""
         rows = tuple(x.detach() for x in self._examples.tensors)
         before = self._explained(rows, self._kwargs, 0, 1)
         found = before.new_empty(self._examples.count, self._samples)
-        self.moved = torch.empty_like(found)
-        for samples, after, moved in self._pairs():
+        for samples, moved, after in self._pairs():
             if after.shape[2] != before.shape[1]:
                 raise InputError(
                     "explanation_func gives other shapes for perturbed inputs than for the inputs"
                 )
-            found[:, samples] = torch.linalg.vector_norm(after - before[:, None], ord=order, dim=2)
-            self.moved[:, samples] = moved
+            found[:, samples] = _length(after - before[:, None], order)
+            if note is not None:
+                note(moved)
         return found, torch.linalg.vector_norm(before, ord=order, dim=1)
+
+
+def _length(rows: Tensor, order: float) -> Tensor:
+    """The norm of each of the rows (N, samples, ...), in single precision at least."""
+    values = rows.flatten(2)
+    dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
+    return torch.linalg.vector_norm(values, ord=order, dim=2, dtype=accumulation_dtype(dtype))
 
 
 def _order(norm_ord: Any) -> float:

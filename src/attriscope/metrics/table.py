@@ -105,7 +105,8 @@ class Table:
 
         Args:
             control: the name of one of the methods.
-            clear: a difference counts if it is more than so many standard errors, over the same examples.
+            clear: a difference counts if it is more than so many standard errors, over the same examples. Of a handful
+                of examples the standard error itself is not well known, so that two of them are a weak test.
 
         Returns:
             A line for each metric.
@@ -173,7 +174,7 @@ class Table:
                     text += f" [{notes.index(note) + 1}]"
                 line.append(text)
             cost = self.explaining[method]
-            lines.append([*line, str(cost.rows), _number(cost.seconds)])
+            lines.append([*line, str(cost.rows), f"{cost.seconds:.2f}"])
         head = ["", *(f"{metric} {about.arrow}" for metric, about in self.metrics.items()), *_COSTS]
         return head, lines, [f"[{i + 1}] {note}" for i, note in enumerate(notes)]
 
@@ -192,9 +193,10 @@ class Table:
     def _repr_html_(self) -> str:
         head, lines, notes = self._cells()
         best = {metric: self.best(metric) for metric in self.metrics}
-        cell = "padding:0.25em 0.7em;border:none;background:none;color:inherit"
+        cell = "padding:0.25em 0.7em;border:none;background:none;color:inherit;white-space:nowrap"
         right = f"text-align:right;font-variant-numeric:tabular-nums;{cell}"
         left = f"text-align:left;{cell}"
+        frame = "border-collapse:collapse;color:inherit;background:none;font-size:inherit"
         rule = "border-bottom:1px solid currentColor"
 
         def row(texts: list[str], method: str | None) -> str:
@@ -218,8 +220,8 @@ class Table:
             "seconds are those of explaining."
         )
         return (
-            f'<table style="border-collapse:collapse;color:inherit;background:none"><thead>{row(head, None)}</thead>'
-            f'<tbody>{body}</tbody></table>{below}<div style="opacity:0.8">{caption}</div>'
+            f'<div style="overflow-x:auto"><table style="{frame}"><thead>{row(head, None)}</thead>'
+            f'<tbody>{body}</tbody></table></div>{below}<div style="opacity:0.8">{caption}</div>'
         )
 
 
