@@ -1,5 +1,6 @@
 /** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
 import { banner } from "./banner";
+import { comparison } from "./comparison";
 import { h } from "./dom";
 import { examples } from "./examples";
 import { kernelBanner } from "./kernel";
@@ -25,6 +26,7 @@ const explorer: DrawPart = (state, el) => {
   const board = h("div", { class: "as-board" });
   el.append(board);
   for (const draw of Object.values(PARTS)) draw(state, board);
+  comparison(state, board);
 };
 
 const alone =

@@ -45,7 +45,10 @@ export function legendNotes({ scale, summary, sign, mode, heat }: LegendContent)
     else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");
   }
   if (summary.nans > 0) notes.push(`${summary.nans} NaN, not drawn`);
-  if (heat) notes.push(`sum ${signed(heat.sum ?? summary.sum)}`, ...estimateNotes(heat));
+  if (heat) {
+    if (heat.sum !== undefined) notes.push(`sum ${signed(heat.sum)}`); // not all maps can be added up
+    notes.push(...estimateNotes(heat));
+  }
   return notes;
 }
 

@@ -181,5 +181,6 @@ export function markOf(state: State, stale: boolean, heat?: Heat): string | unde
     return status === "error" || status === "cancelled" || !state.reachable ? "out of date" : "updating";
   }
   if (heat?.preview) return "preview";
-  return heat && !heat.final && status === "running" && state.reachable ? "refining" : undefined;
+  if (heat?.final !== false) return undefined;
+  return status === "running" && state.reachable ? "refining" : "unfinished";
 }

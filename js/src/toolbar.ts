@@ -3,6 +3,7 @@ import { Announcer } from "./announcer";
 import { baselineControls } from "./baselines";
 import { button, h, select, setAttribute, setText, setVariable } from "./dom";
 import { needKernel, whyOff } from "./kernel";
+import { pickMethod } from "./methods";
 import { Refusal } from "./refusal";
 import { settingsForm } from "./settingsform";
 import type { State } from "./state";
@@ -12,9 +13,7 @@ export function toolbar(state: State, el: HTMLElement): void {
   const { signal } = state;
   const method = select("Method", signal, (value) => {
     methodRefusal.clear();
-    state.choose("method", value);
-    state.choose("layer", null); // whoever picks a method wants to see it, not a layer
-    state.set("alpha", 1);
+    pickMethod(state, value);
   });
   needKernel(state, method.input);
   const methodRefusal = new Refusal(state, "method", [method.input]);

@@ -134,6 +134,41 @@ export interface LayerInfo {
   spatial: boolean;
 }
 
+export interface ComparedMetric {
+  name: string;
+  arrow: string;
+  better: "higher" | "lower";
+  doc?: string;
+}
+
+export interface ComparedMethod {
+  name: string;
+  label: string;
+  /** It knows nothing of the model, and cannot be picked. */
+  control: boolean;
+  /** One for each metric; null where the metric is undefined, of which the notes say why. */
+  values: readonly (number | null)[];
+  best: readonly boolean[];
+  notes: readonly (string | null)[];
+  /** What explaining has cost. */
+  rows: number;
+  seconds: number;
+}
+
+/** Methods by metrics, as many lines as are ready; {} before the first comparison. */
+export interface RawComparison {
+  title?: string;
+  request?: Request;
+  /** Of the methods that were compared. */
+  settings?: Settings;
+  /** False while there are lines to come. */
+  final?: boolean;
+  /** The model's weights are no longer those that were judged. */
+  outdated?: boolean;
+  metrics?: readonly ComparedMetric[];
+  methods?: readonly ComparedMethod[];
+}
+
 export interface Traits {
   _part: Part;
   // choices, written by both sides
@@ -169,12 +204,13 @@ export interface Traits {
   effort: number;
   weights_changed: boolean;
   code: string;
+  comparison: RawComparison;
   /** False in a page that was saved without its kernel. */
   _live: boolean;
 }
 
 export interface Message {
-  type: "cancel" | "recompute" | "refine";
+  type: "cancel" | "recompute" | "refine" | "compare";
 }
 
 /** The choices that the kernel answers with a computation, and that each map says it answers. */

@@ -35,8 +35,8 @@ export function describe(shown: Shown, mode: Mode = "blended"): string {
 /** What a look at the map tells: how much, how sure, and where. Goes through all values: not for every frame. */
 export function summarise({ field, heat }: Shown): string {
   if (!field) return "";
-  const sum = heat?.sum ?? regionsOf(field.w, field.h, (i) => field.valueAt(i), 1, 1).sums[0] ?? 0;
-  const words = [`The attributions sum to ${number(sum)}.`];
+  const sum = heat ? heat.sum : regionsOf(field.w, field.h, (i) => field.valueAt(i), 1, 1).sums[0];
+  const words = sum === undefined ? [] : [`The attributions sum to ${number(sum)}.`];
   const estimate = heat ? estimateNotes(heat) : [];
   if (estimate.length) words.push(`As an estimate: ${estimate.join(", ")}.`);
   const where = strongest(regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3));

@@ -165,6 +165,7 @@ describe("honest numbers", () => {
 
   it("say how good the estimate is and what it cost", () => {
     expect(notes({})).toEqual(["nothing clipped", "sum +2.00"]);
+    expect(notes({ sum: null })).toEqual(["nothing clipped"]); // numbers that stand for the same thing repeat
     expect(
       estimateNotes(from({ gap: -0.5, error: 0.25, relative_error: 0.031, evaluations: 12345 })),
     ).toEqual(["gap −0.500", "error ±0.250 (3.1% of the map)", "12,345 evaluations"]);

@@ -106,7 +106,7 @@ describe("stale maps", () => {
     const rough = (changes: Partial<RawHeat>): Shown["heat"] =>
       shownFor({ heat: { ...sampleTraits().heat, ...changes } }).heat;
     expect(markOf(stateOf({ status: "running" }), false, rough({ final: false }))).toBe("refining");
-    expect(markOf(stateOf({ status: "cancelled" }), false, rough({ final: false }))).toBeUndefined();
+    expect(markOf(stateOf({ status: "cancelled" }), false, rough({ final: false }))).toBe("unfinished");
     expect(markOf(stateOf({ status: "running" }), false, rough({ preview: true }))).toBe("preview");
     expect(markOf(stateOf({ status: "running" }), true, rough({ preview: true }))).toBe("updating");
     expect(markOf(stateOf({ status: "running", _live: false }), true)).toBe("out of date");

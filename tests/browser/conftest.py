@@ -114,7 +114,7 @@ def slug(text: str) -> str:
 def page(
     browser: Browser, server: Server, watch: Watch, shots: Path, request: pytest.FixtureRequest
 ) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-US")
+    context = browser.new_context(viewport={"width": 1280, "height": 1400}, locale="en-US")
     opened = context.new_page()
     watch.attach(opened)
     yield opened
@@ -125,4 +125,5 @@ def page(
     context.close()
     server.shut_down_kernels()
     if not failed:  # else the failure itself is what matters
-        assert watch.problems() == [], "the page had problems of its own"
+        problems = watch.problems()
+        assert not problems, "the page had problems of its own:\n" + "\n".join(problems)

@@ -1,101 +1,29 @@
-"""The Explorer in a real notebook, as a person uses it: look, drag, click, type, read back in Python."""
+"""The Explorer in a real notebook, as a person uses it: look, drag, click, read back in Python."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from browser.harness import Kernel, Server, notebook, run_all, save, wait_for, wait_until_run
-
-Shot = Callable[[Page | Locator, str], Path]
+from browser.explorer_page import (
+    CAT,
+    DIGIT,
+    Shot,
+    control,
+    explorer_of,
+    open_and_run,
+    picture,
+    pixels,
+    quiet,
+    set_slider,
+    settled,
+    until_changed,
+)
+from browser.harness import Server, run_all, wait_for, wait_until_run
 
 FIRST_LOOK = Path(__file__).parents[2] / "notebooks" / "01_first_look.ipynb"
-
-# The real network on the real cat, with few steps: seconds, not minutes.
-CAT = """
-import torch
-from attriscope import Explorer, zoo
-model = zoo.efficientnet_lite0()
-image = zoo.imagenet_preprocess(zoo.picture("chelsea"))
-names = zoo.imagenet_class_names()
-explorer = Explorer(model, image, class_names=names, to_image=zoo.imagenet_to_image, n_steps=10)
-"""
-# A small network, and a way to slow it down or make it fail from another cell.
-DIGIT = """
-import time, torch
-from torch import nn
-from attriscope import Explorer, zoo
-
-class Moody(nn.Module):
-    def __init__(self, net):
-        super().__init__()
-        self.net, self.delay, self.error = net, 0.0, None
-    def forward(self, x):
-        time.sleep(self.delay)
-        if self.error:
-            raise ValueError(self.error)
-        return self.net(x)
-
-model = Moody(zoo.small_cnn()).eval()
-images, labels = zoo.small_pictures()
-explorer = Explorer(model, images[:1], class_names=zoo.SMALL_CLASS_NAMES, n_steps=10)
-"""
-
-
-def explorer_of(page: Page) -> Locator:
-    """The widget's root, once it shows a finished map."""
-    root = page.locator(".as-root[data-ready]").first
-    root.wait_for(timeout=60_000)
-    return root
-
-
-def picture(page: Page) -> Locator:
-    return explorer_of(page).locator("canvas[role=img]").first
-
-
-def pixels(page: Page) -> str:
-    """A fingerprint of what the canvas shows."""
-    return picture(page).evaluate(
-        """canvas => {
-            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-            let hash = 0;
-            for (let i = 0; i < data.length; i += 1) hash = (hash * 31 + data[i]) | 0;
-            return canvas.width + ':' + hash;
-        }"""
-    )
-
-
-def settled(page: Page, kernel: Kernel, wanted: str = "idle") -> None:
-    """Waits until the kernel has answered, and the page has drawn the answer."""
-    wait_for(f"status {wanted}", lambda: kernel.value("explorer.status") == wanted, 90)
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def until_changed(page: Page, before: str) -> str:
-    return wait_for("other pixels", lambda: (now := pixels(page)) != before and now, 15)
-
-
-def set_slider(slider: Locator, value: float) -> None:
-    """As a drag does: the value, and the event."""
-    slider.evaluate(
-        """(input, value) => {
-            input.value = value;
-            input.dispatchEvent(new Event('input', { bubbles: true }));
-            input.dispatchEvent(new Event('change', { bubbles: true }));
-        }""",
-        str(value),
-    )
-
-
-def open_and_run(page: Page, server: Server, cells: list[str], name: str) -> str:
-    server.add(notebook(cells), name)
-    page.goto(server.url(name))
-    run_all(page)
-    return name
 
 
 def test_first_notebook_runs_from_top_to_bottom(page: Page, server: Server, shot: Shot) -> None:
@@ -197,105 +125,120 @@ def test_cancel_while_a_cell_is_running(page: Page, server: Server) -> None:
     with server.kernel(name) as kernel:
         assert clicked < kernel.value("ended") - 1  # the cell was still running
         assert kernel.value("explorer.status") == "cancelled"
-        assert kernel.value("explorer.heat['request']['baseline']") == "zero"
+        # A preview may have come before the click; the map itself did not.
+        assert not kernel.value("explorer.heat['final'] and explorer.heat['request']['baseline'] == 'white'")
         kernel.run("model.delay = 0; explorer.recompute(); explorer.wait(); None")
         expect(picture(page)).to_have_attribute("aria-label", re.compile("baseline white"))
 
 
-def test_a_model_that_raises_says_so_in_the_widget(page: Page, server: Server, shot: Shot) -> None:
-    name = open_and_run(page, server, [DIGIT, "explorer"], "error.ipynb")
+def test_modes_zoom_scale_and_code(page: Page, server: Server, shot: Shot) -> None:
+    """What is done with the map on show."""
+    name = open_and_run(page, server, [DIGIT, "explorer"], "view.ipynb")
+    wait_until_run(page)
     root = explorer_of(page)
+    quiet(root)
+    canvas = picture(page)
     with server.kernel(name) as kernel:
+        seen = {"blended": pixels(root)}
+        for mode in ("heat", "masked", "side"):
+            control(root, "combobox", "Mode").select_option(mode)
+            expect(canvas).to_have_attribute("data-mode", mode)
+            seen[mode] = pixels(root)
+            shot(root, mode)
+        assert len(set(seen.values())) == 4
+        assert kernel.value("explorer.mode") == "side"
+        kernel.run("explorer.mode = 'blended'")
+        expect(canvas).to_have_attribute("data-mode", "blended")
+
+        control(root, "button", "Zoom in").click()
+        until_changed(root, seen["blended"])
+        expect(canvas).to_have_attribute("data-zoomed", "1")
+        control(root, "button", "Reset zoom").click()
+        wait_for("the whole picture", lambda: pixels(root) == seen["blended"], 10)
+
+        # A held scale stays for the next map.
+        hold = control(root, "button", "Hold scale")
+        hold.click()
+        expect(hold).to_have_attribute("aria-pressed", "true")
+        ticks = root.locator(".as-ticks").first
+        before = ticks.inner_text()
+        held = wait_for("the scale", lambda: kernel.value("explorer.scale_limit"), 10)
+        control(root, "combobox", "Method").select_option("Saliency")
+        expect(canvas).to_have_attribute("aria-label", re.compile("Saliency"), timeout=60_000)
         settled(page, kernel)
-        kernel.run("model.error = '<img src=x onerror=alert(1)> is no digit'")
-        root.get_by_role("combobox", name="Method").select_option("Saliency")
-        expect(root).to_contain_text("ValueError: <img src=x onerror=alert(1)> is no digit")
-        assert root.locator("img[src=x]").count() == 0  # text, not markup
-        shot(root, "error")
-        kernel.run("model.error = None")
-        root.get_by_role("button", name="Try again").click()
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Saliency"))
-        settled(page, kernel)
-        expect(root).not_to_contain_text("is no digit")
+        assert ticks.inner_text() == before
+        assert kernel.value("explorer.scale_limit") == held
+        hold.click()
+        expect(hold).to_have_attribute("aria-pressed", "false")
+        expect(ticks).not_to_have_text(before)
+
+        # The code that is copied computes the map.
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        control(root, "button", "Copy code").click()
+        expect(root.get_by_text("Copied")).to_be_visible()
+        code = page.evaluate("() => navigator.clipboard.readText()")
+        kernel.run(f"inputs = images[:1]; space = {{**globals()}}; exec({code!r}, space)")
+        expected = "explorer.attributions"
+        same = f"any(isinstance(v, torch.Tensor) and v.equal({expected}) for k, v in space.items() if k[0] != '_')"
+        assert kernel.value(same), code
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [700, 1400])
-def test_it_looks_designed(page: Page, server: Server, shot: Shot, theme: str, width: int) -> None:
-    """What can be asserted: nothing is cut off sideways, and text is light on dark or dark on light. Then look."""
-    setting = {"theme": f"JupyterLab {theme.capitalize()}"}
-    server.set_setting("@jupyterlab/apputils-extension:themes", setting)
-    # The width of the cell's output, not of the window, is what counts: beside it stand the prompt and the side bar.
-    page.set_viewport_size({"width": width + 560, "height": 1400})
-    show = f"explorer.layout.width = '{width}px'\nexplorer"
-    name = open_and_run(page, server, [DIGIT, show], f"{theme}{width}.ipynb")
+def test_settings_contrast_baselines_and_examples(page: Page, server: Server, shot: Shot) -> None:
+    """What is explained, chosen at the page; what cannot be is refused where it was asked for."""
+    make = DIGIT.replace("images[:1]", "images[:4]")
+    name = open_and_run(page, server, [make, "explorer"], "choices.ipynb")
+    wait_until_run(page)
     root = explorer_of(page)
+    quiet(root)
+    canvas = picture(page)
     with server.kernel(name) as kernel:
-        settled(page, kernel)
-    shot(root, "explorer")
-    assert root.evaluate("el => el.scrollWidth <= el.clientWidth + 1")
-    assert abs(root.bounding_box()["width"] - width) <= 12
-    cut = root.evaluate(
-        """el => [...el.querySelectorAll('select, button, input, canvas, [role=option]')]
-            .filter(e => e.getClientRects().length)
-            .filter(e => e.getBoundingClientRect().right > el.getBoundingClientRect().right + 1)
-            .map(e => e.outerHTML.slice(0, 80))"""
-    )
-    assert cut == []
-    color, ground = root.evaluate(
-        """el => { const s = getComputedStyle(el); return [s.color, s.backgroundColor] }"""
-    )
-    light = [sum(map(float, re.findall(r"[\d.]+", value)[:3])) for value in (color, ground)]
-    assert (light[0] > 384) == (theme == "dark"), (color, ground)
-    server.set_setting("@jupyterlab/apputils-extension:themes", {"theme": "JupyterLab Light"})
 
+        def chosen(expression: str, value: object) -> None:
+            wait_for(f"{expression} = {value!r}", lambda: kernel.value(expression) == value, 30)
+            settled(page, kernel)
+            quiet(root)
 
-def test_by_keyboard_alone(page: Page, server: Server) -> None:
-    """The notebook in command mode takes keys away from outputs; what the widget handles must stay in the widget."""
-    name = open_and_run(page, server, [DIGIT, "explorer"], "keys.ipynb")
-    root = explorer_of(page)
-    with server.kernel(name) as kernel:
-        settled(page, kernel)
-        cells = page.locator(".jp-Notebook .jp-Cell").count()
-        position = root.get_by_role("slider", name="Path position")
-        position.focus()
-        page.keyboard.press("Home")
-        expect(position).to_have_value("0")
-        page.keyboard.press("ArrowRight")
-        wait_for("a step", lambda: 0 < kernel.value("explorer.alpha") < 0.2, 10)
+        # A setting, and a value that it cannot have.
+        root.get_by_role("button", name="Settings").click()
+        steps = root.locator("input[data-parameter]").first
+        assert steps.input_value() == "10"
+        steps.fill("-3")
+        steps.press("Enter")
+        expect(steps).to_have_attribute("aria-invalid", "true")
+        expect(root.locator(".as-refusal:visible")).to_contain_text("-3")
+        shot(root, "refused")
+        assert kernel.value("explorer.settings['IntegratedGradients']['n_steps']") == 10
+        steps.fill("20")
+        steps.press("Enter")
+        expect(steps).not_to_have_attribute("aria-invalid", "true")
+        chosen("explorer.settings['IntegratedGradients']['n_steps']", 20)
+        fewer = kernel.value("explorer.heat['evaluations']")
+        control(root, "button", "Refine").click()
+        chosen("explorer.effort", 1)
+        assert kernel.value("explorer.heat['evaluations']") > 1.5 * fewer
 
-        target = kernel.value("explorer.target")
-        root.get_by_role("listbox", name="Predictions").get_by_role("option").first.focus()
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("Enter")
-        wait_for("another target", lambda: kernel.value("explorer.target") != target, 10)
+        # One class rather than another.
+        row = root.get_by_role("listbox", name="Predictions").get_by_role("option").nth(1)
+        row.focus()
+        page.keyboard.press("c")
+        other = int(str(row.get_attribute("data-index")))
+        chosen("explorer.contrast", other)
+        expect(canvas).to_have_attribute("aria-label", re.compile(f"rather than {other}"))
+        control(root, "button", "Remove contrast").click()
+        chosen("explorer.contrast", None)
 
-        root.get_by_role("treeitem", name=re.compile("^Input")).focus()
-        page.keyboard.press("End")
-        for _ in range(40):
-            page.keyboard.press("Enter")
-            if kernel.value("explorer.layer") is not None:
-                break
-            page.keyboard.press("ArrowUp")
-        assert kernel.value("explorer.layer") is not None
-        page.keyboard.press("b")  # a person types ahead; the notebook would insert a cell
-        page.keyboard.press("a")
-        assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+        # Several baselines.
+        root.get_by_role("button", name="Average over several").click()
+        root.get_by_role("checkbox", name="White").check()
+        chosen("explorer.baseline", ["zero", "white"])
+        expect(canvas).to_have_attribute("aria-label", re.compile("zero.*white"))
+        root.get_by_role("checkbox", name="White").uncheck()
+        chosen("explorer.baseline", "zero")
 
-
-def test_shown_twice_and_after_a_reload(page: Page, server: Server) -> None:
-    name = open_and_run(page, server, [DIGIT, "explorer", "explorer"], "twice.ipynb")
-    roots = page.locator(".as-root[data-ready]")
-    expect(roots).to_have_count(2, timeout=60_000)
-    with server.kernel(name) as kernel:
-        settled(page, kernel)
-        roots.nth(0).get_by_role("combobox", name="Sign").select_option("negative")
-        expect(roots.nth(1).get_by_role("combobox", name="Sign")).to_have_value("negative")
-        save(page)
-        page.reload()
-        expect(roots).to_have_count(2, timeout=60_000)
-        expect(roots.nth(1).get_by_role("combobox", name="Sign")).to_have_value("negative")
-        expect(roots.nth(1).locator("canvas[data-drawn]").first).to_be_visible()
-        roots.nth(1).get_by_role("combobox", name="Method").select_option("InputXGradient")
-        wait_for("the kernel hears it", lambda: kernel.value("explorer.method") == "InputXGradient", 15)
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Input X Gradient"))
+        # Another example.
+        seen = pixels(root)
+        root.get_by_role("listbox", name="Examples").get_by_role("option").nth(2).click()
+        chosen("explorer.example", 2)
+        assert pixels(root) != seen
+        assert kernel.value("explorer.heat['request']['example']") == 2
+        shot(root, "third example")

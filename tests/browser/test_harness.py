@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser.harness import Server, Watch, notebook, run_all, wait_until_run
+from browser.harness import Server, Watch, notebook, run_all, wait_until_ready, wait_until_run
 
-# Notebook 7 now and then loses a run request on a busy machine; it is tested again once the harness copes with that.
-in_lab = pytest.mark.parametrize("server", ["lab"], indirect=True)
+both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
 
 DOT = """
 import anywidget, traitlets
@@ -45,7 +44,7 @@ def pixel(canvas: Locator) -> list[int]:
     return canvas.evaluate("c => Array.from(c.getContext('2d').getImageData(4, 4, 1, 1).data)")
 
 
-@in_lab
+@both_front_ends
 def test_a_widget_draws_and_talks_to_the_kernel(
     page: Page, server: Server, shot: Callable[[Page | Locator, str], Path]
 ) -> None:
@@ -96,7 +95,7 @@ def test_the_watch_sees_what_goes_wrong(page: Page, server: Server, watch: Watch
     assert watch.problems() == []
 
 
-@in_lab
+@both_front_ends
 def test_the_end_of_a_run_is_noticed(page: Page, server: Server) -> None:
     cells = [
         "count = globals().get('count', 0) + 1",
@@ -114,3 +113,48 @@ def test_the_end_of_a_run_is_noticed(page: Page, server: Server) -> None:
     run_all(page)
     with pytest.raises(AssertionError, match="AssertionError"):
         wait_until_run(page)
+
+
+# Every request to run a cell is lost on its way to the kernel, `times` times.
+LOSE_REQUESTS = """times => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const send = kernel._sendMessage.bind(kernel);
+    kernel._sendMessage = (msg, queue) => {
+        const lose = msg.header.msg_type === 'execute_request' && !msg.content.silent && times-- > 0;
+        if (!lose) send(msg, queue);
+    };
+}"""
+# The requests arrive, and nothing that the kernel says about them does.
+LOSE_ANSWERS = """() => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const send = kernel._sendMessage.bind(kernel);
+    const mute = new Set();
+    kernel._sendMessage = (msg, queue) => {
+        if (msg.header.msg_type === 'execute_request' && !msg.content.silent) mute.add(msg.header.msg_id);
+        send(msg, queue);
+    };
+    const handle = kernel._handleMessage.bind(kernel);
+    kernel._handleMessage = async msg => mute.has(msg.parent_header?.msg_id) || handle(msg);
+    const heard = kernel._anyMessage.emit.bind(kernel._anyMessage);
+    kernel._anyMessage.emit = args => mute.has(args.msg.parent_header?.msg_id) || heard(args);
+}"""
+COUNTED = ["count = globals().get('count', 0) + 1", "last = count"]
+
+
+def test_a_lost_run_request_is_given_again_and_no_cell_runs_twice(page: Page, server: Server) -> None:
+    name = server.add(notebook(COUNTED), "lost.ipynb")
+    page.goto(server.url(name))
+    wait_until_ready(page)
+    page.evaluate(LOSE_REQUESTS, len(COUNTED))
+    with pytest.warns(UserWarning, match="lost the request"):
+        run_all(page, patience=2)
+    wait_until_run(page)
+    with server.kernel(name) as kernel:
+        assert kernel.value("last") == 1
+
+        page.evaluate(LOSE_ANSWERS)
+        with pytest.raises(
+            AssertionError, match="the kernel ran 2 cells, and the page heard nothing of them"
+        ):
+            run_all(page, patience=2)
+        assert kernel.value("last") == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.environments import offer_kernel
 from browser.harness import Server, notebook, run_all, wait_until_run
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +38,7 @@ def kernel_without_attriscope(server: Server, folder: Path) -> str:
     (Path(theirs) / "parent.pth").write_text(ours + "\n")
     missing = subprocess.run([python, "-c", "import attriscope"], capture_output=True, text=True)
     assert "No module named 'attriscope'" in missing.stderr
-    spec = server.home / "data" / "kernels" / "fresh"
-    spec.mkdir(parents=True)
-    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(
-        json.dumps({"argv": argv, "display_name": "Fresh", "language": "python"}), encoding="utf-8"
-    )
+    offer_kernel(server, "fresh", python)
     return "fresh"
 
 

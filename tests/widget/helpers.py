@@ -93,6 +93,9 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     assert choice.contrast is None or choice.contrast != choice.target
     assert explorer._menu.check(explorer.settings) == explorer.settings
     json.dumps(without_bytes(explorer.get_state()), allow_nan=False)
+    table = explorer.comparison_table
+    compared = [method["name"] for method in explorer.comparison.get("methods", ())]
+    assert compared == list(table.methods if table is not None else ())
     heat, path = explorer.heat, explorer.path
     for shown in (heat, path):
         assert not shown or shown["request"]["example"] == explorer._shown

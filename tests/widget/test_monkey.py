@@ -110,7 +110,9 @@ class Monkey:
             wish = self.wish()
             self.page.put(lambda: from_page(explorer, **wish))
         elif roll < 0.5:
-            message = {"type": self.random.choice(["cancel", "recompute", "refine", "close", "", 3])}
+            message = {
+                "type": self.random.choice(["cancel", "recompute", "refine", "compare", "close", "", 3])
+            }
             self.page.put(lambda: explorer._handle_custom_msg(message, []))
         elif roll < 0.7:
             for name, value in self.wish().items():
@@ -125,6 +127,7 @@ class Monkey:
                         explorer.cancel,
                         explorer.recompute,
                         explorer.refine,
+                        lambda: explorer.compare(["Saliency", "random"], ["deletion", "entropy"]),
                         lambda: explorer.wait(0.05),
                         explorer.wait,
                         lambda: explorer.attributions,

@@ -15,9 +15,10 @@ from attriscope.core.errors import Cancelled
 from attriscope.core.progress import control
 from attriscope.widget import wire
 from attriscope.widget.choices import Choice
-from attriscope.widget.offers import OFFERS, Menu
+from attriscope.widget.offers import Menu
 from attriscope.widget.parts import layer_messages, path_message
 from attriscope.widget.session import Map, Session
+from attriscope.widget.traits import short
 from attriscope.widget.weights import WeightsChangedError
 from attriscope.widget.words import Words
 
@@ -60,8 +61,11 @@ class Answer:
     page: Page
     _updated: float = 0.0
 
-    def give(self, choice: Choice) -> None:
+    def give(self, choice: Choice) -> str:
         """All of it: predictions, a preview, the map, the path.
+
+        Returns:
+            What there is to say about it afterwards; empty if all went well.
 
         Raises:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
@@ -70,7 +74,7 @@ class Answer:
         weights = self.session.weights()
         try:
             self._explain(choice, weights)
-            self._walk(choice)
+            return self._walk(choice)
         except RuntimeError as error:
             if self.session.weights() == weights:
                 raise
@@ -83,7 +87,7 @@ class Answer:
         self.page.publish(baseline_picture=self.session.example(choice.example).show_starts(choice))
         self._preview(choice)
         code = self.session.code(choice)
-        for found in self._reported(self.words.method(choice), self.session.maps(choice)):
+        for found in self.reported(self.words.method(choice), self.session.maps(choice)):
             changed = found.final and self.session.weights() != weights
             heat = self._heat(choice, found, self.words.title(choice), changed=changed)
             self.page.hand_over(found, weights, heat=heat, code=code, weights_changed=changed)
@@ -117,7 +121,7 @@ class Answer:
 
     def _preview(self, choice: Choice) -> None:
         """Show something cheap where the method takes long."""
-        if choice.layer is not None or OFFERS[choice.method].quick or self.session.knows(choice):
+        if choice.layer is not None or self.menu.offers[choice.method].quick or self.session.knows(choice):
             return
         try:
             found = self.session.preview(choice)
@@ -128,11 +132,22 @@ class Answer:
         heat = self._heat(choice, found, self.words.preview_title(choice), preview=True)
         self.page.publish(heat=heat)
 
-    def _walk(self, choice: Choice) -> None:
-        """Walk from the baseline to the input, unless the map came from that, and show the way."""
+    def _walk(self, choice: Choice) -> str:
+        """Walk from the baseline to the input, unless the map came from that, and show the way.
+
+        Methods that only ask for outputs also explain models without gradients. There is no path through those.
+        """
         walk = self.session.walk(choice)
-        for _ in self._reported("The path", walk.steps()):
-            pass
+        try:
+            for _ in self.reported("The path", walk.steps()):
+                pass
+        except Cancelled:
+            raise
+        except Exception as error:
+            if not self.session.without_gradients(choice):
+                raise
+            self.page.publish(path={})
+            return f"No path: that needs gradients, which this model does not give. {short(str(error))}"
         scores = self.session.scores(choice.example)
         classes = [] if scores is None else wire.best(scores)
         if isinstance(choice.target, int) and classes:
@@ -140,9 +155,16 @@ class Answer:
         title, label = self.words.path_title(choice), self.words.output(choice)
         message = path_message(walk, self.words.names, classes, title, label, choice.walk_message)
         self.page.publish(path=message)
+        return ""
 
-    def _reported(self, what: str, steps: Iterator[T]) -> Iterator[T]:
-        """What the steps give, as often as the page is due for an update, and the last; progress goes on meanwhile."""
+    def reported(self, what: str, steps: Iterator[T], every: bool = False) -> Iterator[T]:
+        """What the steps give, as often as the page is due for an update, and the last; progress goes on meanwhile.
+
+        Args:
+            what: what is being done.
+            steps: does it.
+            every: give all of them, for each is worth an update.
+        """
         due: list[bool] = []
 
         def report(done: int, total: int) -> None:
@@ -156,7 +178,7 @@ class Answer:
         with control(progress=report):
             for step in steps:
                 held = [step]
-                if due:
+                if due or every:
                     due.clear()
                     held = []
                     yield step
@@ -175,7 +197,7 @@ class Answer:
             request=choice.message,
             final=found.final,
             preview=preview,
-            sum=_number(found.attributions.sum()),
+            sum=None if found.total is None else _number(found.total),
             gap=None if found.gap is None else _number(found.gap),
             error=None if error is None else _number(error.amax()),
             relative_error=None if error is None else _number(_size(error) / _size(shown)),

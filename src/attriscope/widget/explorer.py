@@ -6,6 +6,7 @@ import dataclasses
 import os
 import threading
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -16,13 +17,14 @@ from attriscope.core.inputs import describe, gather_examples, require_floating
 from attriscope.widget import batch, exporting, figures
 from attriscope.widget.answer import Answer
 from attriscope.widget.choices import Choice, ChoiceError
+from attriscope.widget.comparing import Comparing
+from attriscope.widget.comparison import Comparison
 from attriscope.widget.jobs import Job
 from attriscope.widget.offers import Menu
+from attriscope.widget.own_methods import own_offers
 from attriscope.widget.pictures import ToImage
-from attriscope.widget.service import Service
 from attriscope.widget.session import Map, Session
 from attriscope.widget.traits import OverlayTraits, PathTraits
-from attriscope.widget.wishes import ChoiceTraits
 from attriscope.widget.words import ClassNames, Words
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ _MOST_EXAMPLES = 1000
 _CHOICES = ["method", "target", "baseline", "layer", "contrast", "example", "settings"]
 
 
-class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
+class Explorer(Comparing, OverlayTraits, PathTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -73,6 +75,12 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         additional_forward_args: further arguments of the model, a value or a tuple; a tensor with one entry per example
             is cut with them.
         n_steps: points on the path of integrated gradients; short for an entry in ``settings``.
+        methods: methods of your own to offer beside this library's: classes that derive from ``attr.Attribution``, as a
+            list, or as a dict by name. In a dict there may also be functions that make a method of the model, e.g.
+            ``{"Smooth": lambda model: attr.NoiseTunnel(MyMethod(model))}``. ``attribute`` must take ``inputs`` and
+            ``target``; it is given ``baselines`` and ``generator`` if it takes those, and the model's further arguments
+            if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
+            text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``contrast``, ``example``, ``settings``, ``alpha``, ``opacity``, ``colormap``,
             ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
 
@@ -90,6 +98,7 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         message: what is being done, or what went wrong.
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
+        comparison: the table that :meth:`compare` asked for, as the page draws it; see :attr:`comparison_table`.
         code: Python lines that reproduce the map on show, given ``model`` and ``inputs`` (and
             ``additional_forward_args`` and ``baseline``, if you gave any).
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
@@ -97,8 +106,8 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
             ``evaluations``.
 
     Raises:
-        InputTypeError, InputError, ChoiceError: model, inputs or a choice cannot be used. What the model itself raises
-            appears in the widget and is raised by :meth:`wait`.
+        InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
+            method of your own raises appears in the widget and is raised by :meth:`wait`.
 
     A cell that ends with the Explorer waits up to 1.5 seconds for a first map, whose picture is saved with the notebook
     for viewers without widgets.
@@ -110,6 +119,14 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         explorer.target = 285                     # or click
         explorer.wait().attributions              # a tensor (1, C, H, W)
         explorer.to_html("cat.html")              # for somebody without a kernel
+
+        class Squared(attr.GradientAttribution):
+            "The gradient squared."
+
+            def attribute(self, inputs, target=None, power=2.0):
+                return self.gradient_func(self.forward_func, inputs, target)[0].abs() ** power
+
+        Explorer(model, image, methods=[Squared], method="Squared", settings={"Squared": {"power": 3.0}})
     """
 
     examples: Any = traitlets.List().tag(sync=True)
@@ -128,20 +145,22 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         to_image: ToImage | None = None,
         additional_forward_args: Any = None,
         n_steps: int | None = None,
+        methods: Sequence[type] | Mapping[str, Any] | None = None,
         settings: dict[str, dict[str, Any]] | None = None,
         **traits: Any,
     ) -> None:
         self._model = model
         self._batch = gather_examples(inputs, additional_forward_args)
         self._check_inputs(inputs)
-        self._menu = Menu(self._batch.tensors[0].detach())
+        self._menu = Menu(self._batch.tensors[0].detach(), own_offers(methods, model))
         self._session = Session(model, self._batch, to_image, self._menu)
-        self._words = Words(class_names)
+        self._words = Words(class_names, self._menu.offers)
         self._outdated, self._looked = threading.Event(), threading.Event()
         self._attributions: Tensor | None = None
         self._requested: Choice | None = None
         self._shown: int | None = None  # which example the picture on show is of
         self._weights: Any = None  # those of the map on show
+        self._answered: Choice | None = None  # what has been worked out to the end
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
@@ -228,7 +247,8 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         session = self.__dict__.get("_session")
         if session is not None:
             session.release()
-            self._attributions = self._weights = self._requested = None
+            self._attributions = self._weights = self._requested = self._answered = None
+            self._table = self._compared = None
 
     def __repr__(self) -> str:
         names = self.choice.walk_message["baseline"]
@@ -288,13 +308,18 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
             self._requested = choice
             self._submit(choice)
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job) -> str:
         if self._outdated.is_set():
             self._outdated.clear()
             self._session.forget()
+            self._answered = None
         self._notice()
+        comparison = job.about if isinstance(job.about, Comparison) else None
+        answer = Answer(self._session, self._menu, self._words, _Outlet(self, job))
         try:
-            Answer(self._session, self._menu, self._words, _Outlet(self, job)).give(job.about)
+            said = self._explain(job, answer, job.about if comparison is None else comparison.choice)
+            if comparison is not None:
+                self._judge(job, answer, self._settled(comparison, self._answered))
         except Cancelled:
             raise
         except BaseException:
@@ -304,12 +329,26 @@ class Explorer(Service, OverlayTraits, ChoiceTraits, PathTraits):
         with self._lock:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers
+        return said
+
+    def _explain(self, job: Job, answer: Answer, choice: Choice) -> str:
+        """The map of a choice; of one to compare for only if that is not there, as when its job was superseded."""
+        known = isinstance(job.about, Comparison) and self._answered is not None
+        if known and self._answered == choice and not self.weights_changed:
+            return ""
+        self._answered = None
+        said = answer.give(choice)
+        with self._lock:
+            if not job.is_set():
+                self._answered = self._requested
+        return said
 
     def _notice(self) -> None:
         """Say whether the map on show is of other weights than the model's."""
         with self._lock:  # a job may show a newer map meanwhile
             if self._weights is not None:
                 self.weights_changed = self._session.weights() != self._weights
+            self._notice_comparison()
 
 
 class _Outlet:

@@ -34,7 +34,8 @@ def listing(question: Question, picture: Written) -> str:
         given[1:1] = [f"baselines={start.code}" for start in question.starts]
         first, *rest = _call("method.attribute", given)
         lines += [f"attributions = {first}", *rest]
-    return "\n".join([*_imports("\n".join(lines)), "", *lines]) + "\n"
+    imports = _imports("\n".join(lines))
+    return "\n".join([*imports, *([""] if imports else []), *lines]) + "\n"
 
 
 def _call(function: str, given: list[str]) -> list[str]:
@@ -49,7 +50,8 @@ def _imports(code: str) -> list[str]:
     names = sorted(
         name for name in attr.__all__ if name in words and (name != "baselines" or "baselines." in code)
     )
-    return [
-        *(["import torch", ""] if "torch" in words else []),
-        f"from attriscope.attr import {', '.join(names)}",
+    blocks = [
+        *(["import torch"] if "torch" in words else []),
+        *([f"from attriscope.attr import {', '.join(names)}"] if names else []),
     ]
+    return [line for block in blocks for line in ("", block)][1:]

@@ -14,6 +14,7 @@ from attriscope import attr
 from attriscope.attr import Attribution
 from attriscope.attr.baselines import blur, mean
 from attriscope.attr.quadrature import quadrature
+from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import describe
 from attriscope.widget.asked import Asked, Written, as_code, range_of
 from attriscope.widget.choices import ChoiceError, refusing
@@ -29,14 +30,14 @@ class Question:
     """A call of a method, and the Python that makes it.
 
     Attributes:
-        method: the method for the model.
+        method: the method for the model: an ``Attribution``, or anything else with ``attribute``.
         made: the Python that makes it.
         arguments: those of ``attribute`` and ``stream``, by name.
         starts: baselines, if the method is called once with each and the results are averaged; else empty.
         random: whether the method takes a generator.
     """
 
-    method: Attribution
+    method: Any
     made: Written
     arguments: dict[str, Written]
     starts: tuple[Written, ...] = ()
@@ -50,6 +51,29 @@ class Question:
             drawn = {"generator": torch.Generator().manual_seed(SEED)} if self.random else {}
             yield {**baselines, **common, **drawn}
 
+    def estimates(self, arguments: dict[str, Any]) -> Iterator[Estimate]:
+        """What the method gives for one round, getting better; the last one is complete."""
+        given = dict(arguments)
+        inputs = given.pop("inputs")  # which methods of the user's own may call by another name
+        if hasattr(self.method, "stream"):
+            yield from self.method.stream(inputs, **given)
+        else:
+            yield Estimate(self.method.attribute(inputs, **given), stopped="complete")
+
+    @property
+    def shares(self) -> Tensor | None:
+        """One over the size of the feature that each number of a picture belongs to; ``None`` without features."""
+        if "feature_mask" not in self.arguments:
+            return None
+        picture: Tensor = self.arguments["inputs"].value
+        features: Tensor = self.arguments["feature_mask"].value.expand_as(picture)
+        return features.flatten().bincount().to(picture.dtype).reciprocal()[features]
+
+    @property
+    def sums(self) -> bool:
+        """Whether its attributions may be added up: not those of windows that overlap."""
+        return "sliding_window_shapes" not in self.arguments
+
     @property
     def written(self) -> dict[str, Written]:
         """The arguments to write down."""
@@ -61,7 +85,7 @@ class Offer:
     """A method on offer.
 
     Attributes:
-        method: its class.
+        method: its class: one of this library, or the user's own.
         baselines: ``"none"``: it has none; ``"each"``: it takes one, so several are averaged over calls;
             ``"together"``: it takes a distribution.
         defaults: where the Explorer departs from the signature; a function of all the pictures.
@@ -73,27 +97,31 @@ class Offer:
         label: what people call it.
         quick: whether it takes only a pass or two.
         check: raises ``InputError`` for parameters that do not fit together.
+        key: the name that it is asked for by, if that is not its class's.
+        before: lines that must stand before the class is called by its name.
     """
 
-    method: type[Attribution]
+    method: type[Any]
     baselines: Literal["none", "each", "together"] = "none"
     defaults: Callable[[Tensor], dict[str, Any]] = lambda pictures: {}
     limits: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(default_factory=dict)
     own: Callable[[Tensor], tuple[Parameter, ...]] = lambda pictures: ()
     options: Callable[[Asked], dict[str, Written]] = lambda asked: {}
     note: str = ""
-    make: Callable[[Any, Asked], tuple[Attribution, Written]] | None = None
+    make: Callable[[Any, Asked], tuple[Any, Written]] | None = None
     label: str = ""
     quick: bool = False
     check: Callable[[dict[str, Any]], object] = lambda values: None
+    key: str = ""
+    before: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return self.method.__name__
+        return self.key or self.method.__name__
 
     @property
     def title(self) -> str:
-        return self.label or self.method.get_name()
+        return self.label or str(self.method.get_name())
 
     @property
     def compares(self) -> bool:
@@ -109,7 +137,9 @@ class Offer:
     def parameters(self, pictures: Tensor) -> dict[str, Parameter]:
         """What a person may set, for pictures (N, C, H, W)."""
         read = read_parameters(self.method, self.defaults(pictures), self.limits)
-        return {parameter.name: parameter for parameter in (*self.own(pictures), *read)}
+        # Whatever makes the method has settled what it is made with.
+        kept = [parameter for parameter in read if self.make is None or parameter.home != "init"]
+        return {parameter.name: parameter for parameter in (*self.own(pictures), *kept)}
 
     def question(self, model: Any, asked: Asked, parameters: Mapping[str, Parameter]) -> Question:
         """The call that answers what is asked."""
@@ -123,7 +153,7 @@ class Offer:
             method, made = self.make(model, asked)
         else:
             method = self.method(model, **{name: w.value for name, w in given["init"].items()})
-            made = Written(None, f"{self.name}({built})")
+            made = Written(None, f"{self.method.__name__}({built})", self.before)
         arguments = {
             "inputs": asked.picture,
             **(asked.together() if self.baselines == "together" else {}),
@@ -137,10 +167,16 @@ class Offer:
 
 
 class Menu:
-    """All methods on offer with their parameters, for pictures (N, C, H, W)."""
+    """All methods on offer with their parameters.
 
-    def __init__(self, pictures: Tensor) -> None:
-        self.parameters = {name: offer.parameters(pictures) for name, offer in OFFERS.items()}
+    Args:
+        pictures: what they are for, (N, C, H, W).
+        more: what is on offer beside this library's.
+    """
+
+    def __init__(self, pictures: Tensor, more: Mapping[str, Offer] | None = None) -> None:
+        self.offers = {**OFFERS, **(more or {})}
+        self.parameters = {name: offer.parameters(pictures) for name, offer in self.offers.items()}
 
     @property
     def message(self) -> list[dict[str, Any]]:
@@ -152,7 +188,7 @@ class Menu:
                 "doc": offer.doc,
                 "parameters": [parameter.message for parameter in self.parameters[name].values()],
             }
-            for name, offer in OFFERS.items()
+            for name, offer in self.offers.items()
         ]
 
     def check(self, settings: Any) -> dict[str, dict[str, Any]]:
@@ -165,9 +201,9 @@ class Menu:
             raise ChoiceError(f"settings must be a dict by method, but {describe(settings)} came")
         found = {}
         for method, values in settings.items():
-            if not isinstance(method, str) or method not in OFFERS:
+            if not isinstance(method, str) or method not in self.offers:
                 raise ChoiceError(
-                    f"settings must be by method, one of {', '.join(OFFERS)}, but has {describe(method)}"
+                    f"settings must be by method, one of {', '.join(self.offers)}, but has {describe(method)}"
                 )
             if not isinstance(values, Mapping):
                 raise ChoiceError(
@@ -191,7 +227,7 @@ class Menu:
                     checked = parameters[name].check(value)
                     if checked != parameters[name].default:
                         kept[name] = checked
-                    OFFERS[method].check({**self._defaults(method), **kept})
+                    self.offers[method].check({**self._defaults(method), **kept})
             except ChoiceError as refused:
                 raise ChoiceError(str(refused), method, name, value) from refused
         return kept

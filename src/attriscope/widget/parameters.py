@@ -148,6 +148,8 @@ def read_parameters(
         for name, parameter in inspect.signature(function).parameters.items():
             if name in _SETTLED or parameter.default is parameter.empty:
                 continue
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                continue
             made = _parameter(name, defaults.get(name, parameter.default), texts.get(name, ""), home)
             if made is not None:
                 least, most = limits.get(name, (made.least, made.most))
@@ -156,16 +158,23 @@ def read_parameters(
     return tuple(found)
 
 
+def bounds_of_own(method: type) -> dict[str, tuple[float | None, float | None]]:
+    """Bounds for a method of the user's: none, for nothing is known of them, but for what costs work."""
+    homes = (getattr(method, "attribute"), getattr(method, "__init__"))  # noqa: B009  typed as a class
+    names = {name for home in homes for name in inspect.signature(home).parameters}
+    return dict.fromkeys(names - set(_SPENDING), (None, None))
+
+
 def _parameter(name: str, value: Any, doc: str, home: Home) -> Parameter | None:
     if isinstance(value, bool):
         return Parameter(name, "bool", value, doc, home=home)
     if isinstance(value, int):
         most = _SPENDING.get(name)
         return Parameter(name, "int", value, doc, 1, most, spends=most is not None, home=home)
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return Parameter(name, "float", value, doc, 0, None, home=home)
     choices = tuple(dict.fromkeys(re.findall(r'"([^"]+)"', doc)))
-    if isinstance(value, str) and len(choices) > 1:
+    if isinstance(value, str) and len(choices) > 1 and value in choices:
         return Parameter(name, "choice", value, doc, choices=choices, home=home)
     return None
 

@@ -55,8 +55,8 @@ class Service(Part):
         self.on_msg(self._receive)
         self.comm.on_close(lambda message: self.close())  # nobody looks any more
 
-    def _work(self, job: Job) -> None:
-        """What a job does."""
+    def _work(self, job: Job) -> str:
+        """What a job does. Returns what to say when it is done."""
         raise NotImplementedError
 
     def _follow(self) -> None:
@@ -142,8 +142,8 @@ class Service(Part):
     def _run(self, job: Job) -> None:
         try:
             with job.surroundings.restored(), control(cancel=job, batch_seconds=_BATCH_SECONDS):
-                self._work(job)
-            self._publish(job, status="idle", progress=1.0, message="")
+                said = self._work(job)
+            self._publish(job, status="idle", progress=1.0, message=said)
         except Cancelled:
             return  # whoever told the job to stop has said so on the page
         except BaseException as error:  # whatever a model raises must neither kill the worker nor go unseen
@@ -210,7 +210,7 @@ class Service(Part):
 
 
 # What the page may ask for by a message of its own: names of methods.
-_MESSAGES = ("cancel", "recompute", "refine")
+_MESSAGES = ("cancel", "recompute", "refine", "compare")
 
 
 def _told(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, LayerGradCam, Saliency
-from attriscope.core.errors import InputError
+from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.layer_map import LayerInfo, map_layers
@@ -19,7 +19,7 @@ from attriscope.widget.asked import Asked, Written, as_code
 from attriscope.widget.batch import Example
 from attriscope.widget.choices import Choice
 from attriscope.widget.listing import listing
-from attriscope.widget.offers import OFFERS, Menu, Question
+from attriscope.widget.offers import Menu, Question
 from attriscope.widget.pictures import ToImage
 from attriscope.widget.walks import MeanWalk, Walk
 from attriscope.widget.weights import fingerprint
@@ -39,6 +39,9 @@ class Map:
         error: the standard error of each, of the same shape, where the method knows one.
         evaluations: rows that went through the model.
         final: whether this is the last word.
+        shares: how much of each number counts in the sum, where a feature's number stands at each of its pixels;
+            ``None`` for all of it.
+        sums: whether adding the attributions up makes sense.
     """
 
     attributions: Tensor
@@ -46,6 +49,15 @@ class Map:
     error: Tensor | None = None
     evaluations: int | None = None
     final: bool = True
+    shares: Tensor | None = None
+    sums: bool = True
+
+    @property
+    def total(self) -> Tensor | None:
+        """What has been attributed in all, each feature counted once; ``None`` if that cannot be said."""
+        if not self.sums:
+            return None
+        return (self.attributions if self.shares is None else self.attributions * self.shares).sum()
 
 
 class Session:
@@ -166,23 +178,48 @@ class Session:
         start = torch.stack([one.value for one in example.starts(choice)]).mean(0)
         return Map(gradient * (example.tensor.detach() - start), evaluations=1, final=False)
 
+    def without_gradients(self, choice: Choice) -> bool:
+        """Whether the model answers, but autograd cannot go through it: neither now nor when asked again.
+
+        A model that fails now and then is not one without gradients.
+        """
+        return all(self._answers_only(choice) for _ in range(3))
+
+    def _answers_only(self, choice: Choice) -> bool:
+        one = self.example(choice.example).examples
+        try:
+            with torch.no_grad():
+                self.model(one.tensors[0].clone(), *one.arguments)
+        except Exception:  # then gradients are not to blame
+            return False
+        try:
+            self.preview(choice)
+        except (Cancelled, torch.OutOfMemoryError, MemoryError):
+            return False
+        except Exception:  # whatever autograd, or what a model does in its backward pass, has against it
+            return True
+        return False
+
     def maps(self, choice: Choice) -> Iterator[Map]:
         """The answer, getting better; the last one is final."""
         if choice.layer is None and choice.method == "IntegratedGradients":
             yield from self._walked(choice)
             return
-        question = self._question(choice)
-        what = OFFERS[choice.method].title if choice.layer is None else f"layer {choice.layer!r}"
+        question = self.question(choice)
+        what = self._menu.offers[choice.method].title if choice.layer is None else f"layer {choice.layer!r}"
         rounds = list(question.rounds())
+        shares, sums = question.shares, question.sums
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
-                for estimate in question.method.stream(**arguments):
+                for estimate in question.estimates(arguments):
                     if estimate.stopped is None:
-                        yield _mean([*done, estimate], what, final=False)
+                        yield dataclasses.replace(
+                            _mean([*done, estimate], what, final=False), shares=shares, sums=sums
+                        )
             done.append(estimate)
-        yield _mean(done, what, final=True)
+        yield dataclasses.replace(_mean(done, what, final=True), shares=shares, sums=sums)
 
     def _walked(self, choice: Choice) -> Iterator[Map]:
         walk = self.walk(choice)
@@ -199,12 +236,14 @@ class Session:
 
     def code(self, choice: Choice) -> str:
         """Python that gives the answer outside the Explorer."""
-        return listing(self._question(choice), self.example(choice.example).written)
+        return listing(self.question(choice), self.example(choice.example).written)
 
-    def _question(self, choice: Choice) -> Question:
+    def question(self, choice: Choice, model: Any = None) -> Question:
+        """The call that answers a choice, of another model if there is one given."""
+        model = self.model if model is None else model
         example = self.example(choice.example)
         code = choice.output_code
-        offer = OFFERS[choice.method]
+        offer = self._menu.offers[choice.method]
         asked = Asked(
             example.written,
             example.arguments,
@@ -215,9 +254,9 @@ class Session:
         )
         if choice.layer is not None:
             made = Written(None, f"LayerGradCam(model, {as_code(choice.layer)})")
-            cam = LayerGradCam(self.model, choice.layer)
+            cam = LayerGradCam(model, choice.layer)
             return Question(cam, made, {"inputs": asked.picture, **asked.common})
-        return offer.question(self.model, asked, self._menu.parameters[choice.method])
+        return offer.question(model, asked, self._menu.parameters[choice.method])
 
 
 def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
@@ -227,7 +266,7 @@ def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
     """
     for estimate in estimates:
         found = estimate.attributions
-        if not isinstance(found, Tensor) or found.dim() != 4:
+        if not isinstance(found, Tensor) or found.dim() != 4 or len(found) != 1 or found.is_complex():
             raise InputError(f"{what} gives {describe(found)}, which is no map (1, C, H, W) to show")
     count = len(estimates)
     deltas = [float(e.delta.mean()) for e in estimates if e.delta is not None]
@@ -242,4 +281,5 @@ def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
 
 
 def _average(tensors: list[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(0)
+    # A method of the user's own may leave them on autograd's graph.
+    return tensors[0].detach() if len(tensors) == 1 else torch.stack(tensors).detach().mean(0)

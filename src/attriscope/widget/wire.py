@@ -120,7 +120,10 @@ def probabilities(scores: Tensor) -> Tensor | None:
 
 
 def class_label(index: int, names: Sequence[str] | dict[int, str] | None) -> str:
-    """What to call a class."""
+    """What to call a class: its name, or its number where there is none to be seen."""
+    name = ""
     if isinstance(names, dict):
-        return str(names.get(index, f"class {index}"))
-    return str(names[index]) if names is not None and index < len(names) else f"class {index}"
+        name = str(names.get(index, ""))
+    elif names is not None and index < len(names):
+        name = str(names[index])
+    return name if name.strip() else f"class {index}"

@@ -12,7 +12,7 @@ from attriscope.core.inputs import Examples, describe
 from attriscope.core.sites import find_layer
 from attriscope.core.target import resolve_target
 from attriscope.widget.choices import Choice, ChoiceError, Own, refusing
-from attriscope.widget.offers import OFFERS, Menu
+from attriscope.widget.offers import Menu
 from attriscope.widget.pictures import BASELINES, custom_baseline
 from attriscope.widget.traits import Checked, LayerTraits, PredictionTraits, asked_for
 from attriscope.widget.words import baseline_choices
@@ -93,9 +93,9 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
 
     @traitlets.validate("method")
     def _valid_method(self, proposal: Any) -> str:
-        if proposal["value"] not in OFFERS:
+        if proposal["value"] not in self._menu.offers:
             raise ChoiceError(
-                f"method must be one of {', '.join(OFFERS)}, but {describe(proposal['value'])} came"
+                f"method must be one of {', '.join(self._menu.offers)}, but {describe(proposal['value'])} came"
             )
         return str(proposal["value"])
 

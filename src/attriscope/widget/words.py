@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attriscope.widget import wire
 from attriscope.widget.choices import Choice
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.offers import OFFERS, Offer
 from attriscope.widget.pictures import BASELINES
 
 ClassNames = Sequence[str] | dict[int, str] | None
 
 
 class Words:
-    """Titles and labels, given the names of the classes."""
+    """Titles and labels, given the names of the classes and the methods on offer."""
 
-    def __init__(self, names: ClassNames = None) -> None:
+    def __init__(self, names: ClassNames = None, offers: Mapping[str, Offer] = OFFERS) -> None:
         self.names = names
+        self._offers = offers
 
     def label(self, target: Any) -> str:
         """One output."""
@@ -32,17 +33,24 @@ class Words:
 
     def method(self, choice: Choice) -> str:
         """How it is explained."""
-        return OFFERS[choice.method].title if choice.layer is None else f"Grad-CAM at {choice.layer}"
+        return self._offers[choice.method].title if choice.layer is None else f"Grad-CAM at {choice.layer}"
 
     def title(self, choice: Choice) -> str:
         """Of a map."""
         output = self.output(choice)
-        compared = choice.layer is None and OFFERS[choice.method].compares
+        offer = self._offers[choice.method]
+        compared = choice.layer is None and offer.compares
         return (
             self.method(choice)
             + (f" for {output}" if output else "")
-            + (self._against(choice, OFFERS[choice.method].baselines == "each") if compared else "")
+            + (self._against(choice, offer.baselines == "each") if compared else "")
         )
+
+    def comparison_title(self, choice: Choice) -> str:
+        """Of a table of methods."""
+        output = self.output(choice)
+        about = f"Explanations of {output}" if output else "Explanations"
+        return about + self._against(choice, averaged=True)
 
     def preview_title(self, choice: Choice) -> str:
         """Of the cheap map that stands in while the chosen one is worked out."""

@@ -1,0 +1,241 @@
+"""For everybody: by keyboard alone, for screen readers, in light and dark, narrow and wide, with little motion."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from browser.explorer_page import DIGIT, MOODY, Shot, control, explorer_of, open_and_run, quiet, settled
+from browser.harness import Server, wait_for, wait_until_run
+
+JS = Path(__file__).parents[2] / "js"
+
+
+@pytest.fixture(scope="session")
+def axe(cannot_run: Callable[[str], NoReturn]) -> Path:
+    """axe-core, which finds what can be found without a person."""
+    script = JS / "node_modules/axe-core/axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            cannot_run("the accessibility tests need axe-core: Node.js 20 or newer, and `npm ci` in js/")
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, capture_output=True)
+    return script
+
+
+# Page-wide rules judge the notebook around the widget; ours are those about the widget itself.
+RUN_AXE = """async () => {
+    const found = await axe.run('.as-root', {
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return found.violations.flatMap(({ id, help, nodes }) => nodes.map(
+        node => `${id} (${help}): ${node.target} ${node.html.slice(0, 120)} ${node.failureSummary.slice(0, 300)}`));
+}"""
+
+
+def violations(page: Page, axe: Path) -> list[str]:
+    if not page.evaluate("() => 'axe' in window"):
+        page.add_script_tag(path=axe)
+    return page.evaluate(RUN_AXE)
+
+
+def open_all(root: Locator) -> None:
+    """Everything that is folded away."""
+    for name in ("Settings", "Average over several", "Data table"):
+        button = root.get_by_role("button", name=name)
+        if button.get_attribute("aria-expanded") == "false":
+            button.click()
+
+
+def use_theme(page: Page, theme: str) -> None:
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    dark = "false" if theme.endswith("Dark") else "true"
+    page.locator(f"body[data-jp-theme-light={dark}]").wait_for(state="attached")
+    page.evaluate("() => new Promise(done => setTimeout(done, 400))")  # colours fade over
+
+
+def cut_off(root: Locator) -> list[str]:
+    return root.evaluate(
+        """el => [...el.querySelectorAll('select, button, input, canvas, [role=option]')]
+            .filter(e => e.getClientRects().length && !e.closest('.as-examples, .as-scroll'))
+            .filter(e => e.getBoundingClientRect().right > el.getBoundingClientRect().right + 1)
+            .map(e => e.outerHTML.slice(0, 80))"""
+    )
+
+
+def lightness(root: Locator) -> tuple[float, float]:
+    """Of text and of ground, from 0 to 765."""
+    colours = root.evaluate("el => { const s = getComputedStyle(el); return [s.color, s.backgroundColor] }")
+    text, ground = (sum(map(float, re.findall(r"[\d.]+", value)[:3])) for value in colours)
+    return text, ground
+
+
+@pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
+def test_light_and_dark_narrow_and_wide(page: Page, server: Server, shot: Shot, axe: Path) -> None:
+    """What can be asserted: axe finds nothing, nothing is cut off sideways, text stands out. Then look."""
+    make = DIGIT.replace("images[:1]", "images[:6]")
+    name = open_and_run(page, server, [make, "explorer"], "looks.ipynb")
+    root = explorer_of(page)
+    wait_until_run(page)
+    with server.kernel(name) as kernel:
+        settled(page, kernel)
+        try:
+            for theme in ("Light", "Dark"):
+                use_theme(page, f"JupyterLab {theme}")
+                for width in (700, 1400):
+                    # The width of the cell's output counts, not the window's: beside it are prompt and side bar.
+                    page.set_viewport_size({"width": width + 560, "height": 1500})
+                    kernel.run(f"explorer.layout.width = '{width}px'")
+                    wait_for(
+                        f"{width} pixels",
+                        lambda width=width: abs(root.bounding_box()["width"] - width) <= 12,
+                        10,
+                    )
+                    quiet(root)
+                    shot(root, f"{theme} {width}")
+                    assert root.evaluate("el => el.scrollWidth <= el.clientWidth + 1"), (theme, width)
+                    assert cut_off(root) == [], (theme, width)
+                text, ground = lightness(root)
+                assert (text > 384) == (theme == "Dark"), (text, ground)
+                open_all(root)
+                assert violations(page, axe) == [], theme
+                shot(root, f"{theme} open")
+        finally:
+            page.evaluate(
+                "() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })"
+            )
+
+
+def test_states_that_are_rarely_seen(page: Page, server: Server, shot: Shot, axe: Path) -> None:
+    """axe in light and dark: while it computes, after an error, with a refusal, without a kernel."""
+    open_and_run(page, server, [DIGIT, "explorer"], "states.ipynb")
+    wait_until_run(page)
+    root = explorer_of(page)
+    quiet(root)
+    found: dict[str, list[str]] = {}
+
+    def look(what: str) -> None:
+        for theme in ("Light", "Dark"):
+            use_theme(page, f"JupyterLab {theme}")
+            shot(root, f"{what} {theme}")
+            if seen := violations(page, axe):
+                found[f"{what}, {theme}"] = seen
+
+    try:
+        with server.kernel("states.ipynb") as kernel:
+            kernel.run("model.delay = 0.4; explorer.settings = {'IntegratedGradients': {'n_steps': 300}}")
+            expect(control(root, "button", "Cancel")).to_be_enabled()
+            look("computing")
+            control(root, "button", "Cancel").click()
+            look("cancelled")
+            kernel.run("model.delay = 0; model.error = 'no luck'; explorer.recompute(); None")
+            expect(root).to_contain_text("no luck")
+            look("error")
+            kernel.run("model.error = None; explorer.recompute(); explorer.wait(); None")
+        page.evaluate("() => { window.jupyterapp.shell.currentWidget.sessionContext.shutdown() }")
+        expect(root).to_contain_text("The kernel is gone")
+        look("gone")
+    finally:
+        use_theme(page, "JupyterLab Light")
+    assert found == {}
+
+
+# What a person comes by with the Tab key, by name and role.
+FOCUSED = """() => {
+    const it = document.activeElement;
+    if (!it?.closest('.as-root')) return null;
+    const name = it.getAttribute('aria-label') || it.textContent.trim() || it.labels?.[0]?.textContent.trim() || '';
+    return `${it.getAttribute('role') ?? it.tagName.toLowerCase()} ${name.slice(0, 40)}`;
+}"""
+REACHABLE_BY_POINTER = """el => [...el.querySelectorAll(
+    'button, select, input, textarea, a[href], summary, [role=listbox], [role=tree], canvas[role=img]')]
+    .filter(it => !it.disabled && it.checkVisibility())
+    .map(it => it.getAttribute('aria-label') || it.textContent.trim() || it.labels?.[0]?.textContent.trim() || '')"""
+
+
+def test_by_keyboard_alone(page: Page, server: Server) -> None:
+    """The notebook in command mode takes keys away from outputs; what the widget handles must stay in the widget."""
+    make = MOODY + "explorer = Explorer(model, images[:3], class_names=zoo.SMALL_CLASS_NAMES, n_steps=5)"
+    name = open_and_run(page, server, [make, "explorer"], "keys.ipynb")
+    root = explorer_of(page)
+    quiet(root)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    with server.kernel(name) as kernel:
+        # Tab comes by everything that a pointer can reach (a list or a tree is one stop), and leaves again.
+        open_all(root)
+        wanted = set(root.evaluate(REACHABLE_BY_POINTER))
+        assert len(wanted) > 15, wanted
+        root.locator("select").first.focus()
+        reached: list[str] = []
+        while (focused := page.evaluate(FOCUSED)) and len(reached) < 120:
+            reached.append(focused)
+            page.keyboard.press("Tab")
+        assert len(reached) < 120, "Tab goes round in circles"
+        options = {"Predictions": "option", "Layers": "treeitem", "Examples": "option"}
+        missed = {
+            name
+            for name in wanted
+            if not any(
+                (name[:40] and name[:40] in seen) or (name in options and seen.startswith(options[name]))
+                for seen in reached
+            )
+        }
+        assert missed == set(), reached
+
+        position = control(root, "slider", "Path position")
+        position.focus()
+        page.keyboard.press("Home")
+        expect(position).to_have_value("0")
+        page.keyboard.press("ArrowRight")
+        wait_for("a step", lambda: 0 < kernel.value("explorer.alpha") < 0.2, 10)
+
+        target = kernel.value("explorer.target")
+        root.get_by_role("listbox", name="Predictions").get_by_role("option").first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        wait_for("another target", lambda: kernel.value("explorer.target") != target, 10)
+
+        root.get_by_role("listbox", name="Examples").get_by_role("option").first.focus()
+        page.keyboard.press("ArrowRight")
+        wait_for("another example", lambda: kernel.value("explorer.example") == 1, 10)
+
+        root.get_by_role("treeitem", name=re.compile("^Input")).focus()
+        page.keyboard.press("End")
+        for _ in range(40):
+            page.keyboard.press("Enter")
+            if kernel.value("explorer.layer") is not None:
+                break
+            page.keyboard.press("ArrowUp")
+        assert kernel.value("explorer.layer") is not None
+        page.keyboard.press("b")  # a person types ahead; the notebook would insert a cell
+        page.keyboard.press("a")
+        assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+        # On the picture the arrows move a cross and read values.
+        canvas = root.locator("canvas[role=img]").first
+        canvas.focus()
+        page.keyboard.press("ArrowRight")
+        expect(root.locator(".as-readout")).to_have_text(re.compile(r"x \d+, y \d+"))
+
+        # Escape and Tab, and the notebook's own combinations, are the notebook's.
+        page.evaluate(
+            """() => {
+                window.passed = [];
+                document.addEventListener('keydown', event => {
+                    if (!event.defaultPrevented) window.passed.push(event.key);
+                });
+            }"""
+        )
+        for where in ("select", "input[type=range]", "[role=option][tabindex='0']", "canvas[role=img]"):
+            for key in ("Escape", "Tab"):
+                root.locator(where).first.focus()
+                page.evaluate("() => { window.passed = [] }")
+                page.keyboard.press(key)
+                assert key in page.evaluate("() => window.passed"), (where, key)

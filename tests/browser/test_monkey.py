@@ -1,0 +1,192 @@
+"""A monkey at the page and in the cells: whatever is done, in whatever order, ends in one consistent state.
+
+ATTRISCOPE_MONKEY_SECONDS makes it go on for longer (20 seconds by default), ATTRISCOPE_MONKEY_SEED starts another one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from browser.explorer_page import MOODY, control, explorers, open_and_run, picture_of, quiet, set_slider
+from browser.harness import Kernel, Server, wait_for, wait_until_run
+
+SECONDS = float(os.environ.get("ATTRISCOPE_MONKEY_SECONDS", "20"))
+SEED = int(os.environ.get("ATTRISCOPE_MONKEY_SEED", "1"))
+
+MAKE = """
+explorer = Explorer(model, images[:4], class_names=zoo.SMALL_CLASS_NAMES, n_steps=8)
+def follow(change):
+    explorer.outlier_percent = 5 * change["new"]
+"""
+METHODS = ("IntegratedGradients", "Saliency", "InputXGradient", "SmoothGrad", "Occlusion")
+
+IN_CELLS = (
+    "explorer.method = 'Saliency'",
+    "explorer.method = 'IntegratedGradients'; explorer.baseline = 'blur'",
+    "explorer.target = 3",
+    "explorer.example = 2",
+    "explorer.alpha = 0.5",
+    "explorer.observe(follow, 'opacity')",
+    "explorer.alpha = 1",
+    "explorer.cancel()",
+    "explorer.recompute()",
+    "model.delay = 0.05",
+    "model.delay = 0",
+    "model.error = 'monkey'; explorer.recompute()",
+    "model.error = None; explorer.recompute()",
+    "try:\n    explorer.method = 'NoSuchThing'\nexcept Exception: pass",
+    "try:\n    explorer.opacity = float('nan')\nexcept Exception: pass",
+)
+
+
+# As a person does, who can do nothing with what is switched off; Playwright would wait for it.
+CHOOSE = """(select, value) => {
+    if (select.disabled) return;
+    select.value = value;
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+}"""
+PRESS = "button => button.click()"
+
+
+def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[Callable[[], None]]:
+    def root() -> Locator:
+        return draw.choice(roots)
+
+    def pick(name: str, *values: str) -> Callable[[], None]:
+        def act() -> None:
+            box = control(root(), "combobox", name)
+            options = values or box.evaluate("select => [...select.options].map(option => option.value)")
+            box.evaluate(CHOOSE, draw.choice(options))
+
+        return act
+
+    def slide(name: str, low: float, high: float) -> Callable[[], None]:
+        def act() -> None:
+            slider = control(root(), "slider", name)
+            if slider.is_disabled():
+                return
+            for _ in range(draw.randrange(1, 12)):
+                set_slider(slider, round(draw.uniform(low, high), 3))
+
+        return act
+
+    def press(name: str) -> Callable[[], None]:
+        def act() -> None:
+            control(root(), "button", name).evaluate(PRESS)
+
+        return act
+
+    def option(listbox: str) -> Callable[[], None]:
+        def act() -> None:
+            rows = root().get_by_role("listbox", name=listbox).get_by_role("option")
+            if count := rows.count():
+                rows.nth(draw.randrange(count)).dispatch_event("click")
+
+        return act
+
+    def layer() -> None:
+        rows = root().get_by_role("treeitem")
+        rows.nth(draw.randrange(rows.count())).dispatch_event("click")
+
+    def keys() -> None:
+        focusable = root().locator("button:enabled, select:enabled, input:enabled, [tabindex='0']")
+        focusable.nth(draw.randrange(focusable.count())).focus()
+        for _ in range(draw.randrange(1, 6)):
+            key = draw.choice(
+                ["ArrowDown", "ArrowUp", "ArrowLeft", "Home", "End", "Enter", "Space", "c", "+", "0"]
+            )
+            root().page.keyboard.press(key)
+
+    def cell() -> None:
+        kernel.run(draw.choice(IN_CELLS))
+
+    return [
+        pick("Method", *METHODS),
+        pick("Baseline"),
+        pick("Sign"),
+        pick("Colour map"),
+        pick("Mode"),
+        slide("Opacity", 0, 1),
+        slide("Path position", 0, 1),
+        slide("Outlier percentile", 0, 20),
+        press("Cancel"),
+        press("Recompute"),
+        press("Refine"),
+        press("Hold scale"),
+        press("Zoom in"),
+        option("Predictions"),
+        option("Examples"),
+        layer,
+        keys,
+        cell,
+        cell,
+    ]
+
+
+def at_page(root: Locator) -> dict[str, object]:
+    """What a view says the state is."""
+
+    def value(role: str, name: str) -> str:
+        return control(root, role, name).input_value()
+
+    return {
+        "method": value("combobox", "Method"),
+        "sign": value("combobox", "Sign"),
+        "colormap": value("combobox", "Colour map"),
+        "mode": value("combobox", "Mode"),
+        "opacity": float(value("slider", "Opacity")),
+        "alpha": float(value("slider", "Path position")),
+    }
+
+
+def test_a_monkey(page: Page, server: Server) -> None:
+    name = open_and_run(page, server, [MOODY + MAKE, "explorer", "explorer"], "monkey.ipynb")
+    wait_until_run(page)
+    expect(explorers(page)).to_have_count(2, timeout=60_000)
+    roots = [explorers(page).nth(i) for i in (0, 1)]
+    draw = random.Random(SEED)
+    done: list[str] = []
+    with server.kernel(name) as kernel:
+        possible = actions(roots, kernel, draw)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            act = draw.choice(possible)
+            done.append(act.__qualname__)
+            act()
+        print(f"seed {SEED}: {len(done)} actions")
+
+        # Whatever was left over is put right by one more wish, and then all sides agree.
+        kernel.run("model.error, model.delay = None, 0")
+        wait_for("rest", lambda: kernel.value("explorer.status") != "running", 120)
+        kernel.run("explorer.layer = None; explorer.recompute(); explorer.wait(60); None")
+        for root in roots:
+            quiet(root)
+        names = ["method", "sign", "colormap", "mode", "opacity", "alpha"]
+        state = kernel.value(f"{{name: getattr(explorer, name) for name in {names!r}}}")
+        for root in roots:
+            shown = at_page(root)
+            for one in ("opacity", "alpha"):
+                assert abs(float(shown.pop(one)) - state[one]) < 0.011, (one, state)
+            assert shown == {key: value for key, value in state.items() if key in shown}
+        request = kernel.value("explorer.heat['request']")
+        assert [request["method"], request["target"]] == kernel.value("[explorer.method, explorer.target]")
+        assert request["example"] == kernel.value("explorer.example")
+        assert kernel.value("explorer.status") == "idle"
+        # It still works: a new choice is answered, and both views show the same.
+        other = "Saliency" if state["method"] != "Saliency" else "InputXGradient"
+        control(roots[1], "combobox", "Method").select_option(other)
+        wait_for("an answer", lambda: kernel.value("explorer.heat['request']['method']") == other, 60)
+        label = re.compile("Saliency|Input X Gradient")
+        for root in roots:
+            quiet(root)
+            expect(picture_of(root)).to_have_attribute("aria-label", label)
+        assert (
+            kernel.value("sum(t.name.startswith('attriscope') for t in __import__('threading').enumerate())")
+            <= 1
+        )

@@ -1,0 +1,281 @@
+"""Methods beside each other: the numbers of evaluate(), line by line, and the map that stays on show meanwhile."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from attriscope import Explorer, attr, metrics
+from attriscope.core.errors import OperationError
+from attriscope.widget.choices import ChoiceError
+from widget.helpers import Gate, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
+
+Make = Callable[..., Explorer]
+
+
+def by_name(explorer: Explorer) -> dict[str, Any]:
+    return {one["name"]: one for one in explorer.comparison["methods"]}
+
+
+def ask(explorer: Explorer) -> None:
+    """What the page's button does."""
+    explorer._handle_custom_msg({"type": "compare"}, [])
+
+
+def test_the_numbers_are_those_of_evaluate(make: Make, model: TwoLayers, image: Tensor) -> None:
+    explorer = make(target=2, settings={"NoiseTunnel": {"nt_samples": 4}})
+    names = ["Saliency", "NoiseTunnel", "DeepLift", "random", "edges"]
+    wanted_metrics = ["deletion", "insertion", "faithfulness correlation", "average sensitivity"]
+    explorer.compare(names, wanted_metrics).wait()
+    stdevs = explorer._menu.parameters["NoiseTunnel"]["stdevs"].default
+    smooth = {"abs": False, "nt_samples": 4, "stdevs": stdevs}
+
+    def noise_tunnel(m: Any, inputs: Tensor, target: Any) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return attr.NoiseTunnel(attr.Saliency(m)).attribute(
+            inputs, target=target, generator=generator, **smooth
+        )
+
+    wanted = metrics.evaluate(
+        {
+            "Saliency": (attr.Saliency(model), {"abs": False}),
+            "NoiseTunnel": noise_tunnel,
+            "DeepLift": attr.DeepLift(model),
+            "random": metrics.random_attribution,
+            "edges": metrics.edge_detector,
+        },
+        model, image, 2, wanted_metrics, generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    table = explorer.comparison_table
+    assert table.methods == wanted.methods
+    for name in names:
+        for metric in wanted_metrics:
+            assert table.mean(name, metric) == pytest.approx(wanted.mean(name, metric), abs=1e-5)
+        values = by_name(explorer)[name]["values"]
+        assert values == [table.mean(name, metric) for metric in wanted_metrics]
+    assert [one["name"] for one in explorer.comparison["metrics"]] == wanted_metrics
+    assert by_name(explorer)["NoiseTunnel"]["rows"] == 4
+
+
+def test_what_the_page_is_told(make: Make) -> None:
+    explorer = make(target=2, contrast=1, baseline=["zero", "white"], method="Occlusion").compare().wait()
+    told = explorer.comparison
+    json.dumps(told, allow_nan=False)
+    assert (
+        told["title"] == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
+    )
+    assert told["request"] == explorer.choice.walk_message
+    assert told["settings"]["IntegratedGradients"] == {"n_steps": 8}
+    assert told["final"]
+    assert next(iter(by_name(explorer))) == "Occlusion"  # the chosen one comes first
+    assert [name for name, one in by_name(explorer).items() if one["control"]] == ["random", "edges"]
+    for j, metric in enumerate(told["metrics"]):
+        values = [one["values"][j] for one in told["methods"]]
+        top = max(values) if metric["better"] == "higher" else min(values)
+        assert [one["best"][j] for one in told["methods"]] == [value == top for value in values]
+        assert metric["arrow"] == ("↑" if metric["better"] == "higher" else "↓")
+        assert metric["doc"]
+    assert_consistent(explorer)
+
+
+def test_every_metric_is_explained(make: Make) -> None:
+    explorer = make(target=2)
+    largest = metrics.Metric(lambda case: case.attributions.flatten(1).amax(1), better="higher")
+    explorer.compare(["Saliency"], {"mine": largest}).wait()
+    assert explorer.comparison["metrics"][0]["doc"] == ""
+    from attriscope.widget.comparison import _doc
+
+    assert all(_doc(name, metric) for name, metric in metrics.CATALOGUE.items())
+
+
+def test_the_map_on_show_stays(make: Make) -> None:
+    explorer = make(target=2, method="Saliency").wait()
+    heat, path, attributions = explorer.heat, explorer.path, explorer.attributions
+    seen: list[Any] = []
+    explorer.observe(lambda change: seen.append(change["name"]), ["heat", "path", "picture", "predictions"])
+    mirror = Mirror(explorer)
+    ask(explorer)
+    explorer.wait()
+    assert seen == []
+    assert explorer.heat is heat
+    assert explorer.path is path
+    assert explorer.attributions is attributions
+    assert explorer.comparison["final"]
+    assert_consistent(explorer, mirror)
+
+
+def test_a_map_that_is_not_ready_comes_first(make: Make, model: TwoLayers) -> None:
+    gate = Gate()
+    model.before = gate
+    explorer = make(method="Occlusion")  # the target is found meanwhile
+    assert gate.reached.wait(20)
+    ask(explorer)
+    gate.open.set()
+    explorer.wait()
+    assert explorer.heat["final"]
+    assert explorer.comparison["request"]["target"] == explorer.target is not None
+    assert_consistent(explorer)
+
+
+def test_a_recomputation_is_not_lost_to_it(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2, method="Saliency").wait()
+    heat, gate = explorer.heat, Gate()
+    model.before = gate
+    explorer.compare()
+    assert gate.reached.wait(20)
+    explorer.recompute()
+    explorer.compare(["Saliency"], ["entropy"])  # before the worker came to it
+    gate.open.set()
+    explorer.wait()
+    assert explorer.heat is not heat
+    assert_consistent(explorer)
+
+
+def test_lines_come_one_by_one_and_cancel_keeps_them(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2, method="Saliency").wait()
+    heat, gate, counts = explorer.heat, Gate(), []
+
+    def lines(change: Any) -> None:
+        counts.append(len(change["new"].get("methods", ())))
+        if counts[-1] == 2:
+            model.before = gate
+
+    explorer.observe(lines, "comparison")
+    ask(explorer)
+    assert gate.reached.wait(20)
+    assert (explorer.status, counts) == ("running", [1, 2])
+    explorer.cancel()
+    model.before = lambda x: None
+    gate.open.set()
+    assert (explorer.status, explorer.comparison["final"]) == ("cancelled", False)
+    assert len(explorer.comparison_table.methods) == 2
+    assert explorer.heat is heat
+    ask(explorer)
+    explorer.wait()
+    assert explorer.comparison["final"]
+    assert_consistent(explorer)
+
+
+def test_the_latest_wish_wins(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2, method="Saliency").wait()
+    gate = Gate()
+    model.before = gate
+    ask(explorer)
+    assert gate.reached.wait(20)
+    from_page(explorer, target=3)
+    model.before = lambda x: None
+    gate.open.set()
+    explorer.wait()
+    assert explorer.heat["request"]["target"] == 3
+    assert explorer.comparison == {}
+    assert_consistent(explorer)
+
+
+def test_progress_goes_on_and_never_back(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2).wait()
+    model.before = lambda x: time.sleep(0.01)
+    seen: list[float] = []
+    explorer.observe(lambda change: seen.append(change["new"]), "progress")
+    explorer.compare(["Saliency", "edges"], ["deletion"]).wait()
+    assert len(seen) >= 3
+    assert seen[1:] == sorted(seen[1:])
+    assert seen[-1] == 1.0
+
+
+def test_a_method_that_fails_says_so_and_the_others_stand(make: Make) -> None:
+    class Broken(attr.Attribution):
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            raise OperationError("no rule for it")
+
+    explorer = (
+        make(target=2, methods=[Broken]).compare(["Broken", "Saliency"], ["deletion", "entropy"]).wait()
+    )
+    broken = by_name(explorer)["Broken"]
+    assert broken["values"] == [None, None]
+    assert broken["notes"] == ["OperationError: no rule for it"] * 2
+    assert broken["best"] == [False, False]
+    assert all(by_name(explorer)["Saliency"]["best"])
+    assert "undefined [1]" in str(explorer.comparison_table)
+    assert explorer.status == "idle"
+    explorer.compare(["Broken"])
+    with pytest.raises(OperationError, match="no rule for it"):
+        explorer.wait()
+    assert explorer.status == "error"
+    assert explorer.heat["final"]
+
+
+def test_metrics_that_change_the_model_leave_it_as_it_was(make: Make, model: TwoLayers) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    explorer = make(target=2).compare(["Saliency", "GuidedGradCam", "edges"], ["randomisation"]).wait()
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    found = {name: one["values"][0] for name, one in by_name(explorer).items()}
+    assert found["edges"] == pytest.approx(1.0)  # the same whatever the weights
+    assert found["Saliency"] < 0.9
+    assert not explorer.weights_changed
+
+
+def test_other_weights_make_it_out_of_date(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2).compare(["Saliency"], ["entropy"]).wait()
+    assert explorer.comparison["outdated"] is False
+    with torch.no_grad():
+        model.first.weight.mul_(2)
+    explorer.recompute().wait()
+    assert explorer.comparison["outdated"] is True
+    assert explorer.weights_changed is False
+    explorer.compare(["Saliency"], ["entropy"]).wait()
+    assert explorer.comparison["outdated"] is False
+
+
+def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.rand(3, 3, 8, 8, generator=generator)
+    others = (torch.rand(3, 1, 8, 8, generator=generator), torch.rand(5, generator=generator), 2.0)
+    model = Masked().eval()
+    explorer = Explorer(
+        model, inputs, target=1, example=2, method="Saliency", additional_forward_args=others, n_steps=4
+    )
+    explorer.compare(["Saliency", "FeatureAblation"], ["deletion", "average sensitivity"]).wait()
+    wanted = metrics.evaluate(
+        {"Saliency": (attr.Saliency(model), {"abs": False})}, model, inputs[2:], 1, ["deletion"],
+        additional_forward_args=(others[0][2:], *others[1:]),
+    )  # fmt: skip
+    assert by_name(explorer)["Saliency"]["values"][0] == pytest.approx(wanted.mean("Saliency", "deletion"))
+    assert not any(by_name(explorer)["FeatureAblation"]["notes"])
+    explorer.close()
+    assert explorer.comparison_table is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"methods": "Saliency"}, "methods must be a list of names, but 'Saliency' came"),
+        ({"methods": []}, "methods must be a list of names"),
+        ({"methods": ["Saliency", "no such"]}, "methods must be out of .*edges, but 'no such' came"),
+        ({"methods": [3]}, "but 3 came"),
+        ({"metrics": "deletion"}, "metrics must be a list of names or a dict, but 'deletion' came"),
+        ({"metrics": ["no such"]}, "metrics must be out of deletion, .*but 'no such' came"),
+        ({"metrics": {"mine": len}}, "metrics must be out of"),
+        ({"metrics": {3: "deletion"}}, "names of metrics must be strings, but 3 came"),
+        ({"metrics": [["deletion"]]}, "metrics must be"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_refused_at_once(make: Make, given: Any, words: str) -> None:
+    explorer = make(target=2).wait()
+    with pytest.raises(ChoiceError, match=words):
+        explorer.compare(**given)
+    assert (explorer.status, explorer.comparison) == ("idle", {})
+
+
+def test_a_saved_page_has_the_table(make: Make, tmp_path: Any) -> None:
+    explorer = make(target=2).compare(["Saliency"], ["entropy"]).wait()
+    explorer.to_html(tmp_path / "page.html")
+    assert '"comparison": {"title": "Explanations of class 2' in (tmp_path / "page.html").read_text()
+    assert math.isfinite(by_name(explorer)["Saliency"]["seconds"])
+    json.dumps(without_bytes(explorer.get_state()), allow_nan=False)
