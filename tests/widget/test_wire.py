@@ -77,3 +77,14 @@ def test_color_tables_are_what_matplotlib_draws() -> None:
     kinds = [table["kind"] for table in wire.color_tables().values()]
     assert kinds[0] == "diverging"  # "auto" takes the first of each kind
     assert "sequential" in kinds
+
+
+def test_a_class_without_a_visible_name_is_called_by_its_number() -> None:
+    assert [wire.class_label(i, ["cat", "", " "]) for i in range(4)] == [
+        "cat",
+        "class 1",
+        "class 2",
+        "class 3",
+    ]
+    assert wire.class_label(7, {7: "", 8: "dog"}) == "class 7"
+    assert wire.class_label(8, {7: "", 8: "dog"}) == "dog"
