@@ -189,3 +189,11 @@ def test_baselines_that_cannot_be_used(given: Any, inputs: Any, kind: type[Excep
         resolve_baselines(given, gather_examples(inputs))
     assert says in str(caught.value)
     assert isinstance(caught.value, InputError)
+
+
+def test_a_default_device_does_not_decide_what_a_baseline_can_be() -> None:
+    with torch.device("meta"):
+        found = resolve_baselines(2, gather_examples(torch.zeros(1, 3, dtype=torch.int64, device="cpu")))
+        with pytest.raises(InputTypeError, match=r"the baseline of input 0 is 0\.5"):
+            resolve_baselines(0.5, gather_examples(torch.zeros(1, 3, dtype=torch.int64, device="cpu")))
+    assert found[0].tolist() == [[2]]

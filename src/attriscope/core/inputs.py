@@ -249,7 +249,7 @@ def _check_fits(value: Any, tensor: Tensor, position: int) -> None:
         InputTypeError: there is none such in the dtype.
     """
     try:
-        held = torch.full((), cast(float, value), dtype=tensor.dtype).item()
+        held = torch.full((), cast(float, value), dtype=tensor.dtype, device="cpu").item()
         fits = held == value if not _fractional(tensor) else abs(held) < math.inf or abs(value) == math.inf
     except RuntimeError:  # what torch raises for numbers out of range, and for complex ones
         fits = False
