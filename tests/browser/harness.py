@@ -403,8 +403,9 @@ COMMAND_IS_READY = """command =>
     window.jupyterapp?.commands.hasCommand(command) && window.jupyterapp.commands.isEnabled(command)"""
 # How many cells the open notebook's kernel has run, or why none can be run yet. A run command that is given before a
 # kernel is there, or while its connection is being made, is lost or asks for a kernel. So: the notebook is loaded, its
-# session is settled, the kernel is idle, and a question went there and back over both channels (its future is done once
-# the reply and the kernel's "idle" are in).
+# session is settled, the kernel is connected and not busy, and a question went there and back over both channels (its
+# future is done once the reply and the kernel's "idle" are in). "unknown" is no reason to wait: a page that missed the
+# kernel's first "idle", as one that connects late may, learns its status only from the next answer.
 CELLS_RUN = """async patience => {
     const panel = window.jupyterapp.shell.currentWidget;
     if (!panel?.context?.isReady) return 'the notebook is not loaded';
@@ -414,13 +415,16 @@ CELLS_RUN = """async patience => {
     const kernel = sessionContext.session?.kernel;
     if (!kernel) return 'there is no kernel';
     if (kernel.connectionStatus !== 'connected') return `the kernel is ${kernel.connectionStatus}`;
-    if (kernel.status !== 'idle') return `the kernel is ${kernel.status}`;
+    if (!['idle', 'unknown'].includes(kernel.status)) return `the kernel is ${kernel.status}`;
     const count = await Promise.race([
         kernel.requestExecute({ code: '', silent: true, store_history: false, stop_on_error: false }, false).done
             .then(reply => reply.content.execution_count, () => null),
         new Promise(end => setTimeout(end, patience, null)),
     ]);
-    if (count === null) return 'the kernel does not answer the page';
+    if (count === null) {
+        await kernel.reconnect().catch(() => {});
+        return 'the kernel does not answer the page';
+    }
     if (sessionContext.session?.kernel !== kernel) return 'the kernel has changed';
     return count;
 }"""
@@ -458,7 +462,7 @@ def wait_until_ready(page: Page, timeout: float = 60.0) -> int:
     """Waits until cells can be run, and returns how many the kernel has run so far."""
     page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
     end = time.monotonic() + timeout
-    while not isinstance(found := page.evaluate(CELLS_RUN, 10_000), int):
+    while not isinstance(found := page.evaluate(CELLS_RUN, 5_000), int):
         if time.monotonic() > end:
             raise TimeoutError(f"no cell can be run after {timeout:g} s: {found}")
         page.wait_for_timeout(100)

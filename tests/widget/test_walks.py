@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from attriscope.attr import IntegratedGradients
 from attriscope.core.inputs import gather_examples
+from attriscope.core.progress import control
 from attriscope.widget.walks import Walk, thinned
 
 
@@ -38,6 +40,29 @@ def test_walk_ends_at_integrated_gradients() -> None:
     wanted = IntegratedGradients(model).attribute(x, start, target=1, n_steps=40)
     torch.testing.assert_close(walk.attributions, wanted)
     assert abs(walk.gap) < 1e-9
+
+
+@pytest.mark.parametrize("at", [1, 3, 12])
+def test_a_walk_that_was_left_goes_on_from_there_and_counts_no_point_twice(at: int) -> None:
+    whole, model, x, start = finished()
+    walk = Walk(IntegratedGradients(model), gather_examples(x), start, 1, 40)
+    asked: list[int] = []
+    with control(batch_seconds=1e-9):  # a row or two per batch
+        steps = walk.steps()
+        for _ in range(at):
+            next(steps)
+        steps.close()
+        left = walk.evaluations
+        assert 0 < left < 42
+        hook = model.register_forward_hook(lambda module, args, output: asked.append(len(output)))
+        for _ in walk.steps():
+            pass
+        hook.remove()
+    assert walk.done
+    assert sum(asked) == 42 - left
+    torch.testing.assert_close(walk.attributions, whole.attributions, rtol=0, atol=1e-12)
+    torch.testing.assert_close(walk.frames(), whole.frames(), rtol=0, atol=1e-7)
+    torch.testing.assert_close(walk.totals(), whole.totals(), rtol=0, atol=1e-12)
 
 
 def test_curve_is_the_model_on_the_straight_line() -> None:

@@ -51,16 +51,23 @@ class Walk:
         self._outputs: list[Tensor] = []
 
     def steps(self) -> Iterator[None]:
-        """Walk; whatever is asked for between two steps is as good as it is by then."""
+        """Walk; whatever is asked for between two steps is as good as it is by then.
+
+        A walk that was left goes on from where it was.
+        """
         if self.done:
             return
-        blocks = walk(self._method, self._examples, (self._baseline,), self._target, self._rule.nodes)
-        for block in blocks:
-            add_weighted(self._totals, block.gradients[0], block, self._rule)
+        walked = len(self._maps)
+        rest = Quadrature(self._rule.nodes[walked:], self._rule.weights[walked:])
+        for block in walk(self._method, self._examples, (self._baseline,), self._target, rest.nodes):
             effects = block.gradients[0][0] * self._difference
-            self._maps.extend(flat_map(effect[None], FRAME_SIDE) for effect in effects)
-            self._sums.extend(effects.flatten(1).sum(1))
+            maps = [flat_map(effect[None], FRAME_SIDE) for effect in effects]
+            sums = effects.flatten(1).sum(1)
             assert block.f is not None
+            # Nothing fails from here on, so that each node counts once whatever happens.
+            add_weighted(self._totals, block.gradients[0], block, rest)
+            self._maps.extend(maps)
+            self._sums.extend(sums)
             self._scores.extend(block.f.flatten())
             if isinstance(block.output, Tensor):
                 self._outputs.extend(block.output)
