@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 from collections.abc import Callable, Iterator
@@ -55,7 +56,17 @@ def seeded(seed: int) -> torch.Generator:
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     """Normal numbers; the same in every dtype up to rounding."""
-    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64).to(dtype)
+    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64, device="cpu").to(dtype)
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Inside the block torch makes tensors where no numbers are, as on a GPU beside tensors that are not on it."""
+    torch.set_default_device("meta")
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
 
 
 def with_drawn_parameters(model: nn.Module, seed: int = 1) -> Any:

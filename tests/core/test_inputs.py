@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.inputs import baseline_rows, describe, gather_examples, repeat_rows, resolve_baselines
+from attriscope.core.inputs import (
+    as_tensor,
+    baseline_rows,
+    describe,
+    gather_examples,
+    repeat_rows,
+    resolve_baselines,
+)
+from models import elsewhere
 
 
 def numbered(*shape: int) -> Tensor:
@@ -189,6 +197,12 @@ def test_baselines_that_cannot_be_used(given: Any, inputs: Any, kind: type[Excep
         resolve_baselines(given, gather_examples(inputs))
     assert says in str(caught.value)
     assert isinstance(caught.value, InputError)
+
+
+def test_what_is_no_tensor_yet_is_made_on_the_cpu() -> None:
+    with elsewhere():
+        assert as_tensor(X) is X
+        assert [as_tensor(value).tolist() for value in (2.5, np.array([1, 2]))] == [2.5, [1, 2]]
 
 
 def test_a_default_device_does_not_decide_what_a_baseline_can_be() -> None:

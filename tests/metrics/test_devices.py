@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from attriscope import metrics
-from attriscope.attr import InputXGradient
+from attriscope.attr import DeepLift, InputXGradient
 from attriscope.metrics import Curve
-from models import draw, pictures, seeded
+from models import assert_same, draw, elsewhere, pictures, seeded
 
 TARGETS = [0, 3, 1]
 MASKS = torch.rand(3, 6, 5, generator=seeded(0)) > 0.5
 
 
-def asked(name: str, **options: Any) -> Callable[..., Any]:
+def asked(name: str, random: bool = False, **options: Any) -> Callable[..., Any]:
     """A metric that removes numbers one by one: a mask is looked at, to see which numbers it holds."""
 
     def call(model: Any, x: Tensor, a: Tensor) -> Any:
         flat = lambda rows: model(rows.reshape(-1, 2, 6, 5))  # noqa: E731
-        return getattr(metrics, name)(flat, x.flatten(1), a.flatten(1), target=TARGETS, **options)
+        more = {"generator": seeded(0)} if random else {}
+        return getattr(metrics, name)(flat, x.flatten(1), a.flatten(1), target=TARGETS, **options, **more)
 
     return call
 
 
 CALLS: dict[str, Callable[..., Any]] = {
     "deletion": asked("deletion"),
-    "deletion at random": asked("deletion", order="random", generator=seeded(0)),
+    "deletion at random": asked("deletion", random=True, order="random"),
     "insertion": asked("insertion", replacement=0.3, steps=5),
     "pixel flipping": asked("pixel_flipping", features_per_step=7),
     "comprehensiveness": asked("comprehensiveness"),
     "sufficiency": asked("sufficiency"),
-    "sensitivity-n": asked("sensitivity_n", n=3, generator=seeded(0)),
+    "sensitivity-n": asked("sensitivity_n", random=True, n=3),
     "faithfulness estimate": asked("faithfulness_estimate"),
     "monotonicity": asked("monotonicity"),
     "effective complexity": asked("effective_complexity"),
-    "non-sensitivity": asked("non_sensitivity", generator=seeded(0)),
+    "non-sensitivity": asked("non_sensitivity", random=True),
     "completeness gap": asked("completeness_gap"),
     "infidelity": lambda model, x, a: metrics.infidelity(
         model, metrics.removal_perturbation(), x, a, target=TARGETS, normalize=True, generator=seeded(0)
@@ -74,7 +76,44 @@ LOOKING: dict[str, Callable[..., Any]] = {
 }
 
 
-def numbers(found: Any) -> Tensor:
+# The rest, drawing from torch's global generator.
+MORE: dict[str, Callable[..., Any]] = {
+    "deletion, noise": asked("deletion", replacement="noise"),
+    "deletion, uniform": asked("deletion", replacement="uniform"),
+    "deletion, numbers": lambda model, x, a: metrics.deletion(
+        lambda rows: float(model(rows)[0, 1]), x[:1], a[:1], max_examples_per_batch=1
+    ),
+    "sensitivity-n, all sets": asked("sensitivity_n", n=1),
+    "infidelity, noise": lambda model, x, a: metrics.infidelity(
+        model, metrics.gaussian_perturbation(0.1), x, a, target=TARGETS
+    ),
+    "implementation invariance": lambda model, x, a: metrics.implementation_invariance(
+        InputXGradient, model, model, x, target=TARGETS
+    ),
+    "grids": lambda model, x, a: games(x, every_cell=True),
+    "grids, one cell": lambda model, x, a: games(x, size=(2, 1), shrink=True),
+    "masks": lambda model, x, a: (metrics.pixel_mask(x), metrics.patch_mask(x, 2), metrics.token_mask(x)),
+    "imputation": lambda model, x, a: metrics.impute_linearly(x, a[:, :1] > 0),
+    "probabilities": lambda model, x, a: metrics.probabilities(model)(x).detach(),
+    "all that evaluate knows": lambda model, x, a: tuple(
+        evaluated({"DeepLift": DeepLift(model), "random": metrics.random_attribution}, model, x)
+    ),
+    "undefined": lambda model, x, a: tuple(evaluated({"zero": lambda *_: a * 0}, model, x, ["sparseness"])),
+}
+
+
+def games(x: Tensor, **options: Any) -> tuple[Tensor, ...]:
+    found = metrics.grid_pointing_games(x.repeat(3, 1, 1, 1), [0, 1, 2, 3, 0, 1, 2, 3, 0], count=4, **options)
+    return found.inputs, found.targets, found.masks, found.members, found.cells
+
+
+def evaluated(methods: Any, model: Any, x: Tensor, names: Any = tuple(metrics.CATALOGUE)) -> Iterable[Tensor]:
+    return metrics.evaluate(
+        methods, model, x, np.array(TARGETS), names, masks=MASKS, feature_mask=metrics.patch_mask(x, 2)
+    ).values.values()
+
+
+def numbers(found: Any) -> Any:
     return found.scores if isinstance(found, Curve) else found
 
 
@@ -98,3 +137,17 @@ def test_cuda_gives_the_numbers_of_the_cpu(call: Callable[..., Any], request: py
     name = request.node.callspec.id
     if not any(word in name for word in ("random", "road", "non-sensitivity")):  # drawn on the device
         torch.testing.assert_close(found.cpu(), numbers(call(pictures(), x, a)), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", [*CALLS, *LOOKING, *MORE])
+def test_a_default_device_changes_no_number(name: str) -> None:
+    """Nothing is made, and nothing drawn, where neither inputs nor generators are."""
+    call = {**CALLS, **LOOKING, **MORE}[name]
+    given = pictures(), draw(3, 2, 6, 5), draw(3, 2, 6, 5, seed=1)
+    torch.manual_seed(3)
+    with elsewhere():  # first, so that nothing made there is kept for later
+        found = numbers(call(*given))
+    state = torch.get_rng_state()
+    torch.manual_seed(3)
+    assert_same(found, numbers(call(*given)))
+    assert torch.equal(state, torch.get_rng_state())

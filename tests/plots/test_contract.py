@@ -21,6 +21,7 @@ from matplotlib.text import Text
 import attriscope
 from attriscope import plots
 from attriscope.core.errors import InputError, InputTypeError
+from models import elsewhere
 
 X = [0.0, 0.5, 1.0]
 MAPS = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
@@ -106,6 +107,18 @@ def test_html_needs_no_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@EACH
+def test_a_default_device_changes_no_picture(name: str) -> None:
+    def drawn() -> Any:
+        canvas = CALLS[name]().figure.canvas
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())
+
+    with elsewhere():
+        there = drawn()
+    np.testing.assert_array_equal(there, drawn())
 
 
 @EACH

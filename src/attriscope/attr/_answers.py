@@ -21,7 +21,7 @@ from attriscope.attr._base import Attribution
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import Draft
 from attriscope.core.evaluate import Evaluator, MakeRows, check_batch
-from attriscope.core.inputs import Examples, TensorOrTuple, describe
+from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, describe
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target, resolve_target
 
@@ -108,7 +108,8 @@ class Outputs(Target):
                 "forward_func returned a torch.futures.Future; use attribute_future, where there is one"
             )
         if isinstance(output, numbers.Number):
-            output = torch.as_tensor(output, dtype=torch.float64 if isinstance(output, float) else None)
+            dtype = torch.float64 if isinstance(output, float) else None
+            output = torch.as_tensor(output, dtype=dtype, device="cpu")
         whole = isinstance(output, Tensor) and self.each is None
         if whole and self.column is None:
             return output
@@ -126,7 +127,7 @@ class Outputs(Target):
 def _countable(chosen: Any) -> Tensor:
     """As a tensor whose numbers can be subtracted from each other."""
     if isinstance(chosen, numbers.Number):
-        chosen = torch.as_tensor(chosen)
+        chosen = as_tensor(chosen)
     if not isinstance(chosen, Tensor):
         raise TargetError(f"the explained output must be a tensor or a number, but is {describe(chosen)}")
     small = not (chosen.is_floating_point() or chosen.is_complex() or chosen.dtype.is_signed)

@@ -7,12 +7,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attriscope.attr._random import Draws, even_choices
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, as_tuple, describe
+from attriscope.core.inputs import Examples, as_tensor, as_tuple, describe
 from attriscope.core.target import Target, resolve_target
 
 # Arguments that may hold one entry per example.
@@ -102,7 +101,7 @@ class Expansion:
         if isinstance(target, Target) and target.each is not None:
             return dataclasses.replace(target, each=target.each.repeat_interleave(count, 0))
         if isinstance(target, Tensor) or type(target).__module__ == "numpy":
-            entries = torch.as_tensor(target)
+            entries = as_tensor(target)
             return entries.repeat_interleave(count, 0) if entries.numel() > 1 else target
         return target
 

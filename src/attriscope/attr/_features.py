@@ -115,8 +115,8 @@ class Features:
             rows = copies(x, steps)
             where, bounds = self._elements(i, x.device)
             places = where[bounds[features.start] : bounds[features.stop]]
-            counts = torch.tensor(bounds[features.start : features.stop + 1]).diff()
-            step = torch.repeat_interleave(torch.arange(len(counts)), counts).to(x.device) + lead
+            counts = torch.tensor(bounds[features.start : features.stop + 1], device="cpu").diff()
+            step = torch.repeat_interleave(counts).to(x.device) + lead
             size = self._ids[i].numel
             ids = self._ids[i].values
             if ids is None or ids.shape[0] == 1:
@@ -136,7 +136,7 @@ class Features:
             ids = self._ids[i]
             if ids.values is None:
                 where = torch.arange(ids.numel, device=device)
-                starts = (torch.arange(self.count + 1) - ids.first).clamp(0, ids.numel)
+                starts = (torch.arange(self.count + 1, device="cpu") - ids.first).clamp(0, ids.numel)
             else:
                 values = ids.values.expand(-1, *ids.shape).flatten()
                 where = torch.argsort(values, stable=True)
@@ -153,7 +153,7 @@ class Features:
             return where if bool(where.any()) else None
         if not ids.first <= feature < ids.first + ids.numel:
             return None
-        where = torch.zeros(1, ids.numel, dtype=torch.bool)
+        where = torch.zeros(1, ids.numel, dtype=torch.bool, device="cpu")
         where[0, feature - ids.first] = True
         return where.reshape(1, *ids.shape)
 
@@ -190,7 +190,7 @@ class Features:
         for ids in self._ids:
             values = ids.values
             if values is None:
-                values = torch.arange(ids.first, ids.first + ids.numel).reshape(1, *ids.shape)
+                values = torch.arange(ids.first, ids.first + ids.numel, device="cpu").reshape(1, *ids.shape)
             found.append(baseline_rows(values, example))
         return tuple(found)
 
@@ -251,7 +251,7 @@ def resolve_features(feature_mask: Any, examples: Examples) -> Features:
         for x in tensors:
             ids.append(_Ids(None, first, x.shape[1:]))
             first += ids[-1].numel
-        return Features(tuple(ids), torch.arange(first))
+        return Features(tuple(ids), torch.arange(first, device="cpu"))
     masks = examples.per_input(feature_mask)
     if len(masks) != len(tensors):
         raise InputError(

@@ -81,8 +81,8 @@ class Enumeration(Game):
         return self._members(steps).to(self.device)
 
     def _members(self, steps: slice) -> Tensor:
-        number = self.steps - 1 - torch.arange(steps.start, steps.stop)
-        return (number[:, None] >> torch.arange(self.features.count)) & 1 == 1
+        number = self.steps - 1 - torch.arange(steps.start, steps.stop, device="cpu")
+        return (number[:, None] >> torch.arange(self.features.count, device="cpu")) & 1 == 1
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Add each answer to the features' totals, with its weight."""
@@ -109,4 +109,5 @@ class Enumeration(Game):
 
 def shapley_weights(count: int) -> Tensor:
     """For k = 0 .. F - 1 the share of all orders in which a given feature comes after k given others: k!(F-1-k)!/F!."""
-    return torch.tensor([1 / (count * math.comb(count - 1, k)) for k in range(count)], dtype=torch.float64)
+    shares = [1 / (count * math.comb(count - 1, k)) for k in range(count)]
+    return torch.tensor(shares, dtype=torch.float64, device="cpu")

@@ -292,7 +292,7 @@ class _Fits:
 
 
 def _zeros(count: int) -> Tensor:
-    return torch.zeros(count + 1, dtype=torch.float64)
+    return torch.zeros(count + 1, dtype=torch.float64, device="cpu")
 
 
 def _shares(count: int, decay: float, lowest: int) -> list[tuple[int, float]]:
@@ -308,7 +308,7 @@ def table(count: int, degree: int) -> Tensor:
 
     At x, it is the mean over all interactions of ``degree`` features of the sign that x switched features give them.
     """
-    x = torch.arange(count + 1, dtype=torch.float64)
+    x = torch.arange(count + 1, dtype=torch.float64, device="cpu")
     before, found = torch.zeros_like(x), torch.ones_like(x)
     for d in range(degree):
         step = (count - 2 * x) * found - d * before

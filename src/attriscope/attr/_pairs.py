@@ -137,6 +137,6 @@ class Pairs(Game):
 
 def _joined(parts: list[tuple[Tensor, int, int, Tensor]], ends: int) -> Observations:
     values = torch.cat([value for *_, value in parts])
-    counts = torch.tensor([len(value) for *_, value in parts])
-    odd, even = (torch.tensor([p[i] for p in parts]).repeat_interleave(counts).to(values) for i in (1, 2))
+    odd = torch.cat([value.new_full((len(value),), share) for _, share, _, value in parts])
+    even = torch.cat([value.new_full((len(value),), share) for _, _, share, value in parts])
     return Observations(torch.cat([s for s, *_ in parts]), odd, even, values, ends)

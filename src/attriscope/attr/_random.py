@@ -36,8 +36,7 @@ class Draws:
 
     def __init__(self, generator: torch.Generator | None) -> None:
         check_generator(generator)
-        device = torch.device("cpu") if generator is None else generator.device
-        self._seed = int(torch.randint(1 << 62, (), generator=generator, device=device))
+        self._seed = int(torch.randint(1 << 62, (), generator=generator, device=device_of(generator)))
 
     def stream(self, number: int, device: torch.device | str = "cpu") -> torch.Generator:
         """The generator of this number (any int), at its beginning."""
@@ -53,11 +52,17 @@ def even_choices(samples: int, examples: int, among: int, generator: torch.Gener
     Every number is equally likely, and each example gets every number once before it gets one again.
     """
     rounds = -(-samples // among)
-    shuffled = torch.cat([torch.randperm(among, generator=generator) for _ in range(rounds)])
+    device = generator.device
+    shuffled = torch.cat([torch.randperm(among, generator=generator, device=device) for _ in range(rounds)])
     # One order serves all examples, each beginning elsewhere: data sets may be large.
-    offset = torch.randint(among, (1, examples), generator=generator)
-    sample = torch.arange(samples)[:, None]
+    offset = torch.randint(among, (1, examples), generator=generator, device=device)
+    sample = torch.arange(samples, device=device)[:, None]
     return shuffled[sample // among * among + (sample + offset) % among]
+
+
+def device_of(generator: torch.Generator | None) -> torch.device:
+    """Where it draws; torch's global generator is the CPU's, whatever the default device."""
+    return torch.device("cpu") if generator is None else generator.device
 
 
 def check_generator(generator: Any) -> torch.Generator | None:
@@ -172,7 +177,7 @@ class Noise:
 
     def _draw(self, out: Tensor, i: int, first: int) -> Tensor:
         generator = self._draws.stream(first * len(self.stdevs) + i, out.device)
-        return torch.randn(out.shape, generator=generator, out=out)
+        return out.normal_(generator=generator)
 
 
 def _added(x: Tensor, drawn: Tensor, stdev: float) -> Tensor:

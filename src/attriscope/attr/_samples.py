@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from attriscope.attr._answers import Found
 from attriscope.attr._features import Features
 from attriscope.attr._games import Game
+from attriscope.attr._random import device_of
 from attriscope.attr.linear import LinearModel, SkLearnLinearModel, Solution
 from attriscope.attr.similarity import ExponentialKernel, tensors_in
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, baseline_rows
+from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, as_tuple, baseline_rows
 
 
 def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -26,9 +27,17 @@ def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
         # scikit-learn's own
         model.fit(*(t.detach().cpu().numpy() for t in (x, y)), sample_weight=weights.detach().cpu().numpy())
         return torch.as_tensor(model.coef_, dtype=torch.float32, device=x.device).reshape(1, -1)
-    model.fit(DataLoader(TensorDataset(x, y, weights), batch_size=len(x)))
+    model.fit(_Loader(TensorDataset(x, y, weights), batch_size=len(x)))
     found = model.representation()
     return found.to(x.device) if isinstance(found, Tensor) else found
+
+
+class _Loader(DataLoader[Any]):
+    """Torch's, which draws a number on the default device for each pass; here always on the CPU."""
+
+    def __iter__(self) -> Any:
+        with torch.device("cpu"):
+            return super().__iter__()
 
 
 class Coefficients(Game):
@@ -86,11 +95,9 @@ class Samples(Coefficients):
         self._kept: Solution | None = None
         self._values: list[Tensor] = []
         self._weights: list[Tensor] = []
-        self._points = torch.empty(0)  # (S, F), or (S, N, F) if the examples differ
+        self._points = torch.empty(0, device="cpu")  # (S, F), or (S, N, F) if the examples differ
         if not self._custom:
-            chances = torch.full(
-                (samples, features.count), 0.5, device=generator.device if generator else None
-            )
+            chances = torch.full((samples, features.count), 0.5, device=device_of(generator))
             self._points = torch.bernoulli(chances, generator=generator).to(self.device)
         elif not self._asks:
             self._points = self._drawn(samples)
@@ -227,7 +234,8 @@ class Samples(Coefficients):
 def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:
     """A sample (1, F) in which each feature is on with equal chance."""
     device = tensors_in(original_inp)[0].device
-    return torch.bernoulli(torch.full((1, kwargs["num_interp_features"]), 0.5)).to(device).long()
+    chances = torch.full((1, kwargs["num_interp_features"]), 0.5, device="cpu")
+    return torch.bernoulli(chances).to(device).long()
 
 
 def default_from_interp_rep_transform(
@@ -237,7 +245,7 @@ def default_from_interp_rep_transform(
 
     def mixed(x: Any, mask: Any, baseline: Any) -> Any:
         on = curr_sample[0].to(mask.device)[mask].to(x.device, torch.bool)
-        return torch.where(on, x, torch.as_tensor(baseline).to(x))
+        return torch.where(on, x, as_tensor(baseline).to(x))
 
     masks, starts = kwargs["feature_mask"], kwargs["baselines"]
     if isinstance(original_inputs, Mapping):

@@ -30,7 +30,7 @@ class Differences:
         self.examples = examples
         self.steps = 1 + changes
         self.done = 0
-        self._values = torch.empty(0)
+        self._values = torch.empty(0, device="cpu")
 
     def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
         """The inputs of some steps and examples."""

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._random import check_count
+from attriscope.attr._random import check_count, device_of
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.inputs import as_tuple, describe
+from attriscope.core.inputs import as_tensor, as_tuple, describe
 
 
 def zero(inputs: Tensor) -> Tensor:
@@ -143,12 +143,12 @@ def samples(data: Any, count: int, *, generator: torch.Generator | None = None) 
         tensors = as_tuple(data)
         if len({len(t) for t in tensors}) != 1 or len(tensors[0]) == 0:
             raise InputError(f"the data must be tensors of one length above 0, but {describe(data)} came")
-        chosen = torch.randperm(len(tensors[0]), generator=generator)[:count]
+        chosen = _shuffled(len(tensors[0]), generator)[:count]
         found = tuple(t.detach()[chosen.to(t.device)] for t in tensors)
         return found if isinstance(data, tuple) else found[0]
     if isinstance(data, Sized) and callable(getattr(data, "__getitem__", None)):
         entry: Any = data
-        order = torch.randperm(len(data), generator=generator)[:count].tolist()
+        order = _shuffled(len(data), generator)[:count].tolist()
         return _stacked([_first(entry[i]) for i in order], data)
     if isinstance(data, Iterable):
         batches: list[Tensor] = []
@@ -252,7 +252,8 @@ class ProductBaselines:
 
     def sample(self) -> list[Any] | dict[str, Any]:
         """One baseline: a list with a value per feature, or a dict by name."""
-        drawn = torch.rand(len(self.baseline_values), generator=self._generator, dtype=torch.float64).tolist()
+        count, device = len(self.baseline_values), device_of(self._generator)
+        drawn = torch.rand(count, generator=self._generator, device=device, dtype=torch.float64).tolist()
         chosen: list[Any] = [
             values[int(u * len(values))] for u, values in zip(drawn, self.baseline_values, strict=True)
         ]
@@ -289,9 +290,13 @@ def _drawn(draw: Any, inputs: Tensor, count: int | None, generator: torch.Genera
     if count is not None:
         shape = (check_count(count, "count"), *shape[1:])
     dtype = inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
-    device = torch.device("cpu") if generator is None else generator.device
     # In single precision, so that they are the same numbers for all types.
-    return draw(shape, generator=generator, device=device, dtype=torch.float32).to(inputs.device, dtype)
+    drawn = draw(shape, generator=generator, device=device_of(generator), dtype=torch.float32)
+    return drawn.to(inputs.device, dtype)
+
+
+def _shuffled(count: int, generator: torch.Generator | None) -> Tensor:
+    return torch.randperm(count, generator=generator, device=device_of(generator))
 
 
 def _first(entry: Any) -> Tensor:
@@ -311,8 +316,7 @@ def _stacked(examples: list[Tensor], data: Any) -> Tensor:
 
 
 def _table(table: Any) -> Tensor:
-    if not isinstance(table, Tensor):
-        table = torch.as_tensor(table.to_numpy() if hasattr(table, "to_numpy") else table)
+    table = as_tensor(table.to_numpy() if hasattr(table, "to_numpy") else table)
     if table.dim() != 2 or len(table) == 0:
         raise InputError(f"a table must have shape (rows, columns), but {describe(table)} came")
     return table.detach() if table.is_floating_point() else table.to(torch.get_default_dtype())

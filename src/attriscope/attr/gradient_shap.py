@@ -273,11 +273,11 @@ class Paths:
         slots = counts[0] if joint and samples >= 2 * counts[0] else 1
         self.run = 3 if samples >= 3 * slots else 2
         plan = _plan(samples, slots, self.run)
-        slot, piece, pieces = torch.tensor(plan).T
+        slot, piece, pieces = torch.tensor(plan, device="cpu").T
         self.weights = 1.0 / (slots * pieces.double())
         # Within a piece the baselines' samples are spread out too.
-        ranks = torch.rand(int(pieces.max()), slots, count, generator=generator).argsort(1)
-        within = torch.rand(samples, count, generator=generator, dtype=torch.float64)
+        ranks = torch.rand(int(pieces.max()), slots, count, generator=generator, device="cpu").argsort(1)
+        within = torch.rand(samples, count, generator=generator, dtype=torch.float64, device="cpu")
         self._positions = (piece[:, None] + (ranks[piece, slot] + within) / slots) / pieces[:, None]
         if joint and slots == counts[0]:
             choices = even_choices(slots, count, slots, generator)[slot]

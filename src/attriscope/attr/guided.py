@@ -141,7 +141,7 @@ class GuidedGradCam(LayerAttribution):
         found = tuple(
             g * self.interpolate(cam, tuple(g.shape[2:]), interpolate_mode)
             if g.dim() == cam.dim() and g.dim() > 2
-            else torch.empty(0)
+            else torch.empty(0, device=g.device)
             for g in guided
         )
         yield Draft(lambda: examples.form(found), evaluations=2 * examples.count)

@@ -108,17 +108,18 @@ class KernelShap(Lime):
     ) -> Tensor:
         """Captum's weight of a sample (1, F) that :meth:`kernel_shap_perturb_generator` drew, for use with Lime."""
         chosen = int(interpretable_sample.sum())
-        return torch.tensor([_END_WEIGHT if chosen in (0, kwargs["num_interp_features"]) else 1.0])
+        weight = _END_WEIGHT if chosen in (0, kwargs["num_interp_features"]) else 1.0
+        return torch.tensor([weight], device="cpu")
 
     def kernel_shap_perturb_generator(self, original_inp: TensorOrTuple, **kwargs: Any) -> Iterator[Tensor]:
         """Captum's samples (1, F), for use with Lime: all, none, and then sizes k with weight 1 / (k (F - k))."""
         device, count = tensors_in(original_inp)[0].device, kwargs["num_interp_features"]
         yield torch.ones(1, count, device=device, dtype=torch.long)
         yield torch.zeros(1, count, device=device, dtype=torch.long)
-        sizes = torch.arange(1, count, dtype=torch.float64)
+        sizes = torch.arange(1, count, dtype=torch.float64, device="cpu")
         while count > 1:
             size = torch.multinomial(1 / (sizes * (count - sizes)), 1) + 1
-            yield (torch.randperm(count) < size).long()[None].to(device)
+            yield (torch.randperm(count, device="cpu") < size).long()[None].to(device)
 
 
 def _plan(

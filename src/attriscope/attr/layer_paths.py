@@ -170,7 +170,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
         latest: list[list[_Point | None]] = []  # per layer and tensor
-        first = last = torch.empty(0)
+        first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
         evaluations = 0
 

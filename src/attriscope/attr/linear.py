@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.inputs import describe
+from attriscope.core.inputs import as_tensor, describe
 
 _AT_ONCE = 1 << 24  # numbers in a temporary tensor
 
@@ -64,7 +64,7 @@ class LinearModel:
         dtype = torch.float32 if x.device.type == "mps" else torch.float64
         x, y, weights = x.to(dtype), y.to(dtype), weights.to(dtype)
         at_once = max(1, _AT_ONCE // max(1, x.shape[0] * x.shape[-1]))
-        columns = torch.arange(y.shape[1]).split(at_once)
+        columns = torch.arange(y.shape[1], device="cpu").split(at_once)
         parts = [self._solve(x if x.dim() == 2 else x[:, i], y[:, i], weights[:, i]) for i in columns]
 
         def errors() -> Tensor | None:
@@ -266,7 +266,7 @@ class SkLearnLinearModel(LinearModel):
     def classes(self) -> Tensor | None:
         """The classes of a fitted classifier; ``None`` for a regression."""
         found = getattr(self.model, "classes_", None)
-        return None if found is None else torch.as_tensor(found)
+        return None if found is None else as_tensor(found)
 
     def _made(self) -> Any:
         module, _, name = self.sklearn_module.rpartition(".")

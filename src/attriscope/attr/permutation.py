@@ -13,7 +13,7 @@ from torch.futures import Future
 from attriscope.attr._answers import Found, Question, estimates, future
 from attriscope.attr._base import join, streams
 from attriscope.attr._features import Features, resolve_features
-from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._random import check_count, check_generator, device_of
 from attriscope.attr.ablation import Differences, FeatureAblation, refuse_more
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Draft
@@ -35,7 +35,7 @@ def permute_feature(x: Tensor, feature_mask: Tensor) -> Tensor:
 
 def _permutations(count: int, length: int, generator: torch.Generator | None) -> Tensor:
     """Random permutations other than the identity, (count, length)."""
-    device = torch.device("cpu") if generator is None else generator.device
+    device = device_of(generator)
     identity, drawn = torch.arange(length, device=device), list[Tensor]()
     while len(drawn) < count:
         permutation = torch.randperm(length, generator=generator, device=device)
@@ -59,7 +59,7 @@ class _Shuffle(Differences):
         super().__init__(examples, repeats * features.count if self.possible else 0)
         self._features, self._repeats, self._perm_func = features, repeats, perm_func
         self._made: tuple[int, tuple[Tensor, ...]] | None = None
-        self._permutations = torch.empty(0)
+        self._permutations = torch.empty(0, device="cpu")
         if perm_func is None and self.possible:
             # All at once and before the model runs, so that no batch size and no dropout changes them.
             drawn = _permutations(self.steps - 1, examples.count, generator)

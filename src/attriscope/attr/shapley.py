@@ -16,7 +16,7 @@ from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._games import Enumeration, Game
 from attriscope.attr._moments import FEWEST, Moments
 from attriscope.attr._pairs import Pairs
-from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._random import check_count, check_generator, device_of
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import Draft
 from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
@@ -58,7 +58,7 @@ class _Orders(Game):
         look = 2 + 2 * self._TRIED * self._between
         self.checkpoints = (look,) if look < self.steps else ()
         self._ends: list[Tensor] = []  # the answers at the inputs and at the baselines
-        self._piece = torch.empty(0)  # the answers of an order that is not complete
+        self._piece = torch.empty(0, device="cpu")  # the answers of an order that is not complete
         self._taken = 0
         self._paired = True
         self._odd_one: Tensor | None = None  # the effects of a pair's first order
@@ -132,7 +132,7 @@ def even_orders(count: int, number: int, generator: torch.Generator | None) -> T
     Of each ``count`` of them in turn, every feature stands at every place once: they are the rows of a Latin square
     with rows, columns and symbols shuffled.
     """
-    device = torch.device("cpu") if generator is None else generator.device
+    device = device_of(generator)
 
     def shuffled() -> Tensor:
         return torch.randperm(count, generator=generator, device=device)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attriscope.attr.statistics import Stat, StatValue
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.inputs import as_tuple, describe
+from attriscope.core.inputs import as_tensor, as_tuple, describe
 
 Summary = dict[str, StatValue | None]
 
@@ -180,5 +180,5 @@ def _tensor(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, numbers.Real):
-        return torch.tensor(float(value))
+        return as_tensor(float(value))
     raise InputTypeError(f"a summary takes tensors and numbers, but {describe(value)} came")

@@ -25,7 +25,14 @@ from attriscope.attr.linear import Lasso
 from attriscope.attr.similarity import get_exp_kernel_similarity_function
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Draft
-from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
+from attriscope.core.inputs import (
+    Examples,
+    TensorOrTuple,
+    as_tensor,
+    describe,
+    gather_examples,
+    resolve_baselines,
+)
 
 _AT_ONCE = 1 << 22  # numbers in samples that are drawn before the model sees them
 
@@ -172,7 +179,7 @@ class LimeBase(PerturbationAttribution):
                     else:
                         assert self.to_interp_rep_transform is not None
                         point, perturbed = self.to_interp_rep_transform(sample, inputs, **kwargs), sample
-                    weight = torch.as_tensor(self.similarity_func(inputs, perturbed, point, **kwargs))
+                    weight = as_tensor(self.similarity_func(inputs, perturbed, point, **kwargs))
                 yield point, examples.per_input(perturbed), weight.flatten()
 
         return draw

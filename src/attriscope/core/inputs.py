@@ -31,6 +31,11 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def as_tensor(value: Any) -> Tensor:
+    """``value`` itself if it is a tensor; numbers and arrays as one on the CPU, whatever the default device."""
+    return value if isinstance(value, Tensor) else torch.as_tensor(value, device="cpu")
+
+
 def repeat_rows(value: Tensor, steps: int) -> Tensor:
     """``value`` (n, ...) as (steps * n, ...), step by step; no copy for one step or one example."""
     if steps == 1:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputTypeError, TargetError
-from attriscope.core.inputs import describe, repeat_rows
+from attriscope.core.inputs import as_tensor, describe, repeat_rows
 
 TargetLike = (
     int | tuple[int, ...] | list[int] | list[tuple[int, ...]] | Tensor | Callable[[Any], Tensor] | None
@@ -49,7 +49,7 @@ class Target:
         if self.function is not None:
             return self._one_per_row(self.function(output), rows, "target(output)")
         if isinstance(output, numbers.Number):
-            output = torch.as_tensor(output)
+            output = as_tensor(output)
         if not isinstance(output, Tensor):
             raise TargetError(
                 f"the model's output is a {type(output).__name__}, not a tensor; pass a function as target that picks "
@@ -129,7 +129,7 @@ def resolve_target(target: Any, count: int) -> Target:
     if isinstance(target, tuple):
         return Target(column=tuple(_index(i, target) for i in target), given=target)
     if isinstance(target, Tensor) or type(target).__module__ == "numpy":
-        return _from_tensor(torch.as_tensor(target), target, count)
+        return _from_tensor(as_tensor(target), target, count)
     if isinstance(target, list):
         return _from_list(target, count)
     raise InputTypeError(
@@ -157,7 +157,7 @@ def _from_list(target: list[Any], count: int) -> Target:
         raise TargetError(
             f"the entries of target {describe(target)} must be ints, or tuples of ints of one length"
         )
-    return Target(each=torch.tensor(rows, dtype=torch.long).reshape(count, -1), given=target)
+    return Target(each=torch.tensor(rows, dtype=torch.long, device="cpu").reshape(count, -1), given=target)
 
 
 def as_indices(entry: Any) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._features import exact_dtype
-from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._random import check_count, check_generator, device_of
 from attriscope.core.errors import InputError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import (
@@ -97,13 +97,11 @@ def removal_perturbation(share: float = 0.5) -> Callable[..., Any]:
 
 
 def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = "cpu" if generator is None else generator.device
-    return torch.randn(x.shape, generator=generator, device=device).to(x)
+    return torch.randn(x.shape, generator=generator, device=device_of(generator)).to(x)
 
 
 def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = "cpu" if generator is None else generator.device
-    return torch.rand(x.shape, generator=generator, device=device).to(x.device)
+    return torch.rand(x.shape, generator=generator, device=device_of(generator)).to(x.device)
 
 
 def infidelity(

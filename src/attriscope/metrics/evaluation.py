@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import finish
-from attriscope.core.inputs import Examples, describe, gather_examples
+from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
 from attriscope.metrics._checks import UndefinedMetricError, takes
@@ -76,7 +76,7 @@ def evaluate(
     """
     examples = gather_examples(inputs, additional_forward_args)
     if type(targets).__module__ == "numpy":
-        targets = torch.as_tensor(targets)
+        targets = as_tensor(targets)
     resolve_target(targets, examples.count)
     judges = _metrics(metrics, model, masks)
     if not isinstance(methods, Mapping) or not methods:
@@ -179,7 +179,7 @@ def _judged(judge: Metric, case: Case, examples: Examples) -> tuple[Tensor, str 
         return _checked(judge.function(case), examples.count), None
     except UndefinedMetricError as error:
         reason = str(error).partition(": ")[2] or str(error)
-    found = torch.full((examples.count,), torch.nan)
+    found = torch.full((examples.count,), torch.nan, device="cpu")
     for i in range(examples.count):
         try:
             found[i] = _checked(judge.function(_only(case, examples, i)), 1)[0]

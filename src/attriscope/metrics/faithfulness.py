@@ -289,11 +289,12 @@ def _require_shared(plan: Removal) -> None:
 def _sets(features: int, size: int, most: int, generator: torch.Generator | None) -> Tensor:
     """Sets of ``size`` features, bool (sets, F): all of them if there are at most ``most``, else so many at random."""
     if math.comb(features, size) <= most:
-        chosen = torch.tensor(list(itertools.combinations(range(features), size)), dtype=torch.int64)
+        sets = list(itertools.combinations(range(features), size))
+        chosen = torch.tensor(sets, dtype=torch.int64, device="cpu")
     else:
-        drawn = torch.rand(most, features, generator=take(generator).stream(0))
+        drawn = torch.rand(most, features, generator=take(generator).stream(0), device="cpu")
         chosen = drawn.argsort(1)[:, :size]
-    return torch.zeros(len(chosen), features, dtype=torch.bool).scatter_(1, chosen, True)
+    return chosen.new_zeros(len(chosen), features, dtype=torch.bool).scatter_(1, chosen, True)
 
 
 def _agreement(plan: Removal, forward_func: Any, sets: Tensor, batch: int | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import describe
+from attriscope.core.inputs import as_tensor, describe
 from attriscope.metrics._draw import gives_back, take
 
 
@@ -73,7 +73,7 @@ def grid_pointing_games(
     """
     if not isinstance(inputs, Tensor) or inputs.dim() != 4:
         raise InputError(f"inputs must be pictures of shape (K, C, H, W), but {describe(inputs)} came")
-    labels = torch.as_tensor(targets).flatten().to("cpu")
+    labels = as_tensor(targets).flatten().to("cpu")
     if len(labels) != len(inputs) or labels.is_floating_point():
         raise InputError(
             f"targets must be one int for each of {len(inputs)} pictures, but {describe(targets)} came"
@@ -89,10 +89,10 @@ def grid_pointing_games(
     games = max(1, len(inputs) // cells) if count is None else check_count(count, "count")
     draws = take(generator).stream(0)
     members = _members(labels, classes, cells, games, draws)
-    asked = torch.randint(cells, (games,), generator=draws)
+    asked = torch.randint(cells, (games,), generator=draws, device="cpu")
     if every_cell:
         members = members.repeat_interleave(cells, 0)
-        asked = torch.arange(cells).repeat(games)
+        asked = torch.arange(cells, device="cpu").repeat(games)
     pictures = inputs.detach()[members.to(inputs.device)]
     n, c, h, w = len(members), *inputs.shape[1:]
     whole = (
@@ -100,7 +100,7 @@ def grid_pointing_games(
         .permute(0, 3, 1, 4, 2, 5)
         .reshape(n, c, down * h, across * w)
     )
-    place = torch.arange(cells).reshape(1, 1, down, 1, across, 1)
+    place = torch.arange(cells, device="cpu").reshape(1, 1, down, 1, across, 1)
     masks = (place == asked.reshape(-1, 1, 1, 1, 1, 1)).expand(n, 1, down, h, across, w)
     masks = masks.reshape(n, 1, down * h, across * w)
     if shrink:
@@ -120,17 +120,17 @@ def _members(labels: Tensor, classes: Tensor, cells: int, games: int, draws: tor
     pools = {}
     for label in classes.tolist():
         own = torch.nonzero(labels == label).flatten()
-        pools[label] = own[torch.randperm(len(own), generator=draws)].tolist()
+        pools[label] = own[torch.randperm(len(own), generator=draws, device="cpu")].tolist()
     used = dict.fromkeys(pools, 0)
     found = []
     for _ in range(games):
         # The classes of which the largest part of pictures is still unused; chance decides between equals.
-        order = classes[torch.randperm(len(classes), generator=draws)].tolist()
+        order = classes[torch.randperm(len(classes), generator=draws, device="cpu")].tolist()
         chosen = sorted(order, key=lambda label: used[label] / len(pools[label]))[:cells]
-        chosen = [chosen[i] for i in torch.randperm(cells, generator=draws).tolist()]
+        chosen = [chosen[i] for i in torch.randperm(cells, generator=draws, device="cpu").tolist()]
         row = []
         for label in chosen:
             row.append(pools[label][used[label] % len(pools[label])])
             used[label] += 1
         found.append(row)
-    return torch.tensor(found, dtype=torch.int64)
+    return torch.tensor(found, dtype=torch.int64, device="cpu")

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_flatten
 
 from attriscope.attr._base import accumulation_dtype
 from attriscope.attr._expansion import Expansion
-from attriscope.attr._random import check_count
+from attriscope.attr._random import check_count, device_of
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
@@ -37,11 +37,10 @@ def default_perturb_func(
         perturb_radius: in the inputs' units.
         generator: where random numbers come from; ``None`` is torch's global generator.
     """
-    device = torch.device("cpu") if generator is None else generator.device
     found = []
     for x in as_tuple(inputs):
         # In single precision, so that they are the same numbers for all types.
-        drawn = torch.empty(x.shape, dtype=torch.float32, device=device)
+        drawn = torch.empty(x.shape, dtype=torch.float32, device=device_of(generator))
         noise = drawn.uniform_(-perturb_radius, perturb_radius, generator=generator)
         found.append(x + noise.to(x.device, x.dtype if x.is_floating_point() else noise.dtype))
     return tuple(found)
