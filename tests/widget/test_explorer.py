@@ -98,7 +98,8 @@ def test_layers_and_grad_cam(make: Make, model: TwoLayers, image: Tensor) -> Non
     explorer = make(target=1).wait()
     rows = {row["name"]: row for row in explorer.layers}
     assert rows["first"] == {
-        "name": "first", "kind": "Conv2d", "depth": 1, "parameters": 168, "shape": [1, 6, 8, 8], "spatial": True
+        "name": "first", "kind": "Conv2d", "depth": 1, "parameters": 168, "shape": [1, 6, 8, 8], "spatial": True,
+        "pickable": True, "form": "map", "order": 0,
     }  # fmt: skip
     assert rows["unused"]["shape"] is None
     explorer.layer = "first"
@@ -159,10 +160,10 @@ def test_coming_back_to_a_walk_does_not_pay_for_it_again(make: Make, model: TwoL
     model.before = asked.append
     explorer.layer = "first"
     explorer.wait()
-    assert len(asked) == 1  # Grad-CAM itself; the path is known
+    assert len(asked) == 2  # Grad-CAM itself, and the layer's channels; the path is known
     explorer.layer = None
     explorer.wait()
-    assert len(asked) == 1
+    assert len(asked) == 2
 
 
 def test_trained_further_it_explains_the_new_weights(make: Make, model: TwoLayers, image: Tensor) -> None:
@@ -393,3 +394,24 @@ def test_layer_picker_alone_and_linked(make: Make, model: TwoLayers, image: Tens
     traitlets.link((picker, "layer"), (explorer, "layer"))
     picker.layer = "second"
     assert explorer.wait().heat["request"]["layer"] == "second"
+
+
+def test_what_an_observer_chooses_while_a_job_runs_is_answered(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attriscope.widget.answer._UPDATE_SECONDS", 0.0)  # as if each row took long
+    monkeypatch.setattr("attriscope.widget.service._BATCH_SECONDS", 1e-9)
+    explorer = make(target=0)
+    explorer.wait()
+
+    def turn(change: Any) -> None:
+        heat = change["new"]
+        if heat and heat["request"]["target"] == 1 and not heat["preview"] and not heat["final"]:
+            explorer.target = 2  # on the worker's thread, in the middle of its job
+
+    explorer.observe(turn, "heat")
+    explorer.target = 1
+    explorer.wait(20)
+    assert explorer.status == "idle"
+    assert explorer.heat["request"]["target"] == 2
+    assert explorer.heat["final"]

@@ -141,12 +141,17 @@ class Service(Part):
 
     def _run(self, job: Job) -> None:
         try:
-            with job.surroundings.restored(), control(cancel=job, batch_seconds=_BATCH_SECONDS):
+            # A job that an observer asked for while another one ran begins in that one's context: what goes on in it
+            # is not to be reported to the other, which is over.
+            with (
+                job.surroundings.restored(),
+                control(progress=_unheard, cancel=job, batch_seconds=_BATCH_SECONDS),
+            ):
                 said = self._work(job)
             self._publish(job, status="idle", progress=1.0, message=said)
-        except Cancelled:
-            return  # whoever told the job to stop has said so on the page
         except BaseException as error:  # whatever a model raises must neither kill the worker nor go unseen
+            if isinstance(error, Cancelled) and job.is_set():
+                return  # whoever told the job to stop has said so on the page
             # The frames would keep tensors alive for as long as the error is kept.
             traceback.clear_frames(error.__traceback__)
             with self._lock:
@@ -204,13 +209,18 @@ class Service(Part):
 
     def _receive(self, widget: Any, content: Any, buffers: Any) -> None:
         kind = content.get("type") if isinstance(content, dict) else None
-        if isinstance(kind, str) and kind in _MESSAGES:
+        asked = getattr(self, kind, None) if isinstance(kind, str) and kind in _MESSAGES else None
+        if asked is not None:
             with self._for_page(), contextlib.suppress(ChoiceError):
-                getattr(self, kind)()
+                asked()
 
 
 # What the page may ask for by a message of its own: names of methods.
-_MESSAGES = ("cancel", "recompute", "refine", "compare")
+_MESSAGES = ("cancel", "recompute", "refine", "compare", "pin", "unpin")
+
+
+def _unheard(done: int, total: int) -> None:
+    """Progress that nobody asked about."""
 
 
 def _told(error: BaseException) -> str:
