@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from attriscope.core.layer_map import LayerMap as LayerMap
     from attriscope.core.layer_map import layers as layers
     from attriscope.core.progress import control as control
+    from attriscope.core.switching import switched_off as switched_off
+    from attriscope.widget import ChannelGrid as ChannelGrid
     from attriscope.widget import Explorer as Explorer
     from attriscope.widget import LayerPicker as LayerPicker
     from attriscope.widget import Overlay as Overlay
@@ -34,6 +36,8 @@ _HOME = {
     "LayerMap": "attriscope.core.layer_map",
     "layers": "attriscope.core.layer_map",
     "control": "attriscope.core.progress",
+    "switched_off": "attriscope.core.switching",
+    "ChannelGrid": "attriscope.widget",
     "Explorer": "attriscope.widget",
     "LayerPicker": "attriscope.widget",
     "Overlay": "attriscope.widget",

@@ -11,7 +11,7 @@ from torch import nn
 import attriscope
 from attriscope.core.errors import InputTypeError
 from attriscope.core.layer_map import LayerInfo, map_layers
-from models import Snapshot, draw, pictures
+from models import Snapshot, draw, elsewhere, pictures
 
 X = draw(2, 2, 6, 5)
 
@@ -26,12 +26,12 @@ def test_the_map_of_a_model() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(3, 4), shared), nn.Linear(4, 2), shared, Structured())
     x = torch.ones(5, 3)
     assert list(map_layers(model, lambda: model(x))) == [
-        LayerInfo("", "Sequential", 0, 26, (5, 2), 1, ((5, 3),), memory=40),
-        LayerInfo("0", "Sequential", 1, 16, (5, 4), 1, ((5, 3),), memory=80),
-        LayerInfo("0.0", "Linear", 2, 16, (5, 4), 1, ((5, 3),), memory=80),
-        LayerInfo("0.1", "ReLU", 2, 0, (5, 4), 2, ((5, 4),), memory=120),
-        LayerInfo("1", "Linear", 1, 10, (5, 2), 1, ((5, 4),), memory=40),
-        LayerInfo("3", "Structured", 1, 0, (5, 2), 1, ((5, 2),), memory=40),
+        LayerInfo("", "Sequential", 0, 26, (5, 2), 1, ((5, 3),), 0, 40, 5, (5, 2), True, False, 1),
+        LayerInfo("0", "Sequential", 1, 16, (5, 4), 1, ((5, 3),), 0, 80, 2, (5, 4), True, False, 1),
+        LayerInfo("0.0", "Linear", 2, 16, (5, 4), 1, ((5, 3),), 0, 80, 0, (5, 4), True, False, 1),
+        LayerInfo("0.1", "ReLU", 2, 0, (5, 4), 2, ((5, 4),), 0, 120, 1, (5, 2), True, False, 1),
+        LayerInfo("1", "Linear", 1, 10, (5, 2), 1, ((5, 4),), 0, 40, 3, (5, 2), True, False, 1),
+        LayerInfo("3", "Structured", 1, 0, (5, 2), 1, ((5, 2),), 0, 40, 4, (5, 2), True, False, 1),
     ]
 
 
@@ -40,6 +40,96 @@ def test_the_map_names_layers_that_did_not_run() -> None:
     info = {layer.name: layer for layer in map_layers(model, lambda: model(X))}
     assert (info["unused"].shape, info["unused"].calls) == (None, 0)
     assert info["block"].shape == (2, 3, 6, 5)
+    unused = info["unused"]
+    assert (unused.order, unused.latest, unused.floating, unused.tensors) == (None, None, False, 0)
+
+
+def test_the_order_is_that_in_which_modules_are_done_whatever_the_order_of_the_tree() -> None:
+    class Backwards(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last, self.first = nn.Linear(3, 2), nn.Sequential(nn.ReLU(), nn.Linear(3, 3))
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.first(self.first(x)))
+
+    model = Backwards().double()
+    found = map_layers(model, lambda: model(draw(2, 3)))
+    by_order = sorted(found, key=lambda row: row.order)
+    assert [row.name for row in by_order] == ["first.0", "first.1", "first", "last", ""]
+    assert [row.order for row in by_order] == list(range(5))
+
+
+class Many(nn.Module):
+    """Hands on whatever it gets."""
+
+    def forward(self, *values: Any) -> Any:
+        return values[0] if len(values) == 1 else values
+
+
+@pytest.mark.parametrize(
+    ("value", "floating", "tensors"),
+    [
+        ((X,), True, 1),
+        ((X.half(),), True, 1),
+        ((X.long(),), False, 1),
+        ((X > 0,), False, 1),
+        ((X.cfloat(),), False, 1),
+        ((X, X.long(), None), True, 2),
+        ((X.long(), X), False, 2),
+        (("text",), False, 0),
+        (({"a": X, "b": [X, X]},), True, 3),
+    ],
+)
+def test_the_map_says_what_kind_of_numbers_and_how_many_tensors_came(
+    value: tuple[Any, ...], floating: bool, tensors: int
+) -> None:
+    model = Many()
+    (row,) = map_layers(model, lambda: model(*value))
+    assert (row.floating, row.tensors) == (floating, tensors)
+
+
+SOFT = torch.softmax(draw(2, 3, 4, 5), -1)
+
+
+@pytest.mark.parametrize(
+    ("value", "weighs"),
+    [
+        (SOFT, True),
+        (SOFT.bfloat16(), True),  # whose rows add up to 1 only nearly
+        (torch.eye(4).expand(1, 2, 4, 4), True),
+        (SOFT.transpose(2, 3), False),
+        (SOFT * 1.1, False),
+        (SOFT - 0.1, False),
+        (draw(2, 3, 4, 5).relu(), False),
+        (torch.softmax(draw(2, 3, 4, 5), 1), False),
+        (torch.ones(2, 3, 4, 1), False),  # a column of ones is no choice between keys
+        (SOFT[:0], False),
+        (SOFT[0], False),
+        (SOFT.to("meta"), False),
+        (torch.full((1, 1, 2, 2), float("nan")), False),
+        (torch.eye(4).expand(1, 2, 4, 4).long(), False),
+    ],
+)
+def test_weights_of_attention_are_told_from_maps_by_their_rows(value: Any, weighs: bool) -> None:
+    model = Many()
+    (row,) = map_layers(model, lambda: model(value))
+    assert row.weighs is weighs
+
+
+def test_of_a_module_that_runs_at_several_sizes_both_ends_are_told() -> None:
+    """Methods read the last call, a person reads the first one."""
+    model = Many()
+    (row,) = map_layers(model, lambda: (model(SOFT), model(X.long(), X))[1])
+    assert (row.shape, row.latest, row.calls) == ((2, 3, 4, 5), (2, 2, 6, 5), 2)
+    assert (row.floating, row.weighs, row.tensors) == (False, False, 2)
+
+
+def test_the_map_does_not_depend_on_the_default_device() -> None:
+    model = pictures()
+    with elsewhere():
+        found = list(map_layers(model, lambda: model(X)))
+    assert found == list(map_layers(model, lambda: model(X)))
 
 
 @pytest.mark.parametrize("fails", [False, True])

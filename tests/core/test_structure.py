@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attriscope.core.structure import leaves_of, take_apart
+from models import spelled
 
 A, B, C = torch.ones(1), torch.zeros(2), torch.full((3,), 3.0)
 
@@ -106,7 +107,7 @@ def test_a_model_output_answers_by_name_and_by_key() -> None:
     assert list(made) == ["logits", "hidden_states"]
 
 
-@pytest.mark.parametrize("value", [ReadOnly(), Data, "text", 3, {1, 2}, object()], ids=repr)
+@pytest.mark.parametrize("value", [ReadOnly(), Data, "text", 3, {1, 2}, object()], ids=spelled)
 def test_what_cannot_be_put_together_is_a_leaf(value: Any) -> None:
     leaves, rebuild = take_apart(value)
     assert leaves == [value]

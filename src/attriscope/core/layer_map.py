@@ -34,6 +34,12 @@ class LayerInfo:
         inputs: the shapes of the tensors that it got in its first call.
         seconds: how long its calls took, its children's included.
         memory: bytes of what its calls gave.
+        order: the how manieth module its first call was the end of, counted from 0; ``None`` if it did not run.
+        latest: the shape of its (first) output in its last call, which is the one that is explained.
+        floating: whether that holds floating point numbers.
+        weighs: whether that, of shape (N, heads, queries, keys), is weights of attention: not negative, and each row
+            adds up to 1.
+        tensors: how many tensors its last call gave.
     """
 
     name: str
@@ -45,6 +51,11 @@ class LayerInfo:
     inputs: tuple[Shape, ...] = ()
     seconds: float = dataclasses.field(default=0.0, compare=False)
     memory: int = 0
+    order: int | None = None
+    latest: Shape | None = None
+    floating: bool = False
+    weighs: bool = False
+    tensors: int = 0
 
     @property
     def leaf(self) -> str:
@@ -162,6 +173,8 @@ class _Watch:
         self.calls: dict[nn.Module, int] = {}
         self.seconds: dict[nn.Module, float] = {}
         self.memory: dict[nn.Module, int] = {}
+        self.order: dict[nn.Module, int] = {}
+        self.latest: dict[nn.Module, tuple[Shape | None, bool, bool, int]] = {}
         self._began: list[tuple[nn.Module, float]] = []
         self._ours = threading.get_ident()
 
@@ -186,6 +199,11 @@ class _Watch:
                 self.seconds[module] = self.seconds.get(module, 0.0) + time.perf_counter() - at
                 break
         self.shapes.setdefault(module, tuple(tensors[0].shape) if tensors else None)
+        self.order.setdefault(module, len(self.order))
+        floating = bool(tensors) and tensors[0].is_floating_point()
+        weighs = floating and _adds_up_to_one(tensors[0])
+        shape = tuple(tensors[0].shape) if tensors else None
+        self.latest[module] = (shape, floating, weighs, len(tensors))
         self.calls[module] = self.calls.get(module, 0) + 1
         given = sum(t.numel() * t.element_size() for t in tensors)
         self.memory[module] = self.memory.get(module, 0) + given
@@ -196,6 +214,14 @@ class _Watch:
             torch.cuda.synchronize(
                 device
             )  # else a clock would only tell how long it takes to hand the work over
+
+
+def _adds_up_to_one(tensor: Tensor) -> bool:
+    """Whether the rows of what may be weights of attention add up to 1, as no row of a feature map does."""
+    if tensor.dim() != 4 or tensor.shape[-1] < 2 or not tensor.numel() or tensor.is_meta:
+        return False
+    rows = tensor.detach()[0].float()
+    return bool((rows >= 0).all() and ((rows.sum(-1) - 1).abs() < 1e-2).all())
 
 
 def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
@@ -223,6 +249,8 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
             watch.inputs.get(module, ()),
             watch.seconds.get(module, 0.0),
             watch.memory.get(module, 0),
+            watch.order.get(module),
+            *watch.latest.get(module, ()),
         )
         for name, module in model.named_modules()
     ]

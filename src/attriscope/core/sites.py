@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -82,14 +82,21 @@ def find_layer(model: Any, layer: Layer) -> nn.Module:
         InputTypeError: ``layer`` is none of these.
         LayerError: the model has no such layer.
     """
-    model = module_of(model)
+    return _find(module_of(model), layer, _paths(module_of(model)))
+
+
+def _paths(model: Any) -> dict[str, nn.Module]:
+    """All modules by all their paths: a shared module has several."""
+    return dict(model.named_modules(remove_duplicate=False)) if isinstance(model, nn.Module) else {}
+
+
+def _find(model: Any, layer: Layer, modules: dict[str, nn.Module]) -> nn.Module:
     layer = layer.layer if isinstance(layer, Call) else layer
     if isinstance(layer, str):
         if not isinstance(model, nn.Module):
             raise InputTypeError(
                 f"layer {layer!r} is a path, but the model is a plain function: pass the module itself"
             )
-        modules = dict(model.named_modules(remove_duplicate=False))  # a shared module has several paths
         if layer in modules:
             return modules[layer]
         raise LayerError(f"the model has no layer {layer!r}; {_nearest(layer, [n for n in modules if n])}")
@@ -161,7 +168,9 @@ def resolve_layers(model: Any, layers: Layer | Sequence[Layer], at_input: bool =
     given = layers if isinstance(layers, list) else [cast(Layer, layers)]
     if not given:
         raise InputError("the list of layers is empty")
-    modules = tuple(find_layer(model, layer) for layer in given)
+    whole = module_of(model)
+    paths = _paths(whole)  # once: there may be thousands of layers
+    modules = tuple(_find(whole, layer, paths) for layer in given)
     names = layer_names(model)
     return Layers(
         modules,
@@ -285,6 +294,25 @@ def passing(
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextlib.contextmanager
+def edited(edits: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """The first tensor that each of these layers gives, in each call in this thread, is replaced inside the block.
+
+    An edit gets a contiguous copy of the tensor, which it may change, and returns what the model goes on with.
+    """
+
+    def change(module: nn.Module, output: Any) -> Any:
+        leaves, rebuild = take_apart(output)
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Tensor):
+                leaves[i] = edits[module](leaf.clone(memory_format=torch.contiguous_format))
+                break
+        return rebuild(leaves)
+
+    with passing(edits, False, change):
+        yield
 
 
 def layers_that_run(model: Any, forward: Callable[[], Any]) -> list[str]:
