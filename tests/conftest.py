@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 
+# Where tests run side by side, each of them has a core to itself.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # OpenMP's idle workers spin by default. On a machine with few cores that are also running a kernel, a notebook server
 # and a browser, spinning workers take the time that the others need.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
@@ -19,6 +23,28 @@ import pytest
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole run goes on two cores (with more, on up to four); what was named runs at once, where it can be seen."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+    return min(4, os.cpu_count() or 1) if whole and (os.cpu_count() or 1) > 1 else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What goes together for those that run side by side: a file, and all of the browser.
+
+    Browser tests share their servers, and two browsers on two cores would keep each other waiting. They take longest,
+    so they begin first, and then the notebooks.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    here = Path(__file__).parent
+    for item in items:
+        browser = here / "browser" in item.path.parents
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+    items.sort(key=lambda item: (here / "browser" not in item.path.parents, here in item.path.parents))
 
 
 @pytest.fixture(scope="session")

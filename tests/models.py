@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,11 @@ from attriscope.attr import (
     NoiseTunnel,
     Saliency,
 )
+
+
+def spelled(value: Any) -> str:
+    """A value as the name of a test: the same in every process, so without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -43,7 +43,7 @@ export function setText(element: Element, text: string): void {
 
 /** Text of unknown length and script: clipped by CSS, whole in the tooltip, isolated from its surroundings. */
 export function setClipped(element: HTMLElement, text: string, tooltip = text): void {
-  element.dir = "auto";
+  setAttribute(element, "dir", "auto"); // writing it again would have the direction worked out again
   setText(element, text);
   if (element.title !== tooltip) element.title = tooltip;
 }
@@ -52,6 +52,11 @@ export function clipped(className: string, text = ""): HTMLSpanElement {
   const element = h("span", { class: `as-clip ${className}` });
   if (text) setClipped(element, text);
   return element;
+}
+
+/** What has the focus, as seen from an element: hosts may put a view into a shadow root. */
+export function focusNear(element: Element): Element | null {
+  return (element.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
 /** A CSS variable of one element: how a bar's length or a marker's place reaches the style sheet. */

@@ -30,6 +30,13 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
 }
 
+/** A change of a share in percentage points, with its sign. */
+export function points(change: number): string {
+  if (Number.isNaN(change)) return "NaN";
+  const text = (Math.abs(change) * 100).toFixed(1);
+  return text === "0.0" ? "±0.0" : `${change > 0 ? "+" : "−"}${text}`;
+}
+
 /** A count with at most three digits: 864, 30.7 k, 4.65 M. */
 export function count(value: number): string {
   for (const [unit, size] of [

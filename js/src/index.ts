@@ -1,9 +1,11 @@
 /** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
 import { banner } from "./banner";
+import { channels } from "./channels";
 import { comparison } from "./comparison";
 import { h } from "./dom";
 import { examples } from "./examples";
 import { kernelBanner } from "./kernel";
+import { inside } from "./inside";
 import { keepKeys } from "./keys";
 import { layers } from "./layers";
 import { overlay } from "./overlay";
@@ -16,7 +18,17 @@ import type { Part } from "./traits";
 /** Draws one part of the state into an element, and keeps it drawn until the state's signal is aborted. */
 type DrawPart = (state: State, el: HTMLElement) => void;
 
-const PARTS: Readonly<Record<Exclude<Part, "explorer">, DrawPart>> = { overlay, predictions, path, layers };
+/** What stands on the Explorer's board, in this order. */
+const BOARD: readonly DrawPart[] = [overlay, predictions, path, layers, inside, comparison];
+
+/** What can stand alone. */
+const PARTS: Readonly<Record<Exclude<Part, "explorer">, DrawPart>> = {
+  overlay,
+  predictions,
+  path,
+  layers,
+  channels,
+};
 
 const explorer: DrawPart = (state, el) => {
   toolbar(state, el);
@@ -25,8 +37,7 @@ const explorer: DrawPart = (state, el) => {
   examples(state, el);
   const board = h("div", { class: "as-board" });
   el.append(board);
-  for (const draw of Object.values(PARTS)) draw(state, board);
-  comparison(state, board);
+  for (const draw of BOARD) draw(state, board);
 };
 
 const alone =

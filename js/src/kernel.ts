@@ -16,9 +16,9 @@ const WORDS: Readonly<Record<KernelState, string>> = {
     "The kernel does not answer. It may be busy with a cell; what you asked for appears when it answers.",
   gone:
     "The kernel is gone: nothing new can be computed until the cell is run again. " +
-    "Colours, modes, zoom, the walk and copying go on.",
+    "Colours, modes, zoom, the walk, the layers' maps and copying go on.",
   static:
-    "Saved without its kernel: nothing new can be computed here. Colours, modes, zoom, the walk and copying work.",
+    "Saved without its kernel: nothing new can be computed here. Colours, modes, zoom, the walk, the layers' maps and copying work.",
 };
 
 /** The banner about the kernel, above everything else. */

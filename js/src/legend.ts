@@ -17,6 +17,10 @@ export interface LegendContent {
   readonly table: Uint32Array | undefined;
   /** Only for a finished map, not while walking. */
   readonly heat: Heat | undefined;
+  /** The scale is that of two maps, and ends where the larger one's does. */
+  readonly shared?: boolean;
+  /** What has to be said before anything else. */
+  readonly first?: string;
 }
 
 const SIGN_WORDS: Readonly<Record<Sign, string>> = {
@@ -32,15 +36,16 @@ export function legendTicks(limit: number, sign: Sign): readonly [string, string
 }
 
 /** The words of the legend, most important first. */
-export function legendNotes({ scale, summary, sign, mode, heat }: LegendContent): string[] {
-  const notes: string[] = [];
+export function legendNotes({ scale, summary, sign, mode, heat, shared, first }: LegendContent): string[] {
+  const notes: string[] = first ? [first] : [];
   const blank = summary.min === 0 && summary.max === 0;
   if (scale.limit === 0 || blank) {
     notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
   } else {
     if (mode === "masked") notes.push("grey hides the picture where values are small");
     if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
-    if (scale.held) notes.push("scale held");
+    if (shared) notes.push("one scale for both maps");
+    else if (scale.held) notes.push("scale held");
     if (scale.sparse) notes.push("scale ends at the largest value");
     else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");
   }
@@ -134,6 +139,8 @@ export class Legend {
   private note(notes: readonly string[]): void {
     const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
     if (this.notes.textContent === texts.join(" ")) return;
-    this.notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+    if (texts.length === 1)
+      setText(this.notes, texts[0]!); // alone it may be long, and break
+    else this.notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
   }
 }

@@ -1,18 +1,22 @@
 /** The overlay: picture, map, legend, what can be asked about the map, and the controls that restyle it. */
-import { button, card, h, setAttribute, setClipped, setText } from "./dom";
+import { button, card, focusNear, h, setAttribute, setClipped, setText } from "./dom";
 import { signed } from "./format";
 import { freshId } from "./disclosure";
+import { depthText } from "./depthcontrols";
 import { codeCopy, refineButton, weightsNotice } from "./extras";
-import { needKernel } from "./kernel";
+import { gives } from "./forms";
+import { whyOff } from "./kernel";
 import { Legend } from "./legend";
-import { handle } from "./pointing";
-import { decideShown, markOf, type Shown, SHOWN_TRAITS } from "./shown";
-import { Stage, valueUnder } from "./stage";
+import { canPick, pickLayer, stepByKey } from "./picks";
+import { pinButtons, Stages } from "./pinned";
+import { decideShown, levelOf, markOf, pinnedShown, type Shown, SHOWN_TRAITS } from "./shown";
+import { valueUnder } from "./stage";
 import type { State } from "./state";
 import { scaleOf, summary } from "./stats";
 import { STYLE_TRAITS, styleControls, styleReader } from "./style";
 import { DataTable } from "./table";
 import { describe, summarise } from "./words";
+import type { Point } from "./zoom";
 import { zoomButtons } from "./zoombuttons";
 
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
@@ -21,25 +25,31 @@ const REST_MS = 250;
 export function overlay(state: State, el: HTMLElement): void {
   const { signal } = state;
   const frame = card("as-overlay", "Picture");
-  const back = button("as-link", "Back to input", signal, () => state.choose("layer", null));
-  back.title = "Show the input-level method again instead of the picked layer";
-  needKernel(state, back);
-  frame.head.append(back);
+  const back = backButtons(state, () => stage.canvas.focus({ preventScroll: true }));
+  frame.head.append(...back.elements);
 
   const readStyle = styleReader(state);
   const legend = new Legend(...refineButton(state));
   const readout = h("div", { class: "as-readout" });
   const spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   const words = h("div", { class: "as-unseen", id: freshId() });
-  const stage = new Stage();
+  const pins = pinButtons(state);
+  const stages = new Stages(signal, pins.unpin, {
+    pointed: (byKeyboard) => state.schedule(byKeyboard ? readKeys : readMouse),
+    moved: () => state.schedule(paint),
+  });
+  const stage = stages.present;
   setAttribute(stage.canvas, "aria-describedby", words.id);
   const table = new DataTable(signal, () => table.show(shown));
   const code = codeCopy(state);
   let shown: Shown = decideShown(state);
+  let pinned = pinnedShown(state);
   let limit = 0;
 
   const read = (byKeyboard: boolean): void => {
-    const text = readingOf(shown, stage);
+    const here = readingOf(shown, stage.point);
+    const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
+    const text = here && there ? `${here}; pinned ${there}` : here;
     setText(readout, text);
     if (byKeyboard) setText(spoken, text);
   };
@@ -55,13 +65,19 @@ export function overlay(state: State, el: HTMLElement): void {
 
   const paint = (): void => {
     const { mode, sign, outlierPercent, held, table: colours } = readStyle();
-    const { field } = shown;
-    const scale = field && scaleOf(field.reference, sign, outlierPercent, held);
-    limit = scale?.limit ?? 0;
-    stage.draw(shown, { mode, limit, table: colours });
-    if (field && scale) {
-      const { heat } = shown;
-      legend.show({ scale, sign, mode, table: colours, heat, summary: summary(field.reference) });
+    const { field, heat } = shown;
+    const own = field && scaleOf(field.reference, sign, outlierPercent, held);
+    const kept = pinned?.field && scaleOf(pinned.field.reference, sign, outlierPercent, held);
+    limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
+    stages.draw(shown, pinned, { mode, limit, table: colours });
+    const look = { sign, mode, table: colours };
+    if (field && own) {
+      const shared = kept !== undefined && held === null;
+      const scale = shared ? scaleOf(field.reference, sign, outlierPercent, limit) : own;
+      legend.show({ ...look, scale, heat, shared, summary: summary(field.reference) });
+    } else if (pinned?.field && kept) {
+      const first = waitingFor(state, shown);
+      legend.show({ ...look, scale: kept, heat: undefined, first, summary: summary(pinned.field.reference) });
     } else {
       legend.show(undefined, waitingFor(state, shown));
     }
@@ -72,9 +88,12 @@ export function overlay(state: State, el: HTMLElement): void {
   const draw = (): void => {
     const before = shown;
     shown = decideShown(state);
+    pinned = pinnedShown(state);
+    setAttribute(el, "data-pinned", pinned ? "1" : undefined); // two maps want more room
     setClipped(frame.title, shown.title);
     frame.mark(markOf(state, shown.stale, shown.heat), shown.stale);
-    back.hidden = typeof state.get("layer") !== "string";
+    back.show();
+    pins.show(shown);
     paint();
     if (before.field !== shown.field || rest === undefined) {
       clearTimeout(rest);
@@ -82,39 +101,80 @@ export function overlay(state: State, el: HTMLElement): void {
     }
   };
   const zoom = zoomButtons(stage, signal, () => state.schedule(paint));
-  handle(stage, signal, {
-    pointed: (byKeyboard) => state.schedule(byKeyboard ? readKeys : readMouse),
-    moved: () => state.schedule(paint),
-  });
+  stage.canvas.addEventListener(
+    "keydown",
+    (event) => {
+      if (stepByKey(state, event)) setText(spoken, depthText(state));
+    },
+    { signal },
+  );
 
   frame.element.append(
-    stage.element,
+    stages.element,
     words,
     h("div", { class: "as-beneath" }, readout, zoom.element),
     legend.element,
     weightsNotice(state),
     styleControls(state, () => limit),
-    h("div", { class: "as-actions" }, ...code.actions, table.button),
+    h("div", { class: "as-actions" }, ...pins.pin, ...code.actions, table.button),
     ...code.below,
     table.panel,
     spoken,
   );
   el.append(frame.element);
-  state.follow([...SHOWN_TRAITS, ...STYLE_TRAITS, "status", "kernel"], draw);
+  state.follow([...SHOWN_TRAITS, ...STYLE_TRAITS, "status", "kernel", "pinned"], draw);
+}
+
+/** The ways out of a picked layer or neuron. */
+function backButtons(
+  state: State,
+  left: () => void,
+): { readonly elements: readonly HTMLElement[]; show(): void } {
+  const { signal } = state;
+  const toLayer = button("as-link as-to-layer", "Back to layer", signal, () =>
+    pickLayer(state, state.get("layer") ?? null),
+  );
+  const toInput = button("as-link", "Back to input", signal, () => pickLayer(state, null));
+  const all = [
+    { element: toLayer, hint: "Show the layer's map again instead of the picked neuron's" },
+    { element: toInput, hint: "Show the input-level method again instead of the picked layer" },
+  ];
+  return {
+    elements: all.map(({ element }) => element),
+    show() {
+      const level = levelOf(state);
+      const held = all.find(({ element }) => element === focusNear(element))?.element;
+      for (const { element, hint } of all) {
+        const to = element === toLayer ? (state.get("layer") ?? null) : null;
+        element.hidden = level === "input" || (element === toLayer && level !== "neuron");
+        element.disabled = !canPick(state, to);
+        const title = element.disabled ? (whyOff(state.kernel) ?? hint) : hint;
+        if (element.title !== title) element.title = title;
+      }
+      if (held?.hidden) left(); // a button that goes away would take the focus with it
+    },
+  };
 }
 
 /** Why there is no map over the picture. */
-function waitingFor(state: State, shown: Shown): string {
-  if (state.get("status") === "running" && state.reachable) {
-    return shown.alpha < 1 ? "computing the path" : "computing";
+function waitingFor(state: State, { alpha, without }: Shown): string {
+  if (without) {
+    const below = state.has("channels") && without.form && without.form !== "other";
+    return `no map: ${gives(without)}${below ? "; pick one below to see what drives it" : ""}`;
   }
-  return shown.alpha < 1 ? "no path computed" : "no map computed";
+  if (state.get("status") === "running" && state.reachable) {
+    return alpha < 1 ? "computing the path" : "computing";
+  }
+  return alpha < 1 ? "no path computed" : "no map computed";
 }
 
-function readingOf({ field, picture }: Shown, { point }: Stage): string {
+function valueText({ field, picture }: Shown, point: Point): string {
+  return field ? signed(valueUnder(field, point, picture?.w ?? field.w, picture?.h ?? field.h)) : "";
+}
+
+function readingOf(shown: Shown, point: Point | undefined): string {
   if (!point) return "";
   const place = `x ${point.x}, y ${point.y}`;
-  if (!field) return place;
-  const value = valueUnder(field, point, picture?.w ?? field.w, picture?.h ?? field.h);
-  return `${place}: ${signed(value)}`;
+  const value = valueText(shown, point);
+  return value ? `${place}: ${value}` : place;
 }

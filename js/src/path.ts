@@ -102,7 +102,7 @@ export function path(state: State, el: HTMLElement): void {
 
   const go = (alpha: number): void => {
     player.stop();
-    state.set("alpha", alpha);
+    state.drag("alpha", alpha);
   };
   input.addEventListener("input", () => go(Number(input.value)), { signal });
   const point = (event: PointerEvent): void => {
@@ -225,7 +225,7 @@ class Player {
         return;
       }
       const alpha = walkPosition(from, Math.max(0, time - begin), still);
-      this.state.set("alpha", alpha);
+      this.state.drag("alpha", alpha);
       if (alpha < 1) this.frame = requestAnimationFrame(step);
       else this.stop();
     };

@@ -1,13 +1,26 @@
-/** The predictions: a list of classes with bars; picking one explains it. */
+/** The predictions: a list of classes with bars, also with some neurons switched off; picking one explains it. */
 import { button, card, clipped, h, setAttribute, setClipped, setText, setVariable } from "./dom";
-import { aligned, number, percent, position } from "./format";
+import { aligned, number, percent, points, position, signed } from "./format";
+import { ablatedOf, currentWhatIf, type WhatIf } from "./insidewire";
 import { needKernel, whyOff } from "./kernel";
 import { Refusal } from "./refusal";
-import { answers, currentPath, presentAlpha } from "./shown";
+import { answers, currentPath, markOf, presentAlpha } from "./shown";
 import type { State } from "./state";
-import type { Prediction, RawPredictions } from "./traits";
+import type { RawPredictions } from "./traits";
 import { at, locate } from "./walk";
 import { singleIndex } from "./wire";
+
+/** A class, with what is predicted for it: a probability, or a score. */
+interface Item {
+  readonly index: number;
+  readonly label: string;
+  readonly score: number;
+  readonly amount: number;
+  /** With some neurons switched off: what it was before. */
+  readonly before?: number;
+  /** It came among the best only by the change. */
+  readonly isNew?: boolean;
+}
 
 interface Row {
   readonly element: HTMLElement;
@@ -15,6 +28,7 @@ interface Row {
   /** Words for those who listen: that the explained class is compared with this one. */
   readonly note: HTMLElement;
   readonly value: HTMLElement;
+  readonly change: HTMLElement;
   readonly versus: HTMLElement;
 }
 
@@ -35,6 +49,25 @@ export function barSpan(value: number, low: number, high: number): { from: numbe
   return { from: Math.min(zero, end), to: Math.max(zero, end) };
 }
 
+function intactItems({ items = [], kind }: RawPredictions): Item[] {
+  return items.map(({ index, label, score, probability }) => {
+    return { index, label, score, amount: kind === "score" ? score : (probability ?? NaN) };
+  });
+}
+
+function changedItems(answer: WhatIf, intact: readonly Item[]): Item[] {
+  const known = new Set(intact.map(({ index }) => index));
+  return answer.items.map(({ index, label, before, after, after_score: score }) => {
+    return { index, label, score, amount: after, before, isNew: !known.has(index) };
+  });
+}
+
+/** What came of a change: in percentage points, or in the score's units. */
+function changeText({ amount, before = NaN }: Item, scores: boolean): string {
+  const change = amount - before;
+  return scores ? signed(change) : points(change);
+}
+
 export function predictions(state: State, el: HTMLElement): void {
   const { signal } = state;
   const frame = card("as-predictions", "Predictions");
@@ -46,9 +79,9 @@ export function predictions(state: State, el: HTMLElement): void {
   frame.element.append(list, contrast.element, ...refusals.map(({ element }) => element));
   el.append(frame.element);
 
-  let items: readonly Prediction[] = [];
+  let items: readonly Item[] = [];
   let rows: Row[] = [];
-  let source: RawPredictions | undefined;
+  let source: RawPredictions | WhatIf | undefined;
   let focus = 0;
 
   const pick = (i: number): void => {
@@ -70,27 +103,36 @@ export function predictions(state: State, el: HTMLElement): void {
     rows[focus]?.element.focus();
   };
 
-  const build = (raw: RawPredictions): void => {
-    source = raw;
-    items = raw.items ?? [];
-    const held = rows.some(({ element }) => element.matches(":focus"));
-    rows = items.map((item) => row(item));
+  const build = (from: RawPredictions | WhatIf, now: readonly Item[]): void => {
+    source = from;
+    const same = now.length === items.length && now.every(({ index }, i) => index === items[i]!.index);
+    const held = rows.some(({ element }) => element.matches(":focus")) ? items[focus]?.index : undefined;
+    items = now;
     setAttribute(list, "data-empty", items.length ? undefined : "1");
+    if (same) return; // the bars move, and nothing else
+    rows = items.map((item) => row(item));
     list.replaceChildren(...rows.map(({ element }) => element));
-    focus = Math.max(
-      0,
-      items.findIndex(({ index }) => index === singleIndex(state.get("target"))),
-    );
-    if (held) moveTo(focus);
+    const placeOf = (wanted: number | undefined): number => items.findIndex(({ index }) => index === wanted);
+    focus = placeOf(held);
+    if (focus < 0) focus = Math.max(0, placeOf(singleIndex(state.get("target"))));
+    if (held !== undefined) moveTo(focus);
   };
 
   const update = (): void => {
     const raw = state.get("predictions") ?? {};
-    if (raw !== source) build(raw);
     const scores = raw.kind === "score";
-    const target = singleIndex(state.get("target"));
     const onTheWay = scores ? undefined : probabilitiesOnTheWay(state);
-    const sizes = items.map(({ score }) => score).filter(Number.isFinite);
+    // The walk shows the model as it is: what is switched off waits at its end.
+    const off = onTheWay ? 0 : ablatedOf(state).length;
+    const answer = off ? currentWhatIf(state) : undefined;
+    const changed = answer?.items.length ? answer : undefined;
+    const from = changed ?? raw;
+    if (from !== source) {
+      const intact = intactItems(raw);
+      build(from, changed ? changedItems(changed, intact) : intact);
+    }
+    const target = singleIndex(state.get("target"));
+    const sizes = items.flatMap(({ amount, before = 0 }) => [amount, before]).filter(Number.isFinite);
     const low = scores ? Math.min(0, ...sizes) : 0;
     const high = scores ? Math.max(0, ...sizes) : 1; // probabilities are shares of the whole track
     const against = state.get("contrast") ?? undefined;
@@ -98,21 +140,32 @@ export function predictions(state: State, el: HTMLElement): void {
     const why = whyOff(state.kernel);
     list.title = why ?? "";
     setAttribute(list, "data-compares", state.has("contrast") ? "1" : undefined);
-    const texts = scores ? aligned(items.map(({ score }) => score)) : [];
+    setAttribute(list, "data-changed", changed ? "1" : undefined);
+    frame.mark(off && !answer ? markOf(state, true) : undefined, false);
+    const texts = scores ? aligned(items.map(({ amount }) => amount)) : [];
 
     items.forEach((item, i) => {
-      const { element, label, note, value, versus } = rows[i]!;
+      const { element, label, note, value, change, versus } = rows[i]!;
       const walked = onTheWay?.get(item.index);
-      const amount = scores ? item.score : (walked ?? item.probability ?? NaN);
+      const amount = walked ?? item.amount;
       const text = texts[i] ?? percent(amount);
       const { from, to } = barSpan(amount, low, high);
       setVariable(element, "--as-from", from.toFixed(4));
       setVariable(element, "--as-to", to.toFixed(4));
       setText(value, text);
+      setText(change, item.before === undefined ? "" : changeText(item, scores));
+      const was = item.before === undefined ? undefined : barSpan(item.before, low, high);
+      setVariable(element, "--as-was", ((was && (item.before! < 0 ? was.from : was.to)) ?? 0).toFixed(4));
+      setAttribute(element, "data-new", item.isNew ? "1" : undefined);
       setClipped(label, item.label, `${item.label} (output ${item.index}, score ${number(item.score)})`);
       setAttribute(element, "aria-selected", String(item.index === target));
       const compared = item.index === against;
-      setText(note, compared ? ", compared with" : "");
+      const notes = [
+        item.before === undefined ? "" : `, before ${scores ? number(item.before) : percent(item.before)}`,
+        item.isNew ? ", new among the best" : "",
+        compared ? ", compared with" : "",
+      ];
+      setText(note, notes.join(""));
       setAttribute(element, "data-contrast", compared ? "1" : undefined);
       setAttribute(element, "aria-keyshortcuts", canCompare(state, item.index) ? "c" : undefined);
       setAttribute(element, "aria-disabled", why && item.index !== target ? "true" : undefined);
@@ -127,9 +180,11 @@ export function predictions(state: State, el: HTMLElement): void {
       hint,
       onTheWay
         ? `at α = ${position(presentAlpha(state))}`
-        : why || items.length < 2
-          ? ""
-          : "pick one to explain it",
+        : changed
+          ? `with ${off} switched off`
+          : why || items.length < 2
+            ? ""
+            : "pick one to explain it",
     );
   };
 
@@ -159,7 +214,23 @@ export function predictions(state: State, el: HTMLElement): void {
     },
     { signal },
   );
-  state.follow(["predictions", "target", "contrast", "path", "alpha", "baseline", "kernel"], update);
+  state.follow(
+    [
+      "predictions",
+      "target",
+      "contrast",
+      "example",
+      "path",
+      "alpha",
+      "baseline",
+      "ablated",
+      "ablate_to",
+      "what_if",
+      "status",
+      "kernel",
+    ],
+    update,
+  );
 }
 
 /** Whether the explained class can be compared with this one. */
@@ -186,19 +257,25 @@ function contrastLine(state: State): { element: HTMLElement } {
   return { element };
 }
 
-function row({ index }: Prediction): Row {
+function row({ index }: Item): Row {
   const label = clipped("as-name");
   const note = h("span", { class: "as-sizeless" });
   const value = h("span");
+  const change = h("span", { class: "as-change" });
   const versus = h("span", { class: "as-versus", "aria-hidden": "true" }); // for pointers; keys have "c"
-  const bar = h("span", { class: "as-track", "aria-hidden": "true" }, h("span", { class: "as-amount" }));
+  const bar = h(
+    "span",
+    { class: "as-track", "aria-hidden": "true" },
+    h("span", { class: "as-amount" }),
+    h("span", { class: "as-was" }),
+  );
   const element = h(
     "div",
     { class: "as-option", role: "option", "data-index": index, "aria-selected": "false" },
     label,
     bar,
-    h("span", { class: "as-number" }, value, note),
+    h("span", { class: "as-number" }, value, change, note),
     versus,
   );
-  return { element, label, note, value, versus };
+  return { element, label, note, value, change, versus };
 }

@@ -29,3 +29,21 @@ export function createSchedule(signal: AbortSignal): Schedule {
     frame ||= requestAnimationFrame(flush);
   };
 }
+
+/** Runs the task at once, but not again within so many milliseconds: then after them, so that the last call counts. */
+export function paced(task: () => void, ms: number, signal: AbortSignal): () => void {
+  let next = -Infinity;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const run = (): void => {
+    timer = undefined;
+    next = performance.now() + ms;
+    task();
+  };
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return () => {
+    if (signal.aborted) return;
+    const early = next - performance.now();
+    if (early <= 0) run();
+    else timer ??= setTimeout(run, early);
+  };
+}

@@ -1,8 +1,9 @@
-/** The settings of the present method: one control for each parameter, with its help and what was refused. */
-import { button, h, setClipped, setText } from "./dom";
+/** The settings of the method on show (the input's, a layer's or a neuron's): one control for each parameter, with its help and what was refused. */
+import { button, h, setAttribute, setClipped, setText } from "./dom";
 import { type Disclosure, disclosure, freshId } from "./disclosure";
 import { needKernel } from "./kernel";
 import { Refusal } from "./refusal";
+import { methodOnShow } from "./shown";
 import { parseSetting, settingOf, settingText, withMethod, withSetting } from "./settings";
 import { sameValue, type State } from "./state";
 import type { ParameterInfo, SettingValue } from "./traits";
@@ -99,12 +100,25 @@ function field(
   };
 }
 
+const FOLLOWED = [
+  "method",
+  "methods",
+  "layer",
+  "layers",
+  "layer_method",
+  "layer_methods",
+  "neuron",
+  "neuron_method",
+  "neuron_methods",
+  "settings",
+] as const;
+
 export function settingsForm(state: State): Disclosure {
   const part = disclosure("Settings", "as-settings", state.signal);
   const fields = h("div", { class: "as-setting-list" });
   const intro = h("div", { class: "as-help" });
   const reset = button("as-button", "Reset to defaults", state.signal, () => {
-    state.choose("settings", withMethod(state.get("settings") ?? {}, state.get("method") ?? "", {}));
+    state.choose("settings", withMethod(state.get("settings") ?? {}, methodOnShow(state).name, {}));
   });
   const set = h("fieldset", { class: "as-fieldset" }, intro, fields, reset);
   part.panel.append(set);
@@ -112,11 +126,10 @@ export function settingsForm(state: State): Disclosure {
 
   let built: unknown;
   let updates: (() => void)[] = [];
-  state.follow(["method", "methods", "settings"], () => {
-    const name = state.get("method") ?? "";
-    const info = state.get("methods")?.find((one) => one.name === name);
+  state.follow(FOLLOWED, () => {
+    const { level, name, info } = methodOnShow(state);
     const parameters = info?.parameters ?? [];
-    const key = JSON.stringify([name, parameters]);
+    const key = JSON.stringify([level, name, parameters]);
     if (key !== built) {
       built = key;
       const made = parameters.map((parameter) => field(state, name, parameter));
@@ -124,6 +137,10 @@ export function settingsForm(state: State): Disclosure {
       fields.replaceChildren(...made.map(({ element }) => element));
       setText(intro, info?.doc ?? "");
     }
+    // The input's method stands beside the button; the others are picked elsewhere.
+    const label = level === "input" ? "Settings" : `Settings of ${info?.label ?? name}`;
+    setText(part.button, label);
+    setAttribute(part.panel, "aria-label", label);
     part.button.hidden = !state.has("settings") || parameters.length === 0;
     if (part.button.hidden && part.open) part.button.click();
     for (const update of updates) update();

@@ -36,6 +36,7 @@ export class Stage {
   private readonly picture = new ScaledPicture();
   private readonly from = new ScaledPicture();
   private painted: { source: object; place: number; limit: number; table: Uint32Array } | undefined;
+  private last: readonly unknown[] = [];
   private drawn = 0;
 
   constructor() {
@@ -54,14 +55,29 @@ export class Stage {
     const w = shown.picture?.w ?? shown.field?.w;
     const height = shown.picture?.h ?? shown.field?.h;
     setAttribute(this.element, "data-empty", shown.kind === "empty" ? "1" : undefined);
-    canvas.dataset.shown = shown.kind;
-    canvas.dataset.mode = mode;
+    setAttribute(canvas, "data-shown", shown.kind);
+    setAttribute(canvas, "data-mode", mode);
     if (w === undefined || height === undefined) return;
 
     this.resize(w, height, paneCount(mode));
+    const { panes } = this;
+    const { picture, from, alpha, field } = shown;
+    const now = [
+      picture,
+      from,
+      from && alpha,
+      field?.source,
+      field?.place,
+      look.limit,
+      look.table,
+      mode,
+      this.view,
+    ];
+    now.push(panes);
+    if (now.every((value, i) => value === this.last[i])) return; // it stands there already
     const ctx = context(canvas);
     if (!ctx) return;
-    const { panes } = this;
+    this.last = now;
     const last = panes.count - 1;
     if (panes.gap > 0) ctx.clearRect(panes.width, 0, panes.gap, panes.height);
     if (shown.picture && (mode !== "heat" || !shown.field)) this.drawPicture(ctx, shown);
@@ -76,6 +92,12 @@ export class Stage {
     this.point = point;
     if (point && byKeyboard) this.view = reveal(this.view, this.share(point));
     this.showCross(point !== undefined && (byKeyboard || this.panes.count === 2));
+  }
+
+  /** Shows a cross where another stage is pointed at. */
+  pointAlong(point: Point | undefined): void {
+    this.point = point;
+    this.showCross(point !== undefined);
   }
 
   /** Puts the cross where its pixel is now, after the view has moved. */

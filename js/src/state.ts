@@ -1,7 +1,7 @@
 /** Typed access to the widget model: what the parts read, write and follow. */
 import { Contact, type KernelState } from "./contact";
 import { isCut, whenCut } from "./host";
-import { createSchedule, type Schedule } from "./schedule";
+import { createSchedule, paced, type Schedule } from "./schedule";
 import { CHOICES, type Message, type Traits } from "./traits";
 
 /** As much of an anywidget model as the page needs. */
@@ -35,7 +35,22 @@ const TOLD: readonly TraitName[] = [
   "weights_changed",
   "code",
   "comparison",
+  "flow",
+  "depth",
+  "channels",
+  "neuron_info",
+  "what_if",
+  "pinned",
 ];
+
+/** How long a scrub must rest before the kernel hears of it. */
+export const SCRUB_REST_MS = 400;
+
+/**
+ * How often the kernel hears of what is dragged. Each message has the notebook around the widget redraw its signs of a
+ * busy kernel, which takes longer than a frame of ours.
+ */
+export const DRAG_MS = 100;
 
 /** Equality of trait values as the wire sees them. */
 export function sameValue(a: unknown, b: unknown): boolean {
@@ -47,8 +62,12 @@ export class State {
   private readonly followers = new Map<Followed, Set<() => void>>();
   private readonly contact: Contact;
   private unsaved = false;
-  /** The choices as they stood when the kernel was last heard. */
-  private answered: string;
+  /** The choices that the kernel has answered, or does not owe an answer for. */
+  private readonly answered = new Map<TraitName, string>();
+  /** Choices whose answer is here already, and that the kernel has not been told yet. */
+  private readonly scrubbed = new Set<TraitName>();
+  private rest: ReturnType<typeof setTimeout> | undefined;
+  private readonly saveDragged: () => void;
   private unansweredMessage = false;
 
   constructor(
@@ -56,15 +75,16 @@ export class State {
     readonly signal: AbortSignal,
   ) {
     this.schedule = createSchedule(signal);
+    this.saveDragged = paced(this.save, DRAG_MS, signal);
     signal.addEventListener("abort", this.save);
     const start = this.get("_live") === false ? "static" : isCut(model) ? "gone" : "live";
     this.contact = new Contact(start, signal, () => this.tell("kernel"));
-    this.answered = this.choices();
+    this.settle();
     if (start === "static") return;
     whenCut(model, signal, () => this.contact.lost());
     const heard = (): void => {
       this.unansweredMessage = false;
-      this.answered = this.choices();
+      this.settle();
       this.contact.heard();
     };
     for (const name of TOLD) this.on(`change:${name}`, heard);
@@ -90,19 +110,42 @@ export class State {
 
   /** Sets a trait; it is sent to the kernel with all others of this animation frame. */
   set<K extends TraitName>(name: K, value: Traits[K]): void {
-    if (!this.has(name) || sameValue(this.get(name), value)) return;
+    if (this.change(name, value)) this.schedule(this.save);
+  }
+
+  /** Sets a trait that goes through many values in a row: the kernel hears of a few, and of the last. */
+  drag<K extends TraitName>(name: K, value: Traits[K]): void {
+    if (!this.change(name, value)) return;
+    this.schedule(this.saveDragged);
+  }
+
+  /** Whether there is a change: all who follow it are told. */
+  private change<K extends TraitName>(name: K, value: Traits[K]): boolean {
+    if (!this.has(name) || sameValue(this.get(name), value)) return false;
     this.model.set(name, value);
     this.unsaved = true;
-    this.schedule(this.save);
     // The model tells its listeners too; a task asked for twice still runs once.
     this.tell(name);
+    return true;
   }
 
   /** Sets a choice that the kernel has to answer. Without a kernel nothing is chosen, for nothing would come of it. */
   choose<K extends TraitName>(name: K, value: Traits[K]): void {
     if (!this.reachable || !this.has(name) || sameValue(this.get(name), value)) return;
+    this.scrubbed.delete(name);
     this.set(name, value);
     this.wait();
+  }
+
+  /**
+   * Sets a choice whose answer the page has already: all who follow it are told, and the kernel only when it has
+   * rested for a while, or before anything else is sent. Nobody waits for an answer, so it needs no kernel.
+   */
+  scrub<K extends TraitName>(name: K, value: Traits[K]): void {
+    if (!this.change(name, value)) return;
+    this.scrubbed.add(name);
+    clearTimeout(this.rest);
+    this.rest = setTimeout(this.save, SCRUB_REST_MS);
   }
 
   send(message: Message): void {
@@ -136,14 +179,21 @@ export class State {
     this.signal.addEventListener("abort", () => this.model.off(event, callback));
   }
 
-  private choices(): string {
-    return JSON.stringify(CHOICES.map((name) => this.get(name) ?? null));
+  private key(name: TraitName): string {
+    return JSON.stringify(this.get(name) ?? null);
+  }
+
+  /** The kernel has spoken: it knows all choices but those that it has not been told. */
+  private settle(): void {
+    for (const name of CHOICES) if (!this.scrubbed.has(name)) this.answered.set(name, this.key(name));
   }
 
   private wait(): void {
     this.contact.asked(
       this.get("status") === "running",
-      () => this.unansweredMessage || this.choices() !== this.answered,
+      () =>
+        this.unansweredMessage ||
+        CHOICES.some((name) => !this.scrubbed.has(name) && this.key(name) !== this.answered.get(name)),
     );
   }
 
@@ -158,8 +208,11 @@ export class State {
   }
 
   private readonly save = (): void => {
+    clearTimeout(this.rest);
     if (!this.unsaved) return;
     this.unsaved = false;
+    for (const name of this.scrubbed) this.answered.set(name, this.key(name));
+    this.scrubbed.clear();
     // To nobody: the host would only complain. The traits are set, which is what this page goes by.
     if (this.reachable) this.toHost(() => this.model.save_changes());
   };

@@ -85,9 +85,9 @@ const OUTLIERS = "Share of the largest values that is clipped when the colour sc
 export function styleControls(state: State, limit: () => number): HTMLElement {
   const { signal } = state;
   const mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
-  const opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => state.set("opacity", v));
+  const opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => state.drag("opacity", v));
   const outliers = slider("Outlier percentile", { min: 0, max: 50, step: 0.5 }, signal, (v) =>
-    state.set("outlier_percent", v),
+    state.drag("outlier_percent", v),
   );
   const colours = select("Colour map", signal, (v) => state.set("colormap", v));
   const sign = select("Sign", signal, (v) => state.set("sign", v as Sign));

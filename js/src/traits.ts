@@ -1,6 +1,6 @@
 /** The traits of the widget as they stand on the wire; the kernel's half is `attriscope.widget`. */
 
-export type Part = "explorer" | "overlay" | "predictions" | "path" | "layers";
+export type Part = "explorer" | "overlay" | "predictions" | "path" | "layers" | "channels";
 export type Status = "idle" | "running" | "cancelled" | "error";
 export type Sign = "all" | "positive" | "negative" | "absolute";
 export type Mode = "blended" | "heat" | "masked" | "side";
@@ -75,9 +75,109 @@ export interface Request {
   layer?: string | null;
   contrast?: number | null;
   example?: number;
-  /** Of this method only. */
+  /** Of the method on show only. */
   settings?: Settings[string];
   effort?: number;
+  layer_method?: string;
+  neuron?: Neuron | null;
+  neuron_method?: string;
+}
+
+/** A place inside a layer: a channel, or a channel and where in it; for tokens a unit, or a unit and a position. */
+export type Neuron = number | readonly number[];
+
+/** A neuron that is switched off: its layer's path and its place there. */
+export type Ablated = readonly [layer: string, neuron: Neuron];
+export type AblateTo = "zero" | "baseline";
+
+/** What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else. */
+export type LayerForm = "map" | "attention" | "tokens" | "sequence" | "vector" | "other";
+
+/** How much of the prediction passes at each layer, aligned with `layers`; {} before it is known. */
+export interface RawFlow {
+  request?: Request;
+  label?: string;
+  doc?: string;
+  values?: readonly (number | null)[];
+}
+
+/** The maps of all layers that have one, for scrubbing; {} before they are known. */
+export interface RawDepth {
+  request?: Request;
+  /** The title of a layer's map is the first, the layer's path and the second. */
+  title?: readonly [string, string];
+  final?: boolean;
+  names?: readonly string[];
+  shapes?: readonly (readonly [number, number])[];
+  /** value = scale * float16 */
+  scales?: readonly number[];
+  sums?: readonly (number | null)[];
+  /** float16, little-endian, one map after another. */
+  maps?: Binary;
+}
+
+/** The channels of the picked layer; {} when there are none. */
+export interface RawChannels {
+  request?: Request;
+  form?: LayerForm;
+  noun?: string;
+  count?: number;
+  /** Of one channel as the layer gives it: rows, columns. */
+  size?: readonly [number, number];
+  /** Of one channel as it was sent. */
+  shape?: readonly [number, number];
+  positions?: readonly string[];
+  heads?: number;
+  /** float32, one for each channel: the mean over positions. */
+  activations?: Binary;
+  /** float32, one for each channel: the sum of gradient x activation. */
+  contributions?: Binary;
+  /** int8; value = scale * code / 127 */
+  thumbs?: Binary;
+  scales?: Binary;
+  parts?: Binary;
+  part_scales?: Binary;
+  notice?: string;
+}
+
+export interface NeuronClass {
+  index: number;
+  label: string;
+  contribution: number | null;
+}
+
+/** What is known about the picked neuron; {} when there is none. */
+export interface RawNeuronInfo {
+  request?: Request;
+  title?: string;
+  activation?: number | null;
+  at_baseline?: number | null;
+  classes?: readonly NeuronClass[];
+  doc?: string;
+}
+
+export interface ChangedPrediction {
+  index: number;
+  label: string;
+  before: number;
+  after: number;
+  before_score: number;
+  after_score: number;
+}
+
+/** The predictions with some neurons switched off; {} when none are. */
+export interface RawWhatIf {
+  request?: { example?: number; ablated?: readonly Ablated[]; ablate_to?: AblateTo };
+  kind?: "probability" | "score";
+  items?: readonly ChangedPrediction[];
+  message?: string;
+}
+
+/** A view that was kept, to look at beside the present one; {} when there is none. */
+export interface RawPinned {
+  heat?: RawHeat;
+  picture?: RawPicture;
+  title?: string;
 }
 
 export interface RawHeat extends RawPicture {
@@ -131,7 +231,14 @@ export interface LayerInfo {
   parameters: number;
   shape: readonly number[] | null;
   depth: number;
+  /** A map can be laid over the picture. */
   spatial: boolean;
+  pickable?: boolean;
+  /** Why it cannot be picked. */
+  why?: string;
+  form?: LayerForm | null;
+  /** Of its first call; null if it did not run. */
+  order?: number | null;
 }
 
 export interface ComparedMetric {
@@ -176,6 +283,11 @@ export interface Traits {
   target: Target;
   baseline: Baseline;
   layer: string | null;
+  layer_method: string;
+  neuron: Neuron | null;
+  neuron_method: string;
+  ablated: readonly Ablated[];
+  ablate_to: AblateTo;
   contrast: number | null;
   example: number;
   settings: Settings;
@@ -199,6 +311,14 @@ export interface Traits {
   predictions: RawPredictions;
   path: RawPath;
   layers: readonly LayerInfo[];
+  layer_methods: readonly MethodInfo[];
+  neuron_methods: readonly MethodInfo[];
+  flow: RawFlow;
+  depth: RawDepth;
+  channels: RawChannels;
+  neuron_info: RawNeuronInfo;
+  what_if: RawWhatIf;
+  pinned: RawPinned;
   refused: RawRefusal;
   examples: readonly ExampleInfo[];
   effort: number;
@@ -210,7 +330,7 @@ export interface Traits {
 }
 
 export interface Message {
-  type: "cancel" | "recompute" | "refine" | "compare";
+  type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
 }
 
 /** The choices that the kernel answers with a computation, and that each map says it answers. */
@@ -219,6 +339,9 @@ export const CHOICES = [
   "target",
   "baseline",
   "layer",
+  "layer_method",
+  "neuron",
+  "neuron_method",
   "contrast",
   "example",
   "settings",

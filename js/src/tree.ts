@@ -8,6 +8,9 @@ export interface TreeNode {
   readonly parent: number; // -1 at the top
   readonly level: number; // 1 at the top
   readonly children: readonly number[];
+  /** The nodes under the same parent, this one too, and which of them it is, from 1. */
+  readonly siblings: readonly number[];
+  readonly posinset: number;
 }
 
 /** Links nodes that come in pre-order with their depths. A depth that jumps counts as one step down. */
@@ -15,12 +18,14 @@ export function linkNodes(
   items: readonly { readonly label: string; readonly text: string; readonly depth: number }[],
 ): TreeNode[] {
   const nodes: (TreeNode & { children: number[] })[] = [];
+  const roots: number[] = [];
   const open: { index: number; depth: number }[] = [];
   items.forEach(({ label, text, depth }, index) => {
     while (open.length && open.at(-1)!.depth >= depth) open.pop();
     const parent = open.at(-1)?.index ?? -1;
-    nodes.push({ label, text, parent, level: open.length + 1, children: [] });
-    if (parent >= 0) nodes[parent]!.children.push(index);
+    const siblings = parent >= 0 ? nodes[parent]!.children : roots;
+    const posinset = siblings.push(index);
+    nodes.push({ label, text, parent, level: open.length + 1, children: [], siblings, posinset });
     open.push({ index, depth });
   });
   return nodes;
@@ -43,18 +48,27 @@ export class Tree {
   private kept = new Set<number>();
   private typed = "";
   private typedAt = -Infinity;
+  /** What `visible` gives, until something opens, closes or is searched. */
+  private seen: readonly number[] | undefined;
 
   constructor(readonly nodes: readonly TreeNode[]) {}
 
-  /** The nodes on show, in order: under expanded ones, or those a search leaves. */
-  visible(): number[] {
-    if (this.query) return [...this.nodes.keys()].filter((i) => this.kept.has(i));
-    const open = new Set([-1]);
-    return [...this.nodes.keys()].filter((i) => {
-      const shown = open.has(this.nodes[i]!.parent);
-      if (shown && this.expanded.has(i)) open.add(i);
-      return shown;
-    });
+  /** The nodes on show, in order: under expanded ones, or those a search leaves. The same list until it changes. */
+  visible(): readonly number[] {
+    return (this.seen ??= this.query ? [...this.kept].sort((a, b) => a - b) : this.underOpen());
+  }
+
+  /** Looks only at what is on show, however much is not. */
+  private underOpen(): number[] {
+    const seen: number[] = [];
+    const rest = [...(this.nodes[0]?.siblings ?? [])].reverse();
+    for (let i = rest.pop(); i !== undefined; i = rest.pop()) {
+      seen.push(i);
+      if (!this.expanded.has(i)) continue;
+      const { children } = this.nodes[i]!;
+      for (let at = children.length - 1; at >= 0; at--) rest.push(children[at]!);
+    }
+    return seen;
   }
 
   isExpanded(i: number): boolean {
@@ -74,12 +88,13 @@ export class Tree {
   setExpanded(i: number, open: boolean): void {
     if (open && this.nodes[i]?.children.length) this.expanded.add(i);
     else this.expanded.delete(i);
+    this.seen = undefined;
   }
 
   /** Opens all ancestors of a node. */
   reveal(i: number): void {
     for (let parent = this.nodes[i]?.parent ?? -1; parent >= 0; parent = this.nodes[parent]!.parent) {
-      this.expanded.add(parent);
+      if (!this.expanded.has(parent)) this.setExpanded(parent, true);
     }
   }
 
@@ -88,12 +103,13 @@ export class Tree {
     this.query = query.trim().toLowerCase();
     this.matching = new Set();
     this.kept = new Set();
+    this.seen = undefined;
     if (!this.query) return;
     this.nodes.forEach(({ text, parent }, i) => {
       if (!text.toLowerCase().includes(this.query)) return;
       this.matching.add(i);
       this.kept.add(i);
-      for (let up = parent; up >= 0; up = this.nodes[up]!.parent) this.kept.add(up);
+      for (let up = parent; up >= 0 && !this.kept.has(up); up = this.nodes[up]!.parent) this.kept.add(up);
     });
   }
 
@@ -130,9 +146,7 @@ export class Tree {
         if (key === " " && this.isTyping(time)) return this.typeAhead(key, time, visible);
         return { pick: this.focus };
       case "*":
-        for (const sibling of this.nodes.keys()) {
-          if (this.nodes[sibling]!.parent === node.parent) this.setExpanded(sibling, true);
-        }
+        for (const sibling of node.siblings) this.setExpanded(sibling, true);
         return { focus: this.focus };
       default:
         return key.length === 1 ? this.typeAhead(key, time, visible) : undefined;

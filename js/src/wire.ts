@@ -100,13 +100,13 @@ export function memo<I extends object, O>(make: (input: I) => O): (input: I) => 
   };
 }
 
-function size(shape: readonly [number, number] | undefined): { w: number; h: number } | undefined {
+export function size(shape: readonly [number, number] | undefined): { w: number; h: number } | undefined {
   const [h, w] = shape ?? [0, 0];
   return Number.isInteger(w) && Number.isInteger(h) && w > 0 && h > 0 ? { w, h } : undefined;
 }
 
 /** Data of the wrong size is the kernel's mistake: nothing is drawn, and whoever looks is told. */
-function fits(what: string, got: number, wanted: number): boolean {
+export function fits(what: string, got: number, wanted: number): boolean {
   if (got === wanted) return true;
   console.warn(`attriscope: ${what} holds ${got} values where its shape asks for ${wanted}; it is not shown`);
   return false;

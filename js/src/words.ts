@@ -1,5 +1,6 @@
 /** The words for people who do not see the picture. */
 import { number } from "./format";
+import { gives } from "./forms";
 import { estimateNotes } from "./legend";
 import { regionsOf, strongest } from "./regions";
 import type { Shown } from "./shown";
@@ -15,8 +16,11 @@ const OVER: Readonly<Record<Mode, string>> = {
 
 /** One sentence or two: what is shown, and between which values. */
 export function describe(shown: Shown, mode: Mode = "blended"): string {
-  const { field, kind, title } = shown;
-  if (!field) return kind === "empty" ? "No picture yet" : `${title}. No map over it.`;
+  const { field, kind, title, without } = shown;
+  if (!field) {
+    const why = without ? `: ${gives(without)}` : "";
+    return kind === "empty" ? "No picture yet" : `${title}. No map over it${why}.`;
+  }
   const { min, max, peak } = summary(field.reference);
   const way = kind === "walk" && mode !== "heat" ? " on its way from the baseline" : "";
   const over = `${OVER[mode]}${way}`;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { State } from "../src/state";
+import { DRAG_MS, State } from "../src/state";
 import { FakeModel, manualFrames, sampleTraits } from "./fake";
 
 let frame: () => void;
@@ -26,6 +26,38 @@ describe("saving", () => {
     expect(model.saves).toEqual([{ opacity: 0.19, alpha: 0.5 }]);
     frame();
     expect(model.saves).toHaveLength(1);
+  });
+
+  it("tells of a drag at once, then now and then, and of where it ends", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    try {
+      for (let i = 1; i <= 30; i++) {
+        state.drag("opacity", i / 100);
+        frame();
+        vi.advanceTimersByTime(10);
+      }
+      vi.advanceTimersByTime(DRAG_MS);
+      const told = model.saves.map(({ opacity }) => opacity);
+      expect(told[0]).toBe(0.01);
+      expect(told.at(-1)).toBe(0.3);
+      expect(told.length).toBeGreaterThan(2);
+      expect(told.length).toBeLessThan(6);
+      state.drag("opacity", 0.5);
+      state.choose("target", 2); // what is chosen waits for nothing, and takes along what was dragged
+      frame();
+      expect(model.saves.at(-1)).toEqual({ opacity: 0.5, target: 2 });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is not forgotten when the view ends in a drag", () => {
+    state.drag("alpha", 0.5);
+    frame();
+    state.drag("alpha", 0.6);
+    frame();
+    life.abort();
+    expect(model.saves).toEqual([{ alpha: 0.5 }, { alpha: 0.6 }]);
   });
 
   it("leaves out values that are there already", () => {

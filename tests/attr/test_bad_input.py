@@ -20,6 +20,7 @@ from models import (
     every_method,
     every_targeted_method,
     pictures,
+    spelled,
 )
 
 X = draw(3, 2, 6, 5)
@@ -116,7 +117,7 @@ def test_integer_inputs_of_gradient_methods(method: Method, dtype: torch.dtype) 
         ("cat", (TypeError,), ("'cat' of type str",)),
         (0.5, (TypeError,), ("0.5 of type float",)),
     ],
-    ids=str,
+    ids=spelled,
 )
 def test_targets(
     method: Method, target: Any, kinds: tuple[type[Exception], ...], says: tuple[str, ...]

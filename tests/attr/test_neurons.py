@@ -33,7 +33,18 @@ from attriscope.attr import (
     Saliency,
 )
 from attriscope.core.errors import InputError, InputTypeError, LayerError, TargetError
-from models import Beside, Recorder, Snapshot, assert_same, draw, mlp, pictures, seeded, with_drawn_parameters
+from models import (
+    Beside,
+    Recorder,
+    Snapshot,
+    assert_same,
+    draw,
+    mlp,
+    pictures,
+    seeded,
+    spelled,
+    with_drawn_parameters,
+)
 
 X = draw(3, 2, 5, 5)
 STARTS = draw(3, 2, 5, 5, seed=6)
@@ -374,7 +385,7 @@ def test_half_precision(dtype: torch.dtype) -> None:
         (lambda out: out[0], TargetError, "one number per example"),
         ([0, "x"], InputTypeError, "'x' came"),
     ],
-    ids=str,
+    ids=spelled,
 )
 def test_selectors_that_make_no_sense(name: str, selector: Any, kind: Any, says: str) -> None:
     method, _, options = PAIRS.get(name, (NeuronConductance, None, {"target": 1, "n_steps": 4}))

@@ -1,4 +1,4 @@
-"""The Explorer at a real page: how soon it answers, how smoothly it restyles, how much it sends and holds.
+"""The Explorer at a real page: how soon it answers, how smoothly it restyles and scrubs, how much it sends and holds.
 
     python -m pytest tests/benchmarks/bench_page.py -s     prints the table
     python tests/benchmarks/bench_page.py                  the same; --quick with a fifth of the rounds
@@ -23,13 +23,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Locator, Page, expect, sync_playwright
+from torch.nn.functional import interpolate
 
 import attriscope.widget
+from attriscope import Explorer, attr, zoo
+from attriscope.widget import inside
 from browser.cycles import CYCLES, page_size, run_last_cell
-from browser.explorer_page import CAT, MOODY, control, explorer_of, open_and_run, quiet, settled
+from browser.explorer_page import CAT, DIGIT, MOODY, control, explorer_of, open_and_run, quiet, settled
 from browser.harness import Server, find_chromium, launch, wait_for, wait_until_run
+from browser.inside_page import LISTEN, click_until_title, depth_slider, pick_layer, units
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
@@ -88,6 +94,22 @@ ANSWER = """(root, row) => new Promise(resolve => {
     root.querySelectorAll('[role=option][data-index]')[row].click();
     look();
 })"""
+
+# From now on: when the widget is there, when its tree has rows, when these have bars, when there is a map.
+OPENING = """() => {
+    const start = performance.now();
+    const seen = window.opened = {};
+    const look = () => {
+        const root = document.querySelector('.as-root[data-ready]');
+        const now = performance.now() - start;
+        if (root) seen.widget ??= now;
+        if (root?.querySelector('.as-tree .as-row[data-name]')) seen.tree ??= now;
+        if (root?.querySelector('.as-tree')?.textContent.includes('carries')) seen.bars ??= now;
+        if (root?.querySelector('canvas[data-shown=heat]')) seen.map ??= now;
+        if (Object.keys(seen).length < 4) requestAnimationFrame(look);
+    };
+    look();
+}"""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -186,6 +208,97 @@ def large(page: Page, server: Server, seconds: float) -> None:
     restyling(page, root, 1024, seconds)
 
 
+def opening(page: Page, server: Server) -> None:
+    make, show = CAT.split("explorer = ")
+    name = open_and_run(page, server, [make, "1 + 1"], "open.ipynb")
+    wait_until_run(page, 300)
+    page.evaluate(OPENING)
+    run_last_cell(page, f"explorer = {show.strip()}\nexplorer")
+    page.wait_for_function("() => Object.keys(window.opened).length === 4", timeout=120_000)
+    seen = page.evaluate("window.opened")
+    say(
+        "Opening, EfficientNet-Lite0, from running the cell",
+        f"widget {seen['widget']:.0f} ms, tree {seen['tree']:.0f} ms, its bars {seen['bars']:.0f} ms, "
+        f"a map {seen['map']:.0f} ms",
+    )
+    assert name
+
+
+def looking_inside(page: Page, server: Server, rounds: int, seconds: float) -> None:
+    for model, make in (("EfficientNet-Lite0", CAT), ("small CNN", DIGIT)):
+        open_and_run(page, server, [make, "explorer", "explorer.wait()"], f"inside {model}.ipynb")
+        wait_until_run(page, 300)
+        root = explorer_of(page)
+        quiet(root)
+        page.evaluate(LISTEN)
+        frames = depth_slider(root).evaluate(DRAG, seconds)
+        sent = page.evaluate("window.sent.length")
+        say(
+            f"Scrubbing through {depth_slider(root).get_attribute('max')} layers, {model}",
+            f"{1000 / statistics.mean(frames):.0f} frames/s, p95 {percentile(frames, 0.95):.0f} ms, "
+            f"longest {max(frames):.0f} ms, {sent} messages to the kernel",
+        )
+        quiet(root)
+        taken = []
+        layers = {
+            "EfficientNet-Lite0": ["blocks.2", "blocks.9"],
+            "small CNN": ["net.stem.relu", "net.head.relu"],
+        }
+        for layer in layers[model]:
+            pick_layer(root, layer)
+            expect(root.locator(".as-channels .as-title")).to_have_text(f"Inside {layer}")
+            quiet(root)
+            for i in range(rounds):
+                taken.append(click_until_title(units(root).nth(i), "Gradient of channel"))
+                quiet(root)
+        say(
+            f"  click on a neuron to its map, {len(taken)} times",
+            f"median {statistics.median(taken):.0f} ms, max {max(taken):.0f} ms",
+        )
+
+
+def fidelity() -> None:
+    """What it costs that the maps of all layers are sent coarser than they are, and in 16 bits."""
+    explorer = Explorer(
+        zoo.efficientnet_lite0(), zoo.imagenet_preprocess(zoo.picture("chelsea")), n_steps=2
+    ).wait()
+    names, target = explorer.depth["names"], explorer.target
+    kinds = {row["name"]: row["kind"] for row in explorer.layers}
+    model, image = zoo.efficientnet_lite0(), zoo.imagenet_preprocess(zoo.picture("chelsea"))
+    whole = [one[0, 0] for one in attr.LayerGradCam(model, names).attribute(image, target)]
+
+    def seen(values: torch.Tensor) -> torch.Tensor:
+        return interpolate(values[None, None], image.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+
+    for what, chosen in (
+        ("all layers", names),
+        ("the convolutions", [name for name in names if kinds[name] == "Conv2d"]),
+    ):
+        for side in (28, 56, 64, 128):
+            size, reduced_ones, worst, typical, rounding = 0, 0, [], [], []
+            for name, values in zip(names, whole, strict=True):
+                if name not in chosen:
+                    continue
+                coarse = inside.reduced(values, side)
+                scale = float(coarse.abs().max()) or 1.0
+                sent = torch.from_numpy((coarse / scale).numpy().astype("<f2").astype(np.float32)) * scale
+                size += 2 * coarse.numel()
+                reduced_ones += coarse.shape != values.shape
+                largest = float(seen(values).abs().max()) or 1.0
+                error = (seen(sent) - seen(values)) / largest
+                worst.append(float(error.abs().max()))
+                typical.append(float(error.square().mean().sqrt()))
+                rounding.append(float((seen(sent) - seen(coarse)).abs().max()) / largest)
+            say(
+                f"Maps of {what} ({len(worst)}), at most {side} pixels",
+                f"{size / 1000:.0f} kB; {reduced_ones} coarser than they are; error, of a map's largest value: largest "
+                f"{max(worst):.3f}, rms {max(typical):.3f} (median {statistics.median(typical):.1e}); "
+                f"by rounding alone {max(rounding):.1e}",
+            )
+    say("  sent at present", f"{len(explorer.depth['maps']) / 1000:.0f} kB")
+    explorer.close()
+
+
 def holding(page: Page, server: Server, times: int) -> None:
     name = open_and_run(page, server, [MOODY + CYCLES, "first = cycle(5)", "1 + 1"], "cycles.ipynb")
     wait_until_run(page)
@@ -207,6 +320,7 @@ def measure(quick: bool) -> None:
         say(
             f"Bundle, {file}", f"{len(raw) / 1000:.1f} kB, {len(gzip.compress(raw)) / 1000:.1f} kB compressed"
         )
+    fidelity()
     chromium = find_chromium()
     assert chromium, "needs Chromium on PATH, or its path in CHROMIUM"
     env = {"OMP_NUM_THREADS": "1"}
@@ -215,6 +329,8 @@ def measure(quick: bool) -> None:
         for part, arguments in (
             (cancelling, (rounds,)),
             (answering, (rounds // 10, seconds)),
+            (opening, ()),
+            (looking_inside, (rounds // 10, seconds)),
             (large, (seconds,)),
             (holding, (rounds,)),
         ):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from browser.harness import App, Server, Watch, find_chromium, launch
 
+JS = Path(__file__).parents[2] / "js"
 expect.set_options(timeout=30_000)
 FAILED = pytest.StashKey[bool]()
 
@@ -47,6 +50,18 @@ def chromium(cannot_run: Callable[[str], NoReturn]) -> str:
     if found is None:
         cannot_run("browser tests need Chromium on PATH, or its path in CHROMIUM")
     return found
+
+
+@pytest.fixture(scope="session")
+def axe(cannot_run: Callable[[str], NoReturn]) -> Path:
+    """axe-core, which finds what can be found without a person."""
+    script = JS / "node_modules/axe-core/axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            cannot_run("the accessibility tests need axe-core: Node.js 20 or newer, and `npm ci` in js/")
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, capture_output=True)
+    return script
 
 
 @pytest.fixture(scope="session")

@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.explorer_page import DIGIT, MOODY, Shot, control, explorer_of, open_and_run, quiet, settled
 from browser.harness import Server, wait_for, wait_until_run
-
-JS = Path(__file__).parents[2] / "js"
-
-
-@pytest.fixture(scope="session")
-def axe(cannot_run: Callable[[str], NoReturn]) -> Path:
-    """axe-core, which finds what can be found without a person."""
-    script = JS / "node_modules/axe-core/axe.min.js"
-    if not script.is_file():
-        npm = shutil.which("npm")
-        if npm is None:
-            cannot_run("the accessibility tests need axe-core: Node.js 20 or newer, and `npm ci` in js/")
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, capture_output=True)
-    return script
-
-
-# Page-wide rules judge the notebook around the widget; ours are those about the widget itself.
-RUN_AXE = """async () => {
-    const found = await axe.run('.as-root', {
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return found.violations.flatMap(({ id, help, nodes }) => nodes.map(
-        node => `${id} (${help}): ${node.target} ${node.html.slice(0, 120)} ${node.failureSummary.slice(0, 300)}`));
-}"""
-
-
-def violations(page: Page, axe: Path) -> list[str]:
-    if not page.evaluate("() => 'axe' in window"):
-        page.add_script_tag(path=axe)
-    return page.evaluate(RUN_AXE)
+from browser.looks import cut_off, use_theme, violations
 
 
 def open_all(root: Locator) -> None:
@@ -52,22 +19,6 @@ def open_all(root: Locator) -> None:
         button = root.get_by_role("button", name=name)
         if button.get_attribute("aria-expanded") == "false":
             button.click()
-
-
-def use_theme(page: Page, theme: str) -> None:
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    dark = "false" if theme.endswith("Dark") else "true"
-    page.locator(f"body[data-jp-theme-light={dark}]").wait_for(state="attached")
-    page.evaluate("() => new Promise(done => setTimeout(done, 400))")  # colours fade over
-
-
-def cut_off(root: Locator) -> list[str]:
-    return root.evaluate(
-        """el => [...el.querySelectorAll('select, button, input, canvas, [role=option]')]
-            .filter(e => e.getClientRects().length && !e.closest('.as-examples, .as-scroll'))
-            .filter(e => e.getBoundingClientRect().right > el.getBoundingClientRect().right + 1)
-            .map(e => e.outerHTML.slice(0, 80))"""
-    )
 
 
 def lightness(root: Locator) -> tuple[float, float]:
@@ -222,7 +173,7 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
         canvas = root.locator("canvas[role=img]").first
         canvas.focus()
         page.keyboard.press("ArrowRight")
-        expect(root.locator(".as-readout")).to_have_text(re.compile(r"x \d+, y \d+"))
+        expect(root.locator(".as-overlay .as-readout")).to_have_text(re.compile(r"x \d+, y \d+"))
 
         # Escape and Tab, and the notebook's own combinations, are the notebook's.
         page.evaluate(

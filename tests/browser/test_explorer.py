@@ -90,7 +90,9 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         )
         settled(page, kernel)
         until_changed(page, seen)
-        assert kernel.value("explorer.layer") == "head.conv"
+        # The map came with those of all layers: the kernel only hears of it when the person stays.
+        wait_for("the layer", lambda: kernel.value("explorer.layer") == "head.conv", 10)
+        settled(page, kernel)
         assert kernel.value("list(explorer.attributions.shape)") == [1, 1, 7, 7]
         shot(root, "grad-cam")
         root.get_by_role("searchbox", name="Search layers").fill("")
@@ -98,11 +100,11 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         expect(picture(page)).to_have_attribute(
             "aria-label", re.compile("Integrated Gradients"), timeout=60_000
         )
-        assert kernel.value("explorer.layer") is None
+        wait_for("no layer", lambda: kernel.value("explorer.layer") is None, 10)
 
         # What Python chooses, the page shows.
         kernel.run("explorer.method = 'Saliency'; explorer.baseline = 'blur'; explorer.wait(); None")
-        expect(root.get_by_role("combobox", name="Method")).to_have_value("Saliency")
+        expect(control(root, "combobox", "Method")).to_have_value("Saliency")
         expect(root.get_by_role("combobox", name="Baseline")).to_have_value("blur")
         expect(picture(page)).to_have_attribute("aria-label", re.compile("Saliency for Egyptian cat"))
 

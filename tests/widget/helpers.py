@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
+from attriscope.widget.choices import Choice
+from attriscope.widget.inside import QUICK
 
 
 class TwoLayers(nn.Module):
@@ -31,6 +33,14 @@ class TwoLayers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.before(x)
         return self.second(self.act(self.first(x))).mean((2, 3))
+
+
+class Opaque(TwoLayers):
+    """Gives no gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return super().forward(x)
 
 
 class Gate:
@@ -64,8 +74,9 @@ class Masked(nn.Module):
 
 
 PAGE_WRITES = {
-    "method", "target", "baseline", "layer", "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign",
-    "mode", "outlier_percent", "scale_limit",
+    "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
+    "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign", "mode", "outlier_percent",
+    "scale_limit",
 }  # fmt: skip
 
 
@@ -86,6 +97,42 @@ class Mirror:
         explorer._send = note
 
 
+def agrees(request: dict[str, Any], choice: Choice) -> bool:
+    """Whether a map that answers the request answers the choice: by the rules that the page goes by."""
+    level = "input" if choice.layer is None else "layer" if choice.neuron is None else "neuron"
+    method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]
+    present = choice.message
+    names = {"target", "contrast", "example", "baseline", "layer", "neuron", "settings", "effort", method}
+    return all(request[name] == present[name] for name in names)
+
+
+def assert_inside_consistent(explorer: Explorer) -> None:
+    """What is known of the inside answers what is chosen, or is not there."""
+    choice, forms = explorer.choice, explorer._session.interior.forms
+    seen = {"target": choice.target, "contrast": choice.contrast, "example": choice.example}
+    layer, neuron = choice.layer, choice.neuron
+    assert neuron is None or layer is not None
+    assert explorer.channels.get("request") == (None if layer is None else {**seen, "layer": layer})
+    info = {**seen, "layer": layer, "neuron": neuron}
+    assert explorer.neuron_info.get("request") == (None if neuron is None else info)
+    ablated = [[name, one] for name, one in choice.ablated]
+    what_if = {"example": choice.example, "ablated": ablated, "ablate_to": choice.ablate_to}
+    assert explorer.what_if.get("request") == (what_if if ablated else None)
+    rows = {row["name"]: row for row in explorer.layers}
+    assert {name for name, row in rows.items() if row["pickable"]} == set(forms)
+    if explorer.flow:
+        found = explorer.flow["request"]
+        assert {name: found[name] for name in seen} == seen
+        assert len(explorer.flow["values"]) == len(explorer.layers)
+    if explorer.depth and (choice.layer_method in QUICK or (layer is not None and neuron is None)):
+        found = explorer.depth["request"]
+        assert {name: found[name] for name in seen} == seen
+        assert found["layer_method"] == choice.layer_method
+        assert found["baseline"] in (None, choice.walk_message["baseline"])
+        assert found["settings"] == choice.settings.get(choice.layer_method, {})
+        assert explorer.depth["final"]
+
+
 def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     """Nothing runs any more: what is on show must be what is chosen, and the page must know."""
     choice = explorer.choice
@@ -97,16 +144,21 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     compared = [method["name"] for method in explorer.comparison.get("methods", ())]
     assert compared == list(table.methods if table is not None else ())
     heat, path = explorer.heat, explorer.path
-    for shown in (heat, path):
+    for shown in (heat, path, explorer.channels, explorer.neuron_info, explorer.what_if, explorer.flow):
         assert not shown or shown["request"]["example"] == explorer._shown
     if explorer._shown is not None:
         assert explorer.picture == explorer._session.example(explorer._shown).shown
     if explorer.status == "idle":
         assert explorer.error is None
         assert explorer._shown == choice.example
-        assert heat["request"] == choice.message
-        assert heat["final"]
-        assert not heat["preview"]
+        forms = explorer._session.interior.forms
+        if choice.layer is not None and choice.neuron is None and not forms[choice.layer].spatial:
+            assert heat == {}
+        else:
+            assert agrees(heat["request"], choice)
+            assert heat["final"]
+            assert not heat["preview"]
+        assert_inside_consistent(explorer)
         assert path["request"] == choice.walk_message
         assert explorer.attributions is not None
     else:

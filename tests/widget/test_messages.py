@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attriscope import Explorer, Overlay
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.offers import INSIDE, OFFERS
 from widget.helpers import PAGE_WRITES, Mirror, TwoLayers, assert_consistent, from_page
 
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -50,7 +50,18 @@ wishes = st.dictionaries(names, anything, max_size=4) | st.fixed_dictionaries(
         "example": st.integers(-1, 3),
         "baseline": st.lists(st.sampled_from(["zero", "mean", "custom", "no"]), max_size=3),
         "method": st.sampled_from([*OFFERS, "no such"]),
-        "layer": st.sampled_from([None, "first", "second", "", "no such"]),
+        "layer": st.sampled_from([None, "first", "second", "", "unused", "no such"]),
+        "layer_method": st.sampled_from([*INSIDE, "no such"]),
+        "neuron": st.none() | st.integers(-1, 8) | st.lists(st.integers(-1, 8), max_size=4) | anything,
+        "neuron_method": st.sampled_from([*INSIDE, "no such"]),
+        "ablated": st.lists(
+            st.tuples(
+                st.sampled_from(["first", "act", "unused", "no such"]), st.integers(-1, 8) | anything
+            ).map(list)
+            | anything,
+            max_size=3,
+        ),
+        "ablate_to": st.sampled_from(["zero", "baseline", "no such"]),
         "alpha": st.floats(),
         "scale_limit": st.none() | st.floats(),
     },
@@ -83,6 +94,7 @@ def test_only_choices_can_be_written_from_the_page(shared: Explorer, state: dict
         set(shared.keys) - PAGE_WRITES - {"status", "progress", "message", "refused", "heat", "path", "code"}
     )
     kept -= {"picture", "baseline_picture", "predictions", "layers", "effort", "weights_changed"}
+    kept -= {"flow", "depth", "channels", "neuron_info", "what_if"}
     before = {name: getattr(shared, name) for name in kept}
     shared.set_state({name: value for name, value in state.items() if name not in PAGE_WRITES})
     assert all(getattr(shared, name) is before[name] for name in kept)
@@ -148,7 +160,7 @@ def test_huge_messages_are_refused_in_few_words() -> None:
 
 def test_messages_in_any_order_end_in_the_last(shared: Explorer) -> None:
     shared.set_state({"settings": {}, "contrast": None, "layer": None, "example": 0, "method": "Saliency"})
-    shared.set_state({"baseline": "zero"})
+    shared.set_state({"baseline": "zero", "ablated": []})
     mirror = Mirror(shared)
     for target in (0, 3, 1, 3, 2):
         from_page(shared, target=target)

@@ -19,8 +19,9 @@ import pytest
 import torch
 
 from attriscope import Explorer
+from attriscope.core.errors import LayerError
 from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.offers import INSIDE, OFFERS
 from attriscope.widget.weights import WeightsChangedError
 from widget.helpers import Mirror, TwoLayers, assert_consistent, from_page
 
@@ -32,10 +33,18 @@ _ACTIONS = 60  # of a round
 METHODS = [
     name for name in OFFERS if name not in ("ShapleyValues", "KernelShap", "Lime", "ShapleyValueSampling")
 ]
+LAYER_METHODS = [name for name, offer in INSIDE.items() if offer.place == "layer"]
+NEURON_METHODS = [name for name, offer in INSIDE.items() if offer.place == "neuron"]
+# What the user's own callbacks hang on.
+OBSERVED = ["heat", "status", "target", "path", "example", "channels", "what_if", "depth", "layer", "neuron"]
 SMALL = {
     "IntegratedGradients": {"n_steps": 5},
     "NoiseTunnel": {"nt_samples": 4},
     "GradientShap": {"n_samples": 4},
+    **{
+        name: {"n_steps": 5} for name in ("LayerConductance", "LayerIntegratedGradients", "InternalInfluence")
+    },
+    **{name: {"n_steps": 5} for name in ("NeuronConductance", "NeuronIntegratedGradients")},
 }
 
 
@@ -58,7 +67,7 @@ class Monkey:
         self.mood = random.Random(seed + 1)  # of callbacks and of the model, on whatever thread
         self.page: queue.Queue[Callable[[], object] | None] = queue.Queue()
         self.failures: list[BaseException] = []
-        self.explorer.observe(self.call_back, ["heat", "status", "target", "path", "example"])
+        self.explorer.observe(self.call_back, OBSERVED)
 
     def mischief(self, x: torch.Tensor) -> None:
         if self.delay:
@@ -78,8 +87,10 @@ class Monkey:
         elif roll < 0.1:
             with contextlib.suppress(ChoiceError):
                 self.explorer.refine()
-        elif roll < 0.12:
-            with contextlib.suppress(RuntimeError, TimeoutError, Trouble, WeightsChangedError):
+        elif roll < 0.11:
+            self.explorer.layer = None
+        elif roll < 0.13:
+            with contextlib.suppress(RuntimeError, LayerError, TimeoutError, Trouble, WeightsChangedError):
                 self.explorer.wait(0.01)
 
     def wish(self) -> dict[str, Any]:
@@ -91,7 +102,14 @@ class Monkey:
             "contrast": lambda: pick([None, None, 0, 1, 2, 9]),
             "example": lambda: pick([0, 1, 2, 3]),
             "baseline": lambda: pick(["zero", "blur", ["zero", "mean"], ["zero", "zero"], "custom", "grey"]),
-            "layer": lambda: pick([None, None, None, "first", "third"]),
+            "layer": lambda: pick([None, None, "first", "second", "", "unused", "third"]),
+            "layer_method": lambda: pick([*LAYER_METHODS, "LayerLRP"]),
+            "neuron": lambda: pick([None, 0, 2, 5, [1, 2, 3], [4, 7, 7], [0, 8, 0], -1]),
+            "neuron_method": lambda: pick([*NEURON_METHODS, "NeuronLRP"]),
+            "ablated": lambda: pick(
+                [[], [], [["first", 1]], [["second", 4], ["first", [0, 1, 2]]], [["third", 0]]]
+            ),
+            "ablate_to": lambda: pick(["zero", "baseline", "mean"]),
             "settings": lambda: pick([SMALL, {**SMALL, "IntegratedGradients": {"n_steps": 7}}, {"Lime": 3}]),
             "opacity": lambda: pick([0, 0.5, 1, 2]),
             "alpha": lambda: pick([0, 0.3, 1, float("nan")]),
@@ -111,7 +129,9 @@ class Monkey:
             self.page.put(lambda: from_page(explorer, **wish))
         elif roll < 0.5:
             message = {
-                "type": self.random.choice(["cancel", "recompute", "refine", "compare", "close", "", 3])
+                "type": self.random.choice(
+                    ["cancel", "recompute", "refine", "compare", "pin", "unpin", "close", "", 3]
+                )
             }
             self.page.put(lambda: explorer._handle_custom_msg(message, []))
         elif roll < 0.7:
@@ -121,7 +141,7 @@ class Monkey:
         elif roll < 0.75:
             explorer.baseline = self.own
         else:
-            with contextlib.suppress(ChoiceError, TimeoutError, Trouble, WeightsChangedError):
+            with contextlib.suppress(ChoiceError, LayerError, TimeoutError, Trouble, WeightsChangedError):
                 self.random.choice(
                     [
                         explorer.cancel,
@@ -130,7 +150,10 @@ class Monkey:
                         lambda: explorer.compare(["Saliency", "random"], ["deletion", "entropy"]),
                         lambda: explorer.wait(0.05),
                         explorer.wait,
+                        explorer.pin,
+                        explorer.unpin,
                         lambda: explorer.attributions,
+                        lambda: (explorer.layer_attributions, explorer.neuron_attributions),
                         lambda: repr(explorer),
                         self.train,
                         self.use,
@@ -177,7 +200,10 @@ class Monkey:
         # And it can still be used.
         self.trouble = self.delay = 0
         explorer.unobserve_all(name="heat")
-        explorer.unobserve(self.call_back, ["status", "target", "path", "example"])
+        explorer.unobserve(self.call_back, [name for name in OBSERVED if name != "heat"])
+        # A layer that never ran, or a neuron that is not there (picked while nobody knew): errors until it is mended.
+        if explorer.layer == "unused" or isinstance(explorer.error, ChoiceError | LayerError):
+            explorer.layer, explorer.ablated = None, []
         if explorer.contrast is not None and explorer.target is None:
             explorer.contrast = None
         explorer.recompute().wait(30)
@@ -191,6 +217,9 @@ class Monkey:
         names: dict[str, Any] = {"model": self.model, "inputs": self.inputs, "baseline": self.own}
         exec(explorer.code, names)
         torch.testing.assert_close(names["attributions"], explorer.attributions, atol=1e-5, rtol=1e-4)
+        if explorer.ablated:
+            after = [names["changed"][0, one["index"]].item() for one in explorer.what_if["items"]]
+            assert [one["after_score"] for one in explorer.what_if["items"]] == pytest.approx(after, abs=1e-5)
 
 
 @pytest.mark.timeout(SECONDS + 120)

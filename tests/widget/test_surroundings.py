@@ -12,7 +12,9 @@ from torch import Tensor
 
 from attriscope import Explorer
 from attriscope.widget.jobs import Job, Worker
+from attriscope.widget.offers import OFFERS
 from attriscope.widget.surroundings import Surroundings
+from models import elsewhere
 from widget.helpers import TwoLayers, from_page
 
 
@@ -59,11 +61,8 @@ def test_autocast_goes_along(dtype: torch.dtype) -> None:
 def test_default_device_goes_along() -> None:
     with torch.device("meta"):
         assert seen_by_a_job()["device"] == "meta"
-    torch.set_default_device("meta")
-    try:
+    with elsewhere():
         assert seen_by_a_job()["device"] == "meta"
-    finally:
-        torch.set_default_device(None)
 
 
 def test_default_dtype_is_the_process_own() -> None:
@@ -146,6 +145,36 @@ def test_a_default_device_puts_nothing_where_it_does_not_belong(model: TwoLayers
     assert explorer.path["totals"] == pytest.approx(alone.path["totals"], abs=1e-5)
     for one in (alone, explorer):
         one.close()
+
+
+@pytest.mark.parametrize("method", OFFERS)
+def test_a_default_device_changes_no_number(method: str, model: TwoLayers, image: Tensor) -> None:
+    def found() -> Tensor | None:
+        explorer = Explorer(model, image, target=0, method=method).wait()
+        attributions = explorer.attributions
+        explorer.close()
+        return attributions
+
+    with elsewhere():
+        there = found()
+    assert there is not None
+    torch.testing.assert_close(there, found(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_default_device_changes_no_comparison_and_no_picture(model: TwoLayers, image: Tensor) -> None:
+    def found() -> tuple[Any, bytes]:
+        explorer = Explorer(model, image, target=0, n_steps=4).compare().wait()
+        table = explorer.comparison_table
+        explorer.layer = "first"
+        picture = explorer.wait().snapshot()
+        explorer.close()
+        return table.values, picture
+
+    with elsewhere():
+        there = found()
+    here = found()
+    torch.testing.assert_close(there[0], here[0], rtol=1e-4, atol=1e-6)
+    assert there[1] == here[1]
 
 
 def test_the_callers_state_is_as_before(model: TwoLayers, image: Tensor) -> None:

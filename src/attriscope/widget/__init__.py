@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attriscope.widget.explorer import Explorer
-from attriscope.widget.parts import LayerPicker, Overlay, PathWalk, Predictions
+from attriscope.widget.parts import Overlay, PathWalk, Predictions
+from attriscope.widget.pickers import ChannelGrid, LayerPicker
 
-__all__ = ["Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions"]
+__all__ = ["ChannelGrid", "Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar
@@ -11,12 +10,13 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from attriscope.attr import LayerGradCam
-from attriscope.core.errors import Cancelled
+from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.progress import control
-from attriscope.widget import wire
+from attriscope.widget import inside_messages, wire
 from attriscope.widget.choices import Choice
+from attriscope.widget.inside import QUICK
 from attriscope.widget.offers import Menu
-from attriscope.widget.parts import layer_messages, path_message
+from attriscope.widget.parts import path_message
 from attriscope.widget.session import Map, Session
 from attriscope.widget.traits import short
 from attriscope.widget.weights import WeightsChangedError
@@ -37,8 +37,11 @@ class Page(Protocol):
     def settle(self, target: int) -> None:
         """The target that is explained where nobody chose one."""
 
-    def hand_over(self, found: Map, weights: Any, **traits: Any) -> None:
-        """A map of the chosen method, the weights that it was made with, and the traits that show it."""
+    def hand_over(self, found: Map, weights: Any, choice: Choice, **traits: Any) -> None:
+        """The map of a choice, the weights that it was made with, and the traits that show it."""
+
+    def shows(self, trait: str, request: wire.Message) -> bool:
+        """Whether what a trait holds is the final answer to this request."""
 
     def turn_to(self, example: int, **traits: Any) -> None:
         """Traits to publish if what is on show belongs to another example."""
@@ -61,8 +64,12 @@ class Answer:
     page: Page
     _updated: float = 0.0
 
-    def give(self, choice: Choice) -> str:
-        """All of it: predictions, a preview, the map, the path.
+    def give(self, choice: Choice, known: bool = False) -> str:
+        """All of it: predictions, a preview, how much passes at each layer, the map, the picked layer, the path.
+
+        Args:
+            choice: what is to be worked out.
+            known: its map is on show already.
 
         Returns:
             What there is to say about it afterwards; empty if all went well.
@@ -73,7 +80,18 @@ class Answer:
         choice = self._look(choice)
         weights = self.session.weights()
         try:
-            self._explain(choice, weights)
+            if known:
+                self.page.publish(code=self.session.code(choice))
+            else:
+                self.page.publish(baseline_picture=self.session.example(choice.example).show_starts(choice))
+                self._preview(choice)
+            self._what_if(choice)
+            self._flow(choice)
+            self._channels(choice)
+            if not known:
+                self._map(choice, weights)
+            self._neuron(choice)
+            self._depth(choice)
             return self._walk(choice)
         except RuntimeError as error:
             if self.session.weights() == weights:
@@ -82,15 +100,107 @@ class Answer:
                 "the model's weights changed while it was explained, as training does; recompute when that is done"
             ) from error
 
-    def _explain(self, choice: Choice, weights: Any) -> None:
+    def _map(self, choice: Choice, weights: Any) -> None:
         """Show the map while it gets better."""
-        self.page.publish(baseline_picture=self.session.example(choice.example).show_starts(choice))
-        self._preview(choice)
         code = self.session.code(choice)
         for found in self.reported(self.words.method(choice), self.session.maps(choice)):
             changed = found.final and self.session.weights() != weights
             heat = self._heat(choice, found, self.words.title(choice), changed=changed)
-            self.page.hand_over(found, weights, heat=heat, code=code, weights_changed=changed)
+            self.page.hand_over(found, weights, choice, heat=heat, code=code, weights_changed=changed)
+
+    def _what_if(self, choice: Choice) -> None:
+        """Show what the model says with neurons switched off."""
+        if not choice.ablated:
+            self.page.publish(what_if={})
+            return
+        intact = self.session.scores(choice.example)
+        if intact is None:
+            raise InputError("the model gives no row of scores, so there are no predictions to change")
+        changed = self.session.interior.without(choice).reshape(-1)
+        message = inside_messages.what_if_message(intact, changed, self.words.names, choice.what_if_message)
+        self.page.publish(what_if=message)
+
+    def _flow(self, choice: Choice) -> None:
+        """Show how much passes at each layer, and the maps of all layers where they come from the same pass.
+
+        Neither is what was asked for: a model that has something against it, or no gradients, is explained without.
+        """
+        self.page.publish(message="Looking at the layers")
+        try:
+            found = self.session.interior.flow(choice)
+        except Cancelled:
+            raise
+        except Exception:
+            self.page.publish(flow={}, depth={})
+            return
+        if not self._conductance_is_known(choice):
+            self.page.publish(
+                flow=inside_messages.flow_message(self.session.layers, found.amounts, choice.seen)
+            )
+        if choice.layer_method in QUICK:
+            self._depth(choice)
+
+    def _depth(self, choice: Choice) -> None:
+        """Show the maps of all layers; those along a path only once somebody looks into a layer."""
+        offer = self.menu.every[choice.layer_method]
+        request = self._depth_request(choice)
+        quick = choice.layer_method in QUICK
+        if self.page.shows("depth", request) or not (quick or choice.place == "layer"):
+            return
+        title, shown = self.words.depth_title(choice), False
+        what = f"{offer.title} of all layers"
+        for found in self.reported(what, self.session.depth(choice), pace=0.5):
+            message = inside_messages.depth_message(found, title=title, request=request)
+            self.page.publish(depth=message)
+            shown = True
+        if not shown:
+            self.page.publish(depth={})
+        elif self._conductance_is_known(choice):
+            layers, doc = self.session.layers, inside_messages.CONDUCTANCE_DOC
+            self.page.publish(flow=inside_messages.flow_message(layers, found.sums, choice.walk_message, doc))
+
+    def _depth_request(self, choice: Choice) -> wire.Message:
+        name = choice.layer_method
+        about = {"layer_method": name, "settings": choice.settings.get(name, {})}
+        if not self.menu.every[name].compares:
+            return {**choice.walk_message, "baseline": None, **about}
+        own = {} if choice.own is None else {"own": choice.own.number}  # another one has the same name
+        return {**choice.walk_message, **own, **about}
+
+    def _conductance_is_known(self, choice: Choice) -> bool:
+        """Whether the bars in the tree can show conductance, which is what really comes through each layer."""
+        conductance = choice.layer_method == "LayerConductance"
+        return conductance and self.page.shows("depth", self._depth_request(choice))
+
+    def _channels(self, choice: Choice) -> None:
+        """Show what the channels of the picked layer hold and contribute."""
+        if choice.layer is None:
+            self.page.publish(channels={})
+            return
+        request = {**choice.seen, "layer": choice.layer}
+        if not self.page.shows("channels", request):
+            held = self.session.interior.held(choice)
+            self.page.publish(channels=inside_messages.channels_message(held, None, request))
+
+    def _neuron(self, choice: Choice) -> None:
+        """Show what is known of the picked neuron."""
+        if choice.layer is None or choice.neuron is None:
+            self.page.publish(neuron_info={})
+            return
+        scores = self.session.scores(choice.example)
+        classes = [] if scores is None else wire.best(scores)
+        if isinstance(choice.target, int) and classes and choice.target not in classes:
+            classes.append(choice.target)
+        message = inside_messages.neuron_message(
+            self.session.interior.held(choice),
+            choice.neuron,
+            self.session.interior.at_baseline(choice, choice.layer),
+            self.session.interior.by_class(choice, classes),
+            self.words.names,
+            title=self.words.neuron(choice),
+            request={**choice.seen, "layer": choice.layer, "neuron": choice.neuron},
+        )
+        self.page.publish(neuron_info=message)
 
     def _look(self, choice: Choice) -> Choice:
         """Learn what the model says and is made of, and settle what is explained."""
@@ -104,14 +214,23 @@ class Answer:
             path={},
             predictions={},
             baseline_picture={},
+            flow={},
+            depth={},
+            channels={},
+            neuron_info={},
+            what_if={},
             code="",
             weights_changed=False,
         )
         self.page.publish(message="Running the model")
-        looked = session.look(index)
+        session.look(index)
         scores = session.scores(index)
-        if looked:
-            self.page.publish(layers=layer_messages(session.layers))
+        if not session.told:  # it was run for the first time, or with other weights
+            self.page.publish(flow={}, depth={}, channels={}, neuron_info={}, what_if={})
+            self.page.publish(layers=inside_messages.layer_rows(session.layers, session.interior.forms))
+            session.told = True
+        if choice.layer is not None and choice.neuron is not None:
+            session.interior.form(choice.layer).check(choice.neuron, choice.layer)
         says = {} if scores is None else wire.predictions_message(scores, self.words.names)
         self.page.publish(predictions=says)
         if choice.target is None and scores is not None and len(scores) > 1:
@@ -121,7 +240,8 @@ class Answer:
 
     def _preview(self, choice: Choice) -> None:
         """Show something cheap where the method takes long."""
-        if choice.layer is not None or self.menu.offers[choice.method].quick or self.session.knows(choice):
+        quick = self.menu.every[choice.shown_method].quick
+        if choice.place != "input" or quick or self.session.knows(choice):
             return
         try:
             found = self.session.preview(choice)
@@ -157,22 +277,26 @@ class Answer:
         self.page.publish(path=message)
         return ""
 
-    def reported(self, what: str, steps: Iterator[T], every: bool = False) -> Iterator[T]:
+    def reported(self, what: str, steps: Iterator[T], every: bool = False, pace: float = 0.2) -> Iterator[T]:
         """What the steps give, as often as the page is due for an update, and the last; progress goes on meanwhile.
 
         Args:
             what: what is being done.
             steps: does it.
             every: give all of them, for each is worth an update.
+            pace: the longer it takes, the rarer the updates: at least this share of the time that has gone by lies
+                between two of them, as each is hundreds of kilobytes, and changes less and less.
         """
         due: list[bool] = []
+        began = given = time.monotonic()
 
         def report(done: int, total: int) -> None:
             now = time.monotonic()
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.page.publish(progress=done / total, message=f"{what}, {done} of {total}")
-                due.append(True)
+                if now - given >= pace * (now - began):
+                    due.append(True)
 
         held: list[T] = []
         with control(progress=report):
@@ -181,28 +305,32 @@ class Answer:
                 if due or every:
                     due.clear()
                     held = []
+                    given = time.monotonic()
                     yield step
         yield from held
 
     def _heat(
         self, choice: Choice, found: Map, title: str, preview: bool = False, changed: bool = False
     ) -> wire.Message:
+        over = found.over_picture
+        if over is None:  # the page says what the layer gives instead
+            return {}
         size = tuple(self.session.example(choice.example).tensor.shape[2:])
-        shown = wire.flat_map(_fitted(found.attributions, size))
+        shown = wire.flat_map(_fitted(over, size))
         error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
-        refinable = not preview and choice.layer is None
         return wire.heat_message(
             shown,
             title=title,
             request=choice.message,
             final=found.final,
             preview=preview,
-            sum=None if found.total is None else _number(found.total),
-            gap=None if found.gap is None else _number(found.gap),
-            error=None if error is None else _number(error.amax()),
-            relative_error=None if error is None else _number(_size(error) / _size(shown)),
+            sum=None if found.total is None else wire.number(found.total),
+            gap=None if found.gap is None else wire.number(found.gap),
+            error=None if error is None else wire.number(error.amax()),
+            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
             evaluations=found.evaluations,
-            refinable=refinable and self.menu.refinable(choice.method, choice.settings, choice.effort),
+            refinable=not preview
+            and self.menu.refinable(choice.shown_method, choice.shown_settings, choice.effort),
             changed=changed,
         )
 
@@ -214,9 +342,3 @@ def _fitted(found: Tensor, size: tuple[int, ...]) -> Tensor:
 def _size(values: Tensor) -> Tensor:
     """Root mean square."""
     return values.double().square().mean().sqrt()
-
-
-def _number(value: Any) -> float | None:
-    """For JSON, which knows no NaN and no infinity."""
-    value = float(value)
-    return value if math.isfinite(value) else None

@@ -35,6 +35,7 @@ class Asked:
         target: the explained output, or ``None``.
         values: the method's parameters by name.
         layers: what the model is made of.
+        layer, neuron: the layer that is looked into, and the neuron in it as a selector, if there are any.
     """
 
     picture: Written
@@ -43,6 +44,8 @@ class Asked:
     target: Written | None
     values: dict[str, Any]
     layers: Sequence[LayerInfo]
+    layer: Written | None = None
+    neuron: Written | None = None
 
     @property
     def common(self) -> dict[str, Written]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import traitlets
 from torch import Tensor
 
 from attriscope.core.errors import InputError
 from attriscope.widget.wire import Message
+
+# A place inside a layer: a channel (or unit, or head), or with it the row and column, or the position.
+Neuron = int | list[int]
+Place = Literal["input", "layer", "neuron"]
 
 
 class ChoiceError(InputError, traitlets.TraitError):
@@ -42,9 +47,15 @@ def refusing() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Own:
-    """A baseline tensor of the user's; equal only to itself."""
+    """A baseline tensor of the user's; equal only to itself.
+
+    Attributes:
+        tensor: the baseline.
+        number: tells it from others, on the page, too.
+    """
 
     tensor: Tensor
+    number: int = dataclasses.field(default_factory=itertools.count(1).__next__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +63,14 @@ class Choice:
     """What a map answers: the page never shows it under another.
 
     Attributes:
+        method: how the input is explained.
         baselines: their names; the map is the average over all of them.
-        settings: what is set otherwise than the method's defaults.
-        path: the same of integrated gradients, which the path is walked with whatever the method.
-        effort: how often the method's spending was doubled.
+        layer, layer_method: the layer that is looked into, and how.
+        neuron, neuron_method: the neuron of that layer whose inputs are looked for, and how.
+        settings: by method, what is set otherwise than its defaults; of all methods that are named here.
+        effort: how often the spending of the method on show was doubled.
+        ablated: neurons that are switched off, by layer: predictions are made without them, too.
+        ablate_to: whether to zero or to what they are at the baseline.
     """
 
     method: str
@@ -65,20 +80,66 @@ class Choice:
     own: Own | None = None  # the user's own baseline, if that is chosen
     contrast: int | None = None
     example: int = 0
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    path: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     effort: int = 0
+    layer_method: str = "LayerGradCam"
+    neuron: Neuron | None = None
+    neuron_method: str = "NeuronGradient"
+    ablated: tuple[tuple[str, Neuron], ...] = ()
+    ablate_to: str = "zero"
+
+    @property
+    def place(self) -> Place:
+        """What is looked at."""
+        if self.layer is None:
+            return "input"
+        return "layer" if self.neuron is None else "neuron"
+
+    @property
+    def shown_method(self) -> str:
+        """The method of the map on show."""
+        return {"input": self.method, "layer": self.layer_method, "neuron": self.neuron_method}[self.place]
+
+    @property
+    def shown_settings(self) -> dict[str, Any]:
+        """What is set otherwise than its defaults."""
+        return self.settings.get(self.shown_method, {})
+
+    @property
+    def map(self) -> Choice:
+        """The same as far as the map on show is concerned."""
+        names = {self.shown_method, "IntegratedGradients"}  # the path is walked whatever the method
+        place = self.place
+        usual = Choice(self.method, self.target)
+        return dataclasses.replace(
+            self,
+            method=self.method if place == "input" else usual.method,
+            layer_method=self.layer_method if place == "layer" else usual.layer_method,
+            neuron_method=self.neuron_method if place == "neuron" else usual.neuron_method,
+            settings={name: values for name, values in self.settings.items() if name in names},
+            ablated=(),
+            ablate_to=usual.ablate_to,
+        )
+
+    @property
+    def seen(self) -> Message:
+        """Which output, of which example."""
+        return {"target": self.target, "contrast": self.contrast, "example": self.example}
+
+    @property
+    def what_if_message(self) -> Message:
+        """What the changed predictions answer."""
+        return {
+            "example": self.example,
+            "ablated": [[layer, neuron] for layer, neuron in self.ablated],
+            "ablate_to": self.ablate_to,
+        }
 
     @property
     def walk_message(self) -> Message:
         """What the path answers."""
         names = list(self.baselines)
-        return {
-            "target": self.target,
-            "baseline": names[0] if len(names) == 1 else names,
-            "contrast": self.contrast,
-            "example": self.example,
-        }
+        return {**self.seen, "baseline": names[0] if len(names) == 1 else names}
 
     @property
     def message(self) -> Message:
@@ -87,7 +148,10 @@ class Choice:
             **self.walk_message,
             "method": self.method,
             "layer": self.layer,
-            "settings": dict(self.settings),
+            "layer_method": self.layer_method,
+            "neuron": self.neuron,
+            "neuron_method": self.neuron_method,
+            "settings": dict(self.shown_settings),
             "effort": self.effort,
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -153,7 +152,9 @@ def _judged(name: str, asked: Comparison, session: Session) -> Table:
 def _explainer(name: str, asked: Comparison, session: Session) -> Callable[..., Tensor]:
     """A method as metrics call it: of this model or a changed one, for this picture or others near it."""
     settings = asked.methods[name]
-    choice = dataclasses.replace(asked.choice, method=name, layer=None, settings=settings, effort=0)
+    choice = dataclasses.replace(
+        asked.choice, method=name, layer=None, neuron=None, settings={name: settings}, effort=0
+    )
 
     def explain(
         model: Any, inputs: Tensor, target: Any = None, additional_forward_args: Any = None
@@ -174,7 +175,7 @@ def _explainer(name: str, asked: Comparison, session: Session) -> Callable[..., 
 
 def _failed(name: str, asked: Comparison, error: Exception) -> Table:
     """A line without values."""
-    nothing = torch.full((1,), torch.nan, dtype=torch.float64)
+    nothing = torch.full((1,), torch.nan, dtype=torch.float64, device="cpu")
     keys = [(name, metric) for metric in asked.metrics]
     return Table(
         (name,),
@@ -217,7 +218,7 @@ def comparison_message(
                 "name": name,
                 "label": CONTROLS[name][0] if name in CONTROLS else menu.offers[name].title,
                 "control": name in CONTROLS,
-                "values": [_number(table.mean(name, metric)) for metric in table.metrics],
+                "values": [wire.number(table.mean(name, metric)) for metric in table.metrics],
                 "best": [name in best[metric] for metric in table.metrics],
                 "notes": [table.notes.get((name, metric)) for metric in table.metrics],
                 "rows": table.explaining[name].rows,
@@ -226,11 +227,6 @@ def comparison_message(
             for name in table.methods
         ],
     }
-
-
-def _number(value: float) -> float | None:
-    """For JSON, which knows no NaN."""
-    return value if math.isfinite(value) else None
 
 
 def _doc(name: str, metric: Metric) -> str:

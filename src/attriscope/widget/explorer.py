@@ -20,6 +20,7 @@ from attriscope.widget.choices import Choice, ChoiceError
 from attriscope.widget.comparing import Comparing
 from attriscope.widget.comparison import Comparison
 from attriscope.widget.jobs import Job
+from attriscope.widget.looking import LookingInside, Pinning, pinned_message
 from attriscope.widget.offers import Menu
 from attriscope.widget.own_methods import own_offers
 from attriscope.widget.pictures import ToImage
@@ -35,10 +36,13 @@ _PICTURE_SECONDS = 1.5
 # A strip of more examples than this is of no use to anybody.
 _MOST_EXAMPLES = 1000
 
-_CHOICES = ["method", "target", "baseline", "layer", "contrast", "example", "settings"]
+_CHOICES = [
+    "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
+    "contrast", "example", "settings",
+]  # fmt: skip
 
 
-class Explorer(Comparing, OverlayTraits, PathTraits):
+class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -81,16 +85,29 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
             ``target``; it is given ``baselines`` and ``generator`` if it takes those, and the model's further arguments
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
-        **traits: initial ``layer``, ``contrast``, ``example``, ``settings``, ``alpha``, ``opacity``, ``colormap``,
-            ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
+        **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
+            ``contrast``, ``example``, ``settings``, ``alpha``, ``opacity``, ``colormap``, ``sign``, ``mode``,
+            ``outlier_percent``, ``scale_limit``.
 
     Traits:
-        method, target, baseline, layer: what is explained and how. With a ``layer`` (path of a convolutional module)
-            its Grad-CAM is shown.
+        method, target, baseline: what is explained and how.
         contrast: explain by how much the target's output is above that of this class; ``None`` for the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
+        layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default),
+            ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
+            ``"LayerIntegratedGradients"`` or ``"InternalInfluence"``. The map of the layer takes the place of the
+            method's, where the layer has one: height and width, or tokens that stand for patches of the picture.
+            ``None`` (default) is the input.
+        neuron, neuron_method: a neuron of that layer, and how it is found out which pixels drive it:
+            ``"NeuronGradient"`` (default), ``"NeuronIntegratedGradients"``, ``"NeuronConductance"`` (for the target),
+            ``"NeuronGuidedBackprop"`` or ``"NeuronDeepLift"``. An int is a whole channel (unit, head), its positions
+            added up; ``[channel, row, column]``, or ``[unit, position]`` for tokens, is one place of it. It goes back
+            to ``None`` when another layer is picked.
+        ablated, ablate_to: neurons that are switched off, as ``[[layer, neuron], ...]``, and whether to ``"zero"``
+            (default) or to what they hold at the ``"baseline"``. ``what_if`` then holds the predictions with and
+            without them. Maps explain the model as it is, and the model itself is never changed.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
@@ -99,11 +116,14 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
         comparison: the table that :meth:`compare` asked for, as the page draws it; see :attr:`comparison_table`.
-        code: Python lines that reproduce the map on show, given ``model`` and ``inputs`` (and
-            ``additional_forward_args`` and ``baseline``, if you gave any).
+        code: Python lines that reproduce the map on show, and the changed predictions, given ``model`` and ``inputs``
+            (and ``additional_forward_args`` and ``baseline``, if you gave any).
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
             added up as if they all erred the same way (an upper bound); ``relative_error``; ``gap`` and
             ``evaluations``.
+        flow, depth, channels, neuron_info, what_if, pinned: what else the page draws: how much passes at each layer,
+            the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the picked layer, what
+            is known of the picked neuron, the changed predictions, and the map that was kept by :meth:`pin`.
 
     Raises:
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
@@ -118,6 +138,9 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         explorer                                  # show it
         explorer.target = 285                     # or click
         explorer.wait().attributions              # a tensor (1, C, H, W)
+        explorer.layer, explorer.neuron = "blocks.9", 5   # or click
+        explorer.wait().neuron_attributions       # which pixels drive channel 5
+        explorer.ablated = [["blocks.9", 5]]      # and what the model says without it
         explorer.to_html("cat.html")              # for somebody without a kernel
 
         class Squared(attr.GradientAttribution):
@@ -154,18 +177,20 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         self._check_inputs(inputs)
         self._menu = Menu(self._batch.tensors[0].detach(), own_offers(methods, model))
         self._session = Session(model, self._batch, to_image, self._menu)
-        self._words = Words(class_names, self._menu.offers)
+        self._words = Words(class_names, self._menu.every, self._session.interior.noun)
         self._outdated, self._looked = threading.Event(), threading.Event()
         self._attributions: Tensor | None = None
         self._requested: Choice | None = None
         self._shown: int | None = None  # which example the picture on show is of
         self._weights: Any = None  # those of the map on show
-        self._answered: Choice | None = None  # what has been worked out to the end
+        self._answered: Choice | None = None  # whose map has been worked out to the end
+        self._finished: Choice | None = None  # of which everything has been
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
-        self.methods = self._menu.message
+        self.methods = self._menu.message()
+        self.layer_methods, self.neuron_methods = self._menu.message("layer"), self._menu.message("neuron")
         self.examples = batch.thumbnails(self._batch, to_image)
         self.picture, self._shown = self._session.example(self.example).shown, self.example
         self.observe(self._choose, _CHOICES)
@@ -212,9 +237,7 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         """
         with self._lock:
             choice = self.choice
-            if choice.layer is not None or not self._menu.refinable(
-                choice.method, choice.settings, choice.effort
-            ):
+            if not self._menu.refinable(choice.shown_method, choice.shown_settings, choice.effort):
                 raise ChoiceError(f"{self._words.method(choice)} has nothing more to spend")
             self.effort += 1
             self._ask(self.choice)
@@ -247,8 +270,8 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         session = self.__dict__.get("_session")
         if session is not None:
             session.release()
-            self._attributions = self._weights = self._requested = self._answered = None
-            self._table = self._compared = None
+            self._attributions = self._weights = self._requested = self._answered = self._finished = None
+            self._table = self._compared = self._of_layer = None
 
     def __repr__(self) -> str:
         names = self.choice.walk_message["baseline"]
@@ -298,10 +321,12 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         if self.contrast is not None and (self.contrast == self.target or isinstance(self.target, list)):
             self.contrast = None
         choice, requested = self.choice, self._requested
-        if requested is None or dataclasses.replace(choice, effort=requested.effort) != requested:
-            with self._lock:
+        if requested is not None and dataclasses.replace(choice, effort=requested.effort) == requested:
+            return
+        with self._lock:
+            if requested is None or dataclasses.replace(choice.map, effort=requested.effort) != requested.map:
                 self.effort = 0
-                self._ask(self.choice)
+            self._ask(self.choice)
 
     def _ask(self, choice: Choice) -> None:
         with self._lock:
@@ -314,12 +339,14 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
             self._session.forget()
             self._answered = None
         self._notice()
-        comparison = job.about if isinstance(job.about, Comparison) else None
+        about = job.about
         answer = Answer(self._session, self._menu, self._words, _Outlet(self, job))
         try:
-            said = self._explain(job, answer, job.about if comparison is None else comparison.choice)
-            if comparison is not None:
-                self._judge(job, answer, self._settled(comparison, self._answered))
+            said = self._explain(job, answer, about if isinstance(about, Choice) else about.choice)
+            if isinstance(about, Comparison):
+                self._judge(job, answer, self._settled(about, self._answered))
+            elif isinstance(about, Pinning):
+                self._publish(job, pinned=pinned_message(self.heat, self.picture))
         except Cancelled:
             raise
         except BaseException:
@@ -332,15 +359,17 @@ class Explorer(Comparing, OverlayTraits, PathTraits):
         return said
 
     def _explain(self, job: Job, answer: Answer, choice: Choice) -> str:
-        """The map of a choice; of one to compare for only if that is not there, as when its job was superseded."""
-        known = isinstance(job.about, Comparison) and self._answered is not None
-        if known and self._answered == choice and not self.weights_changed:
+        """What a choice asks for; its map only if that is not on show."""
+        known = self._answered is not None and self._answered.map == choice.map and not self.weights_changed
+        if known and self._finished == choice and not isinstance(job.about, Choice):
             return ""
-        self._answered = None
-        said = answer.give(choice)
+        if not known:
+            self._answered = None
+        self._finished = None
+        said = answer.give(choice, known)
         with self._lock:
             if not job.is_set():
-                self._answered = self._requested
+                self._finished = self._requested
         return said
 
     def _notice(self) -> None:
@@ -374,12 +403,24 @@ class _Outlet:
                 explorer._requested = dataclasses.replace(explorer._requested, target=target)
             self.publish(target=target)
 
-    def hand_over(self, found: Map, weights: Any, **traits: Any) -> None:
+    def hand_over(self, found: Map, weights: Any, choice: Choice, **traits: Any) -> None:
         explorer = self._explorer
         with explorer._lock:
             if not self._job.is_set():
-                explorer._attributions, explorer._weights = found.attributions, weights
+                over = found.over_picture
+                explorer._attributions = found.attributions if over is None else over
+                explorer._weights = weights
+                if found.final:
+                    explorer._answered = choice
+                    if choice.place == "layer":
+                        explorer._of_layer = choice, found.attributions
             self.publish(**traits)
+            if found.final:
+                explorer._looked.set()
+
+    def shows(self, trait: str, request: Any) -> bool:
+        shown = getattr(self._explorer, trait)
+        return shown.get("request") == request and shown.get("final", True)
 
     def turn_to(self, example: int, **traits: Any) -> None:
         explorer = self._explorer
@@ -387,3 +428,4 @@ class _Outlet:
             if explorer._shown != example:
                 self.publish(**traits)
                 explorer._attributions, explorer._shown, explorer._weights = None, example, None
+                explorer._answered = explorer._of_layer = None

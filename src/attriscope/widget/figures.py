@@ -36,6 +36,7 @@ class View:
         scale: its colours.
         title, caption: what it is, and its numbers.
         mode, opacity, sign: how it is drawn.
+        pinned: another view that was kept, to be drawn before it by the same scale.
     """
 
     picture: Array
@@ -46,6 +47,7 @@ class View:
     mode: str
     opacity: float
     sign: str
+    pinned: View | None = None
 
     @classmethod
     def of(cls, widget: Any) -> View:
@@ -71,17 +73,40 @@ class View:
         else:
             found = whole = painting.values(heat)
             title, numbers = heat["title"], _numbers(heat)
-        scale = Scale.of(
-            painting.transformed(whole, widget.sign),
-            widget.sign,
-            widget.colormap,
-            widget.outlier_percent,
-            widget.scale_limit,
+        kept = getattr(widget, "pinned", {})
+        scale = _scale(widget, whole, widget.scale_limit)
+        if not kept:
+            return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
+        other = painting.values(kept["heat"])
+        limit = max(scale.limit, _scale(widget, other, widget.scale_limit).limit) or None
+        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, other, limit)
+        below = painting.pixels(kept["picture"])
+        pinned = cls(
+            below,
+            _drawn(widget, other, below),
+            scale_of_other,
+            kept["title"],
+            _caption(_numbers(kept["heat"]), scale_of_other),
+            *how,
         )
-        shape = (picture.shape[0], picture.shape[1])
-        drawn = painting.transformed(painting.resized(found, shape), widget.sign)
-        clipped = f"{scale.clipped:.1%} of the values lie beyond the scale" if scale.limit > 0 else "all zero"
-        return cls(picture, drawn, scale, title, "; ".join([*numbers, clipped]), *how)
+        drawn = _drawn(widget, found, picture)
+        return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
+
+
+def _scale(widget: Any, values: Array, limit: float | None) -> Scale:
+    return Scale.of(
+        painting.transformed(values, widget.sign), widget.sign, widget.colormap, widget.outlier_percent, limit
+    )
+
+
+def _drawn(widget: Any, values: Array, picture: Array) -> Array:
+    shape = (picture.shape[0], picture.shape[1])
+    return painting.transformed(painting.resized(values, shape), widget.sign)
+
+
+def _caption(numbers: list[str], scale: Scale) -> str:
+    clipped = f"{scale.clipped:.1%} of the values lie beyond the scale" if scale.limit > 0 else "all zero"
+    return "; ".join([*numbers, clipped])
 
 
 def _numbers(heat: wire.Message) -> list[str]:
@@ -90,44 +115,50 @@ def _numbers(heat: wire.Message) -> list[str]:
 
 
 def figure(view: View) -> Figure:
-    """A view drawn by matplotlib."""
+    """A view drawn by matplotlib, beside the one that was pinned if there is one."""
     from matplotlib.figure import Figure
 
-    height, width = view.picture.shape[:2]
-    across = _SIDE * min(1.0, width / height)
-    down = across * height / width
-    panels = 2 if view.mode == "side" and view.drawn is not None else 1
+    views = [view] if view.pinned is None else [view.pinned, view]
+    widths, heights = zip(*(_inches(one) for one in views), strict=True)
     barred = view.scale is not None and view.scale.limit > 0 and view.mode != "masked"
-    lines = _lines(view.title, panels * across)
-    top, bottom = _LINE_HEIGHT * len(lines) + _MARGIN, _LINE_HEIGHT + _MARGIN
-    whole = (panels * across + 2 * _MARGIN + (_BAR if barred else 0), down + top + bottom)
+    titles = [_lines(one.title, width) for one, width in zip(views, widths, strict=True)]
+    top, bottom = _LINE_HEIGHT * max(map(len, titles)) + _MARGIN, _LINE_HEIGHT + _MARGIN
+    down = max(heights)
+    across = sum(widths) + 2 * _MARGIN * len(views)
+    whole = (across + (_BAR if barred else 0), down + top + bottom)
     # Not pyplot's: nothing is registered, and any thread may draw.
     made = Figure(figsize=whole, dpi=_DPI)
-    axes = made.add_axes((_MARGIN / whole[0], bottom / whole[1], panels * across / whole[0], down / whole[1]))
-    axes.set_axis_off()
-    if view.drawn is None or view.scale is None:
-        axes.imshow(view.picture, aspect="auto")
-    else:
-        axes.imshow(
-            painting.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity), aspect="auto"
+    left = _MARGIN
+    for one, width, height, lines in zip(views, widths, heights, titles, strict=True):
+        axes = made.add_axes(
+            (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]), aspect="auto"
         )
-        if barred:
-            _bar(
-                made,
-                (
-                    (_MARGIN + panels * across + 0.1) / whole[0],
-                    bottom / whole[1],
-                    0.14 / whole[0],
-                    down / whole[1],
-                ),
-                view,
-            )
-    middle = (_MARGIN + panels * across / 2) / whole[0]
-    for i, line in enumerate(lines):
-        place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
-        made.text(middle, place, line, ha="center", va="top", fontsize=9, parse_math=False)
-    made.text(middle, _MARGIN / 2 / whole[1], view.caption, ha="center", va="bottom", fontsize=7)
+        axes.set_axis_off()
+        axes.imshow(_image(one), aspect="auto")
+        middle = (left + width / 2) / whole[0]
+        for i, line in enumerate(lines):
+            place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
+            made.text(middle, place, line, ha="center", va="top", fontsize=9, parse_math=False)
+        made.text(middle, _MARGIN / 2 / whole[1], one.caption, ha="center", va="bottom", fontsize=7)
+        left += width + 2 * _MARGIN
+    if barred:
+        left += 0.1 - _MARGIN
+        _bar(made, (left / whole[0], bottom / whole[1], 0.14 / whole[0], down / whole[1]), view)
     return made
+
+
+def _inches(view: View) -> tuple[float, float]:
+    """How wide and high a view is drawn."""
+    height, width = view.picture.shape[:2]
+    across = _SIDE * min(1.0, width / height)
+    panels = 2 if view.mode == "side" and view.drawn is not None else 1
+    return panels * across, across * height / width
+
+
+def _image(view: View) -> Array:
+    if view.drawn is None or view.scale is None:
+        return view.picture
+    return painting.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity)
 
 
 def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> None:

@@ -17,7 +17,7 @@ from attriscope.attr.quadrature import quadrature
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import describe
 from attriscope.widget.asked import Asked, Written, as_code, range_of
-from attriscope.widget.choices import ChoiceError, refusing
+from attriscope.widget.choices import ChoiceError, Place, refusing
 from attriscope.widget.parameters import Parameter, plain, read_parameters
 
 # Whatever is random is drawn from a generator with this seed, so that the same choices give the same map.
@@ -98,6 +98,7 @@ class Offer:
         quick: whether it takes only a pass or two.
         check: raises ``InputError`` for parameters that do not fit together.
         key: the name that it is asked for by, if that is not its class's.
+        place: what it explains by: the input, a layer, or the inputs of a neuron.
         before: lines that must stand before the class is called by its name.
     """
 
@@ -113,6 +114,7 @@ class Offer:
     quick: bool = False
     check: Callable[[dict[str, Any]], object] = lambda values: None
     key: str = ""
+    place: Place = "input"
     before: tuple[str, ...] = ()
 
     @property
@@ -127,6 +129,11 @@ class Offer:
     def compares(self) -> bool:
         """Whether the answer depends on the baseline."""
         return self.baselines != "none"
+
+    @property
+    def explains_output(self) -> bool:
+        """Whether the answer depends on the target."""
+        return self.place == "input" or "target" in inspect.signature(self.method.attribute).parameters
 
     @property
     def doc(self) -> str:
@@ -148,22 +155,34 @@ class Offer:
             value = asked.values[name]
             if parameter.worth_writing(value):
                 given[parameter.home][name] = Written(value, as_code(value))
-        built = ", ".join(["model", *(f"{name}={w.code}" for name, w in given["init"].items())])
+        where = () if asked.layer is None or self.place == "input" else (asked.layer,)
+        built = ", ".join(
+            ["model", *(w.code for w in where), *(f"{name}={w.code}" for name, w in given["init"].items())]
+        )
         if self.make is not None:
             method, made = self.make(model, asked)
         else:
-            method = self.method(model, **{name: w.value for name, w in given["init"].items()})
+            init = {name: w.value for name, w in given["init"].items()}
+            method = self.method(model, *(w.value for w in where), **init)
             made = Written(None, f"{self.method.__name__}({built})", self.before)
         arguments = {
             "inputs": asked.picture,
+            **({} if asked.neuron is None or self.place != "neuron" else {"neuron_selector": asked.neuron}),
             **(asked.together() if self.baselines == "together" else {}),
-            **asked.common,
+            **self._common(asked),
             **given["attribute"],
             **self.options(asked),
         }
         starts = asked.starts if self.baselines == "each" else ()
         random = "generator" in inspect.signature(self.method.attribute).parameters
         return Question(method, made, arguments, starts, random)
+
+    def _common(self, asked: Asked) -> dict[str, Written]:
+        """The arguments that every method takes; inside the model not all explain an output."""
+        given = asked.common
+        if not self.explains_output:
+            given.pop("target", None)
+        return given
 
 
 class Menu:
@@ -176,10 +195,14 @@ class Menu:
 
     def __init__(self, pictures: Tensor, more: Mapping[str, Offer] | None = None) -> None:
         self.offers = {**OFFERS, **(more or {})}
-        self.parameters = {name: offer.parameters(pictures) for name, offer in self.offers.items()}
+        self.every = {**self.offers, **INSIDE}
+        self.parameters = {name: offer.parameters(pictures) for name, offer in self.every.items()}
 
-    @property
-    def message(self) -> list[dict[str, Any]]:
+    def at(self, place: Place) -> dict[str, Offer]:
+        """What is on offer for the input, for layers or for neurons."""
+        return {name: offer for name, offer in self.every.items() if offer.place == place}
+
+    def message(self, place: Place = "input") -> list[dict[str, Any]]:
         """As the page lists it."""
         return [
             {
@@ -188,7 +211,7 @@ class Menu:
                 "doc": offer.doc,
                 "parameters": [parameter.message for parameter in self.parameters[name].values()],
             }
-            for name, offer in self.offers.items()
+            for name, offer in self.at(place).items()
         ]
 
     def check(self, settings: Any) -> dict[str, dict[str, Any]]:
@@ -201,10 +224,9 @@ class Menu:
             raise ChoiceError(f"settings must be a dict by method, but {describe(settings)} came")
         found = {}
         for method, values in settings.items():
-            if not isinstance(method, str) or method not in self.offers:
-                raise ChoiceError(
-                    f"settings must be by method, one of {', '.join(self.offers)}, but has {describe(method)}"
-                )
+            if not isinstance(method, str) or method not in self.parameters:
+                known = ", ".join(self.parameters)
+                raise ChoiceError(f"settings must be by method, one of {known}, but has {describe(method)}")
             if not isinstance(values, Mapping):
                 raise ChoiceError(
                     f"the settings of {method} must be a dict by parameter, but {describe(values)} came",
@@ -227,7 +249,7 @@ class Menu:
                     checked = parameters[name].check(value)
                     if checked != parameters[name].default:
                         kept[name] = checked
-                    self.offers[method].check({**self._defaults(method), **kept})
+                    self.every[method].check({**self._defaults(method), **kept})
             except ChoiceError as refused:
                 raise ChoiceError(str(refused), method, name, value) from refused
         return kept
@@ -306,11 +328,15 @@ def _some_references(asked: Asked) -> dict[str, Written]:
     )
 
 
+def _settle_path(values: dict[str, Any]) -> object:
+    return quadrature(values.get("method", "gausslegendre"), values["n_steps"])
+
+
 _OFFERS = (
     Offer(
         attr.IntegratedGradients,
         "each",
-        check=lambda values: quadrature(values["method"], values["n_steps"]),
+        check=_settle_path,
     ),
     Offer(attr.Saliency, defaults=_signed, note="Shown with its sign.", quick=True),
     Offer(attr.InputXGradient, quick=True),
@@ -386,3 +412,27 @@ _OFFERS = (
 )
 
 OFFERS: dict[str, Offer] = {offer.name: offer for offer in _OFFERS}
+
+
+_INSIDE = (
+    Offer(attr.LayerGradCam, label="Grad-CAM", place="layer", quick=True),
+    Offer(attr.LayerActivation, label="Activation", place="layer", quick=True),
+    Offer(attr.LayerGradientXActivation, label="Gradient x activation", place="layer", quick=True),
+    Offer(attr.LayerConductance, "each", label="Conductance", place="layer", check=_settle_path),
+    Offer(
+        attr.LayerIntegratedGradients, "each", label="Integrated gradients", place="layer", check=_settle_path
+    ),
+    Offer(attr.InternalInfluence, "each", label="Internal influence", place="layer", check=_settle_path),
+    Offer(attr.NeuronGradient, label="Gradient", place="neuron", quick=True),
+    Offer(
+        attr.NeuronIntegratedGradients,
+        "each",
+        label="Integrated gradients",
+        place="neuron",
+        check=_settle_path,
+    ),
+    Offer(attr.NeuronConductance, "each", label="Conductance", place="neuron", check=_settle_path),
+    Offer(attr.NeuronGuidedBackprop, label="Guided backprop", place="neuron", quick=True),
+    Offer(attr.NeuronDeepLift, "each", label="DeepLIFT", place="neuron", quick=True),
+)
+INSIDE: Mapping[str, Offer] = {offer.name: offer for offer in _INSIDE}

@@ -13,7 +13,7 @@ from attriscope.core.inputs import describe
 from attriscope.widget.asked import Asked, Written, as_code
 from attriscope.widget.choices import ChoiceError
 from attriscope.widget.comparison import CONTROLS
-from attriscope.widget.offers import OFFERS, Offer
+from attriscope.widget.offers import INSIDE, OFFERS, Offer
 from attriscope.widget.parameters import bounds_of_own
 
 _FORMS = (
@@ -46,7 +46,7 @@ def own_offers(given: Any, model: Any) -> dict[str, Offer]:
     for name, entry in named:
         if not isinstance(name, str) or not name.strip():
             raise InputTypeError(f"the names of methods must be strings, but {describe(name)} came")
-        if name in OFFERS or name in CONTROLS or name in found:
+        if name in {**OFFERS, **INSIDE, **CONTROLS, **found}:
             raise ChoiceError(
                 f"there is a method {name!r} already; give yours another name, as in "
                 f"methods={{{'My' + name!r}: {name}}}"

@@ -21,7 +21,8 @@ _SETTLED = {
     "baselines", "additional_forward_args", "feature_mask", "generator", "return_convergence_delta", "show_progress",
     "verbose", "perturbations_per_eval", "internal_batch_size", "nt_samples_batch_size", "custom_attribution_func",
     "draw_baseline_from_distrib", "return_input_shape", "sliding_window_shapes", "strides", "kwargs",
-    "interpretable_model", "similarity_func", "perturb_func",
+    "interpretable_model", "similarity_func", "perturb_func", "neuron_selector", "attribute_to_layer_input",
+    "attribute_to_neuron_input", "attr_dim_summation", "memory_efficient", "grad_kwargs",
 }  # fmt: skip
 
 # Parameters that cost work in proportion, with the most that is still fit to wait for; a walk keeps a map per step.

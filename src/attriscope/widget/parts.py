@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples, require_floating
-from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.widget import wire
 from attriscope.widget.pictures import Pictures, ToImage, as_pixels, custom_baseline
-from attriscope.widget.traits import LayerTraits, OverlayTraits, Part, PathTraits, PredictionTraits
+from attriscope.widget.traits import OverlayTraits, Part, PathTraits, PredictionTraits
 from attriscope.widget.walks import MeanWalk, Walk, thinned
 
 
@@ -101,34 +100,6 @@ class PathWalk(Part, PathTraits):
         for _ in walk.steps():
             pass
         self.path = path_message(walk, None, [], "Integrated Gradients", str(target), None)
-
-
-class LayerPicker(Part, LayerTraits):
-    """The tree of a model's modules; the pick is ``layer``.
-
-    Args:
-        model: the model.
-        *inputs: what to run it with, once, to learn the shapes.
-    """
-
-    def __init__(self, model: nn.Module, *inputs: Any) -> None:
-        super().__init__(_part="layers")
-        self.layers = layer_messages(map_layers(model, lambda: model(*inputs)))
-
-
-def layer_messages(layers: Sequence[LayerInfo]) -> list[wire.Message]:
-    """The rows of the layer tree."""
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "depth": layer.depth,
-            "parameters": layer.parameters,
-            "shape": None if layer.shape is None else list(layer.shape),
-            "spatial": layer.shape is not None and len(layer.shape) == 4,
-        }
-        for layer in layers
-    ]
 
 
 def path_message(

@@ -9,16 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr import IntegratedGradients, LayerGradCam, Saliency
+from attriscope.attr import IntegratedGradients, Saliency
 from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.progress import Parts
+from attriscope.widget import inside
 from attriscope.widget.asked import Asked, Written, as_code
 from attriscope.widget.batch import Example
 from attriscope.widget.choices import Choice
-from attriscope.widget.listing import listing
+from attriscope.widget.forms import Form
+from attriscope.widget.inside import grad_cam
+from attriscope.widget.interior import Interior
+from attriscope.widget.listing import cam_listing, listing, what_if_lines
 from attriscope.widget.offers import Menu, Question
 from attriscope.widget.pictures import ToImage
 from attriscope.widget.walks import MeanWalk, Walk
@@ -34,7 +38,7 @@ class Map:
     """An answer.
 
     Attributes:
-        attributions: as the method gives them, of shape (1, C, H, W).
+        attributions: as the method gives them, (1, C, H, W); of a layer, in the shape of its (first) output.
         gap: their sum minus what it should be, for methods that promise a sum.
         error: the standard error of each, of the same shape, where the method knows one.
         evaluations: rows that went through the model.
@@ -42,6 +46,7 @@ class Map:
         shares: how much of each number counts in the sum, where a feature's number stands at each of its pixels;
             ``None`` for all of it.
         sums: whether adding the attributions up makes sense.
+        form: of the layer that they are attributed to; ``None`` for the input.
     """
 
     attributions: Tensor
@@ -51,6 +56,16 @@ class Map:
     final: bool = True
     shares: Tensor | None = None
     sums: bool = True
+    form: Form | None = None
+
+    @property
+    def over_picture(self) -> Tensor | None:
+        """What is laid over the picture, (1, C, h, w); ``None`` for layers that have nothing to lay over it."""
+        if self.form is None or self.form.kind == "map":
+            return self.attributions
+        if self.form.grid is None:
+            return None
+        return self.form.over_picture(self.form.channels(self.attributions).sum(0, keepdim=True))[None]
 
     @property
     def total(self) -> Tensor | None:
@@ -74,17 +89,21 @@ class Session:
         self.model = model
         self.batch = batch
         self.layers: Sequence[LayerInfo] = ()
+        self.told = False
+        """Whether the page knows what was seen of the layers; whoever tells it says so here."""
         self.classes: int | None = None
         """How many outputs the model has for an example, if it was seen to have a row of several."""
         self._menu, self._to_image = menu, to_image
         self._scores: dict[int, Tensor | None] = {}
         self._walks: dict[Any, Walk] = {}
         self._examples: dict[int, Example] = {}
+        self.interior = Interior(model, self.example)
         self._seen: Any = None
 
     def forget(self) -> None:
         """Nothing is known any more about what the model says."""
         self.layers = ()
+        self.interior.clear()
         self._scores.clear()
         self._walks.clear()
 
@@ -105,11 +124,11 @@ class Session:
             self._examples[index] = Example(self.batch, index, self._to_image)
         return self._examples[index]
 
-    def look(self, index: int) -> bool:
-        """Run the model once if need be: what does it say, and what is it made of? Returns whether it was run."""
+    def look(self, index: int) -> None:
+        """Run the model once if need be: what does it say, and what is it made of?"""
         weights = self.weights()
         if self.layers and index in self._scores and weights == self._seen:
-            return False
+            return
         if weights != self._seen:
             self.forget()
         found: list[Any] = []
@@ -122,7 +141,8 @@ class Session:
         self._scores[index] = scores
         self.classes = None if scores is None or len(scores) < 2 else len(scores)
         self.layers, self._seen = layers, weights
-        return True
+        self.interior.show(layers)
+        self.told = False
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
@@ -130,8 +150,10 @@ class Session:
 
     def walk(self, choice: Choice) -> MeanWalk:
         """The walks for a target and its baselines; perhaps done already."""
-        effort = choice.effort if choice.method == "IntegratedGradients" and choice.layer is None else 0
-        values = self._menu.values("IntegratedGradients", choice.path, effort)
+        effort = choice.effort if self._is_walk(choice) else 0
+        values = self._menu.values(
+            "IntegratedGradients", choice.settings.get("IntegratedGradients", {}), effort
+        )
         example, weights = self.example(choice.example), self.weights()
         about = (
             repr(choice.target),
@@ -164,7 +186,12 @@ class Session:
 
     def knows(self, choice: Choice) -> bool:
         """Whether the answer is there without asking the model."""
-        return choice.layer is None and choice.method == "IntegratedGradients" and self.walk(choice).done
+        return self._is_walk(choice) and self.walk(choice).done
+
+    @staticmethod
+    def _is_walk(choice: Choice) -> bool:
+        """Whether the map on show is that of the path."""
+        return choice.place == "input" and choice.method == "IntegratedGradients"
 
     def preview(self, choice: Choice) -> Map:
         """A first idea for one backward pass: the gradient times the difference from the baseline."""
@@ -200,13 +227,38 @@ class Session:
             return True
         return False
 
+    def depth(self, choice: Choice) -> Iterator[inside.Depth]:
+        """The maps of all layers by the chosen method, getting better.
+
+        Nothing for methods that would have to begin anew for each layer, nor for quick ones set otherwise than usual.
+        """
+        if choice.layer_method in inside.QUICK:
+            if choice.settings.get(choice.layer_method):
+                return
+            found = self.interior.flow(choice)
+            yield inside.Depth(found.maps[choice.layer_method], found.sums[choice.layer_method], True)
+        elif choice.layer_method in inside.ALONG_A_PATH and (names := self.interior.along_a_path):
+            every = dataclasses.replace(choice, layer=names, neuron=None, effort=0)  # type: ignore[arg-type]
+            yield from self.interior.depth(choice, self.question(every))
+
     def maps(self, choice: Choice) -> Iterator[Map]:
         """The answer, getting better; the last one is final."""
-        if choice.layer is None and choice.method == "IntegratedGradients":
+        if self._is_walk(choice):
             yield from self._walked(choice)
             return
+        form = (
+            self.interior.form(choice.layer) if choice.place == "layer" and choice.layer is not None else None
+        )
+        if form is not None and self._cam_of_tokens(choice):
+            held = self.interior.held(choice)
+            if held.gradients is not None:  # else the method says why there are none
+                cam = grad_cam(held)[None, None]
+                cam = cam.relu() if choice.shown_settings.get("relu_attributions") else cam
+                yield Map(cam, evaluations=1, form=None if form.spatial else form)
+                return
         question = self.question(choice)
-        what = self._menu.offers[choice.method].title if choice.layer is None else f"layer {choice.layer!r}"
+        offer = self._menu.every[choice.shown_method]
+        what = offer.title if choice.place == "input" else f"{offer.title} in layer {choice.layer!r}"
         rounds = list(question.rounds())
         shares, sums = question.shares, question.sums
         done: list[Estimate] = []
@@ -215,15 +267,14 @@ class Session:
             with parts.part(i, i + 1, 1):
                 for estimate in question.estimates(arguments):
                     if estimate.stopped is None:
-                        yield dataclasses.replace(
-                            _mean([*done, estimate], what, final=False), shares=shares, sums=sums
-                        )
+                        found = _mean([*done, estimate], what, False, form)
+                        yield dataclasses.replace(found, shares=shares, sums=sums)
             done.append(estimate)
-        yield dataclasses.replace(_mean(done, what, final=True), shares=shares, sums=sums)
+        yield dataclasses.replace(_mean(done, what, True, form), shares=shares, sums=sums)
 
     def _walked(self, choice: Choice) -> Iterator[Map]:
         walk = self.walk(choice)
-        values = self._menu.values(choice.method, choice.settings)
+        values = self._menu.values(choice.method, choice.shown_settings)
 
         def found(final: bool) -> Map:
             if values["multiply_by_inputs"]:
@@ -236,36 +287,77 @@ class Session:
 
     def code(self, choice: Choice) -> str:
         """Python that gives the answer outside the Explorer."""
-        return listing(self.question(choice), self.example(choice.example).written)
+        picture = self.example(choice.example).written
+        changed = self._what_if_lines(choice) if choice.ablated else []
+        if choice.place != "layer" or choice.layer is None:
+            return listing(self.question(choice), picture, changed)
+        form = self.interior.form(choice.layer)
+        if self._cam_of_tokens(choice):
+            both = [
+                dataclasses.replace(choice, layer_method=name, settings=settings)
+                for name, settings in (
+                    ("LayerActivation", {}),
+                    ("LayerGradientXActivation", {"LayerGradientXActivation": {"multiply_by_inputs": False}}),
+                )
+            ]
+            positive = choice.shown_settings.get("relu_attributions")
+            after = ["attributions = attributions.relu()"] if positive else []
+            return cam_listing([self.question(one) for one in both], picture, form, [*after, *changed])
+        laid = form.kind != "map" and form.spatial
+        after = [f"{form.over_picture_code}  # as it lies in the picture"] if laid else []
+        return listing(self.question(choice), picture, [*after, *changed], form.several)
+
+    def _what_if_lines(self, choice: Choice) -> list[str]:
+        example = self.example(choice.example)
+        layers = list(dict.fromkeys(layer for layer, _ in choice.ablated))
+        return what_if_lines(
+            [(layer, self.interior.form(layer).index_code(neuron)) for layer, neuron in choice.ablated],
+            example.written,
+            example.arguments,
+            {layer: example.starts(choice) for layer in layers} if choice.ablate_to == "baseline" else {},
+            {layer: self.interior.form(layer).several for layer in layers},
+        )
+
+    def _cam_of_tokens(self, choice: Choice) -> bool:
+        """Whether Grad-CAM is asked of tokens, of which the method, made for maps, takes the positions for channels."""
+        kind = self.interior.form(choice.layer).kind if choice.layer is not None else ""
+        return choice.layer_method == "LayerGradCam" and kind == "tokens"
 
     def question(self, choice: Choice, model: Any = None) -> Question:
         """The call that answers a choice, of another model if there is one given."""
         model = self.model if model is None else model
         example = self.example(choice.example)
         code = choice.output_code
-        offer = self._menu.offers[choice.method]
+        offer = self._menu.every[choice.shown_method]
+        layer = neuron = None
+        if choice.layer is not None:
+            layer = Written(choice.layer, as_code(choice.layer))
+            if choice.neuron is not None:
+                neuron = self.interior.form(choice.layer).selector(choice.neuron)
         asked = Asked(
             example.written,
             example.arguments,
             example.starts(choice),
             None if code is None else Written(choice.output, code),
-            self._menu.values(choice.method, choice.settings, choice.effort),
+            self._menu.values(offer.name, choice.shown_settings, choice.effort),
             self.layers,
+            layer,
+            neuron,
         )
-        if choice.layer is not None:
-            made = Written(None, f"LayerGradCam(model, {as_code(choice.layer)})")
-            cam = LayerGradCam(model, choice.layer)
-            return Question(cam, made, {"inputs": asked.picture, **asked.common})
-        return offer.question(model, asked, self._menu.parameters[choice.method])
+        return offer.question(model, asked, self._menu.parameters[offer.name])
 
 
-def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
+def _mean(estimates: list[Estimate], what: str, final: bool, form: Form | None = None) -> Map:
     """The average over several baselines.
 
     Errors are averaged too: an upper bound, reached if they all go the same way.
     """
+    if form is not None and form.several:
+        estimates = [dataclasses.replace(e, attributions=e.attributions[0], error=None) for e in estimates]
     for estimate in estimates:
         found = estimate.attributions
+        if form is not None and isinstance(found, Tensor):
+            continue
         if not isinstance(found, Tensor) or found.dim() != 4 or len(found) != 1 or found.is_complex():
             raise InputError(f"{what} gives {describe(found)}, which is no map (1, C, H, W) to show")
     count = len(estimates)
@@ -277,6 +369,7 @@ def _mean(estimates: list[Estimate], what: str, final: bool) -> Map:
         _average(errors) if len(errors) == count else None,
         sum(e.evaluations for e in estimates) or None,
         final,
+        form=form,
     )
 
 

@@ -199,6 +199,16 @@ class LayerTraits(traitlets.HasTraits):
 
     layers: Any = traitlets.List().tag(sync=True)
     layer = asked_for(traitlets.Unicode(None, allow_none=True, help="path of the picked layer, or None"))
+    flow = told()
+
+
+class InsideTraits(traitlets.HasTraits):
+    """What is inside the picked layer, and what becomes of the predictions without parts of it."""
+
+    depth = told()
+    channels = told()
+    neuron_info = told()
+    what_if = told()
 
 
 def short(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Message = dict[str, Any]
+ClassNames = Sequence[str] | dict[int, str] | None
 
 # What the page offers, best first. Diverging ones are safe for colour-blind eyes, the others perceptually uniform.
 _COLORMAPS = {
@@ -30,6 +32,7 @@ COLORMAPS = ("auto", *_COLORMAPS)
 MAP_SIDE = 1024
 FRAME_SIDE = 256
 FRAMES = 34
+LAYER_SIDE = 56
 
 
 @functools.cache
@@ -91,7 +94,7 @@ def best(output: Tensor, most: int = 8) -> list[int]:
     return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
 
 
-def predictions_message(output: Tensor, names: Sequence[str] | dict[int, str] | None) -> Message:
+def predictions_message(output: Tensor, names: ClassNames) -> Message:
     """The best classes of one example's output (C,)."""
     scores = output.detach().to("cpu", torch.float64)
     chances = probabilities(scores)
@@ -119,7 +122,7 @@ def probabilities(scores: Tensor) -> Tensor | None:
     return scores.softmax(-1)
 
 
-def class_label(index: int, names: Sequence[str] | dict[int, str] | None) -> str:
+def class_label(index: int, names: ClassNames) -> str:
     """What to call a class: its name, or its number where there is none to be seen."""
     name = ""
     if isinstance(names, dict):
@@ -127,3 +130,9 @@ def class_label(index: int, names: Sequence[str] | dict[int, str] | None) -> str
     elif names is not None and index < len(names):
         name = str(names[index])
     return name if name.strip() else f"class {index}"
+
+
+def number(value: Any) -> float | None:
+    """For JSON, which knows no NaN and no infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else None

@@ -9,13 +9,17 @@ import traitlets
 from torch import nn
 
 from attriscope.core.inputs import Examples, describe
-from attriscope.core.sites import find_layer
+from attriscope.core.sites import find_layer, layer_names
 from attriscope.core.target import resolve_target
-from attriscope.widget.choices import Choice, ChoiceError, Own, refusing
+from attriscope.widget.choices import Choice, ChoiceError, Neuron, Own, Place, refusing
+from attriscope.widget.forms import Form
 from attriscope.widget.offers import Menu
 from attriscope.widget.pictures import BASELINES, custom_baseline
-from attriscope.widget.traits import Checked, LayerTraits, PredictionTraits, asked_for
+from attriscope.widget.traits import Checked, LayerTraits, OneOf, PredictionTraits, asked_for
 from attriscope.widget.words import baseline_choices
+
+# More neurons than this to switch off are a mistake.
+_MOST_ABLATED = 1000
 
 
 def _named(baseline: Any) -> Any:
@@ -29,13 +33,63 @@ def _whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-class ChoiceTraits(PredictionTraits, LayerTraits):
+class NeuronTraits(LayerTraits):
+    """The picked layer, and the neuron that is picked in it.
+
+    Whoever has them sets ``_model`` first.
+    """
+
+    _model: nn.Module
+    neuron = asked_for(Checked(None, help="the picked neuron of the picked layer, or None"), rank=1)
+
+    def _form(self, layer: str) -> Form | None:
+        """How to read a layer; ``None`` while that is not known."""
+        return None
+
+    @traitlets.validate("layer")
+    def _valid_layer(self, proposal: Any) -> str | None:
+        return None if proposal["value"] is None else self._path(proposal["value"])
+
+    def _path(self, layer: str) -> str:
+        """The path of a layer as it stands in the tree: a shared module has others."""
+        with refusing():
+            return layer_names(self._model)[find_layer(self._model, layer)]
+
+    @traitlets.validate("neuron")
+    def _valid_neuron(self, proposal: Any) -> Neuron | None:
+        value = proposal["value"]
+        if value is None:
+            return None
+        if self.layer is None:
+            raise ChoiceError(f"neuron {describe(value)} of which layer? Pick a layer first")
+        return self._one_neuron(self._path(self.layer), value, "neuron")
+
+    def _one_neuron(self, layer: str, value: Any, what: str) -> Neuron:
+        index = list(value) if isinstance(value, list | tuple) else [value]
+        if not 1 <= len(index) <= 3 or not all(_whole(i) and i >= 0 for i in index):
+            raise ChoiceError(
+                f"{what} must be the index of a channel or unit, or a list of it and its place, but "
+                f"{describe(value)} came"
+            )
+        neuron = int(index[0]) if len(index) == 1 else [int(i) for i in index]
+        with refusing():
+            form = self._form(layer)
+        if form is not None:
+            form.check(neuron, layer)
+        return neuron
+
+    @traitlets.observe("layer")
+    def _leave_neuron(self, change: Any) -> None:
+        if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
+            self.neuron = None
+
+
+class ChoiceTraits(PredictionTraits, NeuronTraits):
     """What is explained and how.
 
     Whoever has them sets ``_model``, ``_batch`` (all examples) and ``_menu`` first.
     """
 
-    _model: nn.Module
     _batch: Examples
     _menu: Menu
     _own: Own | None = None
@@ -50,6 +104,14 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
     )
     example = asked_for(Checked(0, help="which example of the inputs is on show"))
     settings: Any = asked_for(Checked(help="what is set otherwise than the methods' defaults"))
+    layer_method = asked_for(traitlets.Unicode("LayerGradCam", help="how the picked layer is explained"))
+    neuron_method = asked_for(
+        traitlets.Unicode("NeuronGradient", help="how it is found out what drives the picked neuron")
+    )
+    ablated: Any = asked_for(Checked(help="neurons that are switched off, as [layer, neuron]"))
+    ablate_to = asked_for(OneOf(("zero", "baseline"), "zero", help="what these are set to"))
+    layer_methods: Any = traitlets.List().tag(sync=True)
+    neuron_methods: Any = traitlets.List().tag(sync=True)
     effort = traitlets.Int(0, help="how often Refine was asked for").tag(sync=True)
     methods: Any = traitlets.List().tag(sync=True)
     baselines: Any = traitlets.List().tag(sync=True)
@@ -72,9 +134,13 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
             self._own if "custom" in names else None,
             self.contrast,
             self.example,
-            dict(self.settings.get(self.method, {})),
-            dict(self.settings.get("IntegratedGradients", {})),
+            {name: dict(values) for name, values in self.settings.items()},
             self.effort,
+            self.layer_method,
+            self.neuron,
+            self.neuron_method,
+            tuple((layer, neuron) for layer, neuron in self.ablated),
+            self.ablate_to,
         )
 
     def _from_names(self, value: Any) -> Any:
@@ -87,6 +153,10 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
     def _default_settings(self) -> dict[str, Any]:
         return {}
 
+    @traitlets.default("ablated")
+    def _default_ablated(self) -> list[Any]:
+        return []
+
     @traitlets.default("baselines")
     def _default_baselines(self) -> Any:
         return baseline_choices(own=False)
@@ -98,6 +168,39 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
                 f"method must be one of {', '.join(self._menu.offers)}, but {describe(proposal['value'])} came"
             )
         return str(proposal["value"])
+
+    @traitlets.validate("layer_method")
+    def _valid_layer_method(self, proposal: Any) -> str:
+        return self._inside_method(proposal, "layer")
+
+    @traitlets.validate("neuron_method")
+    def _valid_neuron_method(self, proposal: Any) -> str:
+        return self._inside_method(proposal, "neuron")
+
+    def _inside_method(self, proposal: Any, place: Place) -> str:
+        value, known = proposal["value"], self._menu.at(place)
+        if value not in known:
+            raise ChoiceError(f"{place}_method must be one of {', '.join(known)}, but {describe(value)} came")
+        return str(value)
+
+    @traitlets.validate("ablated")
+    def _valid_ablated(self, proposal: Any) -> list[Any]:
+        value = proposal["value"]
+        what = "ablated must be a list of pairs [layer, neuron]"
+        if not isinstance(value, list | tuple) or len(value) > _MOST_ABLATED:
+            raise ChoiceError(f"{what}, at most {_MOST_ABLATED}, but {describe(value)} came")
+        found: list[Any] = []
+        paths: dict[str, str] = {}
+        for one in value:
+            if not isinstance(one, list | tuple) or len(one) != 2 or not isinstance(one[0], str):
+                raise ChoiceError(f"{what}, but it holds {describe(one)}")
+            if one[0] not in paths:
+                paths[one[0]] = self._path(one[0])
+            layer = paths[one[0]]
+            pair = [layer, self._one_neuron(layer, one[1], "a neuron in ablated")]
+            if pair not in found:
+                found.append(pair)
+        return found
 
     @traitlets.validate("baseline")
     def _valid_baseline(self, proposal: Any) -> Any:
@@ -171,13 +274,6 @@ class ChoiceTraits(PredictionTraits, LayerTraits):
         if not _whole(value) or not 0 <= value < count:
             raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
         return int(value)
-
-    @traitlets.validate("layer")
-    def _valid_layer(self, proposal: Any) -> str | None:
-        if proposal["value"] is not None:
-            with refusing():
-                find_layer(self._model, proposal["value"])
-        return None if proposal["value"] is None else str(proposal["value"])
 
     @traitlets.validate("settings")
     def _valid_settings(self, proposal: Any) -> dict[str, Any]:

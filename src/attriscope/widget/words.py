@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attriscope.widget import wire
-from attriscope.widget.choices import Choice
-from attriscope.widget.offers import OFFERS, Offer
+from attriscope.widget.choices import Choice, Neuron
+from attriscope.widget.offers import Offer
 from attriscope.widget.pictures import BASELINES
 
-ClassNames = Sequence[str] | dict[int, str] | None
+ClassNames = wire.ClassNames
 
 
 class Words:
-    """Titles and labels, given the names of the classes and the methods on offer."""
+    """Titles and labels.
 
-    def __init__(self, names: ClassNames = None, offers: Mapping[str, Offer] = OFFERS) -> None:
+    Args:
+        names: of the classes.
+        offers: the methods on offer, by name.
+        noun: what one of a layer's channels is called, given the layer's path.
+    """
+
+    def __init__(
+        self,
+        names: ClassNames,
+        offers: Mapping[str, Offer],
+        noun: Callable[[str], str] = lambda layer: "channel",
+    ) -> None:
         self.names = names
         self._offers = offers
+        self._noun = noun
 
     def label(self, target: Any) -> str:
         """One output."""
@@ -33,18 +45,36 @@ class Words:
 
     def method(self, choice: Choice) -> str:
         """How it is explained."""
-        return self._offers[choice.method].title if choice.layer is None else f"Grad-CAM at {choice.layer}"
+        title = self._offer(choice).title
+        if choice.place == "layer":
+            return f"{title} at {choice.layer or 'the model'}"
+        return f"{title} of {self.neuron(choice)}" if choice.place == "neuron" else title
+
+    def neuron(self, choice: Choice) -> str:
+        """The picked neuron."""
+        assert choice.layer is not None
+        assert choice.neuron is not None
+        return neuron_label(choice.neuron, choice.layer, self._noun(choice.layer))
 
     def title(self, choice: Choice) -> str:
         """Of a map."""
+        offer = self._offer(choice)
+        return self.method(choice) + self._about(choice, offer) + self._compared(choice, offer)
+
+    def depth_title(self, choice: Choice) -> tuple[str, str]:
+        """Of a layer's map, before and after its name."""
+        offer = self._offers[choice.layer_method]
+        return f"{offer.title} at ", self._about(choice, offer) + self._compared(choice, offer)
+
+    def _about(self, choice: Choice, offer: Offer) -> str:
         output = self.output(choice)
-        offer = self._offers[choice.method]
-        compared = choice.layer is None and offer.compares
-        return (
-            self.method(choice)
-            + (f" for {output}" if output else "")
-            + (self._against(choice, offer.baselines == "each") if compared else "")
-        )
+        return f" for {output}" if output and offer.explains_output else ""
+
+    def _compared(self, choice: Choice, offer: Offer) -> str:
+        return self._against(choice, offer.baselines == "each") if offer.compares else ""
+
+    def _offer(self, choice: Choice) -> Offer:
+        return self._offers[choice.shown_method]
 
     def comparison_title(self, choice: Choice) -> str:
         """Of a table of methods."""
@@ -76,6 +106,13 @@ class Words:
             return f", baseline {choice.baselines[0]}"
         names = ", ".join(choice.baselines)
         return f", average over the baselines {names}" if averaged else f", baselines {names}"
+
+
+def neuron_label(neuron: Neuron, layer: str, noun: str) -> str:
+    """A neuron of a layer."""
+    first, *place = [neuron] if isinstance(neuron, int) else neuron
+    where = {0: "", 1: " at position {}", 2: " at row {}, column {}"}[len(place)].format(*place)
+    return f"{noun} {first}{where} of {layer or 'the model'}"
 
 
 def baseline_choices(own: bool) -> list[wire.Message]:

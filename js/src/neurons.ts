@@ -1,0 +1,121 @@
+/** Neurons by name, and the list of those that are switched off. */
+import { number, signed } from "./format";
+import {
+  ablatedOf,
+  type Channels,
+  channelOf,
+  neuronKey,
+  placeOf,
+  type Quantity,
+  valuesOf,
+} from "./insidewire";
+import type { State } from "./state";
+import type { Ablated, Neuron } from "./traits";
+import type { Point } from "./zoom";
+
+/** Which head a unit belongs to; undefined where there are none. */
+export function headOf({ heads, count }: Channels, channel: number): number | undefined {
+  return heads ? Math.floor(channel / (count / heads)) : undefined;
+}
+
+/** A place in a channel as a neuron names it: row and column, or the position of a token. */
+export function placeAt({ form }: Channels, { x, y }: Point): readonly number[] {
+  return form === "tokens" || form === "sequence" ? [x] : [y, x];
+}
+
+/** A place inside a channel by name: row and column, or the word at a position. */
+export function placeName(place: readonly number[], positions: readonly string[] = []): string {
+  const label = (i: number): string => (positions[i] === undefined ? String(i) : `“${positions[i]}”`);
+  const [first = 0, second] = place;
+  if (second !== undefined) return `row ${positions.length ? label(first) : first}, column ${label(second)}`;
+  return positions[first] === undefined ? `position ${first}` : `position ${first} ${label(first)}`;
+}
+
+/** What is at a place of a channel, as near as what was sent tells: coarser than the layer, and in steps. */
+export function valueName(
+  of: Channels,
+  channel: number,
+  quantity: Quantity,
+  place: readonly number[],
+): string {
+  const [row, column] = place.length > 1 ? place : [0, ...place];
+  const y = Math.floor(((row! + 0.5) * of.h) / of.rows);
+  const x = Math.floor(((column! + 0.5) * of.w) / of.columns);
+  const value = valuesOf(of[quantity])[(channel * of.h + y) * of.w + x]!;
+  return `${placeName(place, of.positions)}: ${quantity} ≈ ${amountNumber(value, quantity)}`;
+}
+
+export function neuronName(neuron: Neuron, noun: string, positions?: readonly string[]): string {
+  const place = placeOf(neuron);
+  const name = `${noun} ${channelOf(neuron)}`;
+  return place ? `${name}, ${placeName(place, positions)}` : name;
+}
+
+/** What the channels of a layer are called. */
+export function nounOf(state: State, layer: string): string {
+  const { request, noun } = state.get("channels") ?? {};
+  if (noun && request?.layer === layer) return noun;
+  const form = state.get("layers")?.find(({ name }) => name === layer)?.form;
+  return form === "attention" ? "head" : form === "map" || !form ? "channel" : "unit";
+}
+
+/** A number of a channel in words: "contribution +0.82". */
+export function amountText(of: Channels, channel: number, quantity: Quantity): string {
+  return `${quantity} ${amountNumber(of[quantity].totals[channel]!, quantity)}`;
+}
+
+/** What is added to an output carries its sign, also when it is more. */
+export const amountNumber = (value: number, quantity: Quantity): string =>
+  quantity === "contribution" ? signed(value) : number(value);
+
+/** The picked layer; a grid that stands alone may only know whose channels it holds. */
+export function layerOf(state: State): string | undefined {
+  const layer = state.get("layer");
+  return (layer === undefined ? state.get("channels")?.request?.layer : layer) ?? undefined;
+}
+
+export function isOff(ablated: readonly Ablated[], layer: string, neuron: Neuron): boolean {
+  const key = neuronKey(neuron);
+  return ablated.some(([name, one]) => name === layer && neuronKey(one) === key);
+}
+
+/** How much of each channel of a layer is switched off; what is not in it is on. */
+export function offChannels(
+  ablated: readonly Ablated[],
+  layer: string | null | undefined,
+): ReadonlyMap<number, "all" | "part"> {
+  const off = new Map<number, "all" | "part">();
+  for (const [name, neuron] of ablated) {
+    const channel = channelOf(neuron);
+    if (name !== layer || channel === undefined) continue;
+    if (!placeOf(neuron)) off.set(channel, "all");
+    else if (!off.has(channel)) off.set(channel, "part");
+  }
+  return off;
+}
+
+/** Switches neurons of the model off for the predictions: the kernel answers with `what_if`. */
+export function setAblated(state: State, ablated: readonly Ablated[]): void {
+  state.choose("ablated", ablated);
+  if (state.reachable) state.set("alpha", 1); // what changes are the predictions at the end of the path
+}
+
+/** Switches a neuron of the picked layer off, or on again. */
+export function toggleOff(state: State, neuron: Neuron): void {
+  const layer = layerOf(state);
+  if (layer === undefined) return;
+  const ablated = ablatedOf(state);
+  const key = neuronKey(neuron);
+  setAblated(
+    state,
+    isOff(ablated, layer, neuron)
+      ? ablated.filter(([name, one]) => name !== layer || neuronKey(one) !== key)
+      : [...ablated, [layer, neuron]],
+  );
+}
+
+/** Picks a neuron of the picked layer: a channel, a place in one, or null for none. */
+export function pickNeuron(state: State, neuron: Neuron | null): void {
+  state.choose("neuron", neuron);
+  if (state.reachable) state.set("alpha", 1); // its map stands at the end of the path
+}

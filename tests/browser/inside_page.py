@@ -1,0 +1,188 @@
+"""What a person does inside a model, at the page: layers, channels, neurons, and what is switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from browser.explorer_page import TWO_FRAMES, control, quiet
+from browser.harness import Kernel, wait_for
+
+# Notes, in the page, what is sent to the kernel (what kind, when, which traits) and when a key goes down.
+LISTEN = """() => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    window.sent = [];
+    window.keysDown = [];
+    kernel.anyMessage.connect((_, { msg, direction }) => {
+        if (direction !== 'send') return;
+        const { state = {}, content = {} } = msg.content?.data ?? {};
+        const what = [...Object.keys(state), ...(content.type ? [content.type] : [])];
+        window.sent.push({ type: msg.header.msg_type, what, at: performance.now() });
+    });
+    document.addEventListener('keydown', () => window.keysDown.push(performance.now()), true);
+}"""
+# Keeps, in the page, what its first Explorer shows at the end of the next frame: title and pixels.
+KEEP = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+    const overlay = document.querySelector('.as-root[data-ready] .as-overlay');
+    const canvas = overlay.querySelector('.as-view:not(.as-pinned) canvas[role=img]');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    (window.kept ??= []).push(data);
+    done(overlay.querySelector('.as-title').title);
+})))"""
+# Of two kept pictures: the mean of what differs, and what one pixel of a thousand exceeds, from 0 to 255.
+DIFFER = """([one, other]) => {
+    const [a, b] = [window.kept.at(one), window.kept.at(other)];
+    if (a.length !== b.length) return [255, 255];
+    const steps = new Uint8Array(a.length / 4);
+    for (let i = 0; i < a.length; i += 1) steps[i >> 2] = Math.max(steps[i >> 2], Math.abs(a[i] - b[i]));
+    const sorted = steps.toSorted();
+    return [steps.reduce((sum, step) => sum + step, 0) / steps.length, sorted[Math.floor(0.999 * steps.length)]];
+}"""
+# By the page's clock: from the click to the title that says whose map it is, in the frame in which it is drawn.
+UNTIL_TITLE = """([element, words]) => new Promise((resolve, reject) => {
+    const title = element.closest('.as-root').querySelector('.as-overlay .as-title');
+    const start = performance.now();
+    const look = () => {
+        const taken = performance.now() - start;
+        if (title.title.includes(words) && title.title !== before) requestAnimationFrame(() => resolve(taken));
+        else if (taken > 60000) reject(new Error(`still ${title.title}`));
+        else requestAnimationFrame(look);
+    };
+    const before = title.title;
+    element.click();
+    look();
+})"""
+# What the picks are, as the kernel has them, and what its results answer.
+PICKS = """dict(
+    target=explorer.target, layer=explorer.layer, neuron=explorer.neuron,
+    method=explorer.method, layer_method=explorer.layer_method, neuron_method=explorer.neuron_method,
+    title=explorer.heat.get("title"), heat=explorer.heat.get("request"), final=explorer.heat.get("final"),
+    channels=explorer.channels.get("request"), info=explorer.neuron_info.get("request"),
+    spatial={row["name"]: row["spatial"] for row in explorer.layers}.get(explorer.layer, True),
+)"""
+
+
+def title_of(root: Locator) -> str:
+    return str(root.locator(".as-overlay .as-title").get_attribute("title"))
+
+
+def keep(page: Page) -> str:
+    """Keeps what is shown, for difference(), and returns its title."""
+    return page.evaluate(KEEP)
+
+
+def difference(page: Page, one: int, other: int) -> tuple[float, float]:
+    """Of two kept pictures, counted as in a list: how far they differ on average, and all but a thousandth at most."""
+    return tuple(page.evaluate(DIFFER, [one, other]))  # type: ignore[return-value]
+
+
+def depth_slider(root: Locator) -> Locator:
+    return root.get_by_role("slider", name="Depth")
+
+
+def units(root: Locator) -> Locator:
+    """The channels (units, heads) that are in the document."""
+    return root.locator(".as-units [role=option]")
+
+
+def unit(root: Locator, channel: int) -> Locator:
+    """One of them, wherever it is in the list: found by its number."""
+    search = root.get_by_role("searchbox", name="Channel")
+    search.fill(str(channel))
+    search.press("Enter")
+    found = root.locator(f".as-units [data-channel='{channel}']")
+    expect(found).to_be_focused()
+    search.fill("")
+    return found
+
+
+def pick_layer(root: Locator, name: str) -> None:
+    """By a click in the tree, found by the search."""
+    search = root.get_by_role("searchbox", name="Search layers")
+    search.fill(name)
+    root.locator(f'.as-tree [data-name="{name}"]').click()
+    search.fill("")
+
+
+def click_until_title(element: Locator, words: str) -> float:
+    """Milliseconds from a click to the map whose title has these words."""
+    return element.page.evaluate(UNTIL_TITLE, [element.element_handle(), words])
+
+
+def predictions(root: Locator) -> list[str]:
+    """The rows as they are read."""
+    return root.get_by_role("listbox", name="Predictions").get_by_role("option").all_inner_texts()
+
+
+def at_rest(root: Locator, kernel: Kernel) -> dict[str, Any]:
+    """Waits until kernel and page are done with everything that was picked, and returns the kernel's PICKS."""
+    page = root.page
+    before: Any = None
+
+    def same_twice() -> dict[str, Any] | None:
+        nonlocal before
+        page.wait_for_timeout(450)  # longer than a scrub rests before the kernel hears of it
+        kernel.run("explorer.wait(60); None")
+        quiet(root)
+        now = kernel.value(PICKS)
+        same, before = now == before, now
+        return now if same else None
+
+    picks = wait_for("rest", same_twice, 60)
+    page.evaluate(TWO_FRAMES)
+    return picks
+
+
+def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
+    """What stands on the page, and what the kernel answered, is all of the picks shown."""
+    picks = at_rest(root, kernel)
+    layer, neuron, target = picks["layer"], picks["neuron"], picks["target"]
+    level = "input" if layer is None else "layer" if neuron is None else "neuron"
+    method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]
+
+    # The controls show the picks.
+    picked = root.locator(".as-tree [aria-selected=true]")
+    assert picked.count() == 1
+    assert picked.get_attribute("data-name") == layer
+    labels = {"method": "Method", "layer_method": "Layer method", "neuron_method": "Neuron method"}
+    for name, label in labels.items():
+        if name != "neuron_method" or level == "neuron":
+            assert control(root, "combobox", label).input_value() == picks[name], picks
+    row = root.get_by_role("listbox", name="Predictions").locator("[aria-selected=true]")
+    if row.count():
+        assert row.get_attribute("data-index") == str(target)
+    channel = neuron[0] if isinstance(neuron, list) else neuron
+    if layer is not None:  # a picked one may be out of sight
+        found = root.locator(".as-units [aria-selected=true]").evaluate_all(
+            "all => all.map(it => +it.dataset.channel)"
+        )
+        assert found in ([], [channel]), (found, picks)
+
+    # The results answer the picks.
+    if level == "layer" and not picks["spatial"]:
+        assert picks["heat"] is None, picks
+        assert title_of(root) == "Picture"
+    else:
+        request = picks["heat"]
+        assert request, picks
+        asked = {name: picks[name] for name in ("target", "layer", "neuron", method)}
+        assert {name: request[name] for name in asked} == asked, picks
+        assert picks["final"] is True, picks
+        assert title_of(root) == picks["title"]
+    if layer is not None:
+        asked = {"layer": layer, "target": target}
+        assert {name: picks["channels"][name] for name in asked} == asked, picks
+        assert layer in root.locator(".as-channels .as-title").inner_text()
+    if neuron is not None:
+        asked = {"layer": layer, "target": target, "neuron": neuron}
+        assert {name: picks["info"][name] for name in asked} == asked, picks
+        assert str(channel) in root.locator(".as-neuron .as-title").inner_text()
+    return picks
+
+
+def wide(page: Page, kernel: Kernel, root: Locator, width: int) -> None:
+    """Gives the Explorer a width, whatever stands beside the notebook."""
+    page.set_viewport_size({"width": width + 560, "height": 2400})
+    kernel.run(f"explorer.layout.width = '{width}px'")
+    wait_for(f"{width} pixels", lambda: abs(root.bounding_box()["width"] - width) <= 12, 10)  # type: ignore[index]
