@@ -14,10 +14,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Time limits per example are noise on a busy machine; in CI the same examples are drawn in every run.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -31,20 +32,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(4, os.cpu_count() or 1) if whole and (os.cpu_count() or 1) > 1 else 0
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+class SideBySide(LoadScopeScheduling):
     """What goes together for those that run side by side: a file, and all of the browser.
 
-    Browser tests share their servers, and two browsers on two cores would keep each other waiting. They take longest,
-    so they begin first, and then the notebooks.
+    Browser tests share their servers, and two browsers on two cores would keep each other waiting.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    here = Path(__file__).parent
-    for item in items:
-        browser = here / "browser" in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
-    items.sort(key=lambda item: (here / "browser" not in item.path.parents, here in item.path.parents))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "browser" if file.startswith("tests/browser/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    return SideBySide(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, the browser tests begin first, as they take longest, and then the notebooks."""
+    if hasattr(config, "workerinput"):
+        here = Path(__file__).parent
+        items.sort(key=lambda item: (here / "browser" not in item.path.parents, here in item.path.parents))
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,9 @@ export class State {
   private readonly answered = new Map<TraitName, string>();
   /** Choices whose answer is here already, and that the kernel has not been told yet. */
   private readonly scrubbed = new Set<TraitName>();
+  /** What changed and waits to be sent: its value now, and the one that the kernel knows. */
+  private readonly held = new Map<TraitName, { now: unknown; known: unknown }>();
+  private readonly guarded = new Set<TraitName>();
   private rest: ReturnType<typeof setTimeout> | undefined;
   private readonly saveDragged: () => void;
   private unansweredMessage = false;
@@ -110,13 +113,33 @@ export class State {
 
   /** Sets a trait; it is sent to the kernel with all others of this animation frame. */
   set<K extends TraitName>(name: K, value: Traits[K]): void {
+    this.held.delete(name);
     if (this.change(name, value)) this.schedule(this.save);
   }
 
   /** Sets a trait that goes through many values in a row: the kernel hears of a few, and of the last. */
   drag<K extends TraitName>(name: K, value: Traits[K]): void {
-    if (!this.change(name, value)) return;
-    this.schedule(this.saveDragged);
+    this.hold(name, value);
+    if (this.change(name, value)) this.schedule(this.saveDragged);
+  }
+
+  /**
+   * Keeps a value that waits to be sent. A Jupyter kernel repeats what it is told, and when the page has gone on by then,
+   * ipywidgets would take it back to where it was.
+   */
+  private hold<K extends TraitName>(name: K, now: Traits[K]): void {
+    if (!this.has(name)) return;
+    const known = this.held.has(name) ? this.held.get(name)!.known : this.get(name);
+    this.held.set(name, { now, known });
+    if (this.guarded.has(name)) return;
+    this.guarded.add(name);
+    this.on(`change:${name}`, () => {
+      const held = this.held.get(name);
+      const value = this.get(name);
+      if (!held || sameValue(value, held.now)) return;
+      if (sameValue(value, held.known)) this.model.set(name, held.now);
+      else this.held.delete(name); // something else was chosen, elsewhere
+    });
   }
 
   /** Whether there is a change: all who follow it are told. */
@@ -133,6 +156,7 @@ export class State {
   choose<K extends TraitName>(name: K, value: Traits[K]): void {
     if (!this.reachable || !this.has(name) || sameValue(this.get(name), value)) return;
     this.scrubbed.delete(name);
+    this.held.delete(name);
     this.set(name, value);
     this.wait();
   }
@@ -142,6 +166,7 @@ export class State {
    * rested for a while, or before anything else is sent. Nobody waits for an answer, so it needs no kernel.
    */
   scrub<K extends TraitName>(name: K, value: Traits[K]): void {
+    this.hold(name, value);
     if (!this.change(name, value)) return;
     this.scrubbed.add(name);
     clearTimeout(this.rest);
@@ -211,6 +236,7 @@ export class State {
     clearTimeout(this.rest);
     if (!this.unsaved) return;
     this.unsaved = false;
+    this.held.clear();
     for (const name of this.scrubbed) this.answered.set(name, this.key(name));
     this.scrubbed.clear();
     // To nobody: the host would only complain. The traits are set, which is what this page goes by.

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DRAG_MS, State } from "../src/state";
+import { DRAG_MS, SCRUB_REST_MS, State } from "../src/state";
 import { FakeModel, manualFrames, sampleTraits } from "./fake";
 
 let frame: () => void;
@@ -46,6 +46,30 @@ describe("saving", () => {
       state.choose("target", 2); // what is chosen waits for nothing, and takes along what was dragged
       frame();
       expect(model.saves.at(-1)).toEqual({ opacity: 0.5, target: 2 });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is not taken back by the kernel's echo of an earlier value, but by what Python sets", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      state.scrub("layer", "stem");
+      vi.advanceTimersByTime(SCRUB_REST_MS);
+      expect(model.saves).toEqual([{ layer: "stem" }]);
+      state.scrub("layer", "stem.conv");
+      model.receive({ layer: "stem" });
+      expect(state.get("layer")).toBe("stem.conv");
+      state.scrub("layer", "stem.act");
+      model.receive({ layer: "stem" });
+      expect(state.get("layer")).toBe("stem.act");
+      vi.advanceTimersByTime(SCRUB_REST_MS);
+      expect(model.saves.at(-1)).toEqual({ layer: "stem.act" });
+      model.receive({ layer: "stem" }); // nothing waits: that is another choice
+      expect(state.get("layer")).toBe("stem");
+      state.scrub("layer", "stem.conv");
+      model.receive({ layer: null });
+      expect(state.get("layer")).toBeNull();
     } finally {
       vi.useRealTimers();
     }

@@ -53,6 +53,26 @@ UNTIL_TITLE = """([element, words]) => new Promise((resolve, reject) => {
     element.click();
     look();
 })"""
+# Scrubs one layer on, and another one as soon as the kernel has been told of the first, before it says so; notes the
+# titles that come after.
+SCRUB_ON = """slider => new Promise(done => {
+    const step = () => {
+        slider.value = +slider.value + 1;
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+    };
+    const title = slider.closest('.as-root').querySelector('.as-overlay .as-title');
+    const titles = [];
+    new MutationObserver(() => titles.push(title.title)).observe(title, { attributeFilter: ['title'] });
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const wait = (_, { msg, direction }) => {
+        if (direction !== 'send' || !('layer' in (msg.content?.data?.state ?? {}))) return;
+        kernel.anyMessage.disconnect(wait);
+        setTimeout(step, 0);
+        setTimeout(() => done(titles), 3000);
+    };
+    kernel.anyMessage.connect(wait);
+    step();
+})"""
 # What the picks are, as the kernel has them, and what its results answer.
 PICKS = """dict(
     target=explorer.target, layer=explorer.layer, neuron=explorer.neuron,
@@ -119,10 +139,11 @@ def at_rest(root: Locator, kernel: Kernel) -> dict[str, Any]:
     """Waits until kernel and page are done with everything that was picked, and returns the kernel's PICKS."""
     page = root.page
     before: Any = None
+    page.wait_for_timeout(450)  # longer than a scrub rests before the kernel hears of it
 
     def same_twice() -> dict[str, Any] | None:
         nonlocal before
-        page.wait_for_timeout(450)  # longer than a scrub rests before the kernel hears of it
+        page.wait_for_timeout(50)
         kernel.run("explorer.wait(60); None")
         quiet(root)
         now = kernel.value(PICKS)

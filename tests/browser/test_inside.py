@@ -28,6 +28,7 @@ from browser.explorer_page import (
 from browser.harness import Kernel, Server, save, wait_for, wait_until_run
 from browser.inside_page import (
     LISTEN,
+    SCRUB_ON,
     at_rest,
     belong_together,
     click_until_title,
@@ -134,6 +135,7 @@ def test_the_small_network(page: Page, server: Server, shot: Shot, axe: Path) ->
     with server.kernel(name) as kernel:
         kernel.run("intact = model(images[:3]).detach()")
         _by_keyboard(page, root, kernel)
+        _scrubbed_on(root, kernel)
         _clicked(root, kernel, shot)
         _switched_off(page, root, kernel, shot)
         _looks(page, root, kernel, shot, axe)
@@ -219,6 +221,18 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     assert page.evaluate(sources) == cells
 
 
+def _scrubbed_on(root: Locator, kernel: Kernel) -> None:
+    """The kernel's echo of a layer does not take back somebody who has gone on."""
+    set_slider(depth_slider(root), 1)
+    at_rest(root, kernel)
+    titles = depth_slider(root).evaluate(SCRUB_ON)
+    assert [title[: title.index(" for ")] for title in titles] == [
+        "Grad-CAM at net.stem.conv",
+        "Grad-CAM at net.stem.bn",
+    ]
+    assert belong_together(root, kernel)["layer"] == "net.stem.bn"
+
+
 def _clicked(root: Locator, kernel: Kernel, shot: Shot) -> None:
     """A click on a neuron, to its map."""
     pick_layer(root, "net.stem.relu")
@@ -251,7 +265,8 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
         wait_for(
             "an answer", lambda: len(kernel.value("explorer.what_if['request']['ablated']")) == count, 30
         )
-        at_rest(root, kernel)
+        settled(root.page, kernel)
+        quiet(root)
         return {one["index"]: one for one in kernel.value("explorer.what_if['items']")}
 
     # One, by its button; what is said is what the model says without it.
