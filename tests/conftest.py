@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-# Where tests run side by side, each of them has a core to itself.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # OpenMP's idle workers spin by default. On a machine with few cores that are also running a kernel, a notebook server
 # and a browser, spinning workers take the time that the others need.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
