@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attriscope.attr import IntegratedGradients
-from attriscope.attr.paths import line
+from attriscope.attr.integrated_gradients import line
 from attriscope.attr.quadrature import METHODS
 from models import Recorder, assert_same, draw, pair, pictures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attriscope.core.estimate import Draft, Estimate
+from attriscope.core.estimate import Estimate, PartialResult
 
 
 def test_the_inaccuracy_is_the_largest_of_all() -> None:
@@ -19,7 +19,9 @@ def test_the_inaccuracy_is_the_largest_of_all() -> None:
 
 def test_a_draft_costs_nothing_until_it_is_settled() -> None:
     calls: list[str] = []
-    draft = Draft(lambda: calls.append("attributions"), lambda: calls.append("delta"), None, evaluations=3)
+    draft = PartialResult(
+        lambda: calls.append("attributions"), lambda: calls.append("delta"), None, evaluations=3
+    )
     assert calls == []
     settled = draft.settle("complete")
     assert calls == ["attributions", "delta"]

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import attriscope
 from attriscope.core.errors import ForwardError, InputError, LayerError
+from attriscope.core.hooks import Call, module_of, resolve_layers
 from attriscope.core.inputs import gather_examples
-from attriscope.core.opening import Opened
 from attriscope.core.section import Section
-from attriscope.core.sites import Call, module_of, resolve_layers
+from attriscope.core.section_start import Opened
 from models import Snapshot, assert_same, draw, mlp, pictures, with_drawn_parameters
 
 X = draw(3, 2, 6, 5)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
-from attriscope.widget.choices import Choice
-from attriscope.widget.inside import QUICK
+from attriscope.widget.model.layers import QUICK
+from attriscope.widget.state.selection import Selection
 
 
 class TwoLayers(nn.Module):
@@ -97,7 +97,7 @@ class Mirror:
         explorer._send = note
 
 
-def agrees(request: dict[str, Any], choice: Choice) -> bool:
+def agrees(request: dict[str, Any], choice: Selection) -> bool:
     """Whether a map that answers the request answers the choice: by the rules that the page goes by."""
     level = "input" if choice.layer is None else "layer" if choice.neuron is None else "neuron"
     method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attriscope import Explorer, Overlay
-from attriscope.widget.offers import INSIDE, OFFERS
+from attriscope.widget.methods.registry import INSIDE, OFFERS
 from widget.helpers import PAGE_WRITES, Mirror, TwoLayers, assert_consistent, from_page
 
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,9 +20,9 @@ import torch
 
 from attriscope import Explorer
 from attriscope.core.errors import LayerError
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import INSIDE, OFFERS
-from attriscope.widget.weights import WeightsChangedError
+from attriscope.widget.methods.registry import INSIDE, OFFERS
+from attriscope.widget.model.weights import WeightsChangedError
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Mirror, TwoLayers, assert_consistent, from_page
 
 SECONDS = float(os.environ.get("ATTRISCOPE_MONKEY_SECONDS", "12"))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attriscope import ChannelGrid, Explorer, LayerPicker, attr
 from attriscope.core.errors import InputError, TargetError
-from attriscope.widget.choices import ChoiceError
+from attriscope.widget.state.selection import ChoiceError
 from models import Snapshot, draw
 from widget.helpers import Gate, Opaque, TwoLayers, assert_consistent, from_page
 from widget.nets import Text, Vit, ids, net, picture

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from attriscope import Explorer, attr, switched_off
 from attriscope.core.errors import InputError, LayerError, NonFiniteError
 from attriscope.core.inputs import gather_examples
-from attriscope.widget.choices import Choice, ChoiceError
-from attriscope.widget.offers import INSIDE, Menu
-from attriscope.widget.session import Session
-from attriscope.widget.weights import WeightsChangedError
+from attriscope.widget.methods.registry import INSIDE, MethodRegistry
+from attriscope.widget.model.session import Session
+from attriscope.widget.model.weights import WeightsChangedError
+from attriscope.widget.state.selection import ChoiceError, Selection
 from models import seeded
 from widget.helpers import Gate, Masked, Mirror, Opaque, TwoLayers, assert_consistent, from_page
 from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, picture
@@ -32,7 +32,9 @@ AT = {
     place: [name for name, offer in INSIDE.items() if offer.place == place] for place in ("layer", "neuron")
 }
 FEW = {
-    name: {"n_steps": 6} for name, offer in INSIDE.items() if "n_steps" in Menu(picture()).parameters[name]
+    name: {"n_steps": 6}
+    for name, offer in INSIDE.items()
+    if "n_steps" in MethodRegistry(picture()).parameters[name]
 }
 
 
@@ -621,14 +623,16 @@ def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
     done = 0
     for kind, x, layers in CODED:
         model = net(kind)
-        session = Session(model, gather_examples(x), None, Menu(x))
+        session = Session(model, gather_examples(x), None, MethodRegistry(x))
         session.look(0)
         for layer in layers:
             form = session.interior.form(layer)
             place = {"map": [1, 2, 1], "attention": [1, 2, 1], "vector": 0}.get(form.kind, [1, 2])
             for neuron in [None] if INSIDE[name].place == "layer" else [0, place]:
                 which = "layer_method" if neuron is None else "neuron_method"
-                choice = Choice("Saliency", 2, ("mean",), layer, neuron=neuron, settings=FEW, **{which: name})
+                choice = Selection(
+                    "Saliency", 2, ("mean",), layer, neuron=neuron, settings=FEW, **{which: name}
+                )
                 try:
                     *_, found = session.maps(choice)
                 except InputError as error:

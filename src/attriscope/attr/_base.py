@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.estimate import Draft, Estimate
+from attriscope.core.estimate import Estimate, PartialResult
 from attriscope.core.evaluate import Evaluator
+from attriscope.core.hooks import Layer, Layers, resolve_layers
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,
@@ -26,14 +27,13 @@ from attriscope.core.inputs import (
 )
 from attriscope.core.progress import control
 from attriscope.core.propagation import Scheme
-from attriscope.core.sites import Layer, Layers, resolve_layers
 from attriscope.core.subject import Subject, Through
 from attriscope.core.target import resolve_target
 
 P = ParamSpec("P")
 
 
-def streams(generator: Callable[P, Iterator[Draft]]) -> Callable[P, Any]:
+def streaming(generator: Callable[P, Iterator[PartialResult]]) -> Callable[P, Any]:
     """Turns a generator of drafts into ``attribute``, which runs to the end and returns what Captum would.
 
     The generator stays reachable for :meth:`Attribution.stream` and :meth:`Attribution.estimate`, so that one piece of
@@ -109,7 +109,7 @@ class Attribution:
         yield Estimate(attributions, delta, stopped="complete")
 
     @staticmethod
-    def _settled(drafts: Iterator[Draft], tolerance: float | None) -> Iterator[Estimate]:
+    def _settled(drafts: Iterator[PartialResult], tolerance: float | None) -> Iterator[Estimate]:
         # One draft is held back, because only the end of the stream tells which one is the last.
         held: Estimate | None = None
         for draft in drafts:

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, join, streams
+from attriscope.attr._base import Attribution, join, streaming
 from attriscope.core.errors import InputError, InputTypeError, TargetError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
+from attriscope.core.hooks import Layer, Layers, resolve_layers
 from attriscope.core.inputs import Examples, as_tuple, describe, gather_examples, resolve_baselines
-from attriscope.core.opening import Opened, varied
 from attriscope.core.progress import Parts, control
 from attriscope.core.section import Section
-from attriscope.core.sites import Layer, Layers, resolve_layers
+from attriscope.core.section_start import Opened, varied
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target
 
@@ -160,7 +160,7 @@ class At(Attribution):
         self.layer = layer
         self._start = None if layer is None else resolve_layers(forward_func, layer, attribute_to_layer_input)
 
-    @streams
+    @streaming
     def attribute(
         self,
         inputs: Any,
@@ -170,7 +170,7 @@ class At(Attribution):
         *,
         layer_baselines: Any = None,
         **kwargs: Any,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Call the method's ``attribute`` there.
 
         Args:
@@ -231,7 +231,7 @@ def neuron_site(forward: Callable[..., Any], neuron: Neuron) -> Layers:
     return resolve_layers(forward, neuron.layer, neuron.at_input)
 
 
-def drafts(method: Any, given: Mapping[str, Any]) -> Iterator[Draft]:
+def drafts(method: Any, given: Mapping[str, Any]) -> Iterator[PartialResult]:
     """What a method's ``attribute`` comes to, as it comes; of others' methods, all at once."""
     generator = getattr(type(method).attribute, "estimates", None)
     if generator is not None:
@@ -241,7 +241,7 @@ def drafts(method: Any, given: Mapping[str, Any]) -> Iterator[Draft]:
     delta = None
     if given.get("return_convergence_delta") and isinstance(found, tuple) and len(found) == 2:
         found, delta = found
-    yield Draft(lambda: found, None if delta is None else lambda: delta)
+    yield PartialResult(lambda: found, None if delta is None else lambda: delta)
 
 
 def each_layer(
@@ -255,7 +255,7 @@ def each_layer(
     run_baselines: bool = False,
     single: bool = True,
     together: bool = False,
-) -> Iterator[Draft]:
+) -> Iterator[PartialResult]:
     """Drafts of a method at a layer, or at each of several.
 
     Args:
@@ -276,7 +276,7 @@ def each_layer(
         for draft in drafts(make(opened.forward), arguments):
             yield _formed(draft, opened, single, before)
         return
-    parts, found = Parts(len(start)), list[Draft]()
+    parts, found = Parts(len(start)), list[PartialResult]()
     for position in range(len(start)):
         with parts.part(position, position + 1, 1):
             one = each_layer(
@@ -290,13 +290,13 @@ def each_layer(
     yield listed(found)
 
 
-def listed(found: list[Draft]) -> Draft:
+def listed(found: list[PartialResult]) -> PartialResult:
     """The drafts of several layers as one, with a list of results."""
 
     def deltas() -> Tensor:
         return torch.stack([draft.delta() for draft in found if draft.delta is not None])
 
-    return Draft(
+    return PartialResult(
         lambda: [draft.attributions() for draft in found],
         deltas if all(draft.delta is not None for draft in found) else None,
         None,
@@ -333,7 +333,7 @@ def values_at(
     return [join([varied(block.values[i]) for block in blocks]) for i in range(len(site))]
 
 
-def _formed(draft: Draft, opened: Opened, single: bool, before: int) -> Draft:
+def _formed(draft: PartialResult, opened: Opened, single: bool, before: int) -> PartialResult:
     """The same draft with results layer by layer; ``before`` it, so many rows went through the model."""
 
     def form(found: Any) -> Any:

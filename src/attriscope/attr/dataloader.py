@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, streams
+from attriscope.attr._base import Attribution, streaming
 from attriscope.attr._features import Features, resolve_features
-from attriscope.attr.ablation import FeatureAblation
-from attriscope.attr.occlusion import Occlusion
-from attriscope.attr.permutation import FeaturePermutation
-from attriscope.attr.shapley import ShapleyValueSampling
-from attriscope.attr.surrogate import Lime
+from attriscope.attr.perturbation.feature_ablation import FeatureAblation
+from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
+from attriscope.attr.perturbation.lime import Lime
+from attriscope.attr.perturbation.occlusion import Occlusion
+from attriscope.attr.perturbation.shapley import ShapleyValueSampling
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import check_batch
+from attriscope.core.hooks import kept_buffers
 from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
-from attriscope.core.sites import kept_buffers
 
 _HELD = 1 << 24  # numbers that the accumulated outputs of one pass may hold
 _UNKNOWN = 1 << 16  # what an accumulator of a user's own type is taken to hold
@@ -69,7 +69,7 @@ class DataLoaderAttribution(Attribution):
         """As the method inside."""
         return self.attr_method.multiplies_by_inputs
 
-    @streams
+    @streaming
     def attribute(
         self,
         dataloader: Iterable[Any],
@@ -82,7 +82,7 @@ class DataLoaderAttribution(Attribution):
         show_progress: bool = False,
         return_input_shape: bool = True,
         **kwargs: Any,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Explain the metric.
 
         Args:
@@ -127,13 +127,15 @@ class DataLoaderAttribution(Attribution):
         generator = getattr(type(method).attribute, "estimates", None)
         if generator is None:  # a user's own
             found = formed(method.attribute(present, **given))
-            yield Draft(lambda: found)
+            yield PartialResult(lambda: found)
             return
         for draft in generator(method, present, **given):
-            yield Draft(*_formed(draft, formed), evaluations=draft.evaluations)
+            yield PartialResult(*_formed(draft, formed), evaluations=draft.evaluations)
 
 
-def _formed(draft: Draft, form: Callable[[Any], Any]) -> tuple[Callable[[], Any], None, Callable[[], Any]]:
+def _formed(
+    draft: PartialResult, form: Callable[[Any], Any]
+) -> tuple[Callable[[], Any], None, Callable[[], Any]]:
     def attributions() -> TensorOrTuple:
         return form(draft.attributions())
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, GradientAttribution, accumulation_dtype, join, streams
+from attriscope.attr._base import Attribution, GradientAttribution, accumulation_dtype, join, streaming
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs, even_choices
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, Evaluator
+from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,
@@ -22,7 +23,6 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
-from attriscope.core.sites import Layers
 from attriscope.core.subject import Subject
 
 Form = Callable[[list[tuple[Tensor, ...]]], Any]
@@ -57,7 +57,7 @@ class GradientShap(GradientAttribution):
         """Yes: each sample's attributions should add up to the change of the output, if the model were linear."""
         return True
 
-    @streams
+    @streaming
     def attribute(
         self,
         inputs: TensorOrTuple,
@@ -69,7 +69,7 @@ class GradientShap(GradientAttribution):
         return_convergence_delta: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Average gradients between inputs and baselines.
 
         Args:
@@ -112,7 +112,7 @@ def expected_gradients(
     form: Form,
     with_delta: bool,
     read: Layers | None = None,
-) -> Iterator[Draft]:
+) -> Iterator[PartialResult]:
     """Gradients at the samples of some paths, times what changes along each.
 
     Args:
@@ -148,7 +148,7 @@ def expected_gradients(
                 found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in effects]).sum(0)
                 sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]
         done = steps.stop
-        yield Draft(
+        yield PartialResult(
             lambda: of_each(_Spread.mean),
             delta if with_delta else None,
             (lambda: of_each(_Spread.error)) if done >= paths.run else None,

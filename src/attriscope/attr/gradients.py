@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attriscope.attr._base import GradientAttribution, gradients_at_inputs, streams
-from attriscope.core.estimate import Draft
+from attriscope.attr._base import GradientAttribution, gradients_at_inputs, streaming
+from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating
 
 
@@ -19,14 +19,14 @@ class Saliency(GradientAttribution):
         forward_func: the model, or any function, called as ``forward_func(*inputs, *additional_forward_args)``.
     """
 
-    @streams
+    @streaming
     def attribute(
         self,
         inputs: TensorOrTuple,
         target: Any = None,
         abs: bool = True,
         additional_forward_args: Any = None,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Compute the gradient.
 
         Args:
@@ -48,7 +48,7 @@ class Saliency(GradientAttribution):
         require_floating(examples, self.get_name())
         gradients = gradients_at_inputs(self, examples, target)
         found = tuple(g.abs() for g in gradients) if abs else gradients
-        yield Draft(lambda: examples.form(found), evaluations=examples.count)
+        yield PartialResult(lambda: examples.form(found), evaluations=examples.count)
 
 
 class InputXGradient(GradientAttribution):
@@ -65,10 +65,10 @@ class InputXGradient(GradientAttribution):
         """Always."""
         return True
 
-    @streams
+    @streaming
     def attribute(
         self, inputs: TensorOrTuple, target: Any = None, additional_forward_args: Any = None
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Compute input times gradient.
 
         Args:
@@ -84,4 +84,4 @@ class InputXGradient(GradientAttribution):
         require_floating(examples, self.get_name())
         gradients = gradients_at_inputs(self, examples, target)
         found = tuple(x.detach() * g for x, g in zip(examples.tensors, gradients, strict=True))
-        yield Draft(lambda: examples.form(found), evaluations=examples.count)
+        yield PartialResult(lambda: examples.form(found), evaluations=examples.count)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.attr._base import GradientAttribution, join, streams, sum_per_example
-from attriscope.attr.lrp_rules import PropagationRule
-from attriscope.attr.rules.deeplift import linear
+from attriscope.attr._base import GradientAttribution, join, streaming, sum_per_example
+from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
+from attriscope.attr.rules.modules import PropagationRule
 from attriscope.core.errors import InputTypeError, OperationError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
+from attriscope.core.hooks import Layers, module_of
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,
@@ -26,7 +27,6 @@ from attriscope.core.inputs import (
     require_floating,
 )
 from attriscope.core.propagation import Rules, Scheme
-from attriscope.core.sites import Layers, module_of
 
 
 class LRP(GradientAttribution):
@@ -38,7 +38,7 @@ class LRP(GradientAttribution):
     other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
     the output less what biases contributed.
 
-    A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
+    A module with a rule of its own, from :mod:`attriscope.attr.rules.modules`, follows that::
 
         model.features[0].rule = GammaRule()
 
@@ -51,7 +51,7 @@ class LRP(GradientAttribution):
             and for operations; see :mod:`attriscope.attr.rules`.
 
     Raises:
-        InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.lrp_rules.PropagationRule`.
+        InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.rules.modules.PropagationRule`.
     """
 
     rules: ClassVar[Rules] = LRP_RULES
@@ -81,7 +81,7 @@ class LRP(GradientAttribution):
             if not isinstance(rule, PropagationRule):
                 raise InputTypeError(
                     f"Please select propagation rules inherited from class PropagationRule for module: {module}; they "
-                    f"are in attriscope.attr.lrp_rules, but {describe(rule)} came"
+                    f"are in attriscope.attr.rules.modules, but {describe(rule)} came"
                 )
         return found
 
@@ -94,7 +94,7 @@ class LRP(GradientAttribution):
             told=print if verbose else None,
         )
 
-    @streams
+    @streaming
     def attribute(
         self,
         inputs: TensorOrTuple,
@@ -102,7 +102,7 @@ class LRP(GradientAttribution):
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         verbose: bool = False,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         """Propagate the output's relevance to the inputs, in one forward and one backward pass.
 
         Args:
@@ -140,7 +140,7 @@ def relevances(
     form: Callable[[list[tuple[Tensor, ...]]], Any],
     verbose: bool = False,
     read: Layers | None = None,
-) -> Iterator[Draft]:
+) -> Iterator[PartialResult]:
     """The relevance that reaches the inputs, or layers.
 
     Args:
@@ -163,7 +163,7 @@ def relevances(
         gaps = [output - sum_per_example(tensors) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
-    yield Draft(lambda: form(found), delta, evaluations=evaluator.evaluations)
+    yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)
 
 
 class _OfModule(torch.autograd.Function):

@@ -42,7 +42,7 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Draft:
+class PartialResult:
     """What a method yields: how to work the estimate out, should anybody ask before it goes on.
 
     ``attribute`` asks only at the end, so a method may yield after every batch at no cost.

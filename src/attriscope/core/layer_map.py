@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
+from attriscope.core.hooks import grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import describe
-from attriscope.core.sites import grad_mode, kept_buffers, module_of
-from attriscope.core.structure import leaves_of
+from attriscope.core.pytree import leaves_of
 
 Shape = tuple[int, ...]
 

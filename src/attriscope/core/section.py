@@ -16,12 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.inputs import Examples
-from attriscope.core.looking import Looking
-from attriscope.core.opening import At, Opened, Tail, open_section
-from attriscope.core.progress import current
-from attriscope.core.refusal import refusals
-from attriscope.core.sites import (
+from attriscope.core.data_dependence import Looking
+from attriscope.core.forward_errors import refusals
+from attriscope.core.hooks import (
     Layers,
     NotRun,
     Reading,
@@ -30,7 +27,10 @@ from attriscope.core.sites import (
     not_run,
     unwrap,
 )
-from attriscope.core.structure import leaves_of
+from attriscope.core.inputs import Examples
+from attriscope.core.progress import current
+from attriscope.core.pytree import leaves_of
+from attriscope.core.section_start import Injector, Opened, ResumedSection, open_section
 
 
 class _Arrived(BaseException):
@@ -175,7 +175,7 @@ class Section:
         values = tuple(torch.cat(both) for both in zip(*(h.examples.tensors for h in halves), strict=True))
         counts = halves[0].counts
         inner = Examples(values, len(values) == 1, (*examples.tensors, *examples.arguments))
-        tail = Tail(self, At(start), counts, examples, ())
+        tail = ResumedSection(self, Injector(start), counts, examples, ())
         return Opened(tail, inner, counts, start, sum(h.evaluations for h in halves))
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
+from attriscope.core.forward_errors import refusals
+from attriscope.core.hooks import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
-from attriscope.core.refusal import refusals
-from attriscope.core.sites import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
 from attriscope.core.target import Target
 
 Nested = tuple[tuple[Tensor, ...], ...]

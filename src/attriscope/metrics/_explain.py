@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.hooks import unwrap
 from attriscope.core.inputs import Examples, describe
-from attriscope.core.sites import unwrap
 from attriscope.metrics._checks import UndefinedMetricError
 
 FORMS = (

@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import Draws, check_count, check_generator
 from attriscope.core.errors import InputError, LayerError
+from attriscope.core.hooks import find_layer
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.progress import Parts
-from attriscope.core.sites import find_layer
 from attriscope.metrics._checks import check_choice, refuse_undefined
 from attriscope.metrics._draw import gives_back, take
 from attriscope.metrics._explain import Explainer, copied, flat

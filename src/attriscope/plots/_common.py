@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures.drawing import LETTER, width_of
-from attriscope.attr._figures.scales import Floats, as_array
+from attriscope._drawing.drawing import LETTER, width_of
+from attriscope._drawing.scales import Floats, as_array
 from attriscope.core.errors import InputError, InputTypeError
 
 # For and against the output, as in the colour maps of attr.visualization, in tones that stand out from black and white.

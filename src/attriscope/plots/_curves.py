@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures.drawing import legend
-from attriscope.attr._figures.scales import Floats
+from attriscope._drawing.drawing import legend
+from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.plots._common import axes_for, differ, named, numbers, write_title
 from attriscope.plots._numbers import short

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures.drawing import legend
-from attriscope.attr._figures.scales import Floats
+from attriscope._drawing.drawing import legend
+from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.plots._common import axes_for, letters_beside, named, numbers, row_height, write_title
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures.drawing import LETTER, width_of
-from attriscope.attr._figures.scales import Floats
+from attriscope._drawing.drawing import LETTER, width_of
+from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError
 from attriscope.plots._common import (
     AGAINST,

@@ -12,9 +12,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap
 from numpy.typing import NDArray
 
-from attriscope.attr._figures import drawing
-from attriscope.attr._figures.images import ImageVisualizationMethod, Panel
-from attriscope.attr._figures.scales import Floats, Scaled, VisualizeSign, as_array, member, scale
+from attriscope._drawing import drawing
+from attriscope._drawing.images import ImageVisualizationMethod, Panel
+from attriscope._drawing.scales import Floats, Scaled, VisualizeSign, as_array, member, scale
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.plots._common import axes_for, dots, named
 

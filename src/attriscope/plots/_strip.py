@@ -17,8 +17,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures import drawing
-from attriscope.attr._figures.scales import Floats, Scaled
+from attriscope._drawing import drawing
+from attriscope._drawing.scales import Floats, Scaled
 from attriscope.plots._common import AGAINST, FOR, axes_for, dots, write_title
 from attriscope.plots._words import is_right_to_left, visible, words_and_scale
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attriscope.attr._figures.scales import Floats, Scaled, VisualizeSign, as_array, scale
+from attriscope._drawing.scales import Floats, Scaled, VisualizeSign, as_array, scale
 from attriscope.core.errors import InputError
 
 SEEN = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}

@@ -10,10 +10,10 @@ from torch import Tensor
 from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples, require_floating
-from attriscope.widget import wire
-from attriscope.widget.pictures import Pictures, ToImage, as_pixels, custom_baseline
-from attriscope.widget.traits import OverlayTraits, Part, PathTraits, PredictionTraits
-from attriscope.widget.walks import MeanWalk, Walk, thinned
+from attriscope.widget.messages import wire
+from attriscope.widget.model.images import Pictures, ToImage, as_pixels, custom_baseline
+from attriscope.widget.model.path import MeanWalk, Walk, thinned
+from attriscope.widget.state.traits import OverlayTraits, Part, PathTraits, PredictionTraits
 
 
 class Overlay(Part, OverlayTraits):
