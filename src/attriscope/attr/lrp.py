@@ -38,7 +38,7 @@ class LRP(GradientAttribution):
     other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
     the output less what biases contributed.
 
-    A module with a rule of its own, from :mod:`attriscope.attr.rules.modules`, follows that::
+    A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
 
         model.features[0].rule = GammaRule()
 
@@ -51,7 +51,7 @@ class LRP(GradientAttribution):
             and for operations; see :mod:`attriscope.attr.rules`.
 
     Raises:
-        InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.rules.modules.PropagationRule`.
+        InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.lrp_rules.PropagationRule`.
     """
 
     rules: ClassVar[Rules] = LRP_RULES
@@ -81,7 +81,7 @@ class LRP(GradientAttribution):
             if not isinstance(rule, PropagationRule):
                 raise InputTypeError(
                     f"Please select propagation rules inherited from class PropagationRule for module: {module}; they "
-                    f"are in attriscope.attr.rules.modules, but {describe(rule)} came"
+                    f"are in attriscope.attr.lrp_rules, but {describe(rule)} came"
                 )
         return found
 
