@@ -134,7 +134,7 @@ class IntegratedGradients(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        rule = quadrature(method, n_steps).spread()
+        rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         yield from integrate(self, examples, starts, target, rule, batch, self.grad_kwargs)
 

@@ -246,7 +246,7 @@ class NeuronConductance(_ByFactor):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        rule = quadrature(method, n_steps).spread()
+        rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_neuron_input)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -346,11 +347,14 @@ def grad_mode(gradient: bool) -> Iterator[None]:
         yield
 
 
+_TRAINING = operator.attrgetter("training")  # asked of every module before every batch
+
+
 @contextlib.contextmanager
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
+    training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
     saved = [
         (module, name, buffer, buffer.detach().clone())
         for module in (model.modules() if training else ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Examples:
     keys: tuple[int | str, ...] = ()
     blanks: tuple[int | str, ...] = ()
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         """The number N of examples."""
         return self.tensors[0].shape[0]

@@ -223,11 +223,13 @@ class Runner:
 
     def __init__(self, question: Query, steps: int) -> None:
         self._question = question
-        self._outputs = question.outputs()
+        outputs = question.outputs()
+        self.found = outputs.found
+        """What the first step told."""
         examples = question.examples
         # The first step goes alone and whole: it tells what kind of output this is.
         self._evaluator = Evaluator(
-            Subject(question.method.forward_func, self._outputs),
+            Subject(question.method.forward_func, outputs),
             examples,
             gradient=False,
             batch=examples.count,
@@ -237,11 +239,6 @@ class Runner:
         self._bar = (
             Bar(question.method.get_name(), steps * examples.count) if question.show_progress else None
         )
-
-    @property
-    def found(self) -> OutputShape:
-        """What the first step told."""
-        return self._outputs.found
 
     @property
     def evaluations(self) -> int:

@@ -35,7 +35,7 @@ class Walk:
         n_steps: int = 50,
         rule: str = "gausslegendre",
     ) -> None:
-        inner = quadrature(rule, n_steps).spread()
+        inner = quadrature(rule, n_steps).spread
         weights = dict(zip(inner.nodes, inner.weights, strict=True))
         # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
         # the start what the attributions should add up to.
