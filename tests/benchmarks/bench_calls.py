@@ -57,7 +57,9 @@ def methods() -> dict[str, Callable[[], Any]]:
     x = torch.rand(1, 10)
     return {
         "Saliency": lambda: Saliency(model).attribute(x, target=1),
-        "IntegratedGradients, n_steps=50": lambda: IntegratedGradients(model).attribute(x, target=1, n_steps=50),
+        "IntegratedGradients, n_steps=50": lambda: IntegratedGradients(model).attribute(
+            x, target=1, n_steps=50
+        ),
         "FeatureAblation": lambda: FeatureAblation(model).attribute(x, target=1),
     }
 

@@ -12,8 +12,8 @@ from attriscope.attr._base import (
     LayerAttribution,
     NeuronAttribution,
     PerturbationAttribution,
-    streaming,
 )
+from attriscope.attr._streaming import streaming
 from attriscope.attr.at import At, Neuron
 from attriscope.attr.baselines import ProductBaselines
 from attriscope.attr.dataloader import DataLoaderAttribution, InputRole
@@ -73,6 +73,7 @@ from attriscope.attr.statistics import (
     Var,
 )
 from attriscope.attr.summarizers import ClassSummarizer, Summarizer, SummarizerSingleTensor
+from attriscope.core.estimate import Estimate, PartialResult
 from attriscope.core.hooks import Call
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ __all__ = [
     "Deconvolution",
     "DeepLift",
     "DeepLiftShap",
+    "Estimate",
     "FeatureAblation",
     "FeaturePermutation",
     "GradientAttribution",
@@ -133,6 +135,7 @@ __all__ = [
     "NeuronIntegratedGradients",
     "NoiseTunnel",
     "Occlusion",
+    "PartialResult",
     "PerturbationAttribution",
     "ProductBaselines",
     "Saliency",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype
 
 FEWEST = 4  # samples that tell a standard error
 _BELIEF = 20  # samples that would have to speak against normal tails to be believed as much

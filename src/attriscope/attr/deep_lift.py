@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    GradientAttribution,
-    accumulation_dtype,
-    join,
-    streaming,
-    sum_per_example,
-)
+from attriscope.attr._base import GradientAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, join, sum_per_example
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
@@ -23,7 +19,7 @@ from attriscope.core.evaluate import Block, check_batch
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     as_tuple,
     baseline_rows,
     describe,
@@ -91,16 +87,28 @@ class DeepLift(GradientAttribution):
             return multipliers
         return tuple(m * (x - b) for m, x, b in zip(multipliers, ends, starts, strict=True))
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., custom_attribution_func: Custom | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        *, return_convergence_delta: Literal[True], custom_attribution_func: Custom | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         custom_attribution_func: Custom | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Compare the inputs with the baselines.
 
         Args:
@@ -208,17 +216,31 @@ class DeepLiftShap(DeepLift):
         model, multiply_by_inputs, eps, rules: as for :class:`DeepLift`.
     """
 
+    @overload  # type: ignore[override]
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        custom_attribution_func: Custom | None = ..., internal_batch_size: int | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        custom_attribution_func: Custom | None = ..., internal_batch_size: int | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
-    def attribute(  # type: ignore[override]
+    def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         custom_attribution_func: Custom | None = None,
         internal_batch_size: int | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Compare every input with every baseline.
 
         Args:

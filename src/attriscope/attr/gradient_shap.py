@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, GradientAttribution, accumulation_dtype, join, streaming
+from attriscope.attr._base import Attribution, GradientAttribution
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs, even_choices
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, join
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
@@ -18,7 +20,7 @@ from attriscope.core.evaluate import Block, Evaluator
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     describe,
     gather_examples,
     require_floating,
@@ -57,10 +59,24 @@ class GradientShap(GradientAttribution):
         """Yes: each sample's attributions should add up to the change of the output, if the model were linear."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] = ...,
+        target: Any = ..., additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        *, generator: torch.Generator | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] = ...,
+        target: Any = ..., additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        generator: torch.Generator | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any,
         n_samples: int = 5,
         stdevs: float | tuple[float, ...] = 0.0,
@@ -69,7 +85,7 @@ class GradientShap(GradientAttribution):
         return_convergence_delta: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Average gradients between inputs and baselines.
 
         Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attriscope.attr._base import GradientAttribution, gradients_at_inputs, streaming
+from attriscope.attr._base import GradientAttribution, gradients_at_inputs
+from attriscope.attr._streaming import streaming
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating
+from attriscope.core.inputs import SameForm, gather_examples, require_floating
 
 
 class Saliency(GradientAttribution):
@@ -22,11 +23,11 @@ class Saliency(GradientAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         abs: bool = True,
         additional_forward_args: Any = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute the gradient.
 
         Args:
@@ -67,8 +68,8 @@ class InputXGradient(GradientAttribution):
 
     @streaming
     def attribute(
-        self, inputs: TensorOrTuple, target: Any = None, additional_forward_args: Any = None
-    ) -> Iterator[PartialResult]:
+        self, inputs: SameForm, target: Any = None, additional_forward_args: Any = None
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute input times gradient.
 
         Args:

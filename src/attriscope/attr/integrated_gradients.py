@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    Attribution,
-    GradientAttribution,
-    accumulation_dtype,
-    end_points,
-    streaming,
-    sum_per_example,
-)
+from attriscope.attr._base import Attribution, GradientAttribution, end_points
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, check_batch
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     baseline_rows,
     gather_examples,
     require_floating,
@@ -96,10 +91,24 @@ class IntegratedGradients(GradientAttribution):
         """Yes: the attributions should add up to the change of the output."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True]
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -107,7 +116,7 @@ class IntegratedGradients(GradientAttribution):
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
         return_convergence_delta: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Integrate the gradient from the baselines to the inputs.
 
         Args:

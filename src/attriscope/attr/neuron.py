@@ -11,14 +11,10 @@ from typing import Any
 
 import torch
 
-from attriscope.attr._base import (
-    GradientAttribution,
-    NeuronAttribution,
-    PerturbationAttribution,
-    join,
-    streaming,
-)
-from attriscope.attr.at import MakeMethod, drafts, listed, neuron_target
+from attriscope.attr._base import GradientAttribution, NeuronAttribution, PerturbationAttribution
+from attriscope.attr._streaming import last_of, partial_results, streaming
+from attriscope.attr._sums import join
+from attriscope.attr.at import MakeMethod, listed, neuron_target
 from attriscope.attr.deep_lift import Custom, DeepLift, DeepLiftShap
 from attriscope.attr.gradient_shap import GradientShap
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop
@@ -29,7 +25,12 @@ from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator, check_batch
 from attriscope.core.hooks import Layer
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import (
+    SameForm,
+    gather_examples,
+    require_floating,
+    resolve_baselines,
+)
 from attriscope.core.progress import Parts
 from attriscope.core.section import Section
 from attriscope.core.subject import Subject, Through
@@ -49,11 +50,11 @@ class _OfNeuron(NeuronAttribution):
     def _explained(
         self, make: MakeMethod, neuron_selector: Any, at_input: bool, given: dict[str, Any]
     ) -> Iterator[PartialResult]:
-        """Drafts of a method for the neuron, or one with a list of results for a list of neurons."""
+        """Partial results of a method for the neuron, or one with a list of results for a list of neurons."""
         section = self._section(at_input)
 
         def one(selector: Any) -> Iterator[PartialResult]:
-            return drafts(make(section), {**given, "target": neuron_target(selector)})
+            return partial_results(make(section), **given, target=neuron_target(selector))
 
         yield from _one_or_each(one, neuron_selector)
 
@@ -69,8 +70,7 @@ def _one_or_each(
     parts, found = Parts(len(neuron_selector)), list[PartialResult]()
     for i, selector in enumerate(neuron_selector):
         with parts.part(i, i + 1, 1):
-            *_, last = one(selector)
-        found.append(last)
+            found.append(last_of(one(selector), "attribute"))
     yield listed(found)
 
 
@@ -105,11 +105,11 @@ class NeuronGradient(_OfNeuron, GradientAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compute the gradient: one pass forward to the neuron, and one back for each neuron.
 
         Args:
@@ -158,7 +158,7 @@ class NeuronIntegratedGradients(_ByFactor):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any = None,
         additional_forward_args: Any = None,
@@ -166,7 +166,7 @@ class NeuronIntegratedGradients(_ByFactor):
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
         attribute_to_neuron_input: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Integrate the neuron's gradient.
 
         Args:
@@ -216,7 +216,7 @@ class NeuronConductance(_ByFactor):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any = None,
         target: Any = None,
@@ -226,7 +226,7 @@ class NeuronConductance(_ByFactor):
         internal_batch_size: int | None = None,
         attribute_to_neuron_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Integrate that part of the gradient that goes through the neuron.
 
         Args:
@@ -270,7 +270,7 @@ class NeuronGradientShap(_ByFactor):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any,
         n_samples: int = 5,
@@ -279,7 +279,7 @@ class NeuronGradientShap(_ByFactor):
         attribute_to_neuron_input: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Average the neuron's gradients between inputs and baselines.
 
         Args:
@@ -330,13 +330,13 @@ class NeuronDeepLift(_ByFactor):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any = None,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
         custom_attribution_func: Custom | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compare the inputs with the baselines.
 
         Args:
@@ -373,13 +373,13 @@ class NeuronDeepLiftShap(NeuronDeepLift):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
         custom_attribution_func: Custom | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compare every input with every baseline.
 
         Args:
@@ -424,11 +424,11 @@ class _ByRectifiers(_OfNeuron, GradientAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compute the neuron's modified gradient.
 
         Args:
@@ -482,14 +482,14 @@ class NeuronFeatureAblation(_OfNeuron, PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         neuron_selector: Any,
         baselines: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
         attribute_to_neuron_input: bool = False,
         perturbations_per_eval: int | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Ablate feature by feature.
 
         Args:

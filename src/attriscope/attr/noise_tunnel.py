@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.attr._base import Attribution, GradientAttribution, streaming
+from attriscope.attr._base import Attribution, GradientAttribution
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs
 from attriscope.attr._repeat import Expansion, parameters_of
 from attriscope.attr._running_moments import FEWEST, Moments, wide
+from attriscope.attr._streaming import streaming
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import check_batch, finish, pace
 from attriscope.core.hooks import grad_mode
-from attriscope.core.inputs import TensorOrTuple, describe, gather_examples
+from attriscope.core.inputs import Inputs, describe, gather_examples
 from attriscope.core.progress import Parts, current
 
 # Methods that are not of this library get about this many input numbers at a time.
@@ -73,7 +74,7 @@ class NoiseTunnel(Attribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         nt_type: str = "smoothgrad",
         nt_samples: int = 5,
         nt_samples_batch_size: int | None = None,
@@ -82,7 +83,7 @@ class NoiseTunnel(Attribution):
         *,
         generator: torch.Generator | None = None,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[Any]]:
         """Average the method's attributions over noisy inputs.
 
         Args:
@@ -157,7 +158,7 @@ class NoiseTunnel(Attribution):
                 cut.limit(1)
             summary.add(found, delta)
             done += count
-            yield summary.draft(parts.rows)
+            yield summary.partial_result(parts.rows)
 
 
 @dataclasses.dataclass
@@ -271,7 +272,7 @@ class _Summary:
         if delta is not None:
             self._deltas.append(delta)
 
-    def draft(self, evaluations: int) -> PartialResult:
+    def partial_result(self, evaluations: int) -> PartialResult:
         """The estimate so far."""
         count = next((m.count for m in self._moments if isinstance(m, Moments)), 0)
         variance = self._type == "vargrad"

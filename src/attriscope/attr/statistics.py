@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import functools
 import math
 import numbers
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from torch import Tensor
 from attriscope.core.errors import InputError, InputTypeError
 
 TensorOrTuple = Tensor | tuple[Tensor, ...]
+Inputs = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+# What comes back in the form of the inputs; the union is for callers who do not know which form they have.
+SameForm = TypeVar("SameForm", Tensor, tuple[Tensor, ...], dict[str, Tensor], TensorOrTuple)
 
 
 def describe(value: Any) -> str:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
-from attriscope.attr._base import accumulation_dtype
 from attriscope.attr._random import check_count, device_of
 from attriscope.attr._repeat import Expansion
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples

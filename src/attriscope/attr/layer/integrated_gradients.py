@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    GradientAttribution,
-    LayerAttribution,
-    accumulation_dtype,
-    end_points,
-    streaming,
-)
+from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, walk
 from attriscope.attr.layer.activation import side_by_side
@@ -23,7 +19,7 @@ from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, check_batch
 from attriscope.core.hooks import Layer, Layers
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
 
 _Point = tuple[Tensor, Tensor]
 """Values and gradients at a point of the path."""
@@ -45,7 +41,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -54,7 +50,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
         internal_batch_size: int | None = None,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Average the layer's gradient.
 
         Args:
@@ -122,10 +118,26 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         """Yes: all that changes the output flows through the layer, if there is no way around it."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., grad_kwargs: dict[str,
+        Any] | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -135,7 +147,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Add the layer's changes up along the path.
 
         Args:
@@ -292,10 +304,26 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
         """Yes: the attributions should add up to the change of the output."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., grad_kwargs: dict[str,
+        Any] | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -305,7 +333,7 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Integrate the gradient from the layer's baseline to what it holds.
 
         Args:

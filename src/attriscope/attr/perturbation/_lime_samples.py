@@ -18,7 +18,7 @@ from attriscope.attr.perturbation._runner import OutputShape
 from attriscope.attr.perturbation.similarity import ExponentialKernel, tensors_in
 from attriscope.attr.perturbation.surrogate_models import LinearModel, SkLearnLinearModel, Solution
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, as_tuple, baseline_rows
+from attriscope.core.inputs import Examples, Inputs, TensorOrTuple, as_tensor, as_tuple, baseline_rows
 
 
 def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -238,9 +238,7 @@ def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:
     return torch.bernoulli(chances).to(device).long()
 
 
-def default_from_interp_rep_transform(
-    curr_sample: Tensor, original_inputs: TensorOrTuple, **kwargs: Any
-) -> Any:
+def default_from_interp_rep_transform(curr_sample: Tensor, original_inputs: Inputs, **kwargs: Any) -> Any:
     """The inputs with the features that are off in a sample (1, F) replaced by their baselines."""
 
     def mixed(x: Any, mask: Any, baseline: Any) -> Any:

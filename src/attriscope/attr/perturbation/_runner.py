@@ -308,7 +308,7 @@ class Runner:
 
 
 def estimates(question: Query, plan: PerturbationPlan) -> Iterator[PartialResult]:
-    """Carry a plan out, draft by draft."""
+    """Carry a plan out, and yield a partial result after each batch."""
     answers, form = Runner(question, plan.steps), question.form
 
     @torch.no_grad()

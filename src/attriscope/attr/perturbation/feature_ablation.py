@@ -9,12 +9,20 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import PerturbationAttribution, accumulation_dtype, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import Features, resolve_features
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates, future
 from attriscope.core.errors import InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import (
+    Examples,
+    Inputs,
+    SameForm,
+    gather_examples,
+    resolve_baselines,
+)
 
 
 class Differences:
@@ -128,7 +136,7 @@ class FeatureAblation(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -136,7 +144,7 @@ class FeatureAblation(PerturbationAttribution):
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Ablate feature by feature.
 
         Args:
@@ -172,7 +180,7 @@ class FeatureAblation(PerturbationAttribution):
 
     def attribute_future(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import join, streaming
 from attriscope.attr._features import Features, resolve_features
 from attriscope.attr._random import check_count, check_generator, device_of
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import join
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates, future
 from attriscope.attr.perturbation.feature_ablation import Differences, FeatureAblation, refuse_more
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples
+from attriscope.core.inputs import Examples, Inputs, SameForm, describe, gather_examples
 
 
 def permute_feature(x: Tensor, feature_mask: Tensor) -> Tensor:
@@ -165,7 +166,7 @@ class FeaturePermutation(FeatureAblation):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
@@ -175,7 +176,7 @@ class FeaturePermutation(FeatureAblation):
         n_repeats: int = 1,
         generator: torch.Generator | None = None,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Shuffle feature by feature.
 
         Args:
@@ -200,7 +201,7 @@ class FeaturePermutation(FeatureAblation):
 
     def attribute_future(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import streaming
 from attriscope.attr._features import Features, resolve_features
 from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration
 from attriscope.attr.perturbation._lime_samples import Coefficients
 from attriscope.attr.perturbation._paired_coalitions import Pairs
@@ -20,7 +20,7 @@ from attriscope.attr.perturbation.similarity import tensors_in
 from attriscope.attr.perturbation.surrogate_models import LinearRegression
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import Examples, SameForm, TensorOrTuple, gather_examples, resolve_baselines
 
 _END_WEIGHT = 1_000_000.0  # stands for infinity
 # With fewer samples per feature than the first number, only one in so many has its complement sampled too: coalitions
@@ -56,7 +56,7 @@ class KernelShap(Lime):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -67,7 +67,7 @@ class KernelShap(Lime):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | Tensor]]:
         """Estimate Shapley values.
 
         Args:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import PerturbationAttribution, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import resolve_features
 from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._lime_samples import (
     Recipe,
     Samples,
@@ -27,7 +28,8 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    Inputs,
+    SameForm,
     as_tensor,
     describe,
     gather_examples,
@@ -92,14 +94,14 @@ class LimeBase(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         n_samples: int = 50,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[Any]]:
         """Draw samples, run the model on them and fit the surrogate.
 
         Args:
@@ -157,7 +159,7 @@ class LimeBase(PerturbationAttribution):
             raise InputError("perturb_func gave no sample")
 
     def _sampler(
-        self, inputs: TensorOrTuple, examples: Examples, kwargs: dict[str, Any]
+        self, inputs: Inputs, examples: Examples, kwargs: dict[str, Any]
     ) -> Callable[[int], Iterator[tuple[Tensor, tuple[Tensor, ...], Tensor]]]:
         """Draws samples: the interpretable vector (1, F), the perturbed inputs, and the weight (1,)."""
         stream = (
@@ -241,7 +243,7 @@ class Lime(LimeBase):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -252,7 +254,7 @@ class Lime(LimeBase):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | Tensor]]:
         """Fit a surrogate model to each example.
 
         Args:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import streaming
 from attriscope.attr._features import copies, exact_dtype
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates
 from attriscope.attr.perturbation.feature_ablation import Differences, FeatureAblation
 from attriscope.attr.quadrature import spread_order
@@ -18,7 +18,7 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     baseline_rows,
     describe,
     gather_examples,
@@ -131,7 +131,7 @@ class Occlusion(FeatureAblation):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         sliding_window_shapes: tuple[int, ...] | tuple[tuple[int, ...], ...],
         strides: int | tuple[Any, ...] | None = None,
         baselines: Any = None,
@@ -139,7 +139,7 @@ class Occlusion(FeatureAblation):
         additional_forward_args: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Hide window by window.
 
         Args:

@@ -10,16 +10,23 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import PerturbationAttribution, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._random import check_count, check_generator, device_of
 from attriscope.attr._running_moments import FEWEST, Moments
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration, Game
 from attriscope.attr.perturbation._paired_coalitions import Pairs
 from attriscope.attr.perturbation._runner import PerturbationPlan, Query, estimates, future
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import (
+    Examples,
+    Inputs,
+    SameForm,
+    gather_examples,
+    resolve_baselines,
+)
 
 _MOST_FEATURES = 24  # for enumeration: 16 million rows per example
 _MANY_FEATURES = 16  # from here on the user is asked whether that was meant
@@ -170,7 +177,7 @@ class ShapleyValueSampling(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -180,7 +187,7 @@ class ShapleyValueSampling(PerturbationAttribution):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Estimate Shapley values.
 
         Args:
@@ -206,7 +213,7 @@ class ShapleyValueSampling(PerturbationAttribution):
 
     def attribute_future(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -265,14 +272,14 @@ class ShapleyValues(ShapleyValueSampling):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute Shapley values.
 
         Args:
@@ -292,7 +299,7 @@ class ShapleyValues(ShapleyValueSampling):
 
     def attribute_future(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
