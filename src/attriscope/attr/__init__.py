@@ -26,8 +26,8 @@ from attriscope.attr.embeddings import (
     remove_interpretable_embedding_layer,
 )
 from attriscope.attr.gradient_shap import GradientShap
-from attriscope.attr.gradients import InputXGradient, Saliency
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop, GuidedGradCam
+from attriscope.attr.input_x_gradient import InputXGradient
 from attriscope.attr.integrated_gradients import IntegratedGradients
 from attriscope.attr.layer.activation import LayerActivation, LayerGradientXActivation
 from attriscope.attr.layer.feature_ablation import LayerFeatureAblation, LayerFeaturePermutation
@@ -59,6 +59,7 @@ from attriscope.attr.perturbation.lime import Lime, LimeBase
 from attriscope.attr.perturbation.occlusion import Occlusion
 from attriscope.attr.perturbation.shapley import ShapleyValues, ShapleyValueSampling
 from attriscope.attr.perturbation.similarity import get_exp_kernel_similarity_function
+from attriscope.attr.saliency import Saliency
 from attriscope.attr.statistics import (
     MSE,
     CommonStats,
