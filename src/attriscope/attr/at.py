@@ -19,7 +19,7 @@ from attriscope.core.hooks import Layer, Layers, resolve_layers
 from attriscope.core.inputs import Examples, as_tuple, describe, gather_examples, resolve_baselines
 from attriscope.core.progress import Parts, control
 from attriscope.core.section import Section
-from attriscope.core.section_start import Opened, varied
+from attriscope.core.section_start import OpenedSection, open_section, varied
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target
 
@@ -259,7 +259,7 @@ def each_layer(
         together: vary all layers at once, rather than each by itself.
     """
     if together or len(start) == 1:
-        opened = Section(method.forward_func, start, end).open(examples)
+        opened = open_section(Section(method.forward_func, start, end), examples)
         arguments = _arguments(method, opened, examples, given, run_baselines)
         before = opened.evaluations + (examples.count if run_baselines else 0)
         for result in partial_results(make(opened.forward), **arguments):
@@ -290,7 +290,11 @@ def listed(found: list[PartialResult]) -> PartialResult:
 
 
 def _arguments(
-    method: Attribution, opened: Opened, examples: Examples, given: Mapping[str, Any], run_baselines: bool
+    method: Attribution,
+    opened: OpenedSection,
+    examples: Examples,
+    given: Mapping[str, Any],
+    run_baselines: bool,
 ) -> dict[str, Any]:
     values = opened.examples
     arguments = {**given, "inputs": values.form(values.tensors), "additional_forward_args": values.arguments}
@@ -318,7 +322,7 @@ def values_at(
     return [join([varied(block.values[i]) for block in blocks]) for i in range(len(site))]
 
 
-def _by_layer(result: PartialResult, opened: Opened, single: bool, before: int) -> PartialResult:
+def _by_layer(result: PartialResult, opened: OpenedSection, single: bool, before: int) -> PartialResult:
     """The same with attributions layer by layer; ``before`` it, so many rows went through the model."""
 
     def form(found: Any) -> Any:
