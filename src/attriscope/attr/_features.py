@@ -160,7 +160,7 @@ class Features:
 
     # --- numbers ----------------------------------------------------------------------------------------------------
 
-    def spread(self, values: Tensor, devices: tuple[torch.device, ...]) -> tuple[Tensor, ...]:
+    def to_elements(self, values: Tensor, devices: tuple[torch.device, ...]) -> tuple[Tensor, ...]:
         """One number per feature handed to all of its elements.
 
         Args:

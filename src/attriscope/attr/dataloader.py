@@ -18,9 +18,9 @@ from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
 from attriscope.attr.perturbation.lime import Lime
 from attriscope.attr.perturbation.occlusion import Occlusion
 from attriscope.attr.perturbation.shapley import ShapleyValueSampling
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import kept_buffers
 from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
 
@@ -122,7 +122,7 @@ class DataLoaderAttribution(Attribution):
             if not return_input_shape:
                 return data.features.dense(numbers)
             return data.examples.form(
-                data.features.spread(numbers, tuple(x.device for x in data.examples.tensors))
+                data.features.to_elements(numbers, tuple(x.device for x in data.examples.tensors))
             )
 
         for result in partial_results(method, present, **given):

@@ -27,7 +27,7 @@ from attriscope.core.inputs import (
 )
 from attriscope.core.subject import Subject
 
-Form = Callable[[list[tuple[Tensor, ...]]], Any]
+MakeResult = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
 class GradientShap(GradientAttribution):
@@ -125,7 +125,7 @@ def expected_gradients(
     method: Attribution,
     paths: Paths,
     target: Any,
-    form: Form,
+    form: MakeResult,
     with_delta: bool,
     read: Layers | None = None,
 ) -> Iterator[PartialResult]:
@@ -140,12 +140,12 @@ def expected_gradients(
     examples = paths.examples
     evaluator = method._evaluator(examples, target, gradient=True, read=read)
     differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read)
-    spread: list[list[_Spread]] = []
+    spread: list[list[_PathMean]] = []
     sums: list[Tensor] = []  # per place, of each sample's attributions, (samples, N)
     ends: list[Tensor] = []
     done = 0
 
-    def of_each(what: Callable[[_Spread], Tensor]) -> Any:
+    def of_each(what: Callable[[_PathMean], Tensor]) -> Any:
         return form([tuple(what(one) for one in place) for place in spread])
 
     def delta() -> Tensor:
@@ -155,7 +155,7 @@ def expected_gradients(
         return found[0] if read is None or len(read) == 1 else found
 
     for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
-        spread = spread or [[_Spread(paths.weights, paths.run) for _ in place] for place in places]
+        spread = spread or [[_PathMean(paths.weights, paths.run) for _ in place] for place in places]
         for i, place in enumerate(places):
             effects = [g * d for g, d in place]
             for one, (gradient, _), effect in zip(spread[i], place, effects, strict=True):
@@ -165,9 +165,9 @@ def expected_gradients(
                 sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]
         done = steps.stop
         yield PartialResult(
-            lambda: of_each(_Spread.mean),
+            lambda: of_each(_PathMean.mean),
             delta if with_delta else None,
-            (lambda: of_each(_Spread.error)) if done >= paths.run else None,
+            (lambda: of_each(_PathMean.error)) if done >= paths.run else None,
             evaluator.evaluations + differences.evaluations,
         )
 
@@ -288,8 +288,8 @@ class Paths:
         joint = len(set(counts)) == 1
         slots = counts[0] if joint and samples >= 2 * counts[0] else 1
         self.run = 3 if samples >= 3 * slots else 2
-        plan = _plan(samples, slots, self.run)
-        slot, piece, pieces = torch.tensor(plan, device="cpu").T
+        order = _sample_order(samples, slots, self.run)
+        slot, piece, pieces = torch.tensor(order, device="cpu").T
         self.weights = 1.0 / (slots * pieces.double())
         # Within a piece the baselines' samples are spread out too.
         ranks = torch.rand(int(pieces.max()), slots, count, generator=generator, device="cpu").argsort(1)
@@ -338,7 +338,7 @@ class Paths:
         return tuple(made)
 
 
-def _plan(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:
+def _sample_order(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:
     """For each sample in the order of evaluation its slot (a baseline), its piece of the path, and of how many pieces.
 
     Runs of neighbouring pieces stay together; their order covers the path early.
@@ -358,7 +358,7 @@ def _plan(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:
     ]
 
 
-class _Spread:
+class _PathMean:
     """Weighted mean of samples, and its standard error from how much neighbours differ.
 
     The error of one sample per piece of the path is what neighbours differ by beyond the path's own trend: in twos

@@ -12,8 +12,9 @@ from attriscope.attr._base import Attribution, GradientAttribution, end_points
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
+from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Block, check_batch
+from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
@@ -26,7 +27,7 @@ from attriscope.core.inputs import (
 from attriscope.core.subject import Through
 
 
-def walk(
+def gradients_along(
     method: Attribution,
     examples: Examples,
     baselines: tuple[Tensor, ...],
@@ -44,14 +45,14 @@ def walk(
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         return tuple(
-            line(baseline_rows(b, part), x, nodes[steps])
+            points_between(baseline_rows(b, part), x, nodes[steps])
             for b, x in zip(baselines, examples.slices(part), strict=True)
         )
 
     return evaluator.run(len(nodes), rows)
 
 
-def line(start: Tensor, end: Tensor, positions: tuple[float, ...]) -> Tensor:
+def points_between(start: Tensor, end: Tensor, positions: tuple[float, ...]) -> Tensor:
     """Points between ``start`` (n or 1, ...) and ``end`` (n, ...): rows (len(positions) * n, ...), step by step."""
     dtype = accumulation_dtype(end.dtype)
     at = torch.tensor(positions, dtype=dtype, device=end.device).reshape(-1, *[1] * end.dim())
@@ -180,7 +181,9 @@ def integrate(
             ends.append(end_points(method, examples, starts, target, batch))
         return sum_per_example(times_change(means())) - (ends[0][1] - ends[0][0])
 
-    for block in walk(method, examples, starts, target, rule.nodes, batch, options=options, through=through):
+    for block in gradients_along(
+        method, examples, starts, target, rule.nodes, batch, options=options, through=through
+    ):
         add_weighted(totals, block.gradients[0], block, rule)
         evaluations += block.f.numel() if block.f is not None else 0
         if block.examples.stop == examples.count:  # estimates need all examples equally far

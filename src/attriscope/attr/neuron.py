@@ -15,15 +15,16 @@ from attriscope.attr._base import GradientAttribution, NeuronAttribution, Pertur
 from attriscope.attr._streaming import last_of, partial_results, streaming
 from attriscope.attr._sums import join
 from attriscope.attr.at import MakeMethod, listed, neuron_target
-from attriscope.attr.deep_lift import Custom, DeepLift, DeepLiftShap
+from attriscope.attr.deep_lift import CustomAttribution, DeepLift, DeepLiftShap
 from attriscope.attr.gradient_shap import GradientShap
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop
 from attriscope.attr.integrated_gradients import IntegratedGradients, integrate
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation
 from attriscope.attr.quadrature import quadrature
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Evaluator, check_batch
+from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer
 from attriscope.core.inputs import (
     SameForm,
@@ -335,7 +336,7 @@ class NeuronDeepLift(_ByFactor):
         baselines: Any = None,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
     ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compare the inputs with the baselines.
 
@@ -378,7 +379,7 @@ class NeuronDeepLiftShap(NeuronDeepLift):
         baselines: Any,
         additional_forward_args: Any = None,
         attribute_to_neuron_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
     ) -> Iterator[PartialResult[SameForm | list[SameForm]]]:
         """Compare every input with every baseline.
 

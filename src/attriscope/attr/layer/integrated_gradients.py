@@ -12,12 +12,13 @@ from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLaye
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype
 from attriscope.attr.at import each_layer
-from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, walk
+from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Block, check_batch
+from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layer, Layers
 from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
 
@@ -81,7 +82,9 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             share = 1.0 if evaluations == n_steps * examples.count else covered
             return self._form([tuple(t / share for t in layer) for layer in totals])
 
-        for block in walk(self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs):
+        for block in gradients_along(
+            self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
+        ):
             totals = totals or _zeros(block, site, examples.count)
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
@@ -201,7 +204,9 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             gaps = torch.stack(found) - change
             return gaps if len(site) > 1 else gaps[0]
 
-        for block in walk(self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs):
+        for block in gradients_along(
+            self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
+        ):
             assert block.f is not None
             part = block.examples
             if not totals:
@@ -211,7 +216,9 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
                     here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
-                    latest[i][j] = _flow(total, latest[i][j], here, part, share, first=block.steps.start == 0)
+                    latest[i][j] = _add_conductance(
+                        total, latest[i][j], here, part, share, first=block.steps.start == 0
+                    )
             if block.steps.start == 0:
                 first[part] = block.f[0].to(first.dtype)
             last[part] = block.f[-1].to(last.dtype)
@@ -220,7 +227,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
                 yield PartialResult(sums, delta, evaluations=evaluations)
 
 
-def _flow(
+def _add_conductance(
     total: Tensor, latest: _Point | None, here: _Point, part: slice, share: float, first: bool
 ) -> _Point:
     """Add what flows between the points of a block, and from the point before it, and return the last point.

@@ -9,10 +9,17 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
-from attriscope.attr.deep_lift import Custom, DeepLift, DeepLiftShap, compare, compare_all, distribution
+from attriscope.attr.deep_lift import (
+    CustomAttribution,
+    DeepLift,
+    DeepLiftShap,
+    compare,
+    compare_all,
+    distribution,
+)
 from attriscope.attr.lrp import LRP, relevances
+from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import Layer
 from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
 
@@ -57,14 +64,14 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
     def attribute(
         self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
         ..., return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ...,
-        custom_attribution_func: Custom | None = ..., grad_kwargs: dict[str, Any] | None = ...
+        custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
     ) -> PerLayer: ...  # fmt: skip
 
     @overload
     def attribute(
         self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
         ..., *, return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ...,
-        custom_attribution_func: Custom | None = ..., grad_kwargs: dict[str, Any] | None = ...
+        custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
 
     @streaming
@@ -76,7 +83,7 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
         grad_kwargs: dict[str, Any] | None = None,
     ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Compare what the layer holds for the inputs with what it holds for the baselines.
@@ -119,7 +126,7 @@ class LayerDeepLiftShap(LayerDeepLift):
     def attribute(
         self, inputs: Inputs, baselines: Any, target: Any = ...,
         additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
-        attribute_to_layer_input: bool = ..., custom_attribution_func: Custom | None = ...,
+        attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
         internal_batch_size: int | None = ...
     ) -> PerLayer: ...  # fmt: skip
 
@@ -127,7 +134,7 @@ class LayerDeepLiftShap(LayerDeepLift):
     def attribute(
         self, inputs: Inputs, baselines: Any, target: Any = ...,
         additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
-        attribute_to_layer_input: bool = ..., custom_attribution_func: Custom | None = ...,
+        attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
         internal_batch_size: int | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
 
@@ -140,7 +147,7 @@ class LayerDeepLiftShap(LayerDeepLift):
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
         internal_batch_size: int | None = None,
     ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Compare every input with every baseline, at the layer.

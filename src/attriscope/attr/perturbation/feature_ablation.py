@@ -25,7 +25,7 @@ from attriscope.core.inputs import (
 )
 
 
-class Differences:
+class DifferencePlan:
     """A plan of which step 0 is the inputs, and each later one the inputs with one thing changed.
 
     ``rows`` is left to those who derive from it.
@@ -69,11 +69,11 @@ class Differences:
         effects[max(self.done - 1, 0) :] = 0
         return effects.T
 
-    def doubts(self) -> Tensor:
+    def effect_errors(self) -> Tensor:
         """The error of each effect: none where the answer came, infinite where it is still out."""
-        doubts = torch.zeros(self._values.shape[1], self.steps - 1, device=self._values.device)
-        doubts[:, max(self.done - 1, 0) :] = torch.inf
-        return doubts
+        effect_errors = torch.zeros(self._values.shape[1], self.steps - 1, device=self._values.device)
+        effect_errors[:, max(self.done - 1, 0) :] = torch.inf
+        return effect_errors
 
     @property
     def dtype(self) -> torch.dtype:
@@ -86,7 +86,7 @@ class Differences:
         return tuple(x.device for x in self.examples.tensors)
 
 
-class _Removal(Differences):
+class _AblationPlan(DifferencePlan):
     """Each step replaces one feature by its baseline."""
 
     def __init__(self, examples: Examples, baselines: tuple[Tensor, ...], features: Features) -> None:
@@ -112,11 +112,11 @@ class _Removal(Differences):
 
     def attributions(self, found: OutputShape) -> tuple[Tensor, ...]:
         """The change that each feature made."""
-        return tuple(a.to(self.dtype) for a in self._features.spread(self.effects(), self.devices))
+        return tuple(a.to(self.dtype) for a in self._features.to_elements(self.effects(), self.devices))
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...]:
         """Nothing is estimated: an effect is known or not."""
-        return self._features.spread(self.doubts(), self.devices)
+        return self._features.to_elements(self.effect_errors(), self.devices)
 
 
 class FeatureAblation(PerturbationAttribution):
@@ -201,11 +201,11 @@ class FeatureAblation(PerturbationAttribution):
 
     def _plan(
         self, inputs: Any, baselines: Any, target: Any, arguments: Any, mask: Any, batch: Any, show: bool
-    ) -> tuple[Query, Differences]:
+    ) -> tuple[Query, DifferencePlan]:
         examples = gather_examples(inputs, arguments)
         starts, features = resolve_baselines(baselines, examples), resolve_features(mask, examples)
-        question = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
-        return question, _Removal(examples, starts, features)
+        query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
+        return query, _AblationPlan(examples, starts, features)
 
 
 def refuse_more(method: PerturbationAttribution, kwargs: dict[str, Any]) -> None:
