@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import attriscope
 from attriscope.attr import GradientShap
 from attriscope.attr._random import even_choices
-from attriscope.attr.gradient_shap import _sample_order
+from attriscope.attr._random_paths import _sample_order
 from attriscope.core.errors import InputError
 from models import Recorder, Snapshot, assert_same, draw, mlp, pair, pictures, seeded
 

@@ -40,16 +40,15 @@ from attriscope.attr.layer.integrated_gradients import (
 )
 from attriscope.attr.layer.propagation import LayerDeepLift, LayerDeepLiftShap, LayerLRP
 from attriscope.attr.lrp import LRP
-from attriscope.attr.neuron import (
-    NeuronConductance,
+from attriscope.attr.neuron.feature_ablation import NeuronFeatureAblation
+from attriscope.attr.neuron.gradient import NeuronGradient
+from attriscope.attr.neuron.gradient_shap import NeuronGradientShap
+from attriscope.attr.neuron.integrated_gradients import NeuronConductance, NeuronIntegratedGradients
+from attriscope.attr.neuron.propagation import (
     NeuronDeconvolution,
     NeuronDeepLift,
     NeuronDeepLiftShap,
-    NeuronFeatureAblation,
-    NeuronGradient,
-    NeuronGradientShap,
     NeuronGuidedBackprop,
-    NeuronIntegratedGradients,
 )
 from attriscope.attr.noise_tunnel import NoiseTunnel
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer
 from attriscope.attr._random import Draws, check_count, check_stdevs
+from attriscope.attr._random_paths import RandomPaths
 from attriscope.attr._streaming import streaming
-from attriscope.attr.gradient_shap import Paths, distribution_of, expected_gradients
+from attriscope.attr.gradient_shap import distribution_of, expected_gradients
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
 from attriscope.core.inputs import Inputs, gather_examples, require_floating
@@ -101,7 +102,7 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
         distribution = distribution_of(baselines, inputs, examples)
         samples = check_count(n_samples, "n_samples")
         deviations = check_stdevs(stdevs, examples)
-        paths = Paths(examples, distribution, samples, deviations, Draws(generator))
+        paths = RandomPaths(examples, distribution, samples, deviations, Draws(generator))
         yield from expected_gradients(
             self, paths, target, self._form, return_convergence_delta, self._site(attribute_to_layer_input)
         )
