@@ -249,7 +249,7 @@ def by_class(
 def value_at(model: Any, name: str, form: Layout, examples: Examples, start: Tensor) -> Tensor:
     """What a layer's channels hold at a baseline, (C, H, W)."""
     arguments = examples.arguments or None
-    found = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
+    found: Any = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
     return form.channels(found[0] if isinstance(found, tuple) else found)
 
 
