@@ -98,7 +98,7 @@ def test_imports_run_one_way() -> None:
         ("attriscope.attr.integrated_gradients", "attriscope.zoo", False),
         ("attriscope.plots._strip", "attriscope._drawing.scales.scale", True),
         ("attriscope.metrics.table", "attriscope.plots.curves", True),
-        ("attriscope.plots._curves", "attriscope.metrics.curves", False),
+        ("attriscope.plots._curves", "attriscope.metrics.perturbation_curves", False),
         ("attriscope.attr.integrated_gradients", "attriscope.plots", False),
         ("attriscope.zoo.small", "attriscope.zoo.pictures", True),
         ("attriscope.attr.integrated_gradients", "captum.attr.IntegratedGradients", False),

@@ -28,14 +28,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attriscope.metrics._checks import UndefinedMetricError as UndefinedMetricError
-    from attriscope.metrics._infidelity import gaussian_perturbation as gaussian_perturbation
-    from attriscope.metrics._infidelity import infidelity as infidelity
-    from attriscope.metrics._infidelity import (
-        infidelity_perturb_func_decorator as infidelity_perturb_func_decorator,
-    )
-    from attriscope.metrics._infidelity import removal_perturbation as removal_perturbation
-    from attriscope.metrics._probabilities import probabilities as probabilities
+    from attriscope.metrics._arguments import UndefinedMetricError as UndefinedMetricError
+    from attriscope.metrics._model_outputs import probabilities as probabilities
     from attriscope.metrics.axioms import completeness_gap as completeness_gap
     from attriscope.metrics.axioms import implementation_invariance as implementation_invariance
     from attriscope.metrics.axioms import input_invariance as input_invariance
@@ -46,15 +40,8 @@ if TYPE_CHECKING:
     from attriscope.metrics.complexity import effective_complexity as effective_complexity
     from attriscope.metrics.complexity import entropy as entropy
     from attriscope.metrics.complexity import sparseness as sparseness
-    from attriscope.metrics.controls import edge_detector as edge_detector
-    from attriscope.metrics.controls import random_attribution as random_attribution
-    from attriscope.metrics.curves import Curve as Curve
-    from attriscope.metrics.curves import deletion as deletion
-    from attriscope.metrics.curves import insertion as insertion
-    from attriscope.metrics.curves import pixel_flipping as pixel_flipping
-    from attriscope.metrics.curves import region_perturbation as region_perturbation
-    from attriscope.metrics.curves import road as road
-    from attriscope.metrics.curves import road_combined as road_combined
+    from attriscope.metrics.control_attributions import edge_detector as edge_detector
+    from attriscope.metrics.control_attributions import random_attribution as random_attribution
     from attriscope.metrics.evaluation import evaluate as evaluate
     from attriscope.metrics.faithfulness import comprehensiveness as comprehensiveness
     from attriscope.metrics.faithfulness import faithfulness_correlation as faithfulness_correlation
@@ -62,22 +49,35 @@ if TYPE_CHECKING:
     from attriscope.metrics.faithfulness import monotonicity as monotonicity
     from attriscope.metrics.faithfulness import sensitivity_n as sensitivity_n
     from attriscope.metrics.faithfulness import sufficiency as sufficiency
-    from attriscope.metrics.features import patch_mask as patch_mask
-    from attriscope.metrics.features import pixel_mask as pixel_mask
-    from attriscope.metrics.features import token_mask as token_mask
-    from attriscope.metrics.grids import GridGames as GridGames
-    from attriscope.metrics.grids import grid_pointing_games as grid_pointing_games
-    from attriscope.metrics.imputation import impute_linearly as impute_linearly
+    from attriscope.metrics.feature_masks import patch_mask as patch_mask
+    from attriscope.metrics.feature_masks import pixel_mask as pixel_mask
+    from attriscope.metrics.feature_masks import token_mask as token_mask
+    from attriscope.metrics.fidelity import gaussian_perturbation as gaussian_perturbation
+    from attriscope.metrics.fidelity import infidelity as infidelity
+    from attriscope.metrics.fidelity import (
+        infidelity_perturb_func_decorator as infidelity_perturb_func_decorator,
+    )
+    from attriscope.metrics.fidelity import removal_perturbation as removal_perturbation
+    from attriscope.metrics.grid_pointing_game import GridGames as GridGames
+    from attriscope.metrics.grid_pointing_game import grid_pointing_games as grid_pointing_games
+    from attriscope.metrics.linear_imputation import impute_linearly as impute_linearly
     from attriscope.metrics.localisation import attribution_localisation as attribution_localisation
     from attriscope.metrics.localisation import pointing_game as pointing_game
     from attriscope.metrics.localisation import relevance_mass_accuracy as relevance_mass_accuracy
     from attriscope.metrics.localisation import relevance_rank_accuracy as relevance_rank_accuracy
+    from attriscope.metrics.perturbation_curves import Curve as Curve
+    from attriscope.metrics.perturbation_curves import deletion as deletion
+    from attriscope.metrics.perturbation_curves import insertion as insertion
+    from attriscope.metrics.perturbation_curves import pixel_flipping as pixel_flipping
+    from attriscope.metrics.perturbation_curves import region_perturbation as region_perturbation
+    from attriscope.metrics.perturbation_curves import road as road
+    from attriscope.metrics.perturbation_curves import road_combined as road_combined
     from attriscope.metrics.randomisation import Randomisation as Randomisation
     from attriscope.metrics.randomisation import parameter_randomisation as parameter_randomisation
     from attriscope.metrics.randomisation import randomisation_complexity as randomisation_complexity
-    from attriscope.metrics.sensitivity import local_lipschitz as local_lipschitz
-    from attriscope.metrics.sensitivity import sensitivity_average as sensitivity_average
-    from attriscope.metrics.sensitivity import sensitivity_max as sensitivity_max
+    from attriscope.metrics.robustness import local_lipschitz as local_lipschitz
+    from attriscope.metrics.robustness import sensitivity_average as sensitivity_average
+    from attriscope.metrics.robustness import sensitivity_max as sensitivity_max
     from attriscope.metrics.table import Cost as Cost
     from attriscope.metrics.table import Loss as Loss
     from attriscope.metrics.table import Table as Table
@@ -86,54 +86,54 @@ _HOME = {
     "CATALOGUE": "catalogue",
     "Case": "catalogue",
     "Cost": "table",
-    "Curve": "curves",
-    "GridGames": "grids",
+    "Curve": "perturbation_curves",
+    "GridGames": "grid_pointing_game",
     "Loss": "table",
     "Metric": "catalogue",
     "Randomisation": "randomisation",
     "Table": "table",
-    "UndefinedMetricError": "_checks",
+    "UndefinedMetricError": "_arguments",
     "attribution_localisation": "localisation",
     "completeness_gap": "axioms",
     "comprehensiveness": "faithfulness",
-    "deletion": "curves",
-    "edge_detector": "controls",
+    "deletion": "perturbation_curves",
+    "edge_detector": "control_attributions",
     "effective_complexity": "complexity",
     "entropy": "complexity",
     "evaluate": "evaluation",
     "faithfulness_correlation": "faithfulness",
     "faithfulness_estimate": "faithfulness",
-    "gaussian_perturbation": "_infidelity",
-    "grid_pointing_games": "grids",
+    "gaussian_perturbation": "fidelity",
+    "grid_pointing_games": "grid_pointing_game",
     "implementation_invariance": "axioms",
-    "impute_linearly": "imputation",
-    "infidelity": "_infidelity",
-    "infidelity_perturb_func_decorator": "_infidelity",
+    "impute_linearly": "linear_imputation",
+    "infidelity": "fidelity",
+    "infidelity_perturb_func_decorator": "fidelity",
     "input_invariance": "axioms",
-    "insertion": "curves",
-    "local_lipschitz": "sensitivity",
+    "insertion": "perturbation_curves",
+    "local_lipschitz": "robustness",
     "monotonicity": "faithfulness",
     "non_sensitivity": "axioms",
     "parameter_randomisation": "randomisation",
-    "patch_mask": "features",
-    "pixel_flipping": "curves",
-    "pixel_mask": "features",
+    "patch_mask": "feature_masks",
+    "pixel_flipping": "perturbation_curves",
+    "pixel_mask": "feature_masks",
     "pointing_game": "localisation",
-    "probabilities": "_probabilities",
-    "random_attribution": "controls",
+    "probabilities": "_model_outputs",
+    "random_attribution": "control_attributions",
     "randomisation_complexity": "randomisation",
-    "region_perturbation": "curves",
+    "region_perturbation": "perturbation_curves",
     "relevance_mass_accuracy": "localisation",
     "relevance_rank_accuracy": "localisation",
-    "removal_perturbation": "_infidelity",
-    "road": "curves",
-    "road_combined": "curves",
-    "sensitivity_average": "sensitivity",
-    "sensitivity_max": "sensitivity",
+    "removal_perturbation": "fidelity",
+    "road": "perturbation_curves",
+    "road_combined": "perturbation_curves",
+    "sensitivity_average": "robustness",
+    "sensitivity_max": "robustness",
     "sensitivity_n": "faithfulness",
     "sparseness": "complexity",
     "sufficiency": "faithfulness",
-    "token_mask": "features",
+    "token_mask": "feature_masks",
 }
 
 __all__ = [

@@ -13,13 +13,13 @@ from attriscope.core.errors import InputError
 from attriscope.metrics import (
     axioms,
     complexity,
-    curves,
     faithfulness,
     localisation,
+    perturbation_curves,
     randomisation,
-    sensitivity,
+    robustness,
 )
-from attriscope.metrics._infidelity import infidelity, removal_perturbation
+from attriscope.metrics.fidelity import infidelity, removal_perturbation
 
 HIGHER, LOWER = "higher", "lower"
 
@@ -106,7 +106,7 @@ def _are_pictures(inputs: Any) -> bool:
 def _insertion(case: Case) -> Tensor:
     # A blurred picture is what the paper begins with; other inputs have nothing to blur.
     start = "blur" if _are_pictures(case.inputs) else None
-    return curves.insertion(
+    return perturbation_curves.insertion(
         case.model, case.inputs, case.attributions, replacement=start, **case.removing()
     ).auc
 
@@ -128,7 +128,11 @@ def _infidelity(case: Case) -> Tensor:
 def _removal(function: Callable[..., Any]) -> Callable[[Case], Tensor]:
     def call(case: Case) -> Tensor:
         found = function(case.model, case.inputs, case.attributions, **case.removing())
-        return found.aopc if function is curves.region_perturbation else getattr(found, "auc", found)
+        return (
+            found.aopc
+            if function is perturbation_curves.region_perturbation
+            else getattr(found, "auc", found)
+        )
 
     return call
 
@@ -154,20 +158,20 @@ def _randomisation_complexity(case: Case) -> Tensor:
 
 
 CATALOGUE: dict[str, Metric] = {
-    "deletion": Metric(_removal(curves.deletion), LOWER),
+    "deletion": Metric(_removal(perturbation_curves.deletion), LOWER),
     "insertion": Metric(_insertion, HIGHER),
-    "pixel flipping": Metric(_removal(curves.pixel_flipping), LOWER),
-    "region perturbation": Metric(_removal(curves.region_perturbation), HIGHER),
-    "road": Metric(_removal(curves.road_combined), HIGHER),
+    "pixel flipping": Metric(_removal(perturbation_curves.pixel_flipping), LOWER),
+    "region perturbation": Metric(_removal(perturbation_curves.region_perturbation), HIGHER),
+    "road": Metric(_removal(perturbation_curves.road_combined), HIGHER),
     "comprehensiveness": Metric(_removal(faithfulness.comprehensiveness), HIGHER),
     "sufficiency": Metric(_removal(faithfulness.sufficiency), LOWER),
     "faithfulness correlation": Metric(_removal(faithfulness.faithfulness_correlation), HIGHER),
     "faithfulness estimate": Metric(_removal(faithfulness.faithfulness_estimate), HIGHER),
     "monotonicity": Metric(_removal(faithfulness.monotonicity), HIGHER),
     "infidelity": Metric(_infidelity, LOWER),
-    "sensitivity": Metric(_nearby(sensitivity.sensitivity_max), LOWER),
-    "average sensitivity": Metric(_nearby(sensitivity.sensitivity_average), LOWER),
-    "local Lipschitz": Metric(_nearby(sensitivity.local_lipschitz), LOWER),
+    "sensitivity": Metric(_nearby(robustness.sensitivity_max), LOWER),
+    "average sensitivity": Metric(_nearby(robustness.sensitivity_average), LOWER),
+    "local Lipschitz": Metric(_nearby(robustness.local_lipschitz), LOWER),
     "randomisation": Metric(_randomisation, LOWER),
     "randomisation complexity": Metric(_randomisation_complexity, HIGHER),
     "pointing game": Metric(_local(localisation.pointing_game), HIGHER),

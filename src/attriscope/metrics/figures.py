@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from attriscope.metrics.curves import Curve
+    from attriscope.metrics.perturbation_curves import Curve
     from attriscope.metrics.randomisation import Randomisation
     from attriscope.metrics.table import Table
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import gather_examples
-from attriscope.metrics._checks import check_fractions
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._explain import attributions_of
-from attriscope.metrics._removal import Removal
-from attriscope.metrics.features import patch_mask
+from attriscope.metrics._arguments import check_fractions
+from attriscope.metrics._explanations import attributions_of
+from attriscope.metrics._feature_removal import FeatureRemoval
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.feature_masks import patch_mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Curve:
         return curve_figure(self)
 
 
-@gives_back
+@restores_generators
 def deletion(
     forward_func: Any,
     inputs: Any,
@@ -111,15 +111,15 @@ def deletion(
         UndefinedMetricError: attributions are not finite, or all the same, so that there is no order.
         TargetError, NonFiniteError: the target does not fit the output; the output is NaN or infinite.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.evenly(steps)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "deletion", _better(order, insert=False))
+    points = removal.evenly(steps)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "deletion", _better(order, insert=False))
 
 
-@gives_back
+@restores_generators
 def insertion(
     forward_func: Any,
     inputs: Any,
@@ -150,15 +150,15 @@ def insertion(
     Raises:
         as :func:`deletion`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.evenly(steps)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=True)
-    return Curve(plan.shares(points), scores, "insertion", _better(order, insert=True))
+    points = removal.evenly(steps)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=True)
+    return Curve(removal.shares(points), scores, "insertion", _better(order, insert=True))
 
 
-@gives_back
+@restores_generators
 def pixel_flipping(
     forward_func: Any,
     inputs: Any,
@@ -189,15 +189,15 @@ def pixel_flipping(
     Raises:
         as :func:`deletion`; InputError also for more ``features_per_step`` than features.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.by_number(features_per_step)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "pixel flipping", _better(order, insert=False))
+    points = removal.by_number(features_per_step)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "pixel flipping", _better(order, insert=False))
 
 
-@gives_back
+@restores_generators
 def region_perturbation(
     forward_func: Any,
     inputs: Any,
@@ -238,19 +238,19 @@ def region_perturbation(
                 "regions of several inputs need a feature_mask: there is no telling how they belong together"
             )
         feature_mask = examples.form((patch_mask(examples.tensors[0], region),))
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    most = plan.least
+    most = removal.least
     steps = min(100, most) if steps is None else check_count(steps, "steps")
     if steps > most:
         raise InputError(f"{steps} steps came, but there are only {most} regions")
-    points = torch.arange(steps + 1, device=plan.counts.device)[:, None].minimum(plan.counts)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "region perturbation", _better(order, insert=False))
+    points = torch.arange(steps + 1, device=removal.counts.device)[:, None].minimum(removal.counts)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "region perturbation", _better(order, insert=False))
 
 
-@gives_back
+@restores_generators
 def road(
     forward_func: Any,
     inputs: Any,
@@ -284,20 +284,20 @@ def road(
         as :func:`deletion`; InputError also if everything would be removed.
     """
     shares = check_fractions(fractions)
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, "linear", order, generator
     )
-    points = plan.points(shares)
-    if round(shares[-1] * plan.least) >= plan.least:
+    points = removal.points(shares)
+    if round(shares[-1] * removal.least) >= removal.least:
         raise InputError(
             f"fractions {shares} remove every pixel, and nothing would be left to fill it in from; stay below 1"
         )
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
     fractions = torch.tensor(shares, dtype=scores.dtype, device=scores.device)
     return Curve(fractions, scores, "ROAD", _better(order, insert=False))
 
 
-@gives_back
+@restores_generators
 def road_combined(
     forward_func: Any,
     inputs: Any,
@@ -330,7 +330,7 @@ def road_combined(
     }
     examples = gather_examples(inputs, additional_forward_args)
     found = examples.form(attributions_of(attributions, examples, target))  # explained once, for both
-    draws = take(generator)
+    draws = draws_from(generator)
     least, most = (
         road(forward_func, inputs, found, order=order, generator=draws.stream(0), **options)
         for order in ("least", "most")
