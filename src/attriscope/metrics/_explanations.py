@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import unwrap
 from attriscope.core.inputs import Examples, describe, gather_examples
-from attriscope.metrics._arguments import UndefinedMetricError
+from attriscope.metrics.base import UndefinedMetricError
 
 FORMS = (
     "attributions (a tensor, or a tuple with one per input), a method such as Saliency(model), a pair of a method and "

@@ -12,11 +12,12 @@ from attriscope.attr._features import Features, exact_dtype
 from attriscope.attr._random import check_count, check_generator
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, gather_examples
-from attriscope.metrics._arguments import check_choice, refuse_undefined
+from attriscope.metrics._arguments import check_choice
 from attriscope.metrics._explanations import attributions_of
 from attriscope.metrics._generators import draws_from
 from attriscope.metrics._model_outputs import outputs_of_rows
 from attriscope.metrics._replacements import Replacement, resolve_replacement
+from attriscope.metrics.base import refuse_undefined
 from attriscope.metrics.feature_masks import features_of
 
 ORDERS = ("most", "least", "size", "random")

@@ -27,9 +27,13 @@ from attriscope.metrics._feature_removal import relevances
 from attriscope.metrics._generators import restores_generators
 from attriscope.metrics._model_outputs import outputs_at_inputs, outputs_of_rows
 from attriscope.metrics._replacements import resolve_replacement
+from attriscope.metrics.base import LOWER, on_removal, register
 from attriscope.metrics.feature_masks import features_of
 
 
+@register(
+    "completeness gap", better=LOWER, call=lambda function, case: function(*case.explanation, **case.asked)
+)
 def completeness_gap(
     forward_func: Any,
     inputs: Any,
@@ -84,6 +88,7 @@ def completeness_gap(
     return gap.to(f.dtype)
 
 
+@register("non-sensitivity", better=LOWER, call=on_removal)
 @restores_generators
 def non_sensitivity(
     forward_func: Any,

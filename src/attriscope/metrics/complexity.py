@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._features import exact_dtype
-from attriscope.metrics._arguments import check_number, refuse_undefined
+from attriscope.metrics._arguments import check_number
 from attriscope.metrics._explanations import flattened, given_attributions
 from attriscope.metrics._feature_removal import FeatureRemoval
 from attriscope.metrics._generators import restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, on_removal, refuse_undefined, register
 
 
+@register("sparseness", better=HIGHER, call=lambda function, case: function(case.attributions))
 def sparseness(
     attributions: Any, *, inputs: Any = None, target: Any = None, additional_forward_args: Any = None
 ) -> Tensor:
@@ -42,6 +44,7 @@ def sparseness(
     return 1 - 2 * (ordered * (count - place + 0.5)).sum(1) / (count * ordered.sum(1))
 
 
+@register("entropy", better=LOWER, call=lambda function, case: function(case.attributions))
 def entropy(
     attributions: Any, *, inputs: Any = None, target: Any = None, additional_forward_args: Any = None
 ) -> Tensor:
@@ -63,6 +66,7 @@ def entropy(
     return torch.special.entr(sizes / sizes.sum(1, keepdim=True)).sum(1)
 
 
+@register("effective complexity", better=LOWER, call=on_removal)
 @restores_generators
 def effective_complexity(
     forward_func: Any,

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import finish
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
-from attriscope.metrics._arguments import UndefinedMetricError, takes
+from attriscope.metrics._arguments import takes
 from attriscope.metrics._explanations import Explainer, accepted_arguments, as_explainer
 from attriscope.metrics._generators import draws_from, restores_generators
-from attriscope.metrics.catalogue import CATALOGUE, Case, Metric, default_metrics
+from attriscope.metrics.base import CATALOGUE, Case, Metric, UndefinedMetricError
 from attriscope.metrics.table import Cost, Table
 
 
@@ -51,7 +51,8 @@ def evaluate(
         model: what is judged: the model that the methods explain, or :func:`probabilities` of it.
         inputs: a tensor, tuple or dict of tensors, N examples in dimension 0.
         targets: what is explained, as ``target`` of ``Saliency.attribute``.
-        metrics: names out of :data:`CATALOGUE`; or, by name, such names or :class:`Metric` objects of your own.
+        metrics: names out of :data:`CATALOGUE`, which :func:`register` adds to; or, by name, such names or
+            :class:`Metric` objects of your own.
             ``None``: deletion, insertion, sensitivity, randomisation (of modules) and sparseness; with masks,
             localisation too.
         masks: where the object is, as for :func:`pointing_game`.
@@ -151,9 +152,18 @@ def _explainer(name: Any, method: Any) -> Explainer:
     return found
 
 
+def _default_metrics(model: Any, masks: Any) -> tuple[str, ...]:
+    """What is asked of methods if nobody says what."""
+    always = ("deletion", "insertion", "sensitivity")
+    learned = (
+        ("randomisation",) if isinstance(model, nn.Module) else ()
+    )  # a function has no parameters to be seen
+    return (*always, *learned, "sparseness", *(("localisation",) if masks is not None else ()))
+
+
 def _metrics(given: Any, model: Any, masks: Any) -> dict[str, Metric]:
     if given is None:
-        given = default_metrics(model, masks)
+        given = _default_metrics(model, masks)
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or not given:
         raise InputTypeError(f"metrics must be a list of names or a dict, but {describe(given)} came")
     named = dict(given) if isinstance(given, Mapping) else {name: name for name in given}

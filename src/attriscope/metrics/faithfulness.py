@@ -11,15 +11,17 @@ from torch import Tensor
 
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
-from attriscope.metrics._arguments import check_fractions, check_number, refuse_undefined
+from attriscope.metrics._arguments import check_fractions, check_number
 from attriscope.metrics._feature_removal import FeatureRemoval
 from attriscope.metrics._generators import draws_from, restores_generators
 from attriscope.metrics._model_outputs import outputs_of_rows
+from attriscope.metrics.base import HIGHER, LOWER, on_removal, refuse_undefined, register
 from attriscope.metrics.similarity import pearson
 
 _RATIONALES = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
+@register("comprehensiveness", better=HIGHER, call=on_removal)
 @restores_generators
 def comprehensiveness(
     forward_func: Any,
@@ -56,6 +58,7 @@ def comprehensiveness(
     return _fall(removal, forward_func, fractions, max_examples_per_batch, insert=False)
 
 
+@register("sufficiency", better=LOWER, call=on_removal)
 @restores_generators
 def sufficiency(
     forward_func: Any,
@@ -149,6 +152,7 @@ def sensitivity_n(
     return _agreement(removal, forward_func, sets, max_examples_per_batch)
 
 
+@register("faithfulness correlation", better=HIGHER, call=on_removal)
 @restores_generators
 def faithfulness_correlation(
     forward_func: Any,
@@ -189,6 +193,7 @@ def faithfulness_correlation(
     return _agreement(removal, forward_func, sets, max_examples_per_batch)
 
 
+@register("faithfulness estimate", better=HIGHER, call=on_removal)
 @restores_generators
 def faithfulness_estimate(
     forward_func: Any,
@@ -242,6 +247,7 @@ def faithfulness_estimate(
     return _correlated(sums, (f[:1] - f[1:]).T)
 
 
+@register("monotonicity", better=HIGHER, call=on_removal)
 @restores_generators
 def monotonicity(
     forward_func: Any,

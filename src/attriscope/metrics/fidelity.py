@@ -24,6 +24,7 @@ from attriscope.core.inputs import (
 from attriscope.metrics._explanations import attributions_of
 from attriscope.metrics._model_outputs import outputs_of_rows
 from attriscope.metrics._perturbation_samples import PerturbationSamples
+from attriscope.metrics.base import LOWER, Case, register
 
 
 def infidelity_perturb_func_decorator(multiply_by_inputs: bool = True) -> Callable[..., Any]:
@@ -104,6 +105,21 @@ def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.rand(x.shape, generator=generator, device=device_of(generator)).to(x.device)
 
 
+def _infidelity(function: Any, case: Case) -> Tensor:
+    return function(
+        case.model,
+        removal_perturbation(),
+        case.inputs,
+        case.attributions,
+        additional_forward_args=case.additional_forward_args,
+        target=case.targets,
+        n_perturb_samples=32,
+        normalize=True,
+        generator=case.generator,
+    )
+
+
+@register("infidelity", better=LOWER, call=_infidelity)
 def infidelity(
     forward_func: Callable[..., Any],
     perturb_func: Callable[..., Any],

@@ -10,12 +10,18 @@ from torch import Tensor
 from attriscope.attr._features import exact_dtype
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import describe
-from attriscope.metrics._arguments import check_choice, refuse_undefined
+from attriscope.metrics._arguments import check_choice
 from attriscope.metrics._explanations import given_attributions
+from attriscope.metrics.base import HIGHER, Case, refuse_undefined, register
 
 SIGNS = ("positive", "absolute")
 
 
+def _on_masks(function: Any, case: Case) -> Tensor:
+    return function(case.attributions, case.where())
+
+
+@register("pointing game", better=HIGHER, call=_on_masks)
 def pointing_game(
     attributions: Any,
     masks: Tensor,
@@ -53,6 +59,7 @@ def pointing_game(
     return ((top & inside).sum(1) / top.sum(1)).to(torch.get_default_dtype())
 
 
+@register("relevance mass", better=HIGHER, call=_on_masks)
 def relevance_mass_accuracy(
     attributions: Any,
     masks: Tensor,
@@ -79,6 +86,7 @@ def relevance_mass_accuracy(
     return _share(_signed(heat, sign), inside)
 
 
+@register("relevance rank", better=HIGHER, call=_on_masks)
 def relevance_rank_accuracy(
     attributions: Any,
     masks: Tensor,
@@ -107,6 +115,7 @@ def relevance_rank_accuracy(
     return ((ordered & first).sum(1) / count[:, 0]).to(torch.get_default_dtype())
 
 
+@register("localisation", better=HIGHER, call=_on_masks)
 def attribution_localisation(
     attributions: Any,
     masks: Tensor,

@@ -15,6 +15,7 @@ from attriscope.metrics._arguments import check_fractions
 from attriscope.metrics._explanations import attributions_of
 from attriscope.metrics._feature_removal import FeatureRemoval
 from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, Case, on_removal, register
 from attriscope.metrics.feature_masks import patch_mask
 
 
@@ -59,6 +60,7 @@ class Curve:
         return curve_figure(self)
 
 
+@register("deletion", better=LOWER, call=lambda function, case: on_removal(function, case).auc)
 @restores_generators
 def deletion(
     forward_func: Any,
@@ -119,6 +121,13 @@ def deletion(
     return Curve(removal.shares(points), scores, "deletion", _better(order, insert=False))
 
 
+def _insertion(function: Any, case: Case) -> Tensor:
+    # A blurred picture is what the paper begins with; other inputs have nothing to blur.
+    pictures = isinstance(case.inputs, Tensor) and case.inputs.dim() == 4
+    return function(*case.explanation, replacement="blur" if pictures else None, **case.removing()).auc
+
+
+@register("insertion", better=HIGHER, call=_insertion)
 @restores_generators
 def insertion(
     forward_func: Any,
@@ -158,6 +167,11 @@ def insertion(
     return Curve(removal.shares(points), scores, "insertion", _better(order, insert=True))
 
 
+@register(
+    "pixel flipping",
+    better=LOWER,
+    call=lambda function, case: on_removal(function, case).auc,
+)
 @restores_generators
 def pixel_flipping(
     forward_func: Any,
@@ -197,6 +211,11 @@ def pixel_flipping(
     return Curve(removal.shares(points), scores, "pixel flipping", _better(order, insert=False))
 
 
+@register(
+    "region perturbation",
+    better=HIGHER,
+    call=lambda function, case: on_removal(function, case).aopc,
+)
 @restores_generators
 def region_perturbation(
     forward_func: Any,
@@ -297,6 +316,7 @@ def road(
     return Curve(fractions, scores, "ROAD", _better(order, insert=False))
 
 
+@register("road", better=HIGHER, call=on_removal)
 @restores_generators
 def road_combined(
     forward_func: Any,

@@ -18,9 +18,10 @@ from attriscope.core.errors import InputError, LayerError
 from attriscope.core.hooks import find_layer
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.progress import Parts
-from attriscope.metrics._arguments import check_choice, refuse_undefined
+from attriscope.metrics._arguments import check_choice
 from attriscope.metrics._explanations import Explainer, copied_with_model, flattened
 from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, Case, refuse_undefined, register
 from attriscope.metrics.similarity import resolve_similarity
 
 MODES = ("cascading", "independent", "complete")
@@ -59,6 +60,13 @@ class Randomisation:
         return randomisation_figure(self)
 
 
+def _complete_randomisation(function: Any, case: Case) -> Tensor:
+    return function(
+        case.method, case.model, case.inputs, mode="complete", generator=case.generator, **case.asked
+    ).last
+
+
+@register("randomisation", better=LOWER, call=_complete_randomisation)
 @restores_generators
 def parameter_randomisation(
     explanation: Any,
@@ -122,6 +130,13 @@ def parameter_randomisation(
     )
 
 
+@register(
+    "randomisation complexity",
+    better=HIGHER,
+    call=lambda function, case: function(
+        case.method, case.model, case.inputs, generator=case.generator, **case.asked
+    ),
+)
 @restores_generators
 def randomisation_complexity(
     explanation: Any,

@@ -18,10 +18,11 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
 from attriscope.core.progress import Parts, current
-from attriscope.metrics._arguments import UndefinedMetricError, check_number, refuse_undefined, takes
+from attriscope.metrics._arguments import check_number, takes
 from attriscope.metrics._explanations import FORMS, as_explainer
 from attriscope.metrics._generators import draws_from, restores_generators
 from attriscope.metrics._perturbation_samples import PerturbationSamples
+from attriscope.metrics.base import LOWER, Case, UndefinedMetricError, refuse_undefined, register
 
 # Explanations that are not of this library get about this many input numbers at a time.
 _NUMBERS = 1 << 17
@@ -46,6 +47,11 @@ def default_perturb_func(
     return tuple(found)
 
 
+def _on_nearby_inputs(function: Any, case: Case) -> Tensor:
+    return function(case.explain, case.inputs, **case.nearby())
+
+
+@register("sensitivity", better=LOWER, call=_on_nearby_inputs)
 @restores_generators
 def sensitivity_max(
     explanation_func: Any,
@@ -95,6 +101,7 @@ def sensitivity_max(
     return nearby.relative(norm_ord).amax(1)
 
 
+@register("average sensitivity", better=LOWER, call=_on_nearby_inputs)
 @restores_generators
 def sensitivity_average(
     explanation_func: Any,
@@ -121,6 +128,7 @@ def sensitivity_average(
     return nearby.relative(norm_ord).mean(1)
 
 
+@register("local Lipschitz", better=LOWER, call=_on_nearby_inputs)
 @restores_generators
 def local_lipschitz(
     explanation_func: Any,

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.metrics.catalogue import HIGHER, Metric
+from attriscope.metrics.base import HIGHER, Metric
 
 _COSTS = ("rows", "seconds")
 
