@@ -96,7 +96,7 @@ def test_imports_run_one_way() -> None:
         ("attriscope.attr.integrated_gradients", "attriscope.core.subject.Subject", True),
         ("attriscope.core.subject", "attriscope.attr.integrated_gradients", False),
         ("attriscope.attr.integrated_gradients", "attriscope.zoo", False),
-        ("attriscope.plots._strip", "attriscope._drawing.scales.scale", True),
+        ("attriscope.plots._tokens_figure", "attriscope._drawing.scales.scale", True),
         ("attriscope.metrics.table", "attriscope.plots.curves", True),
         ("attriscope.plots._curves", "attriscope.metrics.perturbation_curves", False),
         ("attriscope.attr.integrated_gradients", "attriscope.plots", False),

@@ -23,27 +23,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attriscope.plots._comparison import comparison as comparison
     from attriscope.plots._curves import curves as curves
     from attriscope.plots._curves import path as path
-    from attriscope.plots._depth import depth as depth
-    from attriscope.plots._features import bars as bars
-    from attriscope.plots._features import waterfall as waterfall
-    from attriscope.plots._page import tokens_html as tokens_html
-    from attriscope.plots._pictures import comparison as comparison
-    from attriscope.plots._strip import tokens as tokens
+    from attriscope.plots._feature_bars import bars as bars
+    from attriscope.plots._feature_bars import waterfall as waterfall
+    from attriscope.plots._layer_profile import depth as depth
+    from attriscope.plots._tokens_figure import tokens as tokens
+    from attriscope.plots._tokens_html import tokens_html as tokens_html
 
 _HOME = {
-    "bars": "_features",
-    "comparison": "_pictures",
+    "bars": "_feature_bars",
+    "comparison": "_comparison",
     "curves": "_curves",
-    "depth": "_depth",
+    "depth": "_layer_profile",
     "path": "_curves",
-    "tokens": "_strip",
-    "tokens_html": "_page",
-    "waterfall": "_features",
+    "tokens": "_tokens_figure",
+    "tokens_html": "_tokens_html",
+    "waterfall": "_feature_bars",
 }
 
-__all__ = ["bars", "comparison", "curves", "depth", "path", "tokens", "tokens_html", "waterfall"]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

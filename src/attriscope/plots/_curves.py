@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from attriscope._drawing.drawing import legend
 from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, differ, named, numbers, write_title
-from attriscope.plots._numbers import short
+from attriscope.plots._arguments import finite_array, names_for
+from attriscope.plots._axes import axes_for, write_title
+from attriscope.plots._number_text import short_number, visibly_differ
 
 DASHES = ("-", "--", ":", "-.")
 
@@ -90,8 +91,8 @@ def _checked(name: str, given: Any) -> _Curve:
             f"the curve {name} must be a pair of fractions and scores, or an object with these attributes, "
             f"but {given!r:.80} came"
         )
-    x = numbers(fractions, f"fractions of {name}", "(points,)", 1)
-    y = numbers(scores, f"scores of {name}", "(points,) or (examples, points)", 1, 2)
+    x = finite_array(fractions, f"fractions of {name}", "(points,)", 1)
+    y = finite_array(scores, f"scores of {name}", "(points,) or (examples, points)", 1, 2)
     if y.shape[-1] != len(x):
         raise InputError(f"scores of {name}, of shape {y.shape}, do not fit {len(x)} fractions")
     if (np.diff(x) <= 0).any():
@@ -100,7 +101,7 @@ def _checked(name: str, given: Any) -> _Curve:
     if auc is None:
         areas = ((y[:, 1:] + y[:, :-1]) / 2 * np.diff(x)).sum(axis=1)
     else:
-        areas = np.atleast_1d(numbers(auc, f"auc of {name}", "() or (examples,)", 0, 1))
+        areas = np.atleast_1d(finite_array(auc, f"auc of {name}", "() or (examples,)", 0, 1))
     text = f"{areas.mean():.3g}".replace("-", "\N{MINUS SIGN}")
     if len(areas) > 1:
         text += f" ± {float(_standard_error(areas)):.1g}"
@@ -146,7 +147,7 @@ def path(
         InputError: (a ``ValueError``) shapes or names that do not fit each other, numbers that are not finite, alphas
             that do not increase.
     """
-    x = numbers(alphas, "alphas", "(points,)", 1)
+    x = finite_array(alphas, "alphas", "(points,)", 1)
     outputs = _per_class(scores, "scores", x)
     if (np.diff(x) <= 0).any():
         raise InputError(f"alphas must increase, but {x.tolist()} came")
@@ -156,7 +157,7 @@ def path(
             f"accumulated, of {sums.shape[1]} classes, does not fit scores, of {outputs.shape[1]}"
         )
     classes = outputs.shape[1]
-    labels = ["output"] if names is None and classes == 1 else named(names, classes, "names", "class")
+    labels = ["output"] if names is None and classes == 1 else names_for(names, classes, "names", "class")
     spread = float(np.ptp(outputs)) or 1.0
     with axes_for(ax, (6.4, 4.2)) as axes:
         lines: list[Line2D] = []
@@ -169,8 +170,8 @@ def path(
             follow = outputs[0, k] + sums[:, k]
             dashed += axes.plot(x, follow, linestyle="--", color=line.get_color())
             gap = float(follow[-1] - outputs[-1, k])
-            if differ(gap, 0.0, spread):
-                labels[k] += f" (attributions end {short(abs(gap))} {'above' if gap > 0 else 'below'})"
+            if visibly_differ(gap, 0.0, spread):
+                labels[k] += f" (attributions end {short_number(abs(gap))} {'above' if gap > 0 else 'below'})"
         if sums is not None:
             # A dashed line of no colour in particular: it stands for those of all classes.
             lines.append(Line2D([], [], linestyle="--", color=axes.xaxis.label.get_color()))
@@ -182,7 +183,7 @@ def path(
 
 
 def _per_class(values: ArrayLike, argument: str, x: Floats) -> Floats:
-    array = numbers(values, argument, "(points,) or (points, classes)", 1, 2)
+    array = finite_array(values, argument, "(points,) or (points, classes)", 1, 2)
     if len(array) != len(x):
         raise InputError(f"{argument} of shape {array.shape} does not fit {len(x)} alphas")
     return array[:, None] if array.ndim == 1 else array

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from attriscope._drawing import drawing
 from attriscope._drawing.scales import Floats, Scaled
-from attriscope.plots._common import AGAINST, FOR, axes_for, dots, write_title
-from attriscope.plots._words import is_right_to_left, visible, words_and_scale
+from attriscope.plots._axes import AGAINST, FOR, axes_for, dots_per_inch, write_title
+from attriscope.plots._token_text import is_right_to_left, visible, words_and_scale
 
 # In sizes of the font.
 PAD = 0.25  # beside a word, within its ground
@@ -82,17 +82,17 @@ def tokens(
         )
         size = float(FontProperties(size=fontsize or matplotlib.rcParams["font.size"]).get_size_in_points())
         cells = [
-            _cell(axes, visible(word), colors.to_rgba(value) if np.isfinite(value) else None, ink)
+            _token_artists(axes, visible(word), colors.to_rgba(value) if np.isfinite(value) else None, ink)
             for word, value in zip(labels, scaled.values, strict=True)
         ]
         inches = min(3.6, 0.9 * drawing.width_of(axes))
         bar = BAR + SECOND_LINE * (inches < 3.5 and any(scaled.clipped))
-        strip = _Strip(axes, cells, size, is_right_to_left(labels), bar)
+        strip = _TokenLayout(axes, cells, size, is_right_to_left(labels), bar)
         write_title(axes, title)
         if ax is None:
             height = strip.lines(WIDTH - 0.2) * PITCH * size / 72 + bar + 0.1
             axes.figure.set_size_inches(WIDTH, height + (0.0 if title is None else 0.35))
-        _bar(axes, colors, scaled, inches, bar)
+        _draw_colorbar(axes, colors, scaled, inches, bar)
     return axes
 
 
@@ -118,7 +118,7 @@ def _legible(ground: tuple[float, ...]) -> str:
     return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"
 
 
-def _bar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, height: float) -> None:
+def _draw_colorbar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, height: float) -> None:
     """The colour bar, within the axes at their lower end: nothing around them moves."""
     area: Any = axes.transAxes
     from_below = axes.figure.dpi_scale_trans + ScaledTranslation(0, 0, area)
@@ -131,7 +131,7 @@ def _bar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, heig
         place.set_xlabel(f"{place.get_xlabel()}, dashed: {scaled.blanks:,} not finite", fontsize="small")
 
 
-def _cell(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text]:
+def _token_artists(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text]:
     """A word and its ground, still without a place; without a ground a dashed frame."""
     style = (
         {"facecolor": "none", "edgecolor": ink, "linestyle": "--", "linewidth": 0.8}
@@ -153,7 +153,7 @@ def _cell(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text
     return box, text
 
 
-class _Strip(Artist):
+class _TokenLayout(Artist):
     """Puts the words of an axes in their places whenever the figure is drawn: only then its width is known.
 
     Args:
@@ -180,11 +180,11 @@ class _Strip(Artist):
 
     def draw(self, renderer: Any) -> None:
         area = self.on.get_window_extent()
-        height = area.height - self.below * dots(self.on)
+        height = area.height - self.below * dots_per_inch(self.on)
         size = self.size
         while True:
             widths, unit = self._widths(size, renderer)
-            places = _flow(widths, GAP * unit, area.width)
+            places = _broken_lines(widths, GAP * unit, area.width)
             needed = (places[-1][0] + 1) * PITCH * unit
             if (needed <= height and widths.max() <= area.width) or size <= SMALLEST:
                 break
@@ -205,11 +205,11 @@ class _Strip(Artist):
     def lines(self, inches: float) -> int:
         """How many there are at the full size in a width."""
         widths, unit = self._widths(self.size, None)
-        return 1 + _flow(widths, GAP * unit, inches * dots(self.on))[-1][0]
+        return 1 + _broken_lines(widths, GAP * unit, inches * dots_per_inch(self.on))[-1][0]
 
     def _widths(self, size: float, renderer: Any) -> tuple[Floats, float]:
         """Of the words with their grounds at a size, which they get, and the size itself; all in pixels."""
-        unit = size * dots(self.on) / 72
+        unit = size * dots_per_inch(self.on) / 72
         for _, text in self.cells:
             text.set_fontsize(size)
         # Not in proportion to the size: letters are fitted to the pixels.
@@ -217,7 +217,7 @@ class _Strip(Artist):
         return np.array(widths), unit
 
 
-def _flow(widths: Floats, gap: float, width: float) -> list[tuple[int, float]]:
+def _broken_lines(widths: Floats, gap: float, width: float) -> list[tuple[int, float]]:
     """The line of each word, and where in it the word begins."""
     places: list[tuple[int, float]] = []
     line, x = 0, 0.0

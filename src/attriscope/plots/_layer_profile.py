@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from attriscope._drawing.drawing import legend
 from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, letters_beside, named, numbers, row_height, write_title
+from attriscope.plots._arguments import finite_array, names_for
+from attriscope.plots._axes import axes_for, letters_beside, row_height, write_title
 
 ROW = 0.17  # inches from layer to layer
 SMALLEST, LARGEST = 6.0, 9.0  # points of a layer's name
@@ -60,11 +61,11 @@ def depth(
                 f"profile must be a mapping or a sequence, but a {type(profile).__name__} came"
             )
         given = list(profile)
-        layers = named(names, len(given), "names", "layer")
+        layers = names_for(names, len(given), "names", "layer")
     if not given:
         raise InputError("profile must hold at least one layer, but it is empty")
     samples = [
-        numbers(one, f"profile of {layer!r}", "() or (samples,)", 0, 1)
+        finite_array(one, f"profile of {layer!r}", "() or (samples,)", 0, 1)
         for layer, one in zip(layers, given, strict=True)
     ]
     kinds = {one.ndim for one in samples}

@@ -16,7 +16,8 @@ from attriscope._drawing import drawing
 from attriscope._drawing.images import ImageVisualizationMethod, Panel
 from attriscope._drawing.scales import Floats, Scaled, VisualizeSign, as_array, member, scale
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, dots, named
+from attriscope.plots._arguments import names_for
+from attriscope.plots._axes import axes_for, dots_per_inch
 
 CHANNELS = (1, 3, 4)
 WIDEST = 14.0  # inches of a new figure
@@ -76,7 +77,7 @@ def comparison(
     if not images:
         raise InputError("pictures must hold at least one picture, but there is none")
     maps = _maps(attributions, images)
-    labels = None if names is None else named(names, len(images), "names", "")
+    labels = None if names is None else names_for(names, len(images), "names", "")
     own = {at: scale(values, chosen, outlier_perc) for at, values in maps.items()}
     scaled = own if shared == "each" else {}
     for group in _groups(maps, shared) if shared != "each" else ():
@@ -107,7 +108,7 @@ def comparison(
         titles = ["", *map(str, attributions)]
         drawing.set_titles(list(panels[0]), titles, literal=True)
         for group in _groups(maps, shared):
-            _bar([panels[at] for at in group], drawn[group[0]], scaled[group[0]])
+            _draw_colorbar([panels[at] for at in group], drawn[group[0]], scaled[group[0]])
     return panels
 
 
@@ -211,14 +212,14 @@ def _given(axes: Any, rows: int, columns: int) -> Grid:
     return grid.reshape(rows, columns)
 
 
-def _bar(panels: list[Axes], drawn: ScalarMappable, scaled: Scaled) -> None:
+def _draw_colorbar(panels: list[Axes], drawn: ScalarMappable, scaled: Scaled) -> None:
     """A colour bar below the panels that share a scale."""
     places = [axes.get_position() for axes in panels]
     widths = {round(place.x0, 6): drawing.width_of(axes) for place, axes in zip(places, panels, strict=True)}
     inches = min(5.0, sum(widths.values()))
     below, above = min(place.y0 for place in places), max(place.y1 for place in places)
     figure = panels[0].figure
-    height = (above - below) * figure.bbox.height / dots(panels[0])
+    height = (above - below) * figure.bbox.height / dots_per_inch(panels[0])
     bar = {"fraction": 0.12 / height, "pad": 0.08 / height, "aspect": inches / 0.12}
     # Panels stay where they were: beside them are pictures, which have no bar.
     drawing.colorbar(figure, drawn, scaled, inches, ax=panels, panchor=False, **bar)
