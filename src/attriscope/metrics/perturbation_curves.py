@@ -54,10 +54,16 @@ class Curve:
         return self.scores.mean(0)
 
     def figure(self) -> Any:
-        """The curves of all examples, and their mean, as a matplotlib figure."""
-        from attriscope.metrics.figures import curve_figure
+        """The curves of all examples, and their mean, as a matplotlib figure; see :func:`attriscope.plots.curves`."""
+        from attriscope.plots import curves
 
-        return curve_figure(self)
+        return curves(
+            {f"mean of {len(self.scores)}": (self.fractions, self.scores)},
+            each_example=True,
+            use_pyplot=False,
+            title=f"{self.name}: {self.better} is better",
+            ylabel="explained output",
+        ).figure
 
 
 @register("deletion", better=LOWER, call=lambda function, case: on_removal(function, case).auc)

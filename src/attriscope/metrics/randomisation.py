@@ -54,10 +54,21 @@ class Randomisation:
         return self.scores[:, -1]
 
     def figure(self) -> Any:
-        """Mean and spread over the layers, as a matplotlib figure."""
-        from attriscope.metrics.figures import randomisation_figure
+        """Median and spread over the layers, as a matplotlib figure; see :func:`attriscope.plots.depth`."""
+        from attriscope.plots import depth
 
-        return randomisation_figure(self)
+        axes = depth(
+            self.scores.T,
+            self.layers,
+            label="median, middle half and 90 % of the examples",
+            use_pyplot=False,
+            title=f"parameters made random, {self.mode}: lower is better",
+            xlabel=f"similarity ({self.similarity}) to the trained model's explanation",
+            ylabel="layer",
+        )
+        # On a scale of similarities, so that hardly any difference does not look like one.
+        axes.set_xlim(min(-0.1, axes.get_xlim()[0]), 1.02)
+        return axes.figure
 
 
 def _complete_randomisation(function: Any, case: Case) -> Tensor:

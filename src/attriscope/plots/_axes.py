@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import io
+import math
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from attriscope._drawing.drawing import LETTER, width_of
-from attriscope.core.errors import InputTypeError
+from attriscope.core.errors import InputError, InputTypeError
 
 # For and against the output, as in the colour maps of attr.visualization, in tones that stand out from black and white.
 FOR, AGAINST = "#2f9e5b", "#dc4a41"
 NAMES = 0.4  # of the width, at most, is for names beside the axes
 FEWEST_LETTERS = 8
+Grid = NDArray[np.object_]
 USUAL = 0.775  # of the width of a figure is that of axes which no layout has changed yet
+
+
+class StandaloneFigure(Figure):
+    """A figure that pyplot does not know, and that shows itself where it is the last value of a notebook's cell."""
+
+    def _repr_png_(self) -> bytes:
+        page = io.BytesIO()
+        self.savefig(page, format="png", dpi=self.dpi)
+        return page.getvalue()
 
 
 @contextmanager
 def axes_for(
-    ax: Axes | None, size: tuple[float, float], layout: str = "constrained", **grid: Any
+    ax: Axes | None,
+    size: tuple[float, float],
+    layout: Literal["constrained", "compressed"] = "constrained",
+    use_pyplot: bool = True,
+    **grid: Any,
 ) -> Iterator[Any]:
-    """The axes to draw on; without ``ax`` those of a new figure of pyplot, which is closed if drawing fails.
+    """The axes to draw on; without ``ax`` those of a new figure, which pyplot closes if drawing fails.
 
     Given axes are all that is touched: neither pyplot nor the current figure of the user takes part.
     """
@@ -31,6 +50,9 @@ def axes_for(
         if not isinstance(ax, Axes):
             raise InputTypeError(f"ax must be an Axes of matplotlib, but a {type(ax).__name__} came")
         yield ax
+        return
+    if not use_pyplot:
+        yield StandaloneFigure(figsize=size, layout=layout).subplots(**grid)
         return
     import matplotlib.pyplot as plt  # only here: it chooses a backend for the whole process
 
@@ -40,6 +62,21 @@ def axes_for(
     except BaseException:
         plt.close(figure)
         raise
+
+
+def given_axes(axes: Any, shape: tuple[int, ...], meaning: str) -> Grid:
+    """The axes that a caller gave, in the shape that they are drawn in.
+
+    Raises:
+        InputError: they are others, or not so many; ``meaning`` says what of.
+    """
+    grid = np.asarray(axes, dtype=object)
+    if grid.size != math.prod(shape) or not all(isinstance(one, Axes) for one in grid.flat):
+        raise InputError(
+            f"axes must hold {' x '.join(map(str, shape))} axes of matplotlib ({meaning}), but "
+            + (f"{grid.shape} came" if grid.ndim else f"a {type(axes).__name__} came")
+        )
+    return grid.reshape(shape)
 
 
 def write_title(axes: Axes, title: str | None) -> None:

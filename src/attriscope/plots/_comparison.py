@@ -17,12 +17,11 @@ from attriscope._drawing.images import ImageVisualizationMethod, Panel
 from attriscope._drawing.scales import Floats, Scaled, VisualizeSign, as_array, member, scale
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.plots._arguments import names_for
-from attriscope.plots._axes import axes_for, dots_per_inch
+from attriscope.plots._axes import Grid, axes_for, dots_per_inch, given_axes
 
 CHANNELS = (1, 3, 4)
 WIDEST = 14.0  # inches of a new figure
 SCALES = ("each", "method", "all")
-Grid = NDArray[np.object_]
 
 
 def comparison(
@@ -37,6 +36,7 @@ def comparison(
     alpha_overlay: float = 0.5,
     cmap: str | Colormap | None = None,
     axes: Any = None,
+    use_pyplot: bool = True,
 ) -> Grid:
     """Draw a grid of examples by methods: each row a picture, then its attributions by every method.
 
@@ -60,6 +60,7 @@ def comparison(
         cmap: a colour map of matplotlib or its name.
         axes: where to draw: one axes per picture and per map, of shape (examples, 1 + methods); by default on a new
             figure.
+        use_pyplot: whether the new figure is pyplot's.
 
     Returns:
         The axes, an array of shape (examples, 1 + methods).
@@ -85,13 +86,13 @@ def comparison(
     rows, columns = len(images), 1 + len(attributions)
     method = (ImageVisualizationMethod.blended_heat_map if blend else ImageVisualizationMethod.heat_map).name
     drawing.on_white("gray", alpha_overlay)  # refuses what is no opacity before anything is drawn
-    grid = None if axes is None else _given(axes, rows, columns)
+    grid = None if axes is None else given_axes(axes, (rows, columns), "examples, 1 + methods")
     # Of a new figure: panels of about two inches, and half an inch for each row of colour bars.
     across = min(2.0, WIDEST / columns)
     heights = [across * min(1.5, image.shape[0] / image.shape[1]) for image in images]
     size = across * columns, sum(heights) + 0.35 + 0.6 * (rows if shared == "each" else 1)
     layout: dict[str, Any] = {"nrows": rows, "ncols": columns, "height_ratios": heights, "squeeze": False}
-    new = axes_for(None, size, "compressed", **layout) if grid is None else nullcontext(grid)
+    new = axes_for(None, size, "compressed", use_pyplot, **layout) if grid is None else nullcontext(grid)
     with new as panels:
         drawn: dict[tuple[int, int], ScalarMappable] = {}
         for i, image in enumerate(images):
@@ -200,16 +201,6 @@ def _together(
         at: Scaled(part.reshape(values.shape), joint.unit, joint.low, joint.high, sign, joint.blanks)
         for (at, values), part in zip(maps.items(), parts, strict=True)
     }
-
-
-def _given(axes: Any, rows: int, columns: int) -> Grid:
-    grid = np.asarray(axes, dtype=object)
-    if grid.size != rows * columns or not all(isinstance(one, Axes) for one in grid.flat):
-        raise InputError(
-            f"axes must hold {rows} x {columns} axes of matplotlib (examples, 1 + methods), but "
-            + (f"{grid.shape} came" if grid.ndim else f"a {type(axes).__name__} came")
-        )
-    return grid.reshape(rows, columns)
 
 
 def _draw_colorbar(panels: list[Axes], drawn: ScalarMappable, scaled: Scaled) -> None:

@@ -25,14 +25,17 @@ DASHES = ("-", "--", ":", "-.")
 def curves(
     curves: Mapping[str, Any],
     *,
+    each_example: bool = False,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "fraction of features changed",
     ylabel: str = "score",
 ) -> Axes:
     """Draw deletion, insertion or other perturbation curves, with their areas in the legend.
 
-    Of several examples the mean is drawn, and a band of one standard error on either side of it.
+    Of several examples the mean is drawn, and a band of one standard error on either side of it, or a thin line for
+    each example.
 
     Args:
         curves: from the name of a curve, usually of a method, to a pair of fractions, of shape (points,) and
@@ -40,7 +43,9 @@ def curves(
             attributes ``fractions`` and ``scores``. If it has an ``auc`` as well, of shape () or (examples,), that is
             what the legend says; else it is the area below the curve by the trapezoidal rule, in units of
             score times fraction.
+        each_example: draw the curve of every example, thin, in place of the band.
         ax: where to draw; by default on a new figure.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel, ylabel: texts, taken literally.
 
     Returns:
@@ -57,11 +62,15 @@ def curves(
     checked = {str(name): _checked(repr(name), given) for name, given in curves.items()}
     if not checked:
         raise InputError("curves must hold at least one curve, but it is empty")
-    with axes_for(ax, (6.4, 4.2)) as axes:
+    with axes_for(ax, (6.4, 4.2), use_pyplot=use_pyplot) as axes:
         lines = []
         for i, curve in enumerate(checked.values()):
             (line,) = axes.plot(curve.fractions, curve.mean, linestyle=_dashes(i))
-            if curve.error is not None:
+            if curve.error is not None and each_example:
+                alpha = max(0.08, 0.6 / len(curve.scores) ** 0.5)
+                thin = {"color": line.get_color(), "alpha": alpha, "linewidth": 0.8, "zorder": 1.9}
+                axes.plot(curve.fractions, curve.scores.T, **thin)
+            elif curve.error is not None:
                 low, high = curve.mean - curve.error, curve.mean + curve.error
                 axes.fill_between(curve.fractions, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
             lines.append(line)
@@ -75,6 +84,7 @@ class _Curve:
     """What is drawn of one entry; ``error`` is ``None`` for a single example."""
 
     fractions: Floats
+    scores: Floats
     mean: Floats
     error: Floats | None
     auc: str
@@ -105,7 +115,7 @@ def _checked(name: str, given: Any) -> _Curve:
     text = f"{areas.mean():.3g}".replace("-", "\N{MINUS SIGN}")
     if len(areas) > 1:
         text += f" ± {float(_standard_error(areas)):.1g}"
-    return _Curve(x, y.mean(axis=0), _standard_error(y) if len(y) > 1 else None, text)
+    return _Curve(x, y, y.mean(axis=0), _standard_error(y) if len(y) > 1 else None, text)
 
 
 def _standard_error(values: Floats) -> Floats:
@@ -120,6 +130,7 @@ def path(
     *,
     names: Sequence[object] | None = None,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "α, from baseline (0) to input (1)",
     ylabel: str = "model output",
@@ -138,6 +149,7 @@ def path(
             point up to each point.
         names: of the classes.
         ax: where to draw; by default on a new figure.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel, ylabel: texts, taken literally.
 
     Returns:
@@ -159,7 +171,7 @@ def path(
     classes = outputs.shape[1]
     labels = ["output"] if names is None and classes == 1 else names_for(names, classes, "names", "class")
     spread = float(np.ptp(outputs)) or 1.0
-    with axes_for(ax, (6.4, 4.2)) as axes:
+    with axes_for(ax, (6.4, 4.2), use_pyplot=use_pyplot) as axes:
         lines: list[Line2D] = []
         dashed: list[Line2D] = []
         for k in range(classes):

@@ -43,6 +43,7 @@ def bars(
     errors: ArrayLike | None = None,
     top: int | None = 10,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "attribution",
 ) -> Axes:
@@ -56,6 +57,7 @@ def bars(
         top: how many features get a bar of their own; the sum of all others gets one together, below them and
             without an error bar, as how their errors add up is not known. ``None`` for all.
         ax: where to draw; by default on a new figure, as high as the bars need.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
 
     Returns:
@@ -72,7 +74,7 @@ def bars(
     if spread is not None and (spread < 0).any():
         raise InputError(f"errors must not be negative, but {spread.min():.4g} is among them")
     rows = _ranked(values, names_for(names, len(values), "names", "feature"), top)
-    with axes_for(ax, _size(len(rows.values))) as axes:
+    with axes_for(ax, _size(len(rows.values)), use_pyplot=use_pyplot) as axes:
         places = range(len(rows.values))
         axes.barh(places, rows.values, height=THICK, color=_colors(rows.values))
         reach = np.zeros(len(rows.values))
@@ -102,6 +104,7 @@ def waterfall(
     end: float | None = None,
     top: int | None = 10,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "model output",
 ) -> Axes:
@@ -117,6 +120,7 @@ def waterfall(
             "not attributed", where it is more than a thousandth of what is drawn.
         top: how many features get a bar of their own; the sum of all others gets one together. ``None`` for all.
         ax: where to draw; by default on a new figure, as high as the bars need.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
 
     Returns:
@@ -139,7 +143,7 @@ def waterfall(
         labels.append("not attributed")
         colors.append("0.55")
         levels = np.append(levels, last)
-    with axes_for(ax, _size(len(steps) + 2)) as axes:
+    with axes_for(ax, _size(len(steps) + 2), use_pyplot=use_pyplot) as axes:
         places = np.arange(1, len(steps) + 1)
         for bar in axes.barh(places, steps, left=levels[:-1], height=THICK, color=colors):
             bar.sticky_edges.x.clear()  # these would leave no room beside them

@@ -42,6 +42,7 @@ def tokens(
     cmap: str | Colormap | None = None,
     fontsize: float | None = None,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
 ) -> Axes:
     """Draw words on the colours of their attributions, in as many lines as the width asks for.
@@ -61,6 +62,7 @@ def tokens(
         fontsize: in points; by default the style's. Smaller ones are taken, down to 4, if the lines need more room
             than the axes have.
         ax: where to draw; by default on a new figure, as high as the lines need. Its ticks and frame are taken away.
+        use_pyplot: whether the new figure is pyplot's.
         title: a text, taken literally.
 
     Returns:
@@ -70,7 +72,7 @@ def tokens(
         InputError: (a ``ValueError``) not one attribution per word, no words, ``outlier_perc`` out of range.
     """
     labels, _, scaled = words_and_scale(words, attributions, outlier_perc)
-    with axes_for(ax, (WIDTH, 3.0)) as axes:
+    with axes_for(ax, (WIDTH, 3.0), use_pyplot=use_pyplot) as axes:
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         axes.patch.set_visible(False)
