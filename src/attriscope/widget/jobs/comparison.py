@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from attriscope import metrics
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import describe
 from attriscope.core.progress import Parts
-from attriscope.metrics.catalogue import CATALOGUE, Metric
+from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.messages import wire
 from attriscope.widget.methods.parameters import plain
@@ -30,17 +29,6 @@ CONTROLS: dict[str, tuple[str, Callable[..., Tensor]]] = {
 # Of both what costs little: a few passes to explain, and a few dozen rows to judge.
 _METHODS = ("IntegratedGradients", "Saliency", "InputXGradient", "DeepLift")
 _METRICS = ("deletion", "insertion", "comprehensiveness", "sufficiency", "sparseness")
-
-# Metrics whose functions are called otherwise.
-_FUNCTIONS = {
-    "road": "road_combined",
-    "sensitivity": "sensitivity_max",
-    "average sensitivity": "sensitivity_average",
-    "randomisation": "parameter_randomisation",
-    "relevance mass": "relevance_mass_accuracy",
-    "relevance rank": "relevance_rank_accuracy",
-    "localisation": "attribution_localisation",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +200,7 @@ def comparison_message(
         "final": final,
         "outdated": False,
         "metrics": [
-            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": _doc(name, metric)}
+            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
             for name, metric in table.metrics.items()
         ],
         "methods": [
@@ -229,12 +217,3 @@ def comparison_message(
             for name in table.methods
         ],
     }
-
-
-def _doc(name: str, metric: Metric) -> str:
-    """What a metric is about, in a line or two."""
-    function: Any = metric.function
-    if CATALOGUE.get(name) is metric:
-        spelled = name.lower().replace(" ", "_").replace("-", "_")
-        function = getattr(metrics, _FUNCTIONS.get(name, spelled))
-    return plain(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0])

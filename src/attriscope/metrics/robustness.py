@@ -18,10 +18,11 @@ from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
 from attriscope.core.progress import Parts, current
-from attriscope.metrics._checks import UndefinedMetricError, check_number, refuse_undefined, takes
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._explain import FORMS, as_explainer
-from attriscope.metrics._perturb import Perturbations
+from attriscope.metrics._arguments import check_number, takes
+from attriscope.metrics._explanations import FORMS, as_explainer
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics._perturbation_samples import PerturbationSamples
+from attriscope.metrics.base import LOWER, Case, UndefinedMetricError, refuse_undefined, register
 
 # Explanations that are not of this library get about this many input numbers at a time.
 _NUMBERS = 1 << 17
@@ -46,7 +47,12 @@ def default_perturb_func(
     return tuple(found)
 
 
-@gives_back
+def _on_nearby_inputs(function: Any, case: Case) -> Tensor:
+    return function(case.explain, case.inputs, **case.nearby())
+
+
+@register("sensitivity", better=LOWER, call=_on_nearby_inputs)
+@restores_generators
 def sensitivity_max(
     explanation_func: Any,
     inputs: TensorOrTuple,
@@ -90,12 +96,13 @@ def sensitivity_max(
         InputTypeError, InputError: arguments that cannot be used; perturbations or explanations of another shape.
         UndefinedMetricError: explanations that are NaN or infinite.
     """
-    nearby = _Nearby(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
+    nearby = _NearbyExplanations(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
                      max_examples_per_batch, generator, kwargs)  # fmt: skip
     return nearby.relative(norm_ord).amax(1)
 
 
-@gives_back
+@register("average sensitivity", better=LOWER, call=_on_nearby_inputs)
+@restores_generators
 def sensitivity_average(
     explanation_func: Any,
     inputs: TensorOrTuple,
@@ -116,12 +123,13 @@ def sensitivity_average(
     Returns:
         A tensor (N,). 0 is best.
     """
-    nearby = _Nearby(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
+    nearby = _NearbyExplanations(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
                      max_examples_per_batch, generator, kwargs)  # fmt: skip
     return nearby.relative(norm_ord).mean(1)
 
 
-@gives_back
+@register("local Lipschitz", better=LOWER, call=_on_nearby_inputs)
+@restores_generators
 def local_lipschitz(
     explanation_func: Any,
     inputs: TensorOrTuple,
@@ -148,12 +156,12 @@ def local_lipschitz(
     Raises:
         as :func:`sensitivity_max`; UndefinedMetricError also if ``perturb_func`` moves no input at all.
     """
-    nearby = _Nearby(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
+    nearby = _NearbyExplanations(explanation_func, inputs, perturb_func, perturb_radius, n_perturb_samples,
                      max_examples_per_batch, generator, kwargs)  # fmt: skip
     return nearby.lipschitz()
 
 
-class _Draws(Perturbations):
+class _PerturbedInputs(PerturbationSamples):
     """What ``perturb_func`` makes of the inputs."""
 
     def __init__(
@@ -168,7 +176,7 @@ class _Draws(Perturbations):
         self._arguments = (radius,) if _positional(function) > 1 else ()
 
     def draw(self, first: int, count: int) -> tuple[Tensor, ...]:
-        """See :class:`Perturbations`."""
+        """See :class:`PerturbationSamples`."""
         return self.fitting(self.call(self.repeated(count), *self._arguments), count)
 
 
@@ -181,7 +189,7 @@ def _positional(function: Callable[..., Any]) -> int:
     return sum(p.kind in kinds for p in parameters)
 
 
-class _Nearby:
+class _NearbyExplanations:
     """The explanation at the inputs, once, and at perturbed inputs."""
 
     def __init__(
@@ -210,11 +218,11 @@ class _Nearby:
         kwargs = {**explainer.options, **kwargs}
         self._expansion = RepeatedArguments(method, kwargs, examples, self._samples)
         self._kwargs = kwargs
-        self._perturbed = _Draws(perturb_func, radius, examples, self._samples, generator)
+        self._perturbed = _PerturbedInputs(perturb_func, radius, examples, self._samples, generator)
         # A method that draws gets numbers of its own, so that perturb_func's do not depend on how it is called.
         self._draws = None
         if generator is not None and "generator" not in kwargs and takes(explainer.function, "generator"):
-            self._draws = take(generator)
+            self._draws = draws_from(generator)
         self._each = self._chunk(limit, type(method).__module__.startswith("attriscope."))
         self._parts = Parts(self._samples + 1)
 

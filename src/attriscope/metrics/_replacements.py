@@ -13,8 +13,8 @@ from attriscope.attr._features import Features
 from attriscope.attr._random import Draws
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, describe, resolve_baselines
-from attriscope.metrics._draw import take
-from attriscope.metrics.imputation import impute_linearly
+from attriscope.metrics._generators import draws_from
+from attriscope.metrics.linear_imputation import impute_linearly
 
 NAMES = ("zero", "mean", "blur", "noise", "uniform", "linear")
 _NOISE_OF_IMPUTATION = 0.01
@@ -35,7 +35,7 @@ class Replacement(Protocol):
         """
 
 
-class Fixed:
+class FixedReplacement:
     """Values that are the same whatever else is removed."""
 
     def __init__(self, examples: Examples, features: Features, values: tuple[Tensor, ...]) -> None:
@@ -46,7 +46,7 @@ class Fixed:
         return self._features.mix(keep, self._examples.slices(part), self._values, part)
 
 
-class Imputed:
+class ImputedReplacement:
     """Pictures in which what is removed is worked out from its neighbours, with a little noise."""
 
     def __init__(self, examples: Examples, features: Features, noise: float, draws: Draws) -> None:
@@ -100,7 +100,7 @@ def resolve_replacement(
                 f"{given!r} came"
             )
         if given == "linear":
-            return Imputed(examples, features, _NOISE_OF_IMPUTATION, take(generator))
+            return ImputedReplacement(examples, features, _NOISE_OF_IMPUTATION, draws_from(generator))
         values: Any = None if given == "zero" else examples.form(_named(given, examples, generator))
     elif callable(given) and not isinstance(given, Tensor):
         values = given(examples.form(examples.tensors))
@@ -110,7 +110,7 @@ def resolve_replacement(
     for position, tensor in enumerate(found):
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"the replacement for input {position} is NaN or infinite in places")
-    return Fixed(examples, features, found)
+    return FixedReplacement(examples, features, found)
 
 
 def _named(name: str, examples: Examples, generator: torch.Generator | None) -> tuple[Tensor, ...]:
@@ -123,7 +123,7 @@ def _named(name: str, examples: Examples, generator: torch.Generator | None) -> 
     if name in ("mean", "blur"):
         make: Callable[[Tensor], Tensor] = getattr(baselines, name)
         return tuple(make(x) for x in examples.tensors)
-    draws, found = take(generator), []
+    draws, found = draws_from(generator), []
     for i, x in enumerate(examples.tensors):
         drawn = draws.stream(i, x.device)
         own = tuple(range(1, x.dim()))

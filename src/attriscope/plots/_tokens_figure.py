@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from attriscope._drawing import drawing
 from attriscope._drawing.scales import Floats, Scaled
-from attriscope.plots._common import AGAINST, FOR, axes_for, dots, write_title
-from attriscope.plots._words import is_right_to_left, visible, words_and_scale
+from attriscope.plots._axes import AGAINST, FOR, axes_for, dots_per_inch, write_title
+from attriscope.plots._token_text import is_right_to_left, visible, words_and_scale
 
 # In sizes of the font.
 PAD = 0.25  # beside a word, within its ground
@@ -42,6 +42,7 @@ def tokens(
     cmap: str | Colormap | None = None,
     fontsize: float | None = None,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
 ) -> Axes:
     """Draw words on the colours of their attributions, in as many lines as the width asks for.
@@ -61,6 +62,7 @@ def tokens(
         fontsize: in points; by default the style's. Smaller ones are taken, down to 4, if the lines need more room
             than the axes have.
         ax: where to draw; by default on a new figure, as high as the lines need. Its ticks and frame are taken away.
+        use_pyplot: whether the new figure is pyplot's.
         title: a text, taken literally.
 
     Returns:
@@ -70,7 +72,7 @@ def tokens(
         InputError: (a ``ValueError``) not one attribution per word, no words, ``outlier_perc`` out of range.
     """
     labels, _, scaled = words_and_scale(words, attributions, outlier_perc)
-    with axes_for(ax, (WIDTH, 3.0)) as axes:
+    with axes_for(ax, (WIDTH, 3.0), use_pyplot=use_pyplot) as axes:
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         axes.patch.set_visible(False)
@@ -82,17 +84,17 @@ def tokens(
         )
         size = float(FontProperties(size=fontsize or matplotlib.rcParams["font.size"]).get_size_in_points())
         cells = [
-            _cell(axes, visible(word), colors.to_rgba(value) if np.isfinite(value) else None, ink)
+            _token_artists(axes, visible(word), colors.to_rgba(value) if np.isfinite(value) else None, ink)
             for word, value in zip(labels, scaled.values, strict=True)
         ]
         inches = min(3.6, 0.9 * drawing.width_of(axes))
         bar = BAR + SECOND_LINE * (inches < 3.5 and any(scaled.clipped))
-        strip = _Strip(axes, cells, size, is_right_to_left(labels), bar)
+        strip = _TokenLayout(axes, cells, size, is_right_to_left(labels), bar)
         write_title(axes, title)
         if ax is None:
             height = strip.lines(WIDTH - 0.2) * PITCH * size / 72 + bar + 0.1
             axes.figure.set_size_inches(WIDTH, height + (0.0 if title is None else 0.35))
-        _bar(axes, colors, scaled, inches, bar)
+        _draw_colorbar(axes, colors, scaled, inches, bar)
     return axes
 
 
@@ -118,7 +120,7 @@ def _legible(ground: tuple[float, ...]) -> str:
     return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"
 
 
-def _bar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, height: float) -> None:
+def _draw_colorbar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, height: float) -> None:
     """The colour bar, within the axes at their lower end: nothing around them moves."""
     area: Any = axes.transAxes
     from_below = axes.figure.dpi_scale_trans + ScaledTranslation(0, 0, area)
@@ -131,7 +133,7 @@ def _bar(axes: Axes, colors: ScalarMappable, scaled: Scaled, inches: float, heig
         place.set_xlabel(f"{place.get_xlabel()}, dashed: {scaled.blanks:,} not finite", fontsize="small")
 
 
-def _cell(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text]:
+def _token_artists(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text]:
     """A word and its ground, still without a place; without a ground a dashed frame."""
     style = (
         {"facecolor": "none", "edgecolor": ink, "linestyle": "--", "linewidth": 0.8}
@@ -153,7 +155,7 @@ def _cell(axes: Axes, word: str, ground: Any, ink: Any) -> tuple[Rectangle, Text
     return box, text
 
 
-class _Strip(Artist):
+class _TokenLayout(Artist):
     """Puts the words of an axes in their places whenever the figure is drawn: only then its width is known.
 
     Args:
@@ -180,11 +182,11 @@ class _Strip(Artist):
 
     def draw(self, renderer: Any) -> None:
         area = self.on.get_window_extent()
-        height = area.height - self.below * dots(self.on)
+        height = area.height - self.below * dots_per_inch(self.on)
         size = self.size
         while True:
             widths, unit = self._widths(size, renderer)
-            places = _flow(widths, GAP * unit, area.width)
+            places = _broken_lines(widths, GAP * unit, area.width)
             needed = (places[-1][0] + 1) * PITCH * unit
             if (needed <= height and widths.max() <= area.width) or size <= SMALLEST:
                 break
@@ -205,11 +207,11 @@ class _Strip(Artist):
     def lines(self, inches: float) -> int:
         """How many there are at the full size in a width."""
         widths, unit = self._widths(self.size, None)
-        return 1 + _flow(widths, GAP * unit, inches * dots(self.on))[-1][0]
+        return 1 + _broken_lines(widths, GAP * unit, inches * dots_per_inch(self.on))[-1][0]
 
     def _widths(self, size: float, renderer: Any) -> tuple[Floats, float]:
         """Of the words with their grounds at a size, which they get, and the size itself; all in pixels."""
-        unit = size * dots(self.on) / 72
+        unit = size * dots_per_inch(self.on) / 72
         for _, text in self.cells:
             text.set_fontsize(size)
         # Not in proportion to the size: letters are fitted to the pixels.
@@ -217,7 +219,7 @@ class _Strip(Artist):
         return np.array(widths), unit
 
 
-def _flow(widths: Floats, gap: float, width: float) -> list[tuple[int, float]]:
+def _broken_lines(widths: Floats, gap: float, width: float) -> list[tuple[int, float]]:
     """The line of each word, and where in it the word begins."""
     places: list[tuple[int, float]] = []
     line, x = 0, 0.0

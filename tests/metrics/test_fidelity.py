@@ -78,9 +78,11 @@ def test_how_rows_are_cut_changes_nothing(batch: int | None) -> None:
 
 def test_many_samples_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks bound the memory; they depend on sizes only, and every sample is used once, whatever the batch."""
-    from attriscope.metrics import _perturb
+    from attriscope.metrics import _perturbation_samples
 
-    monkeypatch.setattr(_perturb, "_TOGETHER", 40)  # of 2 examples of 5 numbers: 4 samples at a time
+    monkeypatch.setattr(
+        _perturbation_samples, "_TOGETHER", 40
+    )  # of 2 examples of 5 numbers: 4 samples at a time
     x = draw(2, 5)
     sizes: list[int] = []
 

@@ -36,6 +36,8 @@ def test_the_input_is_on_top() -> None:
     first, last = ax.transData.transform(ax.lines[0].get_xydata())
     assert first[1] > last[1]
     assert labels(ax) == ["in", "out"]
+    assert ax.get_ylabel() == "layer, input first"
+    assert plots.depth([1.0], ylabel="$layer").yaxis.label.get_parse_math() is False
 
 
 def test_distributions() -> None:

@@ -8,34 +8,10 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import describe
-
-
-class UndefinedMetricError(InputError, ArithmeticError):
-    """The metric has no value for some of the examples; the message says for which and why."""
-
-
-def refuse_undefined(wrong: Tensor, why: str) -> None:
-    """Refuse examples for which a metric has no value.
-
-    Args:
-        wrong: bool (N,).
-        why: the end of the sentence "... for examples 3, 5: ".
-
-    Raises:
-        UndefinedMetricError: there are some.
-    """
-    if not wrong.is_meta and bool(wrong.any()):
-        places = torch.nonzero(wrong).flatten().tolist()
-        named = ", ".join(map(str, places[:5])) + (", ..." if len(places) > 5 else "")
-        raise UndefinedMetricError(
-            f"the metric is undefined for {'example' if len(places) == 1 else 'examples'} {named} of {len(wrong)}: "
-            f"{why}"
-        )
 
 
 def check_choice(value: Any, choices: tuple[str, ...], name: str) -> str:

@@ -11,13 +11,13 @@ from torch import Tensor
 from attriscope.attr._random import check_generator
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, describe
-from attriscope.metrics._checks import takes
+from attriscope.metrics._arguments import takes
 
 # So many numbers are drawn in one call, at most: all samples of a few pictures.
 _TOGETHER = 1 << 24
 
 
-class Perturbations:
+class PerturbationSamples:
     """Samples of perturbed inputs that a user's function makes, in blocks of consecutive samples.
 
     How many samples make a block depends on the sizes only, so random draws do not depend on how rows are cut. Samples

@@ -11,11 +11,12 @@ from torch import Tensor
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import gather_examples
-from attriscope.metrics._checks import check_fractions
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._explain import attributions_of
-from attriscope.metrics._removal import Removal
-from attriscope.metrics.features import patch_mask
+from attriscope.metrics._arguments import check_fractions
+from attriscope.metrics._explanations import attributions_of
+from attriscope.metrics._feature_removal import FeatureRemoval
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, Case, on_removal, register
+from attriscope.metrics.feature_masks import patch_mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +54,20 @@ class Curve:
         return self.scores.mean(0)
 
     def figure(self) -> Any:
-        """The curves of all examples, and their mean, as a matplotlib figure."""
-        from attriscope.metrics.figures import curve_figure
+        """The curves of all examples, and their mean, as a matplotlib figure; see :func:`attriscope.plots.curves`."""
+        from attriscope.plots import curves
 
-        return curve_figure(self)
+        return curves(
+            {f"mean of {len(self.scores)}": (self.fractions, self.scores)},
+            each_example=True,
+            use_pyplot=False,
+            title=f"{self.name}: {self.better} is better",
+            ylabel="explained output",
+        ).figure
 
 
-@gives_back
+@register("deletion", better=LOWER, call=lambda function, case: on_removal(function, case).auc)
+@restores_generators
 def deletion(
     forward_func: Any,
     inputs: Any,
@@ -111,15 +119,22 @@ def deletion(
         UndefinedMetricError: attributions are not finite, or all the same, so that there is no order.
         TargetError, NonFiniteError: the target does not fit the output; the output is NaN or infinite.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.evenly(steps)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "deletion", _better(order, insert=False))
+    points = removal.evenly(steps)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "deletion", _better(order, insert=False))
 
 
-@gives_back
+def _insertion(function: Any, case: Case) -> Tensor:
+    # A blurred picture is what the paper begins with; other inputs have nothing to blur.
+    pictures = isinstance(case.inputs, Tensor) and case.inputs.dim() == 4
+    return function(*case.explanation, replacement="blur" if pictures else None, **case.removing()).auc
+
+
+@register("insertion", better=HIGHER, call=_insertion)
+@restores_generators
 def insertion(
     forward_func: Any,
     inputs: Any,
@@ -150,15 +165,20 @@ def insertion(
     Raises:
         as :func:`deletion`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.evenly(steps)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=True)
-    return Curve(plan.shares(points), scores, "insertion", _better(order, insert=True))
+    points = removal.evenly(steps)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=True)
+    return Curve(removal.shares(points), scores, "insertion", _better(order, insert=True))
 
 
-@gives_back
+@register(
+    "pixel flipping",
+    better=LOWER,
+    call=lambda function, case: on_removal(function, case).auc,
+)
+@restores_generators
 def pixel_flipping(
     forward_func: Any,
     inputs: Any,
@@ -189,15 +209,20 @@ def pixel_flipping(
     Raises:
         as :func:`deletion`; InputError also for more ``features_per_step`` than features.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    points = plan.by_number(features_per_step)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "pixel flipping", _better(order, insert=False))
+    points = removal.by_number(features_per_step)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "pixel flipping", _better(order, insert=False))
 
 
-@gives_back
+@register(
+    "region perturbation",
+    better=HIGHER,
+    call=lambda function, case: on_removal(function, case).aopc,
+)
+@restores_generators
 def region_perturbation(
     forward_func: Any,
     inputs: Any,
@@ -238,19 +263,19 @@ def region_perturbation(
                 "regions of several inputs need a feature_mask: there is no telling how they belong together"
             )
         feature_mask = examples.form((patch_mask(examples.tensors[0], region),))
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, order, generator
     )
-    most = plan.least
+    most = removal.least
     steps = min(100, most) if steps is None else check_count(steps, "steps")
     if steps > most:
         raise InputError(f"{steps} steps came, but there are only {most} regions")
-    points = torch.arange(steps + 1, device=plan.counts.device)[:, None].minimum(plan.counts)
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
-    return Curve(plan.shares(points), scores, "region perturbation", _better(order, insert=False))
+    points = torch.arange(steps + 1, device=removal.counts.device)[:, None].minimum(removal.counts)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
+    return Curve(removal.shares(points), scores, "region perturbation", _better(order, insert=False))
 
 
-@gives_back
+@restores_generators
 def road(
     forward_func: Any,
     inputs: Any,
@@ -284,20 +309,21 @@ def road(
         as :func:`deletion`; InputError also if everything would be removed.
     """
     shares = check_fractions(fractions)
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, "linear", order, generator
     )
-    points = plan.points(shares)
-    if round(shares[-1] * plan.least) >= plan.least:
+    points = removal.points(shares)
+    if round(shares[-1] * removal.least) >= removal.least:
         raise InputError(
             f"fractions {shares} remove every pixel, and nothing would be left to fill it in from; stay below 1"
         )
-    scores = plan.run(forward_func, points, max_examples_per_batch, insert=False)
+    scores = removal.run(forward_func, points, max_examples_per_batch, insert=False)
     fractions = torch.tensor(shares, dtype=scores.dtype, device=scores.device)
     return Curve(fractions, scores, "ROAD", _better(order, insert=False))
 
 
-@gives_back
+@register("road", better=HIGHER, call=on_removal)
+@restores_generators
 def road_combined(
     forward_func: Any,
     inputs: Any,
@@ -330,7 +356,7 @@ def road_combined(
     }
     examples = gather_examples(inputs, additional_forward_args)
     found = examples.form(attributions_of(attributions, examples, target))  # explained once, for both
-    draws = take(generator)
+    draws = draws_from(generator)
     least, most = (
         road(forward_func, inputs, found, order=order, generator=draws.stream(0), **options)
         for order in ("least", "most")

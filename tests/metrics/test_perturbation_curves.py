@@ -336,5 +336,7 @@ def test_curves_can_be_plotted_together() -> None:
 def test_figure_shows_the_mean() -> None:
     curve = deletion(linear, draw(2, 4), draw(2, 4, seed=1))
     axes = curve.figure().axes[0]
-    assert axes.lines[-1].get_ydata().tolist() == pytest.approx(curve.mean.tolist())
+    mean, *examples = axes.lines
+    assert mean.get_ydata().tolist() == pytest.approx(curve.mean.tolist())
+    assert [line.get_ydata().tolist() for line in examples] == curve.scores.double().tolist()
     assert "lower is better" in axes.get_title()

@@ -9,8 +9,8 @@ from html import escape
 
 from numpy.typing import ArrayLike
 
-from attriscope.plots._numbers import short, signed
-from attriscope.plots._words import is_right_to_left, visible, words_and_scale
+from attriscope.plots._number_text import short_number, signed_number
+from attriscope.plots._token_text import is_right_to_left, visible, words_and_scale
 
 # See-through, so that the page's own text stays legible on them, be it dark on light or light on dark.
 STRONGEST = 0.5
@@ -19,7 +19,7 @@ BLOCK = "font-family:inherit;line-height:2.1;color:inherit"
 
 
 @dataclass(frozen=True)
-class Page:
+class TokensHtml:
     """A piece of HTML that a notebook shows; ``str`` gives its source."""
 
     source: str
@@ -33,7 +33,7 @@ class Page:
 
 def tokens_html(
     words: Sequence[object], attributions: ArrayLike, *, outlier_perc: float = 0, title: str | None = None
-) -> Page:
+) -> TokensHtml:
     """Words on the colours of their attributions, as HTML: green speaks for the output, red against it.
 
     Everything that comes from the caller is escaped. Colours are laid thinly over the page's own, so that words stay
@@ -66,16 +66,17 @@ def tokens_html(
         legend += "all attributions are 0"
     else:
         legend += " ".join(
-            f'<span style="{_style(end)}">{signed(end * scaled.unit)}</span> {name},' for name, end in ends
+            f'<span style="{_style(end)}">{signed_number(end * scaled.unit)}</span> {name},'
+            for name, end in ends
         )
         legend += " no colour: 0"
         below, above = scaled.clipped
-        reached = [short(end) for end, cut in ((scaled.low, below), (scaled.high, above)) if cut]
+        reached = [short_number(end) for end, cut in ((scaled.low, below), (scaled.high, above)) if cut]
         if reached:
             legend += f"; outliers reach {' and '.join(reached)}"
     if scaled.blanks:
         legend += f"; dashed: {scaled.blanks:,} not finite"
-    return Page(
+    return TokensHtml(
         f'<div style="{BLOCK}">{heading}'
         f'<div role="list" aria-label="words with their attributions" dir="{direction}">{items}</div>'
         f'<div style="font-size:85%;margin-top:0.3em">{legend}</div></div>'
@@ -83,7 +84,7 @@ def tokens_html(
 
 
 def _item(word: str, value: float, strength: float) -> str:
-    number = signed(value) if math.isfinite(value) else f"not finite ({value})"
+    number = signed_number(value) if math.isfinite(value) else f"not finite ({value})"
     # Isolated: a word written the other way, or a stray control sign, moves nothing outside itself.
     return (
         f'<span role="listitem" title="{number}" aria-label="{escape(word)}: {number}" '

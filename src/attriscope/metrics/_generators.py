@@ -22,7 +22,7 @@ _taken: contextvars.ContextVar[_Taken | None] = contextvars.ContextVar(
 )
 
 
-def take(generator: torch.Generator | None) -> Draws:
+def draws_from(generator: torch.Generator | None) -> Draws:
     """The random numbers of one purpose, for which one number is drawn from ``generator``.
 
     Raises:
@@ -37,7 +37,7 @@ def take(generator: torch.Generator | None) -> Draws:
     return found
 
 
-def gives_back(function: Callable[P, R]) -> Callable[P, R]:
+def restores_generators(function: Callable[P, R]) -> Callable[P, R]:
     """A function that leaves generators as they were if it raises, unless others drew from them meanwhile."""
 
     @functools.wraps(function)

@@ -14,7 +14,7 @@ from matplotlib.colors import same_color
 
 from attriscope import plots
 from attriscope.core.errors import InputError
-from attriscope.plots._common import AGAINST, FOR
+from attriscope.plots._axes import AGAINST, FOR
 
 VALUES = [0.5, -3.0, 0.0, 2.0, -0.25]
 

@@ -14,21 +14,19 @@ from numpy.typing import ArrayLike
 from attriscope._drawing.drawing import LETTER, width_of
 from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError
-from attriscope.plots._common import (
+from attriscope.plots._arguments import finite_array, names_for
+from attriscope.plots._axes import (
     AGAINST,
     FOR,
     axes_for,
-    differ,
-    dots,
-    in_lines,
+    dots_per_inch,
     letters_beside,
-    named,
-    numbers,
     row_height,
     slot_width,
+    wrapped,
     write_title,
 )
-from attriscope.plots._numbers import short, signed
+from attriscope.plots._number_text import short_number, signed_number, visibly_differ
 
 ROW = 0.32  # inches
 THICK = 0.7  # of a row
@@ -45,6 +43,7 @@ def bars(
     errors: ArrayLike | None = None,
     top: int | None = 10,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "attribution",
 ) -> Axes:
@@ -58,6 +57,7 @@ def bars(
         top: how many features get a bar of their own; the sum of all others gets one together, below them and
             without an error bar, as how their errors add up is not known. ``None`` for all.
         ax: where to draw; by default on a new figure, as high as the bars need.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
 
     Returns:
@@ -67,14 +67,14 @@ def bars(
         InputError: (a ``ValueError``) shapes or names that do not fit each other, numbers that are not finite,
             negative errors, ``top`` below 1.
     """
-    values = numbers(attributions, "attributions", "(F,)", 1)
-    spread = None if errors is None else numbers(errors, "errors", "(F,)", 1)
+    values = finite_array(attributions, "attributions", "(F,)", 1)
+    spread = None if errors is None else finite_array(errors, "errors", "(F,)", 1)
     if spread is not None and spread.shape != values.shape:
         raise InputError(f"errors of shape {spread.shape} do not fit attributions of shape {values.shape}")
     if spread is not None and (spread < 0).any():
         raise InputError(f"errors must not be negative, but {spread.min():.4g} is among them")
-    rows = _ranked(values, named(names, len(values), "names", "feature"), top)
-    with axes_for(ax, _size(len(rows.values))) as axes:
+    rows = _ranked(values, names_for(names, len(values), "names", "feature"), top)
+    with axes_for(ax, _size(len(rows.values)), use_pyplot=use_pyplot) as axes:
         places = range(len(rows.values))
         axes.barh(places, rows.values, height=THICK, color=_colors(rows.values))
         reach = np.zeros(len(rows.values))
@@ -90,8 +90,8 @@ def bars(
                 capsize=2.5,
             )
         for row, (value, its_reach) in enumerate(zip(rows.values, reach, strict=True)):
-            _write(axes, row, value + np.copysign(its_reach, value), value)
-        _dress(axes, rows.names, rows.others, title, xlabel)
+            _write_number(axes, row, value + np.copysign(its_reach, value), value)
+        _label_rows(axes, rows.names, rows.others, title, xlabel)
         axes.axvline(0, color=axes.xaxis.label.get_color(), linewidth=0.8)
     return axes
 
@@ -104,6 +104,7 @@ def waterfall(
     end: float | None = None,
     top: int | None = 10,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "model output",
 ) -> Axes:
@@ -119,6 +120,7 @@ def waterfall(
             "not attributed", where it is more than a thousandth of what is drawn.
         top: how many features get a bar of their own; the sum of all others gets one together. ``None`` for all.
         ax: where to draw; by default on a new figure, as high as the bars need.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
 
     Returns:
@@ -128,20 +130,20 @@ def waterfall(
         InputError: (a ``ValueError``) shapes or names that do not fit each other, numbers that are not finite, ``top``
             below 1.
     """
-    values = numbers(attributions, "attributions", "(F,)", 1)
-    first = float(numbers(start, "start", "()", 0))
-    rows = _ranked(values, named(names, len(values), "names", "feature"), top)
+    values = finite_array(attributions, "attributions", "(F,)", 1)
+    first = float(finite_array(start, "start", "()", 0))
+    rows = _ranked(values, names_for(names, len(values), "names", "feature"), top)
     reached = first + float(values.sum())
-    last = reached if end is None else float(numbers(end, "end", "()", 0))
+    last = reached if end is None else float(finite_array(end, "end", "()", 0))
     steps = list(rows.values)
     labels, colors = list(rows.names), _colors(rows.values)
     levels = np.concatenate([[first], first + np.cumsum(rows.values)])
-    if differ(reached, last, max(float(np.ptp(np.append(levels, last))), 1e-300)):
+    if visibly_differ(reached, last, max(float(np.ptp(np.append(levels, last))), 1e-300)):
         steps.append(last - reached)
         labels.append("not attributed")
         colors.append("0.55")
         levels = np.append(levels, last)
-    with axes_for(ax, _size(len(steps) + 2)) as axes:
+    with axes_for(ax, _size(len(steps) + 2), use_pyplot=use_pyplot) as axes:
         places = np.arange(1, len(steps) + 1)
         for bar in axes.barh(places, steps, left=levels[:-1], height=THICK, color=colors):
             bar.sticky_edges.x.clear()  # these would leave no room beside them
@@ -159,11 +161,11 @@ def waterfall(
             color=ink,
         )
         for row, step in enumerate(steps):
-            _write(axes, row + 1, float(levels[row + 1]), float(step))
-        ends = [f"f(baseline) = {short(first)}", f"f(input) = {short(last)}"]
+            _write_number(axes, row + 1, float(levels[row + 1]), float(step))
+        ends = [f"f(baseline) = {short_number(first)}", f"f(input) = {short_number(last)}"]
         if end is None:
-            ends[1] = f"sum = {short(last)}"
-        _dress(axes, [ends[0], *labels, ends[1]], rows.others and rows.others + 1, title, xlabel)
+            ends[1] = f"sum = {short_number(last)}"
+        _label_rows(axes, [ends[0], *labels, ends[1]], rows.others and rows.others + 1, title, xlabel)
     return axes
 
 
@@ -196,10 +198,10 @@ def _size(rows: int) -> tuple[float, float]:
     return 6.4, 1.0 + ROW * max(rows, 3)
 
 
-def _write(axes: Axes, row: int, at: float, value: float) -> None:
+def _write_number(axes: Axes, row: int, at: float, value: float) -> None:
     """The number of a bar, beyond its end."""
     axes.annotate(
-        signed(value),
+        signed_number(value),
         (at, row),
         xytext=(4 if value >= 0 else -4, 0),
         textcoords="offset points",
@@ -208,14 +210,14 @@ def _write(axes: Axes, row: int, at: float, value: float) -> None:
     )
 
 
-def _dress(axes: Axes, names: list[str], others: int | None, title: str | None, xlabel: str) -> None:
+def _label_rows(axes: Axes, names: list[str], others: int | None, title: str | None, xlabel: str) -> None:
     """Everything around the bars; ``others`` is the row that is no single feature."""
     room = row_height(axes, len(names))
     full = FontProperties(size=matplotlib.rcParams["ytick.labelsize"]).get_size_in_points()
     size = min(full, max(SMALLEST, 0.8 * room))
     slot = slot_width(axes)
     letters = letters_beside(axes, size, MOST_LETTERS)
-    texts = [in_lines(name, letters, 2 if room > 2.1 * size else 1) for name in names]
+    texts = [wrapped(name, letters, 2 if room > 2.1 * size else 1) for name in names]
     axes.set_yticks(range(len(names)), labels=texts, fontsize=size, parse_math=False)
     if others is not None:
         axes.get_yticklabels()[others].set_fontstyle("italic")
@@ -224,7 +226,7 @@ def _dress(axes: Axes, names: list[str], others: int | None, title: str | None, 
     widest = 0.0
     for text in axes.texts:
         text.set_fontsize(min(size, NUMBERS * full))
-        widest = max(widest, text.get_window_extent().width / dots(axes) * 72 + 6)
+        widest = max(widest, text.get_window_extent().width / dots_per_inch(axes) * 72 + 6)
     taken = LETTER * size * max(len(line) for text in texts for line in text.split("\n"))
     left = max(2.5 * widest, min(72 * width_of(axes), slot - taken - AROUND))
     axes.margins(x=max(0.05, widest / (left - 2 * widest)))  # room for the numbers

@@ -11,7 +11,7 @@ from torch import Tensor
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import as_tensor, describe
-from attriscope.metrics._draw import gives_back, take
+from attriscope.metrics._generators import draws_from, restores_generators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class GridGames:
         return 1 / self.members.shape[1]
 
 
-@gives_back
+@restores_generators
 def grid_pointing_games(
     inputs: Tensor,
     targets: Any,
@@ -87,7 +87,7 @@ def grid_pointing_games(
             f"{classes.tolist()}"
         )
     games = max(1, len(inputs) // cells) if count is None else check_count(count, "count")
-    draws = take(generator).stream(0)
+    draws = draws_from(generator).stream(0)
     members = _members(labels, classes, cells, games, draws)
     asked = torch.randint(cells, (games,), generator=draws, device="cpu")
     if every_cell:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples
-from attriscope.metrics._draw import gives_back, take
+from attriscope.metrics._generators import draws_from, restores_generators
 
 
-@gives_back
+@restores_generators
 def random_attribution(
     model: Any, inputs: Any, target: Any = None, *, generator: torch.Generator | None = None
 ) -> Any:
@@ -24,7 +24,7 @@ def random_attribution(
         target: not used.
         generator: where random numbers come from; ``None`` is torch's global generator.
     """
-    examples, draws = gather_examples(inputs), take(generator)
+    examples, draws = gather_examples(inputs), draws_from(generator)
     found = []
     for i, x in enumerate(examples.tensors):
         dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import unwrap
-from attriscope.core.inputs import Examples, describe
-from attriscope.metrics._checks import UndefinedMetricError
+from attriscope.core.inputs import Examples, describe, gather_examples
+from attriscope.metrics.base import UndefinedMetricError
 
 FORMS = (
     "attributions (a tensor, or a tuple with one per input), a method such as Saliency(model), a pair of a method and "
@@ -43,14 +43,14 @@ class Explainer:
             arguments["additional_forward_args"] = examples.arguments
         given = {**arguments, **self.options}
         if self.method is None:
-            given = accepted(self.function, given)
+            given = accepted_arguments(self.function, given)
         found = self.function(examples.form(examples.tensors), **given)
         if hasattr(self.method, "layer"):
             found = _enlarged(found, examples)
         return fit_attributions(found, examples)
 
 
-def accepted(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def accepted_arguments(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments without those of the model, unless the function takes them."""
     try:
         parameters = inspect.signature(function).parameters
@@ -95,6 +95,25 @@ def attributions_of(given: Any, examples: Examples, target: Any) -> tuple[Tensor
     """
     explainer = as_explainer(given)
     return fit_attributions(given, examples) if explainer is None else explainer.explain(examples, target)
+
+
+def given_attributions(
+    given: Any, inputs: Any, target: Any, additional_forward_args: Any
+) -> tuple[Tensor, ...]:
+    """The attributions, checked; inputs are only needed to make them, or to check their shape.
+
+    Raises:
+        InputTypeError, InputError, UndefinedMetricError: there is no explanation, or one that does not fit.
+    """
+    if inputs is not None:
+        return attributions_of(given, gather_examples(inputs, additional_forward_args), target)
+    if as_explainer(given) is not None:
+        raise InputError(
+            "inputs must be given for a method or function to explain; attributions would do without"
+        )
+    if not isinstance(given, Tensor | tuple | dict):
+        raise InputTypeError(f"an explanation must be {FORMS}, but {describe(given)} came")
+    return fit_attributions(given, gather_examples(given))
 
 
 def fit_attributions(given: Any, examples: Examples) -> tuple[Tensor, ...]:
@@ -161,7 +180,7 @@ def _enlarged(found: Any, examples: Examples) -> Any:
     return nn.functional.interpolate(found.detach(), x.shape[2:], mode=mode, align_corners=False)
 
 
-def copied(given: Any, model: nn.Module) -> tuple[nn.Module, Explainer]:
+def copied_with_model(given: Any, model: nn.Module) -> tuple[nn.Module, Explainer]:
     """A copy of the model, and the explanation that runs on the copy.
 
     Args:
@@ -186,7 +205,7 @@ def copied(given: Any, model: nn.Module) -> tuple[nn.Module, Explainer]:
         function = explainer.function
 
         def on_the_copy(inputs: Any, target: Any = None, **more: Any) -> Any:
-            return function(other, inputs, target, **accepted(function, more))
+            return function(other, inputs, target, **accepted_arguments(function, more))
 
         return other, Explainer(None, on_the_copy, explainer.options)
     inside = unwrap(getattr(explainer.method, "forward_func", None))
@@ -203,7 +222,7 @@ def _one_in_the_other(a: nn.Module, b: nn.Module) -> bool:
     return a in set(b.modules()) or b in set(a.modules())
 
 
-def flat(attributions: tuple[Tensor, ...]) -> Tensor:
+def flattened(attributions: tuple[Tensor, ...]) -> Tensor:
     """All numbers of each example in a row, (N, D)."""
     rows = [a.reshape(a.shape[0], -1).to(attributions[0].device) for a in attributions]
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)

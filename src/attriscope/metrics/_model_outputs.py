@@ -1,11 +1,11 @@
-"""Asking the model: the one place where a metric meets the evaluator."""
+"""The model's outputs: the one place where a metric meets the evaluator; and a model's probabilities."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputTypeError, NonFiniteError
@@ -15,7 +15,7 @@ from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
 
 
-def answers(
+def outputs_of_rows(
     forward_func: Any,
     examples: Examples,
     target: Any,
@@ -48,11 +48,11 @@ def answers(
     return found
 
 
-def at_inputs(
+def outputs_at_inputs(
     forward_func: Any, examples: Examples, target: Any, max_examples_per_batch: int | None = None
 ) -> Tensor:
     """f at the inputs themselves, (N,)."""
-    return answers(
+    return outputs_of_rows(
         forward_func,
         examples,
         target,
@@ -68,3 +68,27 @@ def _real(f: Tensor) -> torch.dtype:
     if not f.is_floating_point():
         return torch.get_default_dtype()
     return torch.float32 if f.dtype in (torch.float16, torch.bfloat16) else f.dtype
+
+
+class Probabilities(nn.Module):
+    """A model followed by a softmax over dimension 1."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training  # train() would reach into the model
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The model's output for these arguments as probabilities."""
+        return nn.functional.softmax(self.model(*args, **kwargs), dim=1)
+
+
+def probabilities(model: nn.Module) -> Probabilities:
+    """The model followed by a softmax over dimension 1; parameters and buffers are the model's own.
+
+    Raises:
+        InputTypeError: it is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputTypeError(f"the model must be a torch.nn.Module, but {describe(model)} came")
+    return Probabilities(model)

@@ -12,19 +12,20 @@ from attriscope.attr._features import Features, exact_dtype
 from attriscope.attr._random import check_count, check_generator
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, gather_examples
-from attriscope.metrics._checks import check_choice, refuse_undefined
-from attriscope.metrics._draw import take
-from attriscope.metrics._explain import attributions_of
-from attriscope.metrics._replace import Replacement, resolve_replacement
-from attriscope.metrics._rows import answers
-from attriscope.metrics.features import features_of
+from attriscope.metrics._arguments import check_choice
+from attriscope.metrics._explanations import attributions_of
+from attriscope.metrics._generators import draws_from
+from attriscope.metrics._model_outputs import outputs_of_rows
+from attriscope.metrics._replacements import Replacement, resolve_replacement
+from attriscope.metrics.base import refuse_undefined
+from attriscope.metrics.feature_masks import features_of
 
 ORDERS = ("most", "least", "size", "random")
 _STEPS = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class Removal:
+class FeatureRemoval:
     """Examples, and the order in which their features go.
 
     Attributes:
@@ -52,7 +53,7 @@ class Removal:
         replacement: Any,
         order: str,
         generator: torch.Generator | None,
-    ) -> Removal:
+    ) -> FeatureRemoval:
         """Check what came, and put the features in order."""
         check_choice(order, ORDERS, "order")
         check_generator(generator)
@@ -60,7 +61,7 @@ class Removal:
         features = features_of(feature_mask, examples)
         relevance, present = relevances(attributions_of(attributions, examples, target), features)
         if order == "random":
-            draws = take(generator).stream(-1, relevance.device)
+            draws = draws_from(generator).stream(-1, relevance.device)
             first = torch.rand(relevance.shape, generator=draws, device=relevance.device)
         else:
             first = {"most": relevance, "least": -relevance, "size": relevance.abs()}[order]
@@ -114,7 +115,7 @@ class Removal:
             early = self.ranks[part][None] < points[steps, part, None]
             return self.replacement.rows(early if insert else ~early, part)
 
-        return answers(forward_func, self.examples, self.target, len(points), rows, batch).T
+        return outputs_of_rows(forward_func, self.examples, self.target, len(points), rows, batch).T
 
 
 def relevances(attributions: tuple[Tensor, ...], features: Features) -> tuple[Tensor, Tensor]:

@@ -16,12 +16,12 @@ from attriscope._drawing import drawing
 from attriscope._drawing.images import ImageVisualizationMethod, Panel
 from attriscope._drawing.scales import Floats, Scaled, VisualizeSign, as_array, member, scale
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, dots, named
+from attriscope.plots._arguments import names_for
+from attriscope.plots._axes import Grid, axes_for, dots_per_inch, given_axes
 
 CHANNELS = (1, 3, 4)
 WIDEST = 14.0  # inches of a new figure
 SCALES = ("each", "method", "all")
-Grid = NDArray[np.object_]
 
 
 def comparison(
@@ -36,6 +36,7 @@ def comparison(
     alpha_overlay: float = 0.5,
     cmap: str | Colormap | None = None,
     axes: Any = None,
+    use_pyplot: bool = True,
 ) -> Grid:
     """Draw a grid of examples by methods: each row a picture, then its attributions by every method.
 
@@ -59,6 +60,7 @@ def comparison(
         cmap: a colour map of matplotlib or its name.
         axes: where to draw: one axes per picture and per map, of shape (examples, 1 + methods); by default on a new
             figure.
+        use_pyplot: whether the new figure is pyplot's.
 
     Returns:
         The axes, an array of shape (examples, 1 + methods).
@@ -76,7 +78,7 @@ def comparison(
     if not images:
         raise InputError("pictures must hold at least one picture, but there is none")
     maps = _maps(attributions, images)
-    labels = None if names is None else named(names, len(images), "names", "")
+    labels = None if names is None else names_for(names, len(images), "names", "")
     own = {at: scale(values, chosen, outlier_perc) for at, values in maps.items()}
     scaled = own if shared == "each" else {}
     for group in _groups(maps, shared) if shared != "each" else ():
@@ -84,13 +86,13 @@ def comparison(
     rows, columns = len(images), 1 + len(attributions)
     method = (ImageVisualizationMethod.blended_heat_map if blend else ImageVisualizationMethod.heat_map).name
     drawing.on_white("gray", alpha_overlay)  # refuses what is no opacity before anything is drawn
-    grid = None if axes is None else _given(axes, rows, columns)
+    grid = None if axes is None else given_axes(axes, (rows, columns), "examples, 1 + methods")
     # Of a new figure: panels of about two inches, and half an inch for each row of colour bars.
     across = min(2.0, WIDEST / columns)
     heights = [across * min(1.5, image.shape[0] / image.shape[1]) for image in images]
     size = across * columns, sum(heights) + 0.35 + 0.6 * (rows if shared == "each" else 1)
     layout: dict[str, Any] = {"nrows": rows, "ncols": columns, "height_ratios": heights, "squeeze": False}
-    new = axes_for(None, size, "compressed", **layout) if grid is None else nullcontext(grid)
+    new = axes_for(None, size, "compressed", use_pyplot, **layout) if grid is None else nullcontext(grid)
     with new as panels:
         drawn: dict[tuple[int, int], ScalarMappable] = {}
         for i, image in enumerate(images):
@@ -107,7 +109,7 @@ def comparison(
         titles = ["", *map(str, attributions)]
         drawing.set_titles(list(panels[0]), titles, literal=True)
         for group in _groups(maps, shared):
-            _bar([panels[at] for at in group], drawn[group[0]], scaled[group[0]])
+            _draw_colorbar([panels[at] for at in group], drawn[group[0]], scaled[group[0]])
     return panels
 
 
@@ -201,24 +203,14 @@ def _together(
     }
 
 
-def _given(axes: Any, rows: int, columns: int) -> Grid:
-    grid = np.asarray(axes, dtype=object)
-    if grid.size != rows * columns or not all(isinstance(one, Axes) for one in grid.flat):
-        raise InputError(
-            f"axes must hold {rows} x {columns} axes of matplotlib (examples, 1 + methods), but "
-            + (f"{grid.shape} came" if grid.ndim else f"a {type(axes).__name__} came")
-        )
-    return grid.reshape(rows, columns)
-
-
-def _bar(panels: list[Axes], drawn: ScalarMappable, scaled: Scaled) -> None:
+def _draw_colorbar(panels: list[Axes], drawn: ScalarMappable, scaled: Scaled) -> None:
     """A colour bar below the panels that share a scale."""
     places = [axes.get_position() for axes in panels]
     widths = {round(place.x0, 6): drawing.width_of(axes) for place, axes in zip(places, panels, strict=True)}
     inches = min(5.0, sum(widths.values()))
     below, above = min(place.y0 for place in places), max(place.y1 for place in places)
     figure = panels[0].figure
-    height = (above - below) * figure.bbox.height / dots(panels[0])
+    height = (above - below) * figure.bbox.height / dots_per_inch(panels[0])
     bar = {"fraction": 0.12 / height, "pad": 0.08 / height, "aspect": inches / 0.12}
     # Panels stay where they were: beside them are pictures, which have no bar.
     drawing.colorbar(figure, drawn, scaled, inches, ax=panels, panchor=False, **bar)

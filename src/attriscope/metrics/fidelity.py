@@ -21,9 +21,10 @@ from attriscope.core.inputs import (
     gather_examples,
     resolve_baselines,
 )
-from attriscope.metrics._explain import attributions_of
-from attriscope.metrics._perturb import Perturbations
-from attriscope.metrics._rows import answers
+from attriscope.metrics._explanations import attributions_of
+from attriscope.metrics._model_outputs import outputs_of_rows
+from attriscope.metrics._perturbation_samples import PerturbationSamples
+from attriscope.metrics.base import LOWER, Case, register
 
 
 def infidelity_perturb_func_decorator(multiply_by_inputs: bool = True) -> Callable[..., Any]:
@@ -104,6 +105,21 @@ def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.rand(x.shape, generator=generator, device=device_of(generator)).to(x.device)
 
 
+def _infidelity(function: Any, case: Case) -> Tensor:
+    return function(
+        case.model,
+        removal_perturbation(),
+        case.inputs,
+        case.attributions,
+        additional_forward_args=case.additional_forward_args,
+        target=case.targets,
+        n_perturb_samples=32,
+        normalize=True,
+        generator=case.generator,
+    )
+
+
+@register("infidelity", better=LOWER, call=_infidelity)
 def infidelity(
     forward_func: Callable[..., Any],
     perturb_func: Callable[..., Any],
@@ -158,7 +174,7 @@ def infidelity(
     batch = check_batch(max_examples_per_batch, "max_examples_per_batch")
     maps = attributions_of(attributions, examples, target)
     starts = None if baselines is None else resolve_baselines(baselines, examples)
-    perturb = _Pairs(perturb_func, examples, starts, maps, count, check_generator(generator))
+    perturb = _PerturbationPairs(perturb_func, examples, starts, maps, count, check_generator(generator))
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         lead = int(steps.start == 0)  # step 0 is the inputs
@@ -167,7 +183,7 @@ def infidelity(
             return moved
         return tuple(torch.cat([x.to(m.dtype), m]) for x, m in zip(examples.slices(part), moved, strict=True))
 
-    f = answers(forward_func, examples, target, count + 1, rows, batch)
+    f = outputs_of_rows(forward_func, examples, target, count + 1, rows, batch)
     exact = exact_dtype(f.device)
     changes = (f[:1] - f[1:]).T.to(exact)
     foretold = perturb.foretold.to(f.device, exact)
@@ -177,7 +193,7 @@ def infidelity(
     return (foretold - changes).square().mean(1).to(f.dtype)
 
 
-class _Pairs(Perturbations):
+class _PerturbationPairs(PerturbationSamples):
     """Perturbed inputs, and what the attributions say about them.
 
     Attributes:
@@ -199,7 +215,7 @@ class _Pairs(Perturbations):
         self.foretold = torch.zeros(examples.count, samples, dtype=exact, device=examples.tensors[0].device)
 
     def draw(self, first: int, count: int) -> tuple[Tensor, ...]:
-        """See :class:`Perturbations`."""
+        """See :class:`PerturbationSamples`."""
         arguments = [self.repeated(count)]
         if self._baselines is not None:
             own = (b if b.shape[0] == 1 else b.repeat_interleave(count, 0) for b in self._baselines)

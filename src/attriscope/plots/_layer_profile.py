@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from attriscope._drawing.drawing import legend
 from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, letters_beside, named, numbers, row_height, write_title
+from attriscope.plots._arguments import finite_array, names_for
+from attriscope.plots._axes import axes_for, letters_beside, row_height, write_title
 
 ROW = 0.17  # inches from layer to layer
 SMALLEST, LARGEST = 6.0, 9.0  # points of a layer's name
@@ -25,8 +26,10 @@ def depth(
     *,
     label: str | None = None,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "attribution",
+    ylabel: str = "layer, input first",
 ) -> Axes:
     """Draw a profile over the depth of a network: one number or a distribution per layer, the input on top.
 
@@ -41,7 +44,8 @@ def depth(
             if the axes are too low for all of them, only every second (third, ...) is written.
         label: a name for the legend; without one there is no legend.
         ax: where to draw; by default on a new figure, as high as the layers need.
-        title, xlabel: texts, taken literally.
+        use_pyplot: whether the new figure is pyplot's.
+        title, xlabel, ylabel: texts, taken literally.
 
     Returns:
         The axes.
@@ -60,11 +64,11 @@ def depth(
                 f"profile must be a mapping or a sequence, but a {type(profile).__name__} came"
             )
         given = list(profile)
-        layers = named(names, len(given), "names", "layer")
+        layers = names_for(names, len(given), "names", "layer")
     if not given:
         raise InputError("profile must hold at least one layer, but it is empty")
     samples = [
-        numbers(one, f"profile of {layer!r}", "() or (samples,)", 0, 1)
+        finite_array(one, f"profile of {layer!r}", "() or (samples,)", 0, 1)
         for layer, one in zip(layers, given, strict=True)
     ]
     kinds = {one.ndim for one in samples}
@@ -73,7 +77,7 @@ def depth(
         raise InputError(
             f"profile must hold one number per layer or samples for every layer, but {layers[0]!r} and {odd!r} differ"
         )
-    with axes_for(ax, (6.4, 1.0 + max(ROW * len(layers), 1.6))) as axes:
+    with axes_for(ax, (6.4, 1.0 + max(ROW * len(layers), 1.6)), use_pyplot=use_pyplot) as axes:
         places = np.arange(len(layers))
         middle = np.array([np.median(one) for one in samples])
         (line,) = axes.plot(middle, places, marker="o", markersize=3.5)
@@ -91,7 +95,7 @@ def depth(
             texts = [] if known is None else [text.get_text() for text in known.get_texts()]
             legend(axes, [*handles, line], [*texts, label])
         axes.set_xlabel(xlabel, parse_math=False)
-        axes.set_ylabel("layer, input first")
+        axes.set_ylabel(ylabel, parse_math=False)
         write_title(axes, title)
     return axes
 
