@@ -14,9 +14,10 @@ from attriscope import metrics
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import describe
 from attriscope.core.progress import Parts
-from attriscope.metrics.catalogue import CATALOGUE, Metric
+from attriscope.metrics.catalogue import CATALOGUE, HIGHER, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawComparison, Request
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import SEED, MethodRegistry
 from attriscope.widget.model.session import Session
@@ -58,7 +59,7 @@ class Comparison:
     metrics: Mapping[str, Metric]
 
     @property
-    def request(self) -> wire.Message:
+    def request(self) -> Request:
         """As the page compares it with what is chosen."""
         return self.choice.walk_message
 
@@ -202,7 +203,7 @@ def _joined(a: Table, b: Table) -> Table:
 
 def comparison_message(
     table: Table, asked: Comparison, menu: MethodRegistry, *, title: str, final: bool
-) -> wire.Message:
+) -> RawComparison:
     """The table as the page draws it."""
     best = {metric: table.best(metric) for metric in table.metrics}
     return {
@@ -212,7 +213,12 @@ def comparison_message(
         "final": final,
         "outdated": False,
         "metrics": [
-            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": _doc(name, metric)}
+            {
+                "name": name,
+                "arrow": metric.arrow,
+                "better": "higher" if metric.better == HIGHER else "lower",
+                "doc": _doc(name, metric),
+            }
             for name, metric in table.metrics.items()
         ],
         "methods": [
