@@ -17,9 +17,9 @@ from attriscope.core.errors import Cancelled, TargetError
 from attriscope.core.hooks import edited, grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
+from attriscope.widget.messages.types import Neuron
 from attriscope.widget.messages.wire import LAYER_SIDE
 from attriscope.widget.model.layouts import Layout, silencer
-from attriscope.widget.state.selection import Neuron
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
