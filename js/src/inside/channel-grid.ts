@@ -7,7 +7,7 @@ import { amountNumber, amountText, headOf, placeAt, valueName } from "../data/ne
 import { paintValues } from "../data/painting";
 import { clamp, h, setAttribute, setText } from "../lib/dom";
 import { VirtualList } from "../lib/virtual-list";
-import { Sheet, type Thumbs } from "./thumbnails";
+import { Thumbnails, type ThumbnailSource } from "./thumbnails";
 
 export type Look = "tiles" | "strips" | "squares";
 
@@ -48,11 +48,11 @@ export interface GridHands {
   look(words: string | undefined): void;
 }
 
-export class ChannelGridBox {
+export class ChannelGrid {
   readonly box = h("div", { class: "as-units", role: "listbox", "aria-label": "Channels" });
   private readonly list: VirtualList;
-  private readonly sheet = new Sheet();
-  private thumbs: Thumbs | undefined;
+  private readonly thumbnails = new Thumbnails();
+  private source: ThumbnailSource | undefined;
   private content: GridContent | undefined;
   /** Whose channels were shown last. */
   private layer: string | null | undefined;
@@ -73,21 +73,21 @@ export class ChannelGridBox {
     private readonly hands: GridHands,
   ) {
     const { box } = this;
-    box.append(this.sheet.canvas);
+    box.append(this.thumbnails.canvas);
     this.list = new VirtualList({
       box,
       signal,
       rowHeight: ROOM.tiles.height,
       make: () => this.make(),
-      update: (element, channel, place) => this.update(element, channel, place),
-      scrolled: () => this.drawThumbs(),
+      update: (element, channel, index) => this.update(element, channel, index),
+      scrolled: () => this.drawThumbnails(),
       resized: (width, height) => {
         this.width = width;
         this.height = height;
         this.page = Math.max(1, Math.floor(height / ROOM[this.look].height)) || PAGE;
         this.layOut();
         this.measure();
-        this.drawThumbs();
+        this.drawThumbnails();
       },
     });
     box.addEventListener("click", (event) => this.clicked(event), { signal });
@@ -123,11 +123,11 @@ export class ChannelGridBox {
     setAttribute(this.box, "aria-label", plural(content?.channels.noun ?? "channel"));
     const items = content?.items ?? [];
     this.layOut();
-    this.thumbs = content && look !== "squares" ? thumbsOf(content) : undefined;
+    this.source = content && look !== "squares" ? thumbnailsOf(content) : undefined;
     if (before?.items === items) this.list.refresh();
     else this.showItems(items, sameLayer);
     this.measure();
-    this.drawThumbs();
+    this.drawThumbnails();
   }
 
   private showItems(items: readonly number[], sameLayer: boolean): void {
@@ -142,7 +142,7 @@ export class ChannelGridBox {
 
   /** Scrolls to a channel, which is the one that Tab reaches from now on. False when it is not shown. */
   reveal(channel: number | undefined): boolean {
-    if (channel === undefined || this.list.placeOf(channel) < 0) return false;
+    if (channel === undefined || this.list.indexOf(channel) < 0) return false;
     this.active = channel;
     this.list.keep(channel);
     this.list.reveal(channel);
@@ -183,9 +183,9 @@ export class ChannelGridBox {
     if (offsetWidth) this.measured = key;
   }
 
-  private drawThumbs(): void {
+  private drawThumbnails(): void {
     const { width, height, slot } = this;
-    this.sheet.draw(this.thumbs, {
+    this.thumbnails.draw(this.source, {
       perRow: this.list.itemsPerRow,
       rowHeight: this.rowHeight,
       top: this.list.scrollTop,
@@ -211,28 +211,28 @@ export class ChannelGridBox {
     return element;
   }
 
-  private update(element: HTMLElement, channel: number, place: number): void {
+  private update(element: HTMLElement, channel: number, index: number): void {
     const { content } = this;
     if (!content) return;
     const { items, off } = content;
     element.dataset.channel = String(channel);
     setAttribute(element, "aria-selected", String(channel === content.picked));
     setAttribute(element, "aria-setsize", String(items.length));
-    setAttribute(element, "aria-posinset", String(place + 1));
+    setAttribute(element, "aria-posinset", String(index + 1));
     setAttribute(element, "tabindex", channel === this.active ? "0" : "-1");
     setAttribute(element, "data-off", off.get(channel));
     setAttribute(element, "data-nan", isNan(content, channel) ? "1" : undefined);
-    const parts = this.parts(channel);
-    const words = parts.join("");
+    const pieces = this.pieces(channel);
+    const words = pieces.join("");
     if (element.title !== words) element.title = words;
-    this.texts.get(element)?.forEach((span, i) => setText(span, parts[i]!));
+    this.texts.get(element)?.forEach((span, i) => setText(span, pieces[i]!));
     if (this.look !== "squares") return;
     setAttribute(element, "aria-label", words);
     element.style.backgroundColor = colourOf(content, channel);
   }
 
   /** A channel in words: what it is and which, how much, and what else; the second and the fourth are seen. */
-  private parts(channel: number): readonly string[] {
+  private pieces(channel: number): readonly string[] {
     const { content } = this;
     if (!content) return [];
     const { channels, numbers } = content;
@@ -256,14 +256,14 @@ export class ChannelGridBox {
   /** The same as one text, and what is at a place of its strip. */
   private words(channel: number, place?: readonly number[]): string {
     const { content } = this;
-    const words = this.parts(channel).join("");
+    const words = this.pieces(channel).join("");
     if (!place || !content) return words;
     const { channels, quantity } = content;
     return `${words} · ${valueName(channels, channel, quantity, place)}`;
   }
 
   /** The place that a pointer is over, in a strip. */
-  private placeAt(event: MouseEvent): readonly number[] | undefined {
+  private placeUnder(event: MouseEvent): readonly number[] | undefined {
     const { content } = this;
     const strip = event.target instanceof Element ? event.target.closest(".as-channel") : null;
     if (this.look !== "strips" || !content || !strip) return undefined;
@@ -276,13 +276,13 @@ export class ChannelGridBox {
 
   private pointed(event: PointerEvent): void {
     const channel = this.list.itemOf(event.target);
-    this.hands.look(channel === undefined ? undefined : this.words(channel, this.placeAt(event)));
+    this.hands.look(channel === undefined ? undefined : this.words(channel, this.placeUnder(event)));
   }
 
   private clicked(event: MouseEvent): void {
     const channel = this.list.itemOf(event.target);
     if (channel === undefined) return;
-    const place = channel === this.content?.picked ? this.placeAt(event) : undefined;
+    const place = channel === this.content?.picked ? this.placeUnder(event) : undefined;
     this.focus(channel);
     this.hands.pick(channel, place);
   }
@@ -295,9 +295,9 @@ export class ChannelGridBox {
     if (event.key === "Enter" || event.key === " ") this.hands.pick(held);
     else if (event.key === "x") this.hands.toggle(held);
     else {
-      const to = placeAfter(
+      const to = indexAfter(
         event.key,
-        this.list.placeOf(held),
+        this.list.indexOf(held),
         items.length,
         this.list.itemsPerRow,
         this.page,
@@ -309,8 +309,8 @@ export class ChannelGridBox {
   }
 }
 
-/** Which place a key leads to among items in rows; undefined for keys that lead nowhere. */
-export function placeAfter(
+/** Which index a key leads to among items in rows; undefined for keys that lead nowhere. */
+export function indexAfter(
   key: string,
   from: number,
   count: number,
@@ -346,7 +346,7 @@ function paintChannel(content: GridContent, channel: number, out: Uint32Array): 
   paintValues(values, limit(channel) || 1, table, out);
 }
 
-function thumbsOf(content: GridContent): Thumbs {
+function thumbnailsOf(content: GridContent): ThumbnailSource {
   const { channels, items, off } = content;
   return {
     items,

@@ -7,7 +7,7 @@ import { PixelBuffer } from "../lib/canvas";
 import { clamp, h, setAttribute, setText, setVariable } from "../lib/dom";
 import type { Point } from "../lib/zoom";
 
-export interface PlacesContent {
+export interface PickerContent {
   readonly channels: Channels;
   readonly channel: number;
   readonly quantity: Quantity;
@@ -17,7 +17,7 @@ export interface PlacesContent {
   readonly picked: readonly number[] | undefined;
 }
 
-export class Places {
+export class PositionPicker {
   readonly element: HTMLElement;
   private readonly pixels = new PixelBuffer();
   private readonly cursor = h("span", { class: "as-place", hidden: true });
@@ -31,7 +31,7 @@ export class Places {
     this.cursor,
   );
   private readonly readout = h("div", { class: "as-readout", "aria-live": "polite" });
-  private content: PlacesContent | undefined;
+  private content: PickerContent | undefined;
   private point: Point | undefined;
 
   constructor(
@@ -42,51 +42,23 @@ export class Places {
     this.element = h("div", { class: "as-places" }, field, this.readout);
     this.pixels.canvas.className = "as-channel";
     this.pixels.canvas.setAttribute("aria-hidden", "true");
-    const at = (event: MouseEvent): Point | undefined => {
-      const { left, top, width, height } = field.getBoundingClientRect();
-      const { content } = this;
-      if (!content || !width || !height) return undefined;
-      const { rows, columns } = content.channels;
-      return {
-        x: clamp(Math.floor(((event.clientX - left) / width) * columns), 0, columns - 1),
-        y: clamp(Math.floor(((event.clientY - top) / height) * rows), 0, rows - 1),
-      };
-    };
-    field.addEventListener("pointermove", (event) => this.look(at(event)), { signal });
+    field.addEventListener("pointermove", (event) => this.look(this.pointAt(event)), { signal });
     for (const name of ["pointerleave", "blur"]) {
       field.addEventListener(name, () => this.look(undefined), { signal });
     }
     field.addEventListener(
       "click",
       (event) => {
-        this.look(at(event));
+        this.look(this.pointAt(event));
         this.choose();
       },
       { signal },
     );
-    field.addEventListener(
-      "keydown",
-      (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey) return;
-        if (event.key === "Enter" && event.shiftKey) return; // runs the cell
-        if (event.key === "Enter" || event.key === " ") this.choose();
-        else {
-          const { channels, picked } = this.content ?? {};
-          if (!channels) return;
-          const from = this.point ?? (picked && pointOf(picked));
-          const extent = { width: channels.columns, height: channels.rows };
-          const to = crossStep(event.key, event.shiftKey, from, extent);
-          if (!to) return;
-          this.look(to);
-        }
-        event.preventDefault();
-      },
-      { signal },
-    );
+    field.addEventListener("keydown", (event) => this.pressed(event), { signal });
   }
 
   /** Hidden where there is no place to pick: no channel, or one of a single value. */
-  show(content: PlacesContent | undefined): void {
+  show(content: PickerContent | undefined): void {
     const { channels } = content ?? {};
     const changed = content?.channel !== this.content?.channel || channels !== this.content?.channels;
     this.content = content;
@@ -96,10 +68,10 @@ export class Places {
     const { w, h: height, rows, columns } = channels;
     const { channel, table } = content;
     const values = valuesOf(channels[content.quantity]);
-    const part = values.subarray(channel * w * height, (channel + 1) * w * height);
-    this.pixels.paint(w, height, (out) => paintValues(part, content.limit || 1, table, out));
+    const own = values.subarray(channel * w * height, (channel + 1) * w * height);
+    this.pixels.paint(w, height, (out) => paintValues(own, content.limit || 1, table, out));
     setAttribute(this.element, "data-flat", rows === 1 ? "1" : undefined);
-    setAttribute(this.element, "data-nan", part.some(Number.isNaN) ? "1" : undefined);
+    setAttribute(this.element, "data-nan", own.some(Number.isNaN) ? "1" : undefined);
     setAttribute(this.field, "data-large", Math.max(w, height) <= 50 ? "1" : undefined);
     setVariable(this.field, "--as-ratio", columns / rows);
     setAttribute(
@@ -109,6 +81,33 @@ export class Places {
     );
     this.put(this.mark, content.picked && pointOf(content.picked));
     this.look(this.point);
+  }
+
+  private pointAt(event: MouseEvent): Point | undefined {
+    const { left, top, width, height } = this.field.getBoundingClientRect();
+    const { content } = this;
+    if (!content || !width || !height) return undefined;
+    const { rows, columns } = content.channels;
+    return {
+      x: clamp(Math.floor(((event.clientX - left) / width) * columns), 0, columns - 1),
+      y: clamp(Math.floor(((event.clientY - top) / height) * rows), 0, rows - 1),
+    };
+  }
+
+  private pressed(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" && event.shiftKey) return; // runs the cell
+    if (event.key === "Enter" || event.key === " ") this.choose();
+    else {
+      const { channels, picked } = this.content ?? {};
+      if (!channels) return;
+      const from = this.point ?? (picked && pointOf(picked));
+      const extent = { width: channels.columns, height: channels.rows };
+      const to = crossStep(event.key, event.shiftKey, from, extent);
+      if (!to) return;
+      this.look(to);
+    }
+    event.preventDefault();
   }
 
   private look(point: Point | undefined): void {

@@ -36,21 +36,26 @@ export const pictureCanvas: (picture: RgbImage) => HTMLCanvasElement = memo(({ w
 export class ScaledPicture {
   private readonly canvas = h("canvas");
   private source: RgbImage | undefined;
-  private view: Viewport | undefined;
+  private viewport: Viewport | undefined;
 
-  get(picture: RgbImage, width: number, height: number, view: Viewport): HTMLCanvasElement {
+  get(picture: RgbImage, width: number, height: number, viewport: Viewport): HTMLCanvasElement {
     const { canvas } = this;
-    if (this.source === picture && this.view === view && canvas.width === width && canvas.height === height) {
+    if (
+      this.source === picture &&
+      this.viewport === viewport &&
+      canvas.width === width &&
+      canvas.height === height
+    ) {
       return canvas;
     }
     this.source = picture;
-    this.view = view;
+    this.viewport = viewport;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const ctx = context(canvas);
     if (ctx) {
       ctx.imageSmoothingQuality = "high";
-      ctx.imageSmoothingEnabled = isSmooth(width, picture.w, view);
-      drawPart(ctx, pictureCanvas(picture), picture, view, 0, width, height);
+      ctx.imageSmoothingEnabled = isSmooth(width, picture.w, viewport);
+      drawViewport(ctx, pictureCanvas(picture), picture, viewport, 0, width, height);
     }
     return canvas;
   }
@@ -64,7 +69,7 @@ function isSmooth(width: number, pixels: number, { zoom }: Viewport): boolean {
 }
 
 /** Draws the part in view of something `size` large over a pane that begins at `left`. */
-export function drawPart(
+export function drawViewport(
   ctx: CanvasRenderingContext2D,
   source: HTMLCanvasElement,
   size: { readonly w: number; readonly h: number },

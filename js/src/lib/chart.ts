@@ -80,7 +80,7 @@ export class Chart {
     );
   }
 
-  /** Puts the marker on a place; without a value there is none. */
+  /** Puts the marker somewhere on the curve; without a value there is none. */
   mark(x: number, y: number | undefined): void {
     const known = y !== undefined && Number.isFinite(y);
     this.marker.hidden = !known;

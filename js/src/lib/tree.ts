@@ -12,20 +12,20 @@ export interface TreeNode {
   readonly posinset: number;
 }
 
-/** Links nodes that come in pre-order with their depths. A depth that jumps counts as one step down. */
+/** Links nodes that come in pre-order with their levels. A level that jumps counts as one step down. */
 export function linkNodes(
-  items: readonly { readonly label: string; readonly text: string; readonly depth: number }[],
+  items: readonly { readonly label: string; readonly text: string; readonly level: number }[],
 ): TreeNode[] {
   const nodes: (TreeNode & { children: number[] })[] = [];
   const roots: number[] = [];
-  const open: { index: number; depth: number }[] = [];
-  items.forEach(({ label, text, depth }, index) => {
-    while (open.length && open.at(-1)!.depth >= depth) open.pop();
+  const open: { index: number; level: number }[] = [];
+  items.forEach(({ label, text, level }, index) => {
+    while (open.length && open.at(-1)!.level >= level) open.pop();
     const parent = open.at(-1)?.index ?? -1;
     const siblings = parent >= 0 ? nodes[parent]!.children : roots;
     const posinset = siblings.push(index);
     nodes.push({ label, text, parent, level: open.length + 1, children: [], siblings, posinset });
-    open.push({ index, depth });
+    open.push({ index, level });
   });
   return nodes;
 }
@@ -115,7 +115,7 @@ export class Tree {
   /** What a key does with the focus where it is; undefined for keys that mean nothing here. */
   key(key: string, time: number): TreeAction | undefined {
     const visible = this.visible();
-    const place = visible.indexOf(this.focus);
+    const index = visible.indexOf(this.focus);
     const node = this.nodes[this.focus];
     const last = visible.length - 1;
     if (!node || last < 0) return undefined;
@@ -123,20 +123,20 @@ export class Tree {
 
     switch (key) {
       case "ArrowDown":
-        return goto(place + 1);
+        return goto(index + 1);
       case "ArrowUp":
-        return goto(place - 1);
+        return goto(index - 1);
       case "PageDown":
-        return goto(place + 10);
+        return goto(index + 10);
       case "PageUp":
-        return goto(place - 10);
+        return goto(index - 10);
       case "Home":
         return goto(0);
       case "End":
         return goto(last);
       case "ArrowRight":
         if (!node.children.length) return {};
-        return this.isExpanded(this.focus) ? goto(place + 1) : { toggle: this.focus };
+        return this.isExpanded(this.focus) ? goto(index + 1) : { toggle: this.focus };
       case "ArrowLeft":
         if (node.children.length && this.isExpanded(this.focus) && !this.query) return { toggle: this.focus };
         return node.parent >= 0 ? { focus: node.parent } : {};
@@ -162,8 +162,8 @@ export class Tree {
     this.typedAt = time;
     const same = /^(.)\1*$/su.test(this.typed);
     const wanted = same ? this.typed.charAt(0) : this.typed;
-    const place = Math.max(0, visible.indexOf(this.focus));
-    const from = same ? place + 1 : place;
+    const index = Math.max(0, visible.indexOf(this.focus));
+    const from = same ? index + 1 : index;
     for (let step = 0; step < visible.length; step++) {
       const i = visible[(from + step) % visible.length]!;
       if (this.nodes[i]!.label.toLowerCase().startsWith(wanted)) return { focus: i };

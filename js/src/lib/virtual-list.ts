@@ -12,7 +12,7 @@ const ROOM_ROWS = 2;
 /** The height to fill in pixels while the box has none: it is hidden, or not laid out yet. */
 const UNKNOWN_HEIGHT = 480;
 
-export interface VirtualListParts {
+export interface VirtualListOptions {
   /** What scrolls. It has the role (tree, listbox, grid); the list fills it. */
   readonly box: HTMLElement;
   /** In pixels, with the gap below. */
@@ -21,7 +21,7 @@ export interface VirtualListParts {
   /** Makes the element of an item that came near the view. */
   make(item: number): HTMLElement;
   /** Brings an element up to date: when it was made, when the items were shown anew, and on `refresh`. */
-  update(element: HTMLElement, item: number, place: number): void;
+  update(element: HTMLElement, item: number, index: number): void;
   /** Another part is in view. */
   scrolled?(): void;
   /** The box has another size: a grid may want another number of items per row (by `layOut`). */
@@ -32,7 +32,7 @@ export class VirtualList {
   /** As high as all rows together; the elements lie in it. */
   private readonly inner = h("div", { class: "as-virtual", role: "none" });
   private items: readonly number[] = [];
-  private places: Map<number, number> | undefined;
+  private indices: Map<number, number> | undefined;
   private elements = new Map<number, HTMLElement>();
   private kept: number | undefined;
   private perRow = 1;
@@ -43,28 +43,28 @@ export class VirtualList {
   /** What was to be inside before the box had a height. */
   private awaited: number | undefined;
 
-  constructor(private readonly parts: VirtualListParts) {
-    const { box, signal } = parts;
-    this.rowHeight = parts.rowHeight;
+  constructor(private readonly options: VirtualListOptions) {
+    const { box, signal } = options;
+    this.rowHeight = options.rowHeight;
     box.append(this.inner);
     box.addEventListener("scroll", () => this.scrolled(), { signal, passive: true });
     const sizes = new ResizeObserver(([entry]) => {
       if (!entry) return;
       const { width, height } = entry.contentRect;
       this.height = height;
-      parts.resized?.(width, height);
+      options.resized?.(width, height);
       this.scrolled();
       if (this.awaited !== undefined && height > 0) this.reveal(this.awaited);
     });
     sizes.observe(box);
     signal.addEventListener("abort", () => sizes.disconnect());
-    this.layOut(1, parts.rowHeight);
+    this.layOut(1, options.rowHeight);
   }
 
   /** Shows these items in this order; elements of items that were there already stay the same. */
   show(items: readonly number[], kept: number | undefined = this.kept): void {
     this.items = items;
-    this.places = undefined;
+    this.indices = undefined;
     this.kept = kept;
     this.stretch();
     this.render(true);
@@ -80,7 +80,7 @@ export class VirtualList {
   layOut(perRow: number, rowHeight = this.rowHeight): void {
     this.perRow = Math.max(1, Math.floor(perRow));
     this.rowHeight = rowHeight;
-    setVariable(this.parts.box, "--as-row-height", `${rowHeight}px`);
+    setVariable(this.options.box, "--as-row-height", `${rowHeight}px`);
     setVariable(this.inner, "--as-per-row", this.perRow);
     this.stretch();
     this.render(true);
@@ -91,9 +91,9 @@ export class VirtualList {
   }
 
   /** Where an item stands; -1 when it is not shown. */
-  placeOf(item: number): number {
-    this.places ??= new Map(this.items.map((one, place) => [one, place]));
-    return this.places.get(item) ?? -1;
+  indexOf(item: number): number {
+    this.indices ??= new Map(this.items.map((one, index) => [one, index]));
+    return this.indices.get(item) ?? -1;
   }
 
   /** The element of an item, if it is in the document. */
@@ -120,17 +120,17 @@ export class VirtualList {
 
   /** Scrolls the box, and only the box, until the item is inside. */
   reveal(item: number): void {
-    const place = this.placeOf(item);
-    if (place < 0) return;
+    const index = this.indexOf(item);
+    if (index < 0) return;
     this.awaited = this.height > 0 ? undefined : item;
-    const top = Math.floor(place / this.perRow) * this.rowHeight;
+    const top = Math.floor(index / this.perRow) * this.rowHeight;
     const bottom = top + this.rowHeight - (this.height || UNKNOWN_HEIGHT);
     const to = top < this.top ? top : Math.max(bottom, this.top);
     if (to === this.top) return;
     this.top = to;
     this.render(false);
     // When all else of this frame is done: scrolling has the page laid out at once.
-    queueMicrotask(() => (this.parts.box.scrollTop = this.top));
+    queueMicrotask(() => (this.options.box.scrollTop = this.top));
   }
 
   /** Keeps the item, scrolls to it and gives it the focus. */
@@ -146,19 +146,19 @@ export class VirtualList {
   }
 
   private scrolled(): void {
-    this.top = this.parts.box.scrollTop;
+    this.top = this.options.box.scrollTop;
     this.render(false);
-    this.parts.scrolled?.();
+    this.options.scrolled?.();
   }
 
   private stretch(): void {
     // On the box, which may want to be no higher than what is in it.
-    setVariable(this.parts.box, "--as-rows", Math.ceil(this.items.length / this.perRow));
+    setVariable(this.options.box, "--as-rows", Math.ceil(this.items.length / this.perRow));
   }
 
   /** Puts what is near the view into the document; with `all`, what is there already is brought up to date too. */
   private render(all: boolean): void {
-    const { box } = this.parts;
+    const { box } = this.options;
     const { items, inner, rowHeight, perRow } = this;
     const rows = Math.ceil(items.length / perRow);
     const height = this.height || UNKNOWN_HEIGHT;
@@ -168,38 +168,38 @@ export class VirtualList {
     const room = Math.max(ROOM_ROWS, Math.ceil(ROOM / rowHeight));
     const first = Math.max(0, top - room) * perRow;
     const last = Math.min(items.length, (top + seen + room) * perRow);
-    const places: number[] = [];
-    for (let place = first; place < last; place++) places.push(place);
-    const kept = this.kept === undefined ? -1 : this.placeOf(this.kept);
-    if (kept >= 0 && kept < first) places.unshift(kept);
-    else if (kept >= last) places.push(kept);
+    const indices: number[] = [];
+    for (let index = first; index < last; index++) indices.push(index);
+    const kept = this.kept === undefined ? -1 : this.indexOf(this.kept);
+    if (kept >= 0 && kept < first) indices.unshift(kept);
+    else if (kept >= last) indices.push(kept);
 
     // Elements move only when the order changes: one that moves loses the focus.
     const active = focusNear(box);
     const held = active && active !== box && inner.contains(active) ? active : undefined;
     const wanted = new Map<number, HTMLElement>();
     const fresh = new Set<number>();
-    for (const place of places) {
-      const item = items[place]!;
+    for (const index of indices) {
+      const item = items[index]!;
       let element = this.elements.get(item);
       if (!element) {
-        element = this.parts.make(item);
-        fresh.add(place);
+        element = this.options.make(item);
+        fresh.add(index);
       }
       wanted.set(item, element);
     }
     for (const [item, element] of this.elements) if (wanted.get(item) !== element) element.remove();
     this.elements = wanted;
     let next = inner.firstChild;
-    for (const place of places) {
-      const item = items[place]!;
+    for (const index of indices) {
+      const item = items[index]!;
       const element = wanted.get(item)!;
       if (element === next) next = next.nextSibling;
       else inner.insertBefore(element, next);
-      if (!all && !fresh.has(place)) continue;
-      setVariable(element, "--as-at", Math.floor(place / perRow));
-      setVariable(element, "--as-column", place % perRow);
-      this.parts.update(element, item, place);
+      if (!all && !fresh.has(index)) continue;
+      setVariable(element, "--as-at", Math.floor(index / perRow));
+      setVariable(element, "--as-column", index % perRow);
+      this.options.update(element, item, index);
     }
     if (held && focusNear(box) !== held) {
       (this.kept === undefined ? undefined : wanted.get(this.kept))?.focus({ preventScroll: true });
@@ -208,6 +208,6 @@ export class VirtualList {
 
   private bringUpToDate(item: number): void {
     const element = this.elements.get(item);
-    if (element) this.parts.update(element, item, this.placeOf(item));
+    if (element) this.options.update(element, item, this.indexOf(item));
   }
 }

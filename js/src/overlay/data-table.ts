@@ -3,7 +3,7 @@ import { regionsOf, span } from "../data/regions";
 import { disclosure, freshId } from "../lib/disclosure";
 import { h } from "../lib/dom";
 import { aligned } from "../lib/format";
-import type { Field, Shown } from "../selection/displayed";
+import type { Field, Displayed } from "../selection/displayed";
 
 const CELLS = 8;
 
@@ -36,12 +36,12 @@ export class DataTable {
 
   /** `wanted` runs when the table is opened and has to be filled. */
   constructor(signal: AbortSignal, wanted: () => void) {
-    const part = disclosure("Data table", "as-data", signal, (open) => {
+    const opener = disclosure("Data table", "as-data", signal, (open) => {
       if (open) wanted();
     });
-    this.button = part.button;
-    this.panel = part.panel;
-    this.isOpen = () => part.open;
+    this.button = opener.button;
+    this.panel = opener.panel;
+    this.isOpen = () => opener.open;
     this.panel.append(
       this.caption,
       h(
@@ -58,7 +58,7 @@ export class DataTable {
   }
 
   /** Fills the table, if anybody looks at it. */
-  show({ field, picture, title }: Shown): void {
+  show({ field, picture, title }: Displayed): void {
     if (!this.isOpen()) return;
     this.caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
     const content = field && tableContent(field, picture?.w ?? field.w, picture?.h ?? field.h);

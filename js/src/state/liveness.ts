@@ -10,7 +10,10 @@ export type KernelState = "live" | "silent" | "gone" | "static";
 export const PATIENCE_MS = 5_000;
 export const PATIENCE_AT_WORK_MS = 20_000;
 
-export class Contact {
+/** Whether it is worth asking. */
+export const isReachable = (kernel: KernelState): boolean => kernel === "live" || kernel === "silent";
+
+export class Liveness {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private now: KernelState;
 
@@ -29,7 +32,7 @@ export class Contact {
 
   /** Whether it is worth asking. */
   get reachable(): boolean {
-    return this.now === "live" || this.now === "silent";
+    return isReachable(this.now);
   }
 
   /** Something was asked. `pending` says, when patience is over, whether it still waits for its answer. */
