@@ -61,15 +61,20 @@ interface Line {
 
 export class ComparisonTable {
   readonly element: HTMLElement;
-  private readonly caption = h("caption", { class: "as-unseen", dir: "auto" });
-  private readonly heads = h("tr");
-  private readonly body = h("tbody");
-  private readonly notes = h("ol", { class: "as-footnotes", id: freshId() });
-  private lines: readonly Line[] = [];
-  private life = new AbortController();
+  readonly #caption = h("caption", { class: "as-unseen", dir: "auto" });
+  readonly #heads = h("tr");
+  readonly #body = h("tbody");
+  readonly #notes = h("ol", { class: "as-footnotes", id: freshId() });
+  #lines: readonly Line[] = [];
+  #life = new AbortController();
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
-    const { caption, heads, body, notes } = this;
+  constructor(state: State) {
+    this.#state = state;
+    const caption = this.#caption;
+    const heads = this.#heads;
+    const body = this.#body;
+    const notes = this.#notes;
     this.element = h(
       "div",
       {},
@@ -80,14 +85,17 @@ export class ComparisonTable {
       ),
       notes,
     );
-    state.signal.addEventListener("abort", () => this.life.abort());
+    state.signal.addEventListener("abort", () => this.#life.abort());
   }
 
   fill({ metrics = [], methods = [] }: RawComparison, title: string): void {
-    const { caption, heads, body, notes } = this;
-    const held = this.lines.find(({ pick }) => pick === focusNear(pick))?.name;
-    this.life.abort();
-    this.life = new AbortController();
+    const caption = this.#caption;
+    const heads = this.#heads;
+    const body = this.#body;
+    const notes = this.#notes;
+    const held = this.#lines.find(({ pick }) => pick === focusNear(pick))?.name;
+    this.#life.abort();
+    this.#life = new AbortController();
     caption.textContent = `${title}: methods by metrics`;
     heads.replaceChildren(
       h("th", { scope: "col" }, "Method"),
@@ -97,24 +105,24 @@ export class ComparisonTable {
     );
     const known = footnotes(methods);
     const columns = columnsOf(methods, metrics.length);
-    this.lines = methods.map((method, i) => {
+    this.#lines = methods.map((method, i) => {
       const cells = metrics.map((_, j) => {
         const note = method.notes[j] ?? null;
         return valueCell(columns[j]![i]!, method.best[j] ?? false, note, known.get(note ?? ""));
       });
-      return this.line(method, [...cells, ...costCells(method)]);
+      return this.#line(method, [...cells, ...costCells(method)]);
     });
-    body.replaceChildren(...this.lines.map(({ row }) => row));
+    body.replaceChildren(...this.#lines.map(({ row }) => row));
     notes.replaceChildren(...[...known.keys()].map((note) => h("li", { dir: "auto" }, note)));
     notes.hidden = known.size === 0;
-    this.lines.find(({ name }) => name === held)?.pick.focus();
+    this.#lines.find(({ name }) => name === held)?.pick.focus();
   }
 
   /** Marks the line of the method that is on show, and says whether others can be picked. */
   show(view: View): void {
     const why = whyOff(view.kernel);
     const present = view.get("layer") === null ? view.get("method") : undefined;
-    for (const { name, row, pick } of this.lines) {
+    for (const { name, row, pick } of this.#lines) {
       setAttribute(row, "data-picked", name === present ? "1" : undefined);
       setAttribute(pick, "aria-current", name === present ? "true" : undefined);
       if (!(pick instanceof HTMLButtonElement)) continue;
@@ -123,11 +131,11 @@ export class ComparisonTable {
     }
   }
 
-  private line({ name, label, control }: ComparedMethod, cells: readonly HTMLElement[]): Line {
+  #line({ name, label, control }: ComparedMethod, cells: readonly HTMLElement[]): Line {
     const words = h("bdi", {}, label);
     const pick = control
       ? h("span", { class: "as-control" }, words, " (control)")
-      : button("as-link", "", this.life.signal, () => pickMethod(this.state, name));
+      : button("as-link", "", this.#life.signal, () => pickMethod(this.#state, name));
     if (!control) pick.append(words);
     return { name, row: h("tr", {}, h("th", { scope: "row" }, pick), ...cells), pick };
   }

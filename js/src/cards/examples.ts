@@ -35,34 +35,36 @@ function thumbnail({ label, picture: raw }: ExampleInfo, index: number): HTMLEle
 
 export class Examples {
   readonly node: HTMLElement;
-  private readonly list = h("div", {
+  readonly #list = h("div", {
     class: "as-examples",
     role: "listbox",
     "aria-label": "Examples",
     "aria-orientation": "horizontal",
   });
-  private readonly refusal: Refusal;
-  private source: readonly ExampleInfo[] = [];
-  private items: readonly HTMLElement[] = [];
-  private focus = 0;
+  readonly #refusal: Refusal;
+  #source: readonly ExampleInfo[] = [];
+  #items: readonly HTMLElement[] = [];
+  #focus = 0;
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
-    const { list } = this;
+  constructor(state: State) {
+    this.#state = state;
+    const list = this.#list;
     const { signal } = state;
-    this.refusal = new Refusal(state.view, "example", [list]);
-    this.node = h("div", { class: "as-batch", hidden: true }, list, this.refusal.node);
-    list.addEventListener("click", (event) => this.clicked(event), { signal });
-    list.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    this.#refusal = new Refusal(state.view, "example", [list]);
+    this.node = h("div", { class: "as-batch", hidden: true }, list, this.#refusal.node);
+    list.addEventListener("click", (event) => this.#clicked(event), { signal });
+    list.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     state.follow(this);
   }
 
   show(view: View): void {
-    this.refusal.show(view);
-    const { list } = this;
-    this.build(view.get("examples"));
-    const { items } = this;
+    this.#refusal.show(view);
+    const list = this.#list;
+    this.#build(view.get("examples"));
+    const items = this.#items;
     const present = clamp(view.get("example"), 0, Math.max(0, items.length - 1));
-    this.focus = present;
+    this.#focus = present;
     const why = whyOff(view.kernel);
     setAttribute(list, "aria-disabled", why ? "true" : undefined);
     list.title = why ?? "";
@@ -74,32 +76,32 @@ export class Examples {
     bringIntoView(list, items[present]);
   }
 
-  private build(source: readonly ExampleInfo[]): void {
-    if (source === this.source) return;
-    this.source = source;
-    this.items = source.map(thumbnail);
-    this.list.replaceChildren(...this.items);
-    this.node.hidden = this.items.length < 2;
+  #build(source: readonly ExampleInfo[]): void {
+    if (source === this.#source) return;
+    this.#source = source;
+    this.#items = source.map(thumbnail);
+    this.#list.replaceChildren(...this.#items);
+    this.node.hidden = this.#items.length < 2;
   }
 
-  private pick(i: number): void {
-    this.refusal.clear();
-    this.state.choose("example", i);
-    this.items[i]?.focus();
+  #pick(i: number): void {
+    this.#refusal.clear();
+    this.#state.choose("example", i);
+    this.#items[i]?.focus();
   }
 
-  private clicked(event: MouseEvent): void {
-    const i = this.items.findIndex((item) => item.contains(event.target as Node));
-    if (i >= 0) this.pick(i);
+  #clicked(event: MouseEvent): void {
+    const i = this.#items.findIndex((item) => item.contains(event.target as Node));
+    if (i >= 0) this.#pick(i);
   }
 
-  private pressed(event: KeyboardEvent): void {
+  #pressed(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    const held = this.items.findIndex((item) => item === event.target);
-    const to = itemAfter(event.key, held < 0 ? this.focus : held, this.items.length);
+    const held = this.#items.findIndex((item) => item === event.target);
+    const to = itemAfter(event.key, held < 0 ? this.#focus : held, this.#items.length);
     if (to === undefined && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    this.pick(to ?? held);
+    this.#pick(to ?? held);
   }
 }
 

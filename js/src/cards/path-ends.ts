@@ -9,43 +9,43 @@ import type { View } from "../state/view";
 
 export class PathEnds {
   readonly node: HTMLElement;
-  private readonly start = new PathEnd("as-end-start");
-  private readonly finish = new PathEnd("as-end-finish");
+  readonly #start = new PathEnd("as-end-start");
+  readonly #finish = new PathEnd("as-end-finish");
 
   constructor(state: State) {
-    this.node = h("div", { class: "as-ends" }, this.start.element, this.finish.element);
+    this.node = h("div", { class: "as-ends" }, this.#start.element, this.#finish.element);
     state.follow(this);
   }
 
   show(view: View): void {
     const name = baselineLabel(view);
-    this.start.show(name ? `Baseline: ${name}` : "Baseline", currentBaseline(view));
-    this.finish.show("Input", currentPicture(view));
+    this.#start.show(name ? `Baseline: ${name}` : "Baseline", currentBaseline(view));
+    this.#finish.show("Input", currentPicture(view));
   }
 }
 
 class PathEnd {
   readonly element: HTMLElement;
-  private readonly label = clipped("as-end-name");
-  private readonly thumbnail = h("canvas", {
+  readonly #label = clipped("as-end-name");
+  readonly #thumbnail = h("canvas", {
     class: "as-thumb",
     width: 56,
     height: 56,
     "aria-hidden": "true",
     hidden: true,
   });
-  private drawn: Picture | undefined;
+  #drawn: Picture | undefined;
 
   constructor(className: string) {
-    this.element = h("span", { class: `as-end ${className}` }, this.thumbnail, this.label);
+    this.element = h("span", { class: `as-end ${className}` }, this.#thumbnail, this.#label);
   }
 
   show(name: string, picture: Picture | undefined): void {
-    const { thumbnail } = this;
-    setClipped(this.label, name);
+    const thumbnail = this.#thumbnail;
+    setClipped(this.#label, name);
     thumbnail.hidden = !picture;
-    if (!picture || picture === this.drawn) return;
-    this.drawn = picture;
+    if (!picture || picture === this.#drawn) return;
+    this.#drawn = picture;
     const side = Math.min(picture.w, picture.h);
     context(thumbnail)?.drawImage(
       pictureCanvas(picture),

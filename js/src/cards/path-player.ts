@@ -17,52 +17,54 @@ export function walkPosition(from: number, elapsed: number, still: boolean): num
 
 export class PathPlayer {
   readonly element: HTMLButtonElement;
-  private frame = 0;
-  private readonly icon = svg("path", { d: PLAY });
+  #frame = 0;
+  readonly #icon = svg("path", { d: PLAY });
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
+  constructor(state: State) {
+    this.#state = state;
     this.element = h(
       "button",
       { class: "as-play", type: "button" },
-      svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, this.icon),
+      svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, this.#icon),
     );
-    this.show(false);
-    this.element.addEventListener("click", () => (this.frame ? this.stop() : this.start()), {
+    this.#show(false);
+    this.element.addEventListener("click", () => (this.#frame ? this.stop() : this.#start()), {
       signal: state.signal,
     });
     state.signal.addEventListener("abort", () => this.stop());
   }
 
   stop(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
-    this.show(false);
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#show(false);
   }
 
-  private start(): void {
-    const now = presentAlpha(this.state.view);
+  #start(): void {
+    const now = presentAlpha(this.#state.view);
     const from = now < 1 ? now : 0;
     const still = globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begin = performance.now();
     const step = (time: number): void => {
-      if (presentAlpha(this.state.view) >= 1) {
+      if (presentAlpha(this.#state.view) >= 1) {
         this.stop(); // someone went to the input in the meantime
         return;
       }
       const alpha = walkPosition(from, Math.max(0, time - begin), still);
-      this.state.drag("alpha", alpha);
-      if (alpha < 1) this.frame = requestAnimationFrame(step);
+      this.#state.drag("alpha", alpha);
+      if (alpha < 1) this.#frame = requestAnimationFrame(step);
       else this.stop();
     };
-    this.frame = requestAnimationFrame(step);
-    this.state.set("alpha", from);
-    this.show(true);
+    this.#frame = requestAnimationFrame(step);
+    this.#state.set("alpha", from);
+    this.#show(true);
   }
 
-  private show(playing: boolean): void {
+  #show(playing: boolean): void {
     const label = playing ? "Pause the walk" : "Play the walk from baseline to input";
     setAttribute(this.element, "aria-label", label);
     this.element.title = label;
-    this.icon.setAttribute("d", playing ? PAUSE : PLAY);
+    this.#icon.setAttribute("d", playing ? PAUSE : PLAY);
   }
 }

@@ -21,12 +21,12 @@ function valueText(alpha: number, score: number | undefined): string {
 
 export class PathCard {
   readonly node: HTMLElement;
-  private readonly frame = card("as-path", "Path");
-  private readonly chart = new Chart();
-  private readonly output = new ChartKey("as-key-main");
-  private readonly attributed = new ChartKey("as-key-second");
-  private readonly hint = h("span", { class: "as-hint" });
-  private readonly input = h("input", {
+  readonly #frame = card("as-path", "Path");
+  readonly #chart = new Chart();
+  readonly #output = new ChartKey("as-key-main");
+  readonly #attributed = new ChartKey("as-key-second");
+  readonly #hint = h("span", { class: "as-hint" });
+  readonly #input = h("input", {
     class: "as-range",
     type: "range",
     min: 0,
@@ -34,35 +34,41 @@ export class PathCard {
     step: 0.005,
     "aria-label": "Path position",
   });
-  private readonly player: PathPlayer;
-  private drawn: Path | undefined;
+  readonly #player: PathPlayer;
+  #drawn: Path | undefined;
   /** F(baseline) + what is attributed up to each frame. */
-  private sums: readonly number[] | undefined;
+  #sums: readonly number[] | undefined;
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
-    const { frame, output, attributed, chart, input } = this;
+  constructor(state: State) {
+    this.#state = state;
+    const frame = this.#frame;
+    const output = this.#output;
+    const attributed = this.#attributed;
+    const chart = this.#chart;
+    const input = this.#input;
     const { signal } = state;
     this.node = frame.element;
-    this.player = new PathPlayer(state);
+    this.#player = new PathPlayer(state);
     setClipped(
       attributed.label,
       "F(0) + attributed so far",
       "The output at the baseline plus the sum of the attributions accumulated up to here",
     );
-    frame.head.append(this.hint);
+    frame.head.append(this.#hint);
     frame.element.append(
       h("div", { class: "as-keys" }, output.element, attributed.element),
       chart.element,
-      h("div", { class: "as-walk" }, this.player.element, input),
+      h("div", { class: "as-walk" }, this.#player.element, input),
       new PathEnds(state).node,
     );
-    this.drawChart(undefined);
-    input.addEventListener("input", () => this.go(Number(input.value)), { signal });
-    chart.area.addEventListener("pointerdown", (event) => this.take(event), { signal });
+    this.#drawChart(undefined);
+    input.addEventListener("input", () => this.#go(Number(input.value)), { signal });
+    chart.area.addEventListener("pointerdown", (event) => this.#take(event), { signal });
     chart.area.addEventListener(
       "pointermove",
       (event) => {
-        if (chart.area.hasPointerCapture(event.pointerId)) this.point(event);
+        if (chart.area.hasPointerCapture(event.pointerId)) this.#point(event);
       },
       { signal },
     );
@@ -71,47 +77,48 @@ export class PathCard {
 
   show(view: View): void {
     const way = currentPath(view);
-    if (way !== this.drawn) this.drawChart(way);
+    if (way !== this.#drawn) this.#drawChart(way);
     const stale = way ? pathIsStale(view, way) : false;
-    this.frame.mark(markOf(view, stale), stale);
+    this.#frame.mark(markOf(view, stale), stale);
     setClipped(
-      this.output.label,
+      this.#output.label,
       way?.targetLabel ? `F(α), output for ${way.targetLabel}` : "F(α), the explained output",
     );
-    this.showAlpha(presentAlpha(view), way);
+    this.#showAlpha(presentAlpha(view), way);
   }
 
-  private drawChart(way: Path | undefined): void {
-    this.drawn = way;
-    setAttribute(this.frame.element, "data-empty", way ? undefined : "1");
-    this.sums = way?.totals.map((total) => total + way.scores[0]!);
-    this.chart.show(way?.alphas ?? [], way?.scores ?? [], this.sums);
+  #drawChart(way: Path | undefined): void {
+    this.#drawn = way;
+    setAttribute(this.#frame.element, "data-empty", way ? undefined : "1");
+    this.#sums = way?.totals.map((total) => total + way.scores[0]!);
+    this.#chart.show(way?.alphas ?? [], way?.scores ?? [], this.#sums);
   }
 
-  private showAlpha(alpha: number, way: Path | undefined): void {
-    const { sums } = this;
+  #showAlpha(alpha: number, way: Path | undefined): void {
+    const sums = this.#sums;
     const here = way && locate(way.alphas, alpha);
     const score = here && at(way.scores, here);
-    this.chart.mark(alpha, score);
-    setText(this.hint, `at α = ${position(alpha)}`);
-    this.output.show(score);
-    this.attributed.show(sums && here && at(sums, here));
-    showRange(this.input, alpha, valueText(alpha, score));
+    this.#chart.mark(alpha, score);
+    setText(this.#hint, `at α = ${position(alpha)}`);
+    this.#output.show(score);
+    this.#attributed.show(sums && here && at(sums, here));
+    showRange(this.#input, alpha, valueText(alpha, score));
   }
 
-  private go(alpha: number): void {
-    this.player.stop();
-    this.state.drag("alpha", alpha);
+  #go(alpha: number): void {
+    this.#player.stop();
+    this.#state.drag("alpha", alpha);
   }
 
-  private take(event: PointerEvent): void {
+  #take(event: PointerEvent): void {
     if (event.button !== 0) return;
-    this.chart.area.setPointerCapture(event.pointerId);
-    this.point(event);
+    this.#chart.area.setPointerCapture(event.pointerId);
+    this.#point(event);
   }
 
-  private point(event: PointerEvent): void {
-    const box = this.chart.area.getBoundingClientRect();
-    if (box.width > 0) this.go(clamp(Math.round(((event.clientX - box.left) / box.width) * 200) / 200, 0, 1));
+  #point(event: PointerEvent): void {
+    const box = this.#chart.area.getBoundingClientRect();
+    if (box.width > 0)
+      this.#go(clamp(Math.round(((event.clientX - box.left) / box.width) * 200) / 200, 0, 1));
   }
 }

@@ -36,14 +36,18 @@ function noteText({ before, isNew }: Prediction, isScore: boolean, against: bool
 
 export class PredictionRow {
   readonly node: HTMLElement;
-  private readonly label = clipped("as-name");
-  private readonly note = h("span", { class: "as-sizeless" });
-  private readonly value = h("span");
-  private readonly change = h("span", { class: "as-change" });
-  private readonly versus = h("span", { class: "as-versus", "aria-hidden": "true" }); // for pointers; keys have "c"
+  readonly #label = clipped("as-name");
+  readonly #note = h("span", { class: "as-sizeless" });
+  readonly #value = h("span");
+  readonly #change = h("span", { class: "as-change" });
+  readonly #versus = h("span", { class: "as-versus", "aria-hidden": "true" }); // for pointers; keys have "c"
 
   constructor(readonly index: number) {
-    const { label, value, change, note, versus } = this;
+    const label = this.#label;
+    const value = this.#value;
+    const change = this.#change;
+    const note = this.#note;
+    const versus = this.#versus;
     const bar = h(
       "span",
       { class: "as-track", "aria-hidden": "true" },
@@ -62,22 +66,22 @@ export class PredictionRow {
 
   show(item: Prediction, among: Predictions, standing: Standing): void {
     const { node } = this;
-    this.showAmount(item, among);
-    setClipped(this.label, item.label, `${item.label} (output ${item.index}, score ${number(item.score)})`);
-    setText(this.note, noteText(item, among.isScore, standing.against));
+    this.#showAmount(item, among);
+    setClipped(this.#label, item.label, `${item.label} (output ${item.index}, score ${number(item.score)})`);
+    setText(this.#note, noteText(item, among.isScore, standing.against));
     setAttribute(node, "data-new", item.isNew ? "1" : undefined);
     setAttribute(node, "aria-selected", String(standing.explained));
     setAttribute(node, "data-contrast", standing.against ? "1" : undefined);
     setAttribute(node, "aria-keyshortcuts", standing.comparable ? "c" : undefined);
     setAttribute(node, "aria-disabled", standing.off && !standing.explained ? "true" : undefined);
     setAttribute(node, "tabindex", standing.reached ? "0" : "-1");
-    this.versus.hidden = !standing.comparable;
-    this.versus.title = standing.against
+    this.#versus.hidden = !standing.comparable;
+    this.#versus.title = standing.against
       ? "Compare no more (key c)"
       : `Why not ${item.label}? Explain the difference (key c)`;
   }
 
-  private showAmount(item: Prediction, among: Predictions): void {
+  #showAmount(item: Prediction, among: Predictions): void {
     const { node } = this;
     const { low, high, onTheWay, isScore } = among;
     const walked = onTheWay?.get(item.index);
@@ -85,8 +89,8 @@ export class PredictionRow {
     const { from, to } = barSpan(amount, low, high);
     setVariable(node, "--as-from", from.toFixed(4));
     setVariable(node, "--as-to", to.toFixed(4));
-    setText(this.value, amountText(item, amount, among));
-    setText(this.change, changeText(item, isScore));
+    setText(this.#value, amountText(item, amount, among));
+    setText(this.#change, changeText(item, isScore));
     const was = item.before === undefined ? undefined : barSpan(item.before, low, high);
     setVariable(node, "--as-was", ((was && (item.before! < 0 ? was.from : was.to)) ?? 0).toFixed(4));
     setAttribute(node, "data-unknown", onTheWay && walked === undefined ? "1" : undefined);

@@ -22,31 +22,35 @@ function hintText(view: View, { onTheWay, changed, items }: Predictions): string
 
 export class PredictionsCard {
   readonly node: HTMLElement;
-  private readonly frame = card("as-predictions", "Predictions");
-  private readonly hint = h("span", { class: "as-hint" });
-  private readonly list = h("div", { class: "as-list", role: "listbox", "aria-label": "Predictions" });
-  private readonly refusals: readonly Refusal[];
-  private items: readonly Prediction[] = [];
-  private rows: readonly PredictionRow[] = [];
-  private focus = 0;
+  readonly #frame = card("as-predictions", "Predictions");
+  readonly #hint = h("span", { class: "as-hint" });
+  readonly #list = h("div", { class: "as-list", role: "listbox", "aria-label": "Predictions" });
+  readonly #refusals: readonly Refusal[];
+  #items: readonly Prediction[] = [];
+  #rows: readonly PredictionRow[] = [];
+  #focus = 0;
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
-    const { frame, list } = this;
+  constructor(state: State) {
+    this.#state = state;
+    const frame = this.#frame;
+    const list = this.#list;
     const { signal, view } = state;
     this.node = frame.element;
-    this.refusals = (["target", "contrast"] as const).map((trait) => new Refusal(view, trait, [list]));
-    frame.head.append(this.hint);
-    frame.element.append(list, new ContrastLine(state).node, ...this.refusals.map(({ node }) => node));
-    list.addEventListener("click", (event) => this.clicked(event), { signal });
-    list.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    this.#refusals = (["target", "contrast"] as const).map((trait) => new Refusal(view, trait, [list]));
+    frame.head.append(this.#hint);
+    frame.element.append(list, new ContrastLine(state).node, ...this.#refusals.map(({ node }) => node));
+    list.addEventListener("click", (event) => this.#clicked(event), { signal });
+    list.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     state.follow(this);
   }
 
   show(view: View): void {
-    for (const refusal of this.refusals) refusal.show(view);
+    for (const refusal of this.#refusals) refusal.show(view);
     const now = predictions(view);
-    this.build(view, now.items);
-    const { list, hint } = this;
+    this.#build(view, now.items);
+    const list = this.#list;
+    const hint = this.#hint;
     const compares = view.has("contrast");
     const why = whyOff(view.kernel);
     hint.title = compares ? "vs, or the key c, compares with another class" : "";
@@ -54,78 +58,79 @@ export class PredictionsCard {
     list.title = why ?? "";
     setAttribute(list, "data-compares", compares ? "1" : undefined);
     setAttribute(list, "data-changed", now.changed ? "1" : undefined);
-    this.frame.mark(now.awaited ? markOf(view, true) : undefined, false);
+    this.#frame.mark(now.awaited ? markOf(view, true) : undefined, false);
     const target = singleIndex(view.get("target"));
-    this.rows.forEach((row, i) => {
+    this.#rows.forEach((row, i) => {
       const item = now.items[i]!;
       row.show(item, now, {
         explained: item.index === target,
         against: item.index === view.get("contrast"),
         comparable: canCompare(view, item.index),
         off: why !== undefined,
-        reached: i === this.focus,
+        reached: i === this.#focus,
       });
     });
   }
 
   /** Makes rows for other classes; where they are the same, only the bars move. */
-  private build(view: View, now: readonly Prediction[]): void {
-    const { rows, list } = this;
-    if (now === this.items) return;
+  #build(view: View, now: readonly Prediction[]): void {
+    const rows = this.#rows;
+    const list = this.#list;
+    if (now === this.#items) return;
     const same = now.length === rows.length && now.every(({ index }, i) => index === rows[i]!.index);
     const held = rows.find(({ node }) => node.matches(":focus"))?.index;
-    this.items = now;
+    this.#items = now;
     setAttribute(list, "data-empty", now.length ? undefined : "1");
     if (same) return;
-    this.rows = now.map(({ index }) => new PredictionRow(index));
-    list.replaceChildren(...this.rows.map(({ node }) => node));
+    this.#rows = now.map(({ index }) => new PredictionRow(index));
+    list.replaceChildren(...this.#rows.map(({ node }) => node));
     const rowOf = (index: number | undefined): number => now.findIndex((item) => item.index === index);
-    this.focus = rowOf(held);
-    if (this.focus < 0) this.focus = Math.max(0, rowOf(singleIndex(view.get("target"))));
-    if (held !== undefined) this.moveTo(this.focus);
+    this.#focus = rowOf(held);
+    if (this.#focus < 0) this.#focus = Math.max(0, rowOf(singleIndex(view.get("target"))));
+    if (held !== undefined) this.#moveTo(this.#focus);
   }
 
-  private pick(i: number): void {
-    const { state } = this;
-    const item = this.items[i];
+  #pick(i: number): void {
+    const state = this.#state;
+    const item = this.#items[i];
     if (!item) return;
-    for (const refusal of this.refusals) refusal.clear();
+    for (const refusal of this.#refusals) refusal.clear();
     // Nothing is compared with itself.
     if (item.index === state.view.get("contrast")) state.choose("contrast", null);
     state.choose("target", item.index);
   }
 
-  private compare(i: number): void {
-    const { state } = this;
-    const item = this.items[i];
+  #compare(i: number): void {
+    const state = this.#state;
+    const item = this.#items[i];
     if (!item || !canCompare(state.view, item.index)) return;
-    for (const refusal of this.refusals) refusal.clear();
+    for (const refusal of this.#refusals) refusal.clear();
     state.choose("contrast", item.index === state.view.get("contrast") ? null : item.index);
   }
 
-  private moveTo(i: number): void {
-    this.focus = Math.min(this.rows.length - 1, Math.max(0, i));
-    this.rows.forEach(({ node }, j) => setAttribute(node, "tabindex", j === this.focus ? "0" : "-1"));
-    this.rows[this.focus]?.node.focus();
+  #moveTo(i: number): void {
+    this.#focus = Math.min(this.#rows.length - 1, Math.max(0, i));
+    this.#rows.forEach(({ node }, j) => setAttribute(node, "tabindex", j === this.#focus ? "0" : "-1"));
+    this.#rows[this.#focus]?.node.focus();
   }
 
-  private clicked(event: MouseEvent): void {
-    const i = this.rows.findIndex(({ node }) => node.contains(event.target as Node));
+  #clicked(event: MouseEvent): void {
+    const i = this.#rows.findIndex(({ node }) => node.contains(event.target as Node));
     if (i < 0) return;
-    this.moveTo(i);
-    if ((event.target as Element).closest(".as-versus")) this.compare(i);
-    else this.pick(i);
+    this.#moveTo(i);
+    if ((event.target as Element).closest(".as-versus")) this.#compare(i);
+    else this.#pick(i);
   }
 
-  private pressed(event: KeyboardEvent): void {
+  #pressed(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const held = this.rows.findIndex(({ node }) => node === event.target);
-    if (held >= 0) this.focus = held; // however the focus came there
-    const { focus } = this;
-    const to = { ArrowDown: focus + 1, ArrowUp: focus - 1, Home: 0, End: this.rows.length - 1 }[event.key];
-    if (to !== undefined) this.moveTo(to);
-    else if (event.key === "Enter" || event.key === " ") this.pick(focus);
-    else if (event.key === "c") this.compare(focus);
+    const held = this.#rows.findIndex(({ node }) => node === event.target);
+    if (held >= 0) this.#focus = held; // however the focus came there
+    const focus = this.#focus;
+    const to = { ArrowDown: focus + 1, ArrowUp: focus - 1, Home: 0, End: this.#rows.length - 1 }[event.key];
+    if (to !== undefined) this.#moveTo(to);
+    else if (event.key === "Enter" || event.key === " ") this.#pick(focus);
+    else if (event.key === "c") this.#compare(focus);
     else return;
     event.preventDefault();
   }
@@ -134,11 +139,11 @@ export class PredictionsCard {
 /** What is compared with what, and the way back. */
 class ContrastLine {
   readonly node: HTMLElement;
-  private readonly words = clipped("as-contrast-words");
+  readonly #words = clipped("as-contrast-words");
 
   constructor(state: State) {
     const remove = button("as-link", "Remove contrast", state.signal, () => state.choose("contrast", null));
-    this.node = h("div", { class: "as-contrast", hidden: true }, this.words, remove);
+    this.node = h("div", { class: "as-contrast", hidden: true }, this.#words, remove);
     needKernel(state, remove);
     state.follow(this);
   }
@@ -150,6 +155,6 @@ class ContrastLine {
     const label = (index: number): string =>
       view.get("predictions").items?.find((item) => item.index === index)?.label ?? `output ${index}`;
     this.node.hidden = !compared;
-    setClipped(this.words, compared ? `${label(target)} rather than ${label(against)}` : "");
+    setClipped(this.#words, compared ? `${label(target)} rather than ${label(against)}` : "");
   }
 }

@@ -15,24 +15,26 @@ export class BaselineControls {
   /** Opens the boxes for several. */
   readonly several: Disclosure;
   readonly refusal: Refusal;
-  private readonly one: Select;
-  private readonly boxes = h("div", { class: "as-boxes" });
-  private readonly hint = h("div", { class: "as-help" });
-  private readonly checks = new Map<string, HTMLInputElement>();
-  private built = "";
+  readonly #one: Select;
+  readonly #boxes = h("div", { class: "as-boxes" });
+  readonly #hint = h("div", { class: "as-help" });
+  readonly #checks = new Map<string, HTMLInputElement>();
+  #built = "";
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
+  constructor(state: State) {
+    this.#state = state;
     const { signal } = state;
-    this.one = select("Baseline", signal, (value) => {
+    this.#one = select("Baseline", signal, (value) => {
       this.refusal.clear();
       if (value !== SEVERAL) state.choose("baseline", value);
     });
-    this.select = this.one.element;
+    this.select = this.#one.element;
     this.several = disclosure("Average over several", "as-several", signal);
-    const set = h("fieldset", { class: "as-fieldset" }, this.hint, this.boxes);
+    const set = h("fieldset", { class: "as-fieldset" }, this.#hint, this.#boxes);
     this.several.panel.append(set);
-    needKernel(state, this.one.input, set);
-    this.refusal = new Refusal(state.view, "baseline", [this.one.input]);
+    needKernel(state, this.#one.input, set);
+    this.refusal = new Refusal(state.view, "baseline", [this.#one.input]);
     state.follow(this);
   }
 
@@ -40,32 +42,32 @@ export class BaselineControls {
     this.refusal.show(view);
     const options = view.get("baselines").map(({ name, label }) => ({ value: name, label }));
     const key = JSON.stringify(options);
-    if (key !== this.built) {
-      this.built = key;
-      this.build(options);
+    if (key !== this.#built) {
+      this.#built = key;
+      this.#build(options);
     }
     const names = chosenBaselines(view);
     const several = names.length > 1;
-    this.one.show(
+    this.#one.show(
       several ? [...options, { value: SEVERAL, label: baselineLabel(view) }] : options,
       several ? SEVERAL : (names[0] ?? ""),
     );
-    for (const [name, box] of this.checks) box.checked = names.includes(name);
+    for (const [name, box] of this.#checks) box.checked = names.includes(name);
     setText(
-      this.hint,
+      this.#hint,
       several
         ? `The map is the average of the maps from ${names.length} baselines.`
         : "Tick two or more: the map is the average of the maps from each of them.",
     );
   }
 
-  private build(options: readonly Option[]): void {
-    this.checks.clear();
-    this.boxes.replaceChildren(
+  #build(options: readonly Option[]): void {
+    this.#checks.clear();
+    this.#boxes.replaceChildren(
       ...options.map(({ value, label }) => {
         const box = h("input", { class: "as-check", type: "checkbox", value });
-        box.addEventListener("change", () => this.toggled(), { signal: this.state.signal });
-        this.checks.set(value, box);
+        box.addEventListener("change", () => this.#toggled(), { signal: this.#state.signal });
+        this.#checks.set(value, box);
         const text = h("span");
         setClipped(text, label);
         return h("label", { class: "as-box" }, box, text);
@@ -73,11 +75,11 @@ export class BaselineControls {
     );
   }
 
-  private toggled(): void {
+  #toggled(): void {
     this.refusal.clear();
-    const names = [...this.checks].filter(([, box]) => box.checked).map(([name]) => name);
+    const names = [...this.#checks].filter(([, box]) => box.checked).map(([name]) => name);
     const choice = choiceOf(names);
-    if (choice !== undefined) this.state.choose("baseline", choice);
-    else this.show(this.state.view); // the last one stays
+    if (choice !== undefined) this.#state.choose("baseline", choice);
+    else this.show(this.#state.view); // the last one stays
   }
 }

@@ -7,11 +7,11 @@ import { needKernel } from "./needs-kernel";
 
 export class ErrorBanner {
   readonly node: HTMLElement;
-  private readonly message = h("div", { class: "as-message", tabindex: 0, dir: "auto" });
+  readonly #message = h("div", { class: "as-message", tabindex: 0, dir: "auto" });
 
   constructor(state: State) {
     const again = button("as-button", "Try again", state.signal, () => state.send({ type: "recompute" }));
-    this.node = h("div", { class: "as-banner", role: "alert", hidden: true }, this.message, again);
+    this.node = h("div", { class: "as-banner", role: "alert", hidden: true }, this.#message, again);
     needKernel(state, again);
     state.follow(this);
   }
@@ -19,6 +19,6 @@ export class ErrorBanner {
   show(view: View): void {
     const failed = view.get("status") === "error";
     this.node.hidden = !failed;
-    setText(this.message, failed ? view.get("message") || "The computation failed." : "");
+    setText(this.#message, failed ? view.get("message") || "The computation failed." : "");
   }
 }

@@ -38,26 +38,28 @@ export class JobControls {
     "aria-valuemin": 0,
     "aria-valuemax": 100,
   });
-  private readonly status = h("div", { class: "as-status", "aria-hidden": "true" });
-  private readonly spoken: Announcer;
-  private readonly again: HTMLButtonElement;
-  private readonly cancel: HTMLButtonElement;
-  private before: Status | undefined;
-  private spokenIdle = "";
+  readonly #status = h("div", { class: "as-status", "aria-hidden": "true" });
+  readonly #spoken: Announcer;
+  readonly #again: HTMLButtonElement;
+  readonly #cancel: HTMLButtonElement;
+  #before: Status | undefined;
+  #spokenIdle = "";
 
   constructor(state: State) {
     const { signal } = state;
-    this.spoken = new Announcer(signal);
-    this.again = button("as-button", "Recompute", signal, () => state.send({ type: "recompute" }));
-    this.cancel = button("as-button", "Cancel", signal, () => state.send({ type: "cancel" }));
-    this.node = h("div", { class: "as-job" }, this.status, this.spoken.element, this.again, this.cancel);
+    this.#spoken = new Announcer(signal);
+    this.#again = button("as-button", "Recompute", signal, () => state.send({ type: "recompute" }));
+    this.#cancel = button("as-button", "Cancel", signal, () => state.send({ type: "cancel" }));
+    this.node = h("div", { class: "as-job" }, this.#status, this.#spoken.element, this.#again, this.#cancel);
     state.follow(this);
   }
 
   show(view: View): void {
-    const { again, cancel, progress } = this;
+    const { progress } = this;
+    const again = this.#again;
+    const cancel = this.#cancel;
     const job = jobOf(view);
-    this.say(job);
+    this.#say(job);
     const why = whyOff(view.kernel);
     cancel.disabled = job.status !== "running" || why !== undefined;
     cancel.title = why ?? "";
@@ -69,12 +71,12 @@ export class JobControls {
     progress.hidden = job.status !== "running";
   }
 
-  private say({ status, message, words }: Job): void {
-    setText(this.status, words);
-    setAttribute(this.status, "title", status === "error" ? undefined : message || undefined);
-    const news = status !== this.before || (status === "idle" && words !== this.spokenIdle);
-    this.spoken.say(words, news);
-    this.before = status;
-    this.spokenIdle = status === "idle" ? words : "";
+  #say({ status, message, words }: Job): void {
+    setText(this.#status, words);
+    setAttribute(this.#status, "title", status === "error" ? undefined : message || undefined);
+    const news = status !== this.#before || (status === "idle" && words !== this.#spokenIdle);
+    this.#spoken.say(words, news);
+    this.#before = status;
+    this.#spokenIdle = status === "idle" ? words : "";
   }
 }

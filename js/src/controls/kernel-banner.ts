@@ -18,17 +18,19 @@ const WORDS: Readonly<Record<KernelState, string>> = {
 
 export class KernelBanner {
   readonly node: HTMLElement;
-  private readonly words = h("span");
-  private readonly hide: HTMLElement;
+  readonly #words = h("span");
+  readonly #hide: HTMLElement;
 
   constructor(state: State) {
-    this.hide = button("as-link", "Hide", state.signal, () => (this.node.hidden = true));
-    this.node = h("div", { class: "as-banner as-kernel", hidden: true }, this.words, this.hide);
+    this.#hide = button("as-link", "Hide", state.signal, () => (this.node.hidden = true));
+    this.node = h("div", { class: "as-banner as-kernel", hidden: true }, this.#words, this.#hide);
     state.follow(this);
   }
 
   show({ kernel }: View): void {
-    const { node, words, hide } = this;
+    const { node } = this;
+    const words = this.#words;
+    const hide = this.#hide;
     setText(words, WORDS[kernel]);
     setAttribute(node, "role", kernel === "static" ? "note" : "alert");
     setAttribute(node, "data-kernel", kernel);

@@ -17,51 +17,58 @@ export class Refusal {
     "aria-live": "polite",
     hidden: true,
   });
-  private seen: number;
-  private at = 0;
-  private value: unknown;
+  #seen: number;
+  #at = 0;
+  #value: unknown;
+  readonly #trait: TraitName;
+  readonly #controls: readonly HTMLElement[];
+  readonly #concerns: (refused: RawRefusal) => boolean;
 
   /** `concerns` tells which of the refusals of a trait belong to this control. Its owner shows it each view. */
   constructor(
     view: View,
-    private readonly trait: TraitName,
-    private readonly controls: readonly HTMLElement[],
-    private readonly concerns: (refused: RawRefusal) => boolean = () => true,
+    trait: TraitName,
+    controls: readonly HTMLElement[],
+    concerns: (refused: RawRefusal) => boolean = () => true,
   ) {
-    this.seen = view.get("refused").count ?? 0; // what was refused before is no news
-    this.value = view.get(trait);
+    this.#trait = trait;
+    this.#controls = controls;
+    this.#concerns = concerns;
+    this.#seen = view.get("refused").count ?? 0; // what was refused before is no news
+    this.#value = view.get(trait);
   }
 
   show(view: View): void {
-    const { trait } = this;
+    const trait = this.#trait;
     const refused = view.get("refused");
     const now = view.get(trait);
-    const news = (refused.count ?? 0) > this.seen;
-    this.seen = refused.count ?? this.seen;
-    if (news && refused.reason && refused.trait === trait && this.concerns(refused)) this.say(refused.reason);
-    else if (refused.reason === undefined && refused.count === undefined && this.at) this.clear();
-    else if (!sameValue(now, this.value) && Date.now() - this.at > PUT_BACK_MS) this.clear();
-    this.value = now;
+    const news = (refused.count ?? 0) > this.#seen;
+    this.#seen = refused.count ?? this.#seen;
+    if (news && refused.reason && refused.trait === trait && this.#concerns(refused))
+      this.say(refused.reason);
+    else if (refused.reason === undefined && refused.count === undefined && this.#at) this.clear();
+    else if (!sameValue(now, this.#value) && Date.now() - this.#at > PUT_BACK_MS) this.clear();
+    this.#value = now;
   }
 
   say(reason: string): void {
-    this.at = Date.now();
+    this.#at = Date.now();
     setText(this.node, reason);
     this.node.hidden = false;
-    this.mark("true");
+    this.#mark("true");
   }
 
   /** Somebody tries again, or something else holds now. */
   clear(): void {
     if (this.node.hidden) return;
-    this.at = 0;
+    this.#at = 0;
     this.node.hidden = true;
     setText(this.node, "");
-    this.mark(undefined);
+    this.#mark(undefined);
   }
 
-  private mark(invalid: "true" | undefined): void {
-    for (const control of this.controls) {
+  #mark(invalid: "true" | undefined): void {
+    for (const control of this.#controls) {
       setAttribute(control, "aria-invalid", invalid);
       const others = (control.getAttribute("aria-describedby") ?? "")
         .split(" ")

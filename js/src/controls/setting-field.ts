@@ -47,19 +47,21 @@ function write(control: Control, value: SettingValue): void {
 
 export class SettingField {
   readonly node: HTMLElement;
-  private readonly control: Control;
-  private readonly refusal: Refusal;
-  private shown: SettingValue | undefined;
+  readonly #control: Control;
+  readonly #refusal: Refusal;
+  #shown: SettingValue | undefined;
+  readonly #state: State;
+  readonly #method: string;
+  readonly #parameter: ParameterInfo;
 
-  constructor(
-    private readonly state: State,
-    private readonly method: string,
-    private readonly parameter: ParameterInfo,
-  ) {
+  constructor(state: State, method: string, parameter: ParameterInfo) {
+    this.#state = state;
+    this.#method = method;
+    this.#parameter = parameter;
     const { name, kind } = parameter;
     const control = controlOf(parameter);
-    this.control = control;
-    this.refusal = new Refusal(
+    this.#control = control;
+    this.#refusal = new Refusal(
       state.view,
       "settings",
       [control],
@@ -72,7 +74,7 @@ export class SettingField {
       "div",
       { class: "as-setting", "data-kind": kind },
       h("label", { class: "as-field" }, label, box),
-      this.refusal.node,
+      this.#refusal.node,
     );
     if (parameter.doc) {
       const help = h("div", { class: "as-help", id: freshId() });
@@ -81,27 +83,31 @@ export class SettingField {
       this.node.append(help);
     }
     // "change" comes with Enter and with leaving the control alike.
-    control.addEventListener("change", () => this.commit(), { signal: state.signal });
+    control.addEventListener("change", () => this.#commit(), { signal: state.signal });
   }
 
   show(view: View): void {
-    this.refusal.show(view);
-    const now = settingOf(view.get("settings"), this.method, this.parameter);
-    if (this.shown !== undefined && sameValue(now, this.shown)) return;
-    this.shown = now; // what is being typed stays until somebody sets another value
-    write(this.control, now);
+    this.#refusal.show(view);
+    const now = settingOf(view.get("settings"), this.#method, this.#parameter);
+    if (this.#shown !== undefined && sameValue(now, this.#shown)) return;
+    this.#shown = now; // what is being typed stays until somebody sets another value
+    write(this.#control, now);
   }
 
-  private commit(): void {
-    const { state, control, refusal, method, parameter } = this;
+  #commit(): void {
+    const state = this.#state;
+    const control = this.#control;
+    const refusal = this.#refusal;
+    const method = this.#method;
+    const parameter = this.#parameter;
     refusal.clear();
     const parsed = parseSetting(read(control), parameter);
     if ("reason" in parsed) {
       refusal.say(parsed.reason);
       return;
     }
-    this.shown = parsed.value;
-    write(control, this.shown);
+    this.#shown = parsed.value;
+    write(control, this.#shown);
     state.choose("settings", withSetting(state.view.get("settings"), method, parameter, parsed.value));
   }
 }

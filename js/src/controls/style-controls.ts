@@ -22,63 +22,64 @@ function useful({ element, input }: Slider | Select, why: string, usual = ""): v
 /** One control for each of the traits of style that this model has. */
 export class StyleControls {
   readonly node = h("div", { class: "as-controls" });
-  private readonly mode: Select;
-  private readonly sign: Select;
-  private readonly colours: Select;
-  private readonly opacity: Slider;
-  private readonly outliers: Slider;
-  private readonly hold: HTMLButtonElement;
-  private readonly refusals: Refusal[] = [];
+  readonly #mode: Select;
+  readonly #sign: Select;
+  readonly #colours: Select;
+  readonly #opacity: Slider;
+  readonly #outliers: Slider;
+  readonly #hold: HTMLButtonElement;
+  readonly #refusals: Refusal[] = [];
 
   /** `limit` gives the end of the present scale, for holding it. */
   constructor(state: State, limit: () => number) {
     const { signal } = state;
-    this.mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
-    this.sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
-    this.colours = select("Colour map", signal, (v) => state.set("colormap", v));
-    this.opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => {
+    this.#mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
+    this.#sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
+    this.#colours = select("Colour map", signal, (v) => state.set("colormap", v));
+    this.#opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => {
       state.drag("opacity", v);
     });
-    this.outliers = slider("Outlier percentile", { min: 0, max: MOST_OUTLIERS, step: 0.5 }, signal, (v) => {
+    this.#outliers = slider("Outlier percentile", { min: 0, max: MOST_OUTLIERS, step: 0.5 }, signal, (v) => {
       state.drag("outlier_percent", v);
     });
-    this.hold = button("as-button as-hold", "Hold scale", signal, () => {
+    this.#hold = button("as-button as-hold", "Hold scale", signal, () => {
       state.set("scale_limit", heldLimit(state.view) === null && limit() > 0 ? limit() : null);
     });
     const { view } = state;
-    this.add(view, "mode", this.mode.element, this.mode.input);
-    this.add(view, "sign", this.sign.element, this.sign.input);
-    this.add(view, "colormap", this.colours.element, this.colours.input);
-    this.add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.hold), this.hold);
-    this.add(view, "opacity", this.opacity.element, this.opacity.input);
-    this.add(view, "outlier_percent", this.outliers.element, this.outliers.input);
+    this.#add(view, "mode", this.#mode.element, this.#mode.input);
+    this.#add(view, "sign", this.#sign.element, this.#sign.input);
+    this.#add(view, "colormap", this.#colours.element, this.#colours.input);
+    this.#add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.#hold), this.#hold);
+    this.#add(view, "opacity", this.#opacity.element, this.#opacity.input);
+    this.#add(view, "outlier_percent", this.#outliers.element, this.#outliers.input);
     state.follow(this);
   }
 
   show(view: View): void {
-    for (const refusal of this.refusals) refusal.show(view);
+    for (const refusal of this.#refusals) refusal.show(view);
     const mode = view.get("mode");
-    this.mode.show(MODES, mode);
-    this.sign.show(SIGNS, view.get("sign"));
+    this.#mode.show(MODES, mode);
+    this.#sign.show(SIGNS, view.get("sign"));
     const opacity = view.get("opacity");
-    this.opacity.show(opacity, `${Math.round(opacity * 100)}%`);
-    useful(this.opacity, mode === "blended" ? "" : "Opacity is for the blended mode");
-    useful(this.colours, mode === "masked" ? "The mask has no colours" : "");
-    this.showColours(view);
-    this.showScale(view);
+    this.#opacity.show(opacity, `${Math.round(opacity * 100)}%`);
+    useful(this.#opacity, mode === "blended" ? "" : "Opacity is for the blended mode");
+    useful(this.#colours, mode === "masked" ? "The mask has no colours" : "");
+    this.#showColours(view);
+    this.#showScale(view);
   }
 
-  private showColours(view: View): void {
+  #showColours(view: View): void {
     const named = Object.entries(lutsOf(view)).map(([value, { label, kind }]) => ({
       value,
       label,
       group: kind === "diverging" ? "Diverging" : "Sequential",
     }));
-    this.colours.show([{ value: "auto", label: "Auto" }, ...named], view.get("colormap"));
+    this.#colours.show([{ value: "auto", label: "Auto" }, ...named], view.get("colormap"));
   }
 
-  private showScale(view: View): void {
-    const { outliers, hold } = this;
+  #showScale(view: View): void {
+    const outliers = this.#outliers;
+    const hold = this.#hold;
     const percentile = view.get("outlier_percent");
     const held = heldLimit(view);
     outliers.input.max = String(percentile > MOST_OUTLIERS ? 100 : MOST_OUTLIERS);
@@ -91,10 +92,10 @@ export class StyleControls {
         : `The colour scale ends at ${number(held)} for every map; press to let each map have its own`;
   }
 
-  private add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement): void {
+  #add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement): void {
     if (!view.has(trait)) return;
     const refusal = new Refusal(view, trait, [control]);
-    this.refusals.push(refusal);
+    this.#refusals.push(refusal);
     this.node.append(element, refusal.node);
   }
 }

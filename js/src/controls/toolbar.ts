@@ -13,23 +13,23 @@ import { SettingsForm } from "./settings-form";
 export class Toolbar {
   /** The bar, and what opens below it. */
   readonly nodes: readonly HTMLElement[];
-  private readonly method: Select;
-  private readonly refusal: Refusal;
+  readonly #method: Select;
+  readonly #refusal: Refusal;
 
   constructor(state: State) {
-    this.method = select("Method", state.signal, (value) => {
-      this.refusal.clear();
+    this.#method = select("Method", state.signal, (value) => {
+      this.#refusal.clear();
       pickMethod(state, value);
     });
-    needKernel(state, this.method.input);
-    this.refusal = new Refusal(state.view, "method", [this.method.input]);
+    needKernel(state, this.#method.input);
+    this.#refusal = new Refusal(state.view, "method", [this.#method.input]);
     const settings = new SettingsForm(state).disclosure;
     const baseline = new BaselineControls(state);
     const job = new JobControls(state);
     const bar = h(
       "div",
       { class: "as-toolbar" },
-      h("div", { class: "as-choice" }, this.method.element, settings.button, this.refusal.node),
+      h("div", { class: "as-choice" }, this.#method.element, settings.button, this.#refusal.node),
       h("div", { class: "as-choice" }, baseline.select, baseline.several.button, baseline.refusal.node),
       job.node,
       job.progress,
@@ -39,13 +39,13 @@ export class Toolbar {
   }
 
   show(view: View): void {
-    this.refusal.show(view);
+    this.#refusal.show(view);
     const methods = view.get("methods");
     const name = view.get("method");
-    this.method.show(
+    this.#method.show(
       methods.map((info) => ({ value: info.name, label: info.label })),
       name,
     );
-    this.method.element.title = methods.find((info) => info.name === name)?.doc ?? "";
+    this.#method.element.title = methods.find((info) => info.name === name)?.doc ?? "";
   }
 }

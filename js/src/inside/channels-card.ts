@@ -46,100 +46,103 @@ const NOTHING_OFF: readonly Ablated[] = [];
 
 export class ChannelsCard {
   readonly node: HTMLElement;
-  private readonly frame = card("as-channels", "Channels");
-  private readonly hint = h("span", { class: "as-hint" });
-  private readonly controls: GridControls;
-  private readonly search = searchField();
-  private readonly row: HTMLElement;
-  private readonly missing = h("div", { class: "as-nothing", "aria-live": "polite", hidden: true });
-  private readonly notice = h("div", { class: "as-warning", dir: "auto", hidden: true });
-  private readonly grid: ChannelGrid;
-  private readonly nothing = h("div", { class: "as-nothing", hidden: true });
-  private readonly readout = h("div", { class: "as-readout", "aria-hidden": "true" }); // the options say the same
-  private readonly refusal: Refusal;
-  private legend = "";
-  private toTop = false;
-  private picked: number | undefined;
+  readonly #frame = card("as-channels", "Channels");
+  readonly #hint = h("span", { class: "as-hint" });
+  readonly #controls: GridControls;
+  readonly #search = searchField();
+  readonly #row: HTMLElement;
+  readonly #missing = h("div", { class: "as-nothing", "aria-live": "polite", hidden: true });
+  readonly #notice = h("div", { class: "as-warning", dir: "auto", hidden: true });
+  readonly #grid: ChannelGrid;
+  readonly #nothing = h("div", { class: "as-nothing", hidden: true });
+  readonly #readout = h("div", { class: "as-readout", "aria-hidden": "true" }); // the options say the same
+  readonly #refusal: Refusal;
+  #legend = "";
+  #toTop = false;
+  #picked: number | undefined;
   /** What the grid was drawn from. */
-  private drawn: readonly unknown[] = [];
-  private known: { of: Channels; choice: GridChoice; items: readonly number[] } | undefined;
+  #drawn: readonly unknown[] = [];
+  #known: { of: Channels; choice: GridChoice; items: readonly number[] } | undefined;
+  readonly #state: State;
 
   /** `changed` is told when the grid is looked at in another way. */
-  constructor(
-    private readonly state: State,
-    changed?: () => void,
-  ) {
-    const { frame, search } = this;
+  constructor(state: State, changed?: () => void) {
+    this.#state = state;
+    const frame = this.#frame;
+    const search = this.#search;
     const { signal } = state;
     this.node = frame.element;
-    this.controls = new GridControls(signal, (reordered) => {
-      this.toTop ||= reordered;
+    this.#controls = new GridControls(signal, (reordered) => {
+      this.#toTop ||= reordered;
       state.redraw(this);
       changed?.();
     });
-    this.row = h("div", { class: "as-unit-controls" }, ...this.controls.elements, search);
-    this.grid = new ChannelGrid(signal, {
-      pick: (channel, place) => this.pick(channel, place),
+    this.#row = h("div", { class: "as-unit-controls" }, ...this.#controls.elements, search);
+    this.#grid = new ChannelGrid(signal, {
+      pick: (channel, place) => this.#pick(channel, place),
       toggle: (channel) => {
         if (pickableChannels(state.view)) toggleOff(state, channel);
       },
-      look: (words) => setText(this.readout, words ?? this.legend),
+      look: (words) => setText(this.#readout, words ?? this.#legend),
     });
-    const { box } = this.grid;
-    this.refusal = new Refusal(state.view, "neuron", [box]);
-    frame.head.append(this.hint);
+    const { box } = this.#grid;
+    this.#refusal = new Refusal(state.view, "neuron", [box]);
+    frame.head.append(this.#hint);
     frame.element.append(
-      this.row,
-      this.missing,
-      this.notice,
+      this.#row,
+      this.#missing,
+      this.#notice,
       box,
-      this.nothing,
-      this.readout,
-      this.refusal.node,
+      this.#nothing,
+      this.#readout,
+      this.#refusal.node,
     );
-    search.addEventListener("input", () => this.find(), { signal });
-    search.addEventListener("keydown", (event) => this.searched(event), { signal });
+    search.addEventListener("input", () => this.#find(), { signal });
+    search.addEventListener("keydown", (event) => this.#searched(event), { signal });
     state.follow(this);
   }
 
   /** Where the focus can go: the channel that Tab reaches. */
   get refuge(): HTMLElement | undefined {
-    return this.grid.refuge;
+    return this.#grid.refuge;
   }
 
   /** What the colours of the grid show. */
   get quantity(): Quantity {
-    return this.controls.choice.quantity;
+    return this.#controls.choice.quantity;
   }
 
   show(view: View): void {
-    this.refusal.show(view);
+    this.#refusal.show(view);
     const channels = currentChannels(view);
-    this.showFrame(view, channels);
+    this.#showFrame(view, channels);
     if (!channels) {
-      if (this.drawn.length) this.grid.show(undefined);
-      this.drawn = [];
+      if (this.#drawn.length) this.#grid.show(undefined);
+      this.#drawn = [];
       return;
     }
-    this.controls.show(channels);
+    this.#controls.show(channels);
     const present = pickableChannels(view) !== undefined;
     const picked = present ? channelOf(view.get("neuron")) : undefined;
-    this.drawGrid(view, channels, picked, present ? view.get("ablated") : NOTHING_OFF);
-    this.reveal(picked);
+    this.#drawGrid(view, channels, picked, present ? view.get("ablated") : NOTHING_OFF);
+    this.#reveal(picked);
   }
 
-  private showFrame(view: View, channels: Channels | undefined): void {
-    const { frame, grid, nothing, notice } = this;
+  #showFrame(view: View, channels: Channels | undefined): void {
+    const frame = this.#frame;
+    const grid = this.#grid;
+    const nothing = this.#nothing;
+    const notice = this.#notice;
     const stale = channels !== undefined && channelsAreStale(view, channels);
     const layer = channels?.request.layer ?? view.get("layer");
     setClipped(frame.title, layer === null ? "Channels" : `Inside ${layer || "the model"}`);
     frame.mark(channels && markOf(view, stale), stale);
-    this.row.hidden = grid.box.hidden = this.readout.hidden = channels === undefined;
+    this.#row.hidden = grid.box.hidden = this.#readout.hidden = channels === undefined;
     const words = view.get("channels").notice ?? "";
     setText(notice, words);
     notice.hidden = words === "";
     nothing.hidden = channels !== undefined;
-    setText(this.hint, channels ? countText(channels) : "");
+    setText(this.#hint, channels ? countText(channels) : "");
     if (channels) {
       const why = whyOff(view.kernel);
       setAttribute(grid.box, "aria-disabled", why ? "true" : undefined);
@@ -150,20 +153,15 @@ export class ChannelsCard {
   }
 
   /** While one scrubs past other layers nothing of it changes, and drawing it takes longer than a frame. */
-  private drawGrid(
-    view: View,
-    channels: Channels,
-    picked: number | undefined,
-    ablated: readonly Ablated[],
-  ): void {
-    const { grid } = this;
-    const { choice } = this.controls;
+  #drawGrid(view: View, channels: Channels, picked: number | undefined, ablated: readonly Ablated[]): void {
+    const grid = this.#grid;
+    const { choice } = this.#controls;
     const { quantity, shared } = choice;
     const sign = signOf(channels, quantity);
     const outliers = view.get("outlier_percent");
     const content: GridContent = {
       channels,
-      items: this.itemsOf(channels),
+      items: this.#itemsOf(channels),
       quantity,
       numbers: numbersOf(choice),
       limit: limits(channels[quantity], sign, shared, outliers),
@@ -171,8 +169,8 @@ export class ChannelsCard {
       picked,
       off: offChannels(ablated, channels.request.layer ?? view.get("layer")),
     };
-    this.legend = legendText(content, sign === "all", shared);
-    if (!grid.held && !grid.box.matches(":hover")) setText(this.readout, this.legend);
+    this.#legend = legendText(content, sign === "all", shared);
+    if (!grid.held && !grid.box.matches(":hover")) setText(this.#readout, this.#legend);
     const { items, numbers, table } = content;
     const looks = [
       channels,
@@ -185,63 +183,63 @@ export class ChannelsCard {
       picked,
       JSON.stringify(ablated),
     ];
-    if (looks.every((look, i) => look === this.drawn[i])) return;
-    this.drawn = looks;
+    if (looks.every((look, i) => look === this.#drawn[i])) return;
+    this.#drawn = looks;
     grid.show(content);
   }
 
-  private reveal(picked: number | undefined): void {
-    const { grid } = this;
-    if (this.toTop) grid.reveal(this.known?.items[0]);
-    else if (picked !== this.picked && !grid.held) grid.reveal(picked); // picked elsewhere: from Python, say
-    this.toTop = false;
-    this.picked = picked;
+  #reveal(picked: number | undefined): void {
+    const grid = this.#grid;
+    if (this.#toTop) grid.reveal(this.#known?.items[0]);
+    else if (picked !== this.#picked && !grid.held) grid.reveal(picked); // picked elsewhere: from Python, say
+    this.#toTop = false;
+    this.#picked = picked;
   }
 
   /** The channels in their order; the same list for as long as the order is. */
-  private itemsOf(channels: Channels): readonly number[] {
-    const { choice } = this.controls;
-    const { known } = this;
+  #itemsOf(channels: Channels): readonly number[] {
+    const { choice } = this.#controls;
+    const known = this.#known;
     if (known?.of === channels && known.choice.order === choice.order && known.choice.head === choice.head) {
       return known.items;
     }
     const items = sorted(channels, choice.order, choice.head);
-    this.known = { of: channels, choice, items };
+    this.#known = { of: channels, choice, items };
     return items;
   }
 
-  private pick(channel: number, place?: readonly number[]): void {
-    const { state } = this;
+  #pick(channel: number, place?: readonly number[]): void {
+    const state = this.#state;
     if (!pickableChannels(state.view)) return;
-    this.refusal.clear();
+    this.#refusal.clear();
     const now = state.view.get("neuron");
     if (place) pickNeuron(state, [channel, ...place]);
     else pickNeuron(state, neuronKey(now) === neuronKey(channel) ? null : channel);
   }
 
-  private find(): number | undefined {
-    const { missing } = this;
-    const text = this.search.value.trim();
-    const channels = currentChannels(this.state.view);
+  #find(): number | undefined {
+    const missing = this.#missing;
+    const text = this.#search.value.trim();
+    const channels = currentChannels(this.#state.view);
     const channel = /^\d+$/.test(text) ? Number(text) : NaN;
     const there = channels !== undefined && channel < channels.count;
     missing.hidden = there || text === "";
     const words = `No ${channels?.noun} “${text}”: they go from 0 to ${(channels?.count ?? 0) - 1}`;
     setText(missing, missing.hidden || !channels ? "" : words);
     if (!there) return undefined;
-    const { head } = this.controls.choice;
+    const { head } = this.#controls.choice;
     if (head !== undefined && headOf(channels, channel) !== head) {
-      this.controls.leaveHead();
-      this.show(this.state.view);
+      this.#controls.leaveHead();
+      this.show(this.#state.view);
     }
-    this.grid.reveal(channel);
+    this.#grid.reveal(channel);
     return channel;
   }
 
-  private searched(event: KeyboardEvent): void {
+  #searched(event: KeyboardEvent): void {
     if (event.key !== "ArrowDown" && event.key !== "Enter") return;
     event.preventDefault();
-    const channel = this.find();
-    if (channel !== undefined || this.search.value.trim() === "") this.grid.focus(channel);
+    const channel = this.#find();
+    if (channel !== undefined || this.#search.value.trim() === "") this.#grid.focus(channel);
   }
 }

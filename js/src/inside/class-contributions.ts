@@ -23,24 +23,24 @@ class Row {
 
 export class ClassContributions {
   readonly elements: readonly HTMLElement[];
-  private readonly heading = h("div", { class: "as-label" }, "Contribution to the top classes");
-  private readonly list = h("ul", { class: "as-shares", role: "list" });
-  private rows: readonly Row[] = [];
-  private built = "";
+  readonly #heading = h("div", { class: "as-label" }, "Contribution to the top classes");
+  readonly #list = h("ul", { class: "as-shares", role: "list" });
+  #rows: readonly Row[] = [];
+  #built = "";
 
   constructor() {
-    this.elements = [this.heading, this.list];
+    this.elements = [this.#heading, this.#list];
   }
 
   /** Without amounts (`known`) the classes stay, with nothing said about them. */
   show(items: readonly NeuronClass[], known: boolean, target: Target): void {
-    this.build(items);
+    this.#build(items);
     const values = items.map(({ contribution }) => (known ? (contribution ?? NaN) : NaN));
     const limit = Math.max(...values.map(Math.abs).filter(Number.isFinite));
     const texts = aligned(values);
     const explained = singleIndex(target);
     items.forEach(({ index, contribution }, i) => {
-      const { element, amount, note } = this.rows[i]!;
+      const { element, amount, note } = this.#rows[i]!;
       const value = values[i]!;
       const { from, to } = barSpan(value, -limit, limit);
       setVariable(element, "--as-from", from.toFixed(4));
@@ -50,14 +50,14 @@ export class ClassContributions {
       setText(note, index === explained ? ", explained" : "");
       setAttribute(element, "data-explained", index === explained ? "1" : undefined);
     });
-    this.heading.hidden = items.length === 0;
+    this.#heading.hidden = items.length === 0;
   }
 
-  private build(items: readonly NeuronClass[]): void {
+  #build(items: readonly NeuronClass[]): void {
     const key = JSON.stringify(items.map(({ index, label }) => [index, label]));
-    if (key === this.built) return;
-    this.built = key;
-    this.rows = items.map(({ label }) => new Row(label));
-    this.list.replaceChildren(...this.rows.map(({ element }) => element));
+    if (key === this.#built) return;
+    this.#built = key;
+    this.#rows = items.map(({ label }) => new Row(label));
+    this.#list.replaceChildren(...this.#rows.map(({ element }) => element));
   }
 }

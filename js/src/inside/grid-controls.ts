@@ -48,37 +48,36 @@ export function sorted(of: Channels, order: Order, head?: number): number[] {
 export class GridControls {
   readonly elements: readonly HTMLElement[];
   choice: GridChoice = { quantity: "activation", order: "size", shared: true, head: undefined };
-  private readonly quantity: Select;
-  private readonly order: Select;
-  private readonly scale: Select;
-  private readonly head: Select;
+  readonly #quantity: Select;
+  readonly #order: Select;
+  readonly #scale: Select;
+  readonly #head: Select;
+  readonly #changed: (reordered: boolean) => void;
 
   /** `changed` is told when something was chosen, and whether other channels come first now. */
-  constructor(
-    signal: AbortSignal,
-    private readonly changed: (reordered: boolean) => void,
-  ) {
-    this.quantity = select("Show", signal, (value) => this.choose({ quantity: value as Quantity }));
-    this.order = select("Order", signal, (value) => this.choose({ order: value as Order }, true));
-    this.scale = select("Scale", signal, (value) => this.choose({ shared: value === "shared" }));
-    this.head = select("Head", signal, (value) => {
-      this.choose({ head: value === ALL_HEADS ? undefined : Number(value) }, true);
+  constructor(signal: AbortSignal, changed: (reordered: boolean) => void) {
+    this.#changed = changed;
+    this.#quantity = select("Show", signal, (value) => this.#choose({ quantity: value as Quantity }));
+    this.#order = select("Order", signal, (value) => this.#choose({ order: value as Order }, true));
+    this.#scale = select("Scale", signal, (value) => this.#choose({ shared: value === "shared" }));
+    this.#head = select("Head", signal, (value) => {
+      this.#choose({ head: value === ALL_HEADS ? undefined : Number(value) }, true);
     });
-    this.elements = [this.quantity, this.order, this.scale, this.head].map(({ element }) => element);
+    this.elements = [this.#quantity, this.#order, this.#scale, this.#head].map(({ element }) => element);
   }
 
   /** Takes back what these channels do not have, and offers what they do. */
   show(channels: Channels): void {
     const { heads, hasContributions } = channels;
-    this.fit(channels);
+    this.#fit(channels);
     const { quantity, order, shared, head } = this.choice;
     const offered = <T extends { value: string }>(all: readonly T[]): readonly T[] =>
       hasContributions ? all : all.filter(({ value }) => value === "activation" || value === "index");
-    this.quantity.show(offered(QUANTITIES), quantity);
-    this.order.show(offered(ORDERS), order);
-    this.scale.show(SCALES, shared ? "shared" : "own");
-    this.head.element.hidden = !heads;
-    this.head.show(
+    this.#quantity.show(offered(QUANTITIES), quantity);
+    this.#order.show(offered(ORDERS), order);
+    this.#scale.show(SCALES, shared ? "shared" : "own");
+    this.#head.element.hidden = !heads;
+    this.#head.show(
       [
         { value: ALL_HEADS, label: `All ${heads}` },
         ...Array.from({ length: heads }, (_, i) => ({ value: String(i), label: `Head ${i}` })),
@@ -92,7 +91,7 @@ export class GridControls {
     this.choice = { ...this.choice, head: undefined };
   }
 
-  private fit({ heads, hasContributions }: Channels): void {
+  #fit({ heads, hasContributions }: Channels): void {
     const { head, order } = this.choice;
     if (head !== undefined && head >= heads) this.leaveHead();
     if (hasContributions) return;
@@ -103,9 +102,9 @@ export class GridControls {
     };
   }
 
-  private choose(choice: Partial<GridChoice>, reordered = false): void {
+  #choose(choice: Partial<GridChoice>, reordered = false): void {
     this.choice = { ...this.choice, ...choice };
-    this.changed(reordered);
+    this.#changed(reordered);
   }
 }
 

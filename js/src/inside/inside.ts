@@ -10,25 +10,31 @@ import { WhatIfCard } from "./what-if";
 /** What is switched off stays in sight when its layer is left. */
 export class Inside {
   readonly node: HTMLElement;
-  private readonly channels: ChannelsCard;
-  private readonly neuron: NeuronCard;
+  readonly #channels: ChannelsCard;
+  readonly #neuron: NeuronCard;
   /** Of what cannot be switched off. */
-  private readonly refusal: Refusal;
+  readonly #refusal: Refusal;
 
   constructor(state: State) {
-    this.refusal = new Refusal(state.view, "ablated", []);
-    this.channels = new ChannelsCard(state, () => state.redraw(this.neuron));
-    this.neuron = new NeuronCard(state, () => this.channels.quantity, this.refusal);
-    const whatIf = new WhatIfCard(state, () => this.neuron.refuge ?? this.channels.refuge, this.refusal);
-    const beside = h("div", { class: "as-inside-beside" }, this.neuron.node, this.refusal.node, whatIf.node);
-    this.node = h("div", { class: "as-inside", hidden: true }, this.channels.node, beside);
+    this.#refusal = new Refusal(state.view, "ablated", []);
+    this.#channels = new ChannelsCard(state, () => state.redraw(this.#neuron));
+    this.#neuron = new NeuronCard(state, () => this.#channels.quantity, this.#refusal);
+    const whatIf = new WhatIfCard(state, () => this.#neuron.refuge ?? this.#channels.refuge, this.#refusal);
+    const beside = h(
+      "div",
+      { class: "as-inside-beside" },
+      this.#neuron.node,
+      this.#refusal.node,
+      whatIf.node,
+    );
+    this.node = h("div", { class: "as-inside", hidden: true }, this.#channels.node, beside);
     state.follow(this);
   }
 
   show(view: View): void {
-    this.refusal.show(view);
+    this.#refusal.show(view);
     const picked = view.get("layer") !== null;
-    this.channels.node.hidden = this.neuron.node.hidden = !picked;
+    this.#channels.node.hidden = this.#neuron.node.hidden = !picked;
     this.node.hidden = !picked && view.get("ablated").length === 0;
   }
 }

@@ -26,91 +26,96 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 export class NeuronCard {
   readonly node: HTMLElement;
-  private readonly frame = card("as-neuron", "Neuron");
-  private readonly back: HTMLButtonElement;
-  private readonly method: Select;
-  private readonly methodRefusal: Refusal;
-  private readonly toggle: HTMLButtonElement;
-  private readonly whole: HTMLButtonElement;
-  private readonly picker: PositionPicker;
-  private readonly classes = new ClassContributions();
-  private readonly invitation = h("div", { class: "as-note" });
-  private readonly activity = h("div", { class: "as-facts", dir: "auto" });
-  private readonly doc = h("div", { class: "as-help", dir: "auto" });
-  private readonly body: HTMLElement;
+  readonly #frame = card("as-neuron", "Neuron");
+  readonly #back: HTMLButtonElement;
+  readonly #method: Select;
+  readonly #methodRefusal: Refusal;
+  readonly #toggle: HTMLButtonElement;
+  readonly #whole: HTMLButtonElement;
+  readonly #picker: PositionPicker;
+  readonly #classes = new ClassContributions();
+  readonly #invitation = h("div", { class: "as-note" });
+  readonly #activity = h("div", { class: "as-facts", dir: "auto" });
+  readonly #doc = h("div", { class: "as-help", dir: "auto" });
+  readonly #body: HTMLElement;
+  readonly #state: State;
+  readonly #quantity: () => Quantity;
+  readonly #offRefusal: Refusal;
 
   /** `quantity` tells what the grid shows, which the enlarged channel shows too; `offRefusal` what cannot be switched off. */
-  constructor(
-    private readonly state: State,
-    private readonly quantity: () => Quantity,
-    private readonly offRefusal: Refusal,
-  ) {
+  constructor(state: State, quantity: () => Quantity, offRefusal: Refusal) {
+    this.#state = state;
+    this.#quantity = quantity;
+    this.#offRefusal = offRefusal;
     const { signal } = state;
-    this.node = this.frame.element;
-    this.back = button("as-link", "Back to layer", signal, () => pickNeuron(state, null));
-    this.back.title = "Pick no neuron: show the layer's own map again";
-    this.method = select("Neuron method", signal, (value) => {
-      this.methodRefusal.clear();
+    this.node = this.#frame.element;
+    this.#back = button("as-link", "Back to layer", signal, () => pickNeuron(state, null));
+    this.#back.title = "Pick no neuron: show the layer's own map again";
+    this.#method = select("Neuron method", signal, (value) => {
+      this.#methodRefusal.clear();
       state.choose("neuron_method", value);
     });
-    this.methodRefusal = new Refusal(state.view, "neuron_method", [this.method.input]);
-    this.toggle = button("as-button", "Switch off", signal, () => this.toggled());
-    this.whole = button("as-button", "Whole channel", signal, () => {
+    this.#methodRefusal = new Refusal(state.view, "neuron_method", [this.#method.input]);
+    this.#toggle = button("as-button", "Switch off", signal, () => this.#toggled());
+    this.#whole = button("as-button", "Whole channel", signal, () => {
       pickNeuron(state, channelOf(state.view.get("neuron")) ?? null);
-      this.toggle.focus(); // the button goes with the place
+      this.#toggle.focus(); // the button goes with the place
     });
-    needKernel(state, this.back, this.method.input, this.toggle, this.whole);
-    this.picker = new PositionPicker(signal, (place) => this.pickPlace(place));
-    this.body = this.build();
+    needKernel(state, this.#back, this.#method.input, this.#toggle, this.#whole);
+    this.#picker = new PositionPicker(signal, (place) => this.#pickPlace(place));
+    this.#body = this.#build();
     state.follow(this);
   }
 
   /** Where the focus can go; undefined while nothing is picked. */
   get refuge(): HTMLElement | undefined {
-    return this.body.hidden ? undefined : this.toggle;
+    return this.#body.hidden ? undefined : this.#toggle;
   }
 
   show(view: View): void {
-    this.methodRefusal.show(view);
+    this.#methodRefusal.show(view);
     const layer = layerOf(view);
     const neuron = view.get("neuron");
     const noun = layer === undefined ? "channel" : nounOf(view, layer);
     const picked = neuron !== null && layer !== undefined;
-    this.invitation.hidden = picked;
-    this.body.hidden = this.back.hidden = !picked;
-    if (picked) this.showNeuron(view, layer, neuron, noun);
-    else this.showNone(noun);
+    this.#invitation.hidden = picked;
+    this.#body.hidden = this.#back.hidden = !picked;
+    if (picked) this.#showNeuron(view, layer, neuron, noun);
+    else this.#showNone(noun);
   }
 
-  private build(): HTMLElement {
-    const { frame, method } = this;
+  #build(): HTMLElement {
+    const frame = this.#frame;
+    const method = this.#method;
     const body = h(
       "div",
       { class: "as-neuron-body" },
-      this.activity,
-      this.picker.element,
-      ...this.classes.elements,
-      this.doc,
-      h("div", { class: "as-neuron-method" }, method.element, this.methodRefusal.node),
-      h("div", { class: "as-actions" }, this.toggle, this.whole),
+      this.#activity,
+      this.#picker.element,
+      ...this.#classes.elements,
+      this.#doc,
+      h("div", { class: "as-neuron-method" }, method.element, this.#methodRefusal.node),
+      h("div", { class: "as-actions" }, this.#toggle, this.#whole),
     );
-    frame.head.append(h("span", { class: "as-hint" }), this.back);
-    frame.element.append(this.invitation, body);
+    frame.head.append(h("span", { class: "as-hint" }), this.#back);
+    frame.element.append(this.#invitation, body);
     return body;
   }
 
-  private showNone(noun: string): void {
+  #showNone(noun: string): void {
     setText(
-      this.invitation,
+      this.#invitation,
       `Pick a ${noun} to see how active it is, what it contributes to each class, and what drives it. ` +
         "Enter picks, the key x switches off.",
     );
-    setClipped(this.frame.title, "Neuron");
-    this.frame.mark(undefined, false);
+    setClipped(this.#frame.title, "Neuron");
+    this.#frame.mark(undefined, false);
   }
 
-  private showNeuron(view: View, layer: string, neuron: Neuron, noun: string): void {
-    const { frame, activity, whole } = this;
+  #showNeuron(view: View, layer: string, neuron: Neuron, noun: string): void {
+    const frame = this.#frame;
+    const activity = this.#activity;
+    const whole = this.#whole;
     const channels = pickableChannels(view);
     const info = currentNeuronInfo(view);
     setClipped(frame.title, capital(info?.title ?? neuronName(neuron, noun, channels?.positions)));
@@ -118,24 +123,24 @@ export class NeuronCard {
     setText(activity, activityText(info?.activation, info?.atBaseline));
     activity.hidden = !info;
     const classes = (info ?? latestNeuronInfo(view))?.classes ?? [];
-    this.classes.show(classes, info !== undefined, view.get("target"));
-    setText(this.doc, info?.doc ?? "");
-    this.showChannel(view, channels, neuron);
-    setText(this.toggle, isOff(view.get("ablated"), layer, neuron) ? "Switch on" : "Switch off");
+    this.#classes.show(classes, info !== undefined, view.get("target"));
+    setText(this.#doc, info?.doc ?? "");
+    this.#showChannel(view, channels, neuron);
+    setText(this.#toggle, isOff(view.get("ablated"), layer, neuron) ? "Switch on" : "Switch off");
     whole.hidden = placeOf(neuron) === undefined;
     setText(whole, `Whole ${noun}`);
-    this.showMethod(view);
+    this.#showMethod(view);
   }
 
-  private showChannel(view: View, channels: Channels | undefined, neuron: Neuron): void {
+  #showChannel(view: View, channels: Channels | undefined, neuron: Neuron): void {
     const channel = channelOf(neuron)!;
     if (!channels || channel >= channels.count) {
-      this.picker.show(undefined);
+      this.#picker.show(undefined);
       return;
     }
-    const quantity = this.quantity();
+    const quantity = this.#quantity();
     const sign = signOf(channels, quantity);
-    this.picker.show({
+    this.#picker.show({
       channels,
       channel,
       quantity,
@@ -145,29 +150,29 @@ export class NeuronCard {
     });
   }
 
-  private showMethod(view: View): void {
-    const { element } = this.method;
+  #showMethod(view: View): void {
+    const { element } = this.#method;
     const methods = view.get("neuron_methods");
     const name = view.get("neuron_method");
     element.hidden = methods.length === 0;
-    this.method.show(
+    this.#method.show(
       methods.map((one) => ({ value: one.name, label: one.label })),
       name,
     );
     element.title = methods.find((one) => one.name === name)?.doc ?? "";
   }
 
-  private toggled(): void {
-    const neuron = this.state.view.get("neuron");
-    this.offRefusal.clear();
-    if (neuron !== null) toggleOff(this.state, neuron);
+  #toggled(): void {
+    const neuron = this.#state.view.get("neuron");
+    this.#offRefusal.clear();
+    if (neuron !== null) toggleOff(this.#state, neuron);
   }
 
-  private pickPlace(place: readonly number[]): void {
-    const neuron = this.state.view.get("neuron");
+  #pickPlace(place: readonly number[]): void {
+    const neuron = this.#state.view.get("neuron");
     const channel = channelOf(neuron);
     if (channel === undefined) return;
     const same = placeOf(neuron)?.join() === place.join();
-    pickNeuron(this.state, same ? channel : [channel, ...place]);
+    pickNeuron(this.#state, same ? channel : [channel, ...place]);
   }
 }

@@ -37,13 +37,14 @@ export interface ThumbnailSource {
 
 export class Thumbnails {
   readonly canvas = h("canvas", { class: "as-sheet", "aria-hidden": "true", hidden: true });
-  private readonly pixels = new PixelBuffer();
-  private drawn = "";
-  private source: ThumbnailSource | undefined;
+  readonly #pixels = new PixelBuffer();
+  #drawn = "";
+  #source: ThumbnailSource | undefined;
 
   /** Draws what is near the view, unless it is there already. */
   draw(source: ThumbnailSource | undefined, placing: Placing): void {
-    const { canvas, pixels } = this;
+    const { canvas } = this;
+    const pixels = this.#pixels;
     const { perRow, rowHeight, top, width, height, slot } = placing;
     canvas.hidden = !source || !(width * height * slot.w * slot.h);
     if (!source || canvas.hidden) return;
@@ -54,9 +55,9 @@ export class Thumbnails {
       Math.ceil(source.items.length / perRow) - first,
     );
     const key = JSON.stringify([first, rows, perRow, rowHeight, width, slot, sharp]);
-    if (key === this.drawn && source === this.source) return;
-    this.drawn = key;
-    this.source = source;
+    if (key === this.#drawn && source === this.#source) return;
+    this.#drawn = key;
+    this.#source = source;
 
     const whole = { width: Math.round(width * sharp), height: Math.max(1, rows) * rowHeight * sharp };
     if (canvas.width !== whole.width || canvas.height !== whole.height) Object.assign(canvas, whole);

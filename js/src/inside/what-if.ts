@@ -24,101 +24,103 @@ const NOTE =
 
 export class WhatIfCard {
   readonly node: HTMLElement;
-  private readonly frame = card("as-whatif", "What if");
-  private readonly list = h("ul", { class: "as-off", role: "list", "aria-label": "Switched off" });
-  private readonly result = h("div", { class: "as-facts", dir: "auto", "aria-live": "polite" });
-  private readonly message = h("div", { class: "as-warning", dir: "auto", hidden: true });
-  private readonly setTo: Select;
-  private readonly toRefusal: Refusal;
-  private removes: readonly HTMLButtonElement[] = [];
-  private built = "";
+  readonly #frame = card("as-whatif", "What if");
+  readonly #list = h("ul", { class: "as-off", role: "list", "aria-label": "Switched off" });
+  readonly #result = h("div", { class: "as-facts", dir: "auto", "aria-live": "polite" });
+  readonly #message = h("div", { class: "as-warning", dir: "auto", hidden: true });
+  readonly #setTo: Select;
+  readonly #toRefusal: Refusal;
+  #removes: readonly HTMLButtonElement[] = [];
+  #built = "";
+  readonly #state: State;
+  readonly #refuge: () => HTMLElement | undefined;
+  readonly #refusal: Refusal;
 
   /** `refuge` is where the focus goes when the card goes; `refusal` says what cannot be switched off. */
-  constructor(
-    private readonly state: State,
-    private readonly refuge: () => HTMLElement | undefined,
-    private readonly refusal: Refusal,
-  ) {
+  constructor(state: State, refuge: () => HTMLElement | undefined, refusal: Refusal) {
+    this.#state = state;
+    this.#refuge = refuge;
+    this.#refusal = refusal;
     const { signal, view } = state;
-    this.node = this.frame.element;
-    const undo = button("as-button", "Undo", signal, () => this.keep((_, i, { length }) => i < length - 1));
+    this.node = this.#frame.element;
+    const undo = button("as-button", "Undo", signal, () => this.#keep((_, i, { length }) => i < length - 1));
     undo.title = "Switch the last one on again";
-    const clear = button("as-button", "Clear", signal, () => this.keep(() => false));
+    const clear = button("as-button", "Clear", signal, () => this.#keep(() => false));
     clear.title = "Switch all on again";
-    this.setTo = select("Set to", signal, (value) => {
-      this.toRefusal.clear();
+    this.#setTo = select("Set to", signal, (value) => {
+      this.#toRefusal.clear();
       state.choose("ablate_to", value as AblateTo);
     });
-    needKernel(state, undo, clear, this.setTo.input);
-    this.toRefusal = new Refusal(view, "ablate_to", [this.setTo.input]);
-    this.setTo.element.hidden = !view.has("ablate_to");
+    needKernel(state, undo, clear, this.#setTo.input);
+    this.#toRefusal = new Refusal(view, "ablate_to", [this.#setTo.input]);
+    this.#setTo.element.hidden = !view.has("ablate_to");
     this.node.append(
-      this.list,
-      this.result,
-      this.message,
-      this.setTo.element,
+      this.#list,
+      this.#result,
+      this.#message,
+      this.#setTo.element,
       h("div", { class: "as-actions" }, undo, clear),
-      this.toRefusal.node,
+      this.#toRefusal.node,
       h("div", { class: "as-note" }, NOTE),
     );
     state.follow(this);
   }
 
   show(view: View): void {
-    this.toRefusal.show(view);
+    this.#toRefusal.show(view);
     const { node } = this;
     const ablated = view.get("ablated");
     const held = node.contains(focusNear(node));
-    this.build(
+    this.#build(
       ablated.map(([layer, neuron]) => {
         return `${layer || "the model"}: ${neuronName(neuron, nounOf(view, layer))}`;
       }),
     );
     node.hidden = ablated.length === 0;
     if (node.hidden) {
-      if (held) this.refuge()?.focus();
+      if (held) this.#refuge()?.focus();
       return;
     }
     const why = whyOff(view.kernel);
-    for (const one of this.removes) one.disabled = why !== undefined;
-    this.setTo.show(SET_TO, view.get("ablate_to"));
-    this.showAnswer(view);
+    for (const one of this.#removes) one.disabled = why !== undefined;
+    this.#setTo.show(SET_TO, view.get("ablate_to"));
+    this.#showAnswer(view);
   }
 
-  private showAnswer(view: View): void {
+  #showAnswer(view: View): void {
     const answer = currentWhatIf(view);
-    this.frame.mark(answer ? undefined : markOf(view, true), false);
+    this.#frame.mark(answer ? undefined : markOf(view, true), false);
     const target = singleIndex(view.get("target"));
     const explained = answer?.items.find(({ index }) => index === target);
     const text = answer?.isScore ? number : percent;
     setClipped(
-      this.result,
+      this.#result,
       explained ? `${explained.label}: ${text(explained.before)} → ${text(explained.after)}` : "",
     );
-    setText(this.message, answer?.message ?? "");
-    this.message.hidden = !answer?.message;
+    setText(this.#message, answer?.message ?? "");
+    this.#message.hidden = !answer?.message;
   }
 
-  private build(names: readonly string[]): void {
+  #build(names: readonly string[]): void {
     const key = JSON.stringify(names);
-    if (key === this.built) return;
-    this.built = key;
-    const held = this.removes.findIndex((one) => one.matches(":focus"));
-    this.removes = names.map((name, i) => {
-      const element = button("as-link", "×", this.state.signal, () => this.keep((_, j) => j !== i));
+    if (key === this.#built) return;
+    this.#built = key;
+    const held = this.#removes.findIndex((one) => one.matches(":focus"));
+    this.#removes = names.map((name, i) => {
+      const element = button("as-link", "×", this.#state.signal, () => this.#keep((_, j) => j !== i));
       element.setAttribute("aria-label", `Switch on again: ${name}`);
       element.title = "Switch on again";
       return element;
     });
-    this.list.replaceChildren(
-      ...names.map((name, i) => h("li", {}, clipped("as-name", name), this.removes[i]!)),
+    this.#list.replaceChildren(
+      ...names.map((name, i) => h("li", {}, clipped("as-name", name), this.#removes[i]!)),
     );
-    if (held >= 0) this.removes[Math.min(held, names.length - 1)]?.focus();
+    if (held >= 0) this.#removes[Math.min(held, names.length - 1)]?.focus();
   }
 
   /** Switches on again all but these. */
-  private keep(stays: (one: unknown, i: number, all: readonly unknown[]) => boolean): void {
-    this.refusal.clear();
-    setAblated(this.state, this.state.view.get("ablated").filter(stays));
+  #keep(stays: (one: unknown, i: number, all: readonly unknown[]) => boolean): void {
+    this.#refusal.clear();
+    setAblated(this.#state, this.#state.view.get("ablated").filter(stays));
   }
 }

@@ -11,16 +11,16 @@ import type { View } from "../state/view";
 class LayerMethod {
   readonly element: HTMLElement;
   readonly refusal: Refusal;
-  private readonly select: Select;
+  readonly #select: Select;
 
   constructor(state: State) {
-    this.select = select("Layer method", state.signal, (name) => {
+    this.#select = select("Layer method", state.signal, (name) => {
       this.refusal.clear();
       state.choose("layer_method", name);
     });
-    this.element = this.select.element;
-    needKernel(state, this.select.input);
-    this.refusal = new Refusal(state.view, "layer_method", [this.select.input]);
+    this.element = this.#select.element;
+    needKernel(state, this.#select.input);
+    this.refusal = new Refusal(state.view, "layer_method", [this.#select.input]);
     state.follow(this);
   }
 
@@ -28,7 +28,7 @@ class LayerMethod {
     this.refusal.show(view);
     const methods = view.get("layer_methods");
     const now = view.get("layer_method");
-    this.select.show(
+    this.#select.show(
       methods.map(({ name, label }) => ({ value: name, label })),
       now,
     );
@@ -38,7 +38,7 @@ class LayerMethod {
 
 export class LayerSlider {
   readonly nodes: readonly HTMLElement[];
-  private readonly input = h("input", {
+  readonly #input = h("input", {
     class: "as-range",
     type: "range",
     min: 0,
@@ -46,16 +46,18 @@ export class LayerSlider {
     "aria-label": "Depth",
     "aria-keyshortcuts": "[ ]",
   });
-  private readonly output = h("span", { class: "as-value", "aria-hidden": "true" });
-  private readonly field: HTMLElement;
+  readonly #output = h("span", { class: "as-value", "aria-hidden": "true" });
+  readonly #field: HTMLElement;
+  readonly #state: State;
+  readonly #pick: (name: string | null) => void;
 
   /** `pick` takes the name of a layer, or null for the input. */
-  constructor(
-    private readonly state: State,
-    private readonly pick: (name: string | null) => void,
-  ) {
-    const { input, output } = this;
-    this.field = h(
+  constructor(state: State, pick: (name: string | null) => void) {
+    this.#state = state;
+    this.#pick = pick;
+    const input = this.#input;
+    const output = this.#output;
+    this.#field = h(
       "label",
       { class: "as-field as-field-slider", title: "Scrub through the layers that have a map; keys [ and ]" },
       h("span", { class: "as-label" }, "Depth"),
@@ -63,14 +65,16 @@ export class LayerSlider {
       output,
     );
     const method = state.view.has("layer_methods") ? new LayerMethod(state) : undefined;
-    const row = h("div", { class: "as-depth" }, ...(method ? [method.element] : []), this.field);
+    const row = h("div", { class: "as-depth" }, ...(method ? [method.element] : []), this.#field);
     this.nodes = [row, ...(method ? [method.refusal.node] : [])];
-    input.addEventListener("input", () => this.moved(), { signal: state.signal });
+    input.addEventListener("input", () => this.#moved(), { signal: state.signal });
     state.follow(this);
   }
 
   show(view: View): void {
-    const { field, input, output } = this;
+    const field = this.#field;
+    const input = this.#input;
+    const output = this.#output;
     const { length } = mappedLayers(view);
     const number = layerNumber(view);
     field.hidden = length === 0;
@@ -80,10 +84,10 @@ export class LayerSlider {
     setVariable(output, "--as-most", `${length} / ${length}`.length); // so that the track keeps its length
   }
 
-  private moved(): void {
-    const { view } = this.state;
-    const name = numberedLayer(view, Number(this.input.value));
-    if (canPick(view, name)) this.pick(name);
+  #moved(): void {
+    const { view } = this.#state;
+    const name = numberedLayer(view, Number(this.#input.value));
+    if (canPick(view, name)) this.#pick(name);
     else this.show(view); // it stays where the picked layer is
   }
 }

@@ -11,10 +11,10 @@ import { LayerTree } from "./layer-tree";
 
 export class LayersCard {
   readonly node: HTMLElement;
-  private readonly tree: LayerTree;
-  private readonly refusal: Refusal;
-  private readonly carries = h("span", {}, "Carries");
-  private readonly search = h("input", {
+  readonly #tree: LayerTree;
+  readonly #refusal: Refusal;
+  readonly #carries = h("span", {}, "Carries");
+  readonly #search = h("input", {
     class: "as-search",
     type: "search",
     placeholder: "Search layers",
@@ -22,59 +22,61 @@ export class LayersCard {
     autocomplete: "off",
     spellcheck: "false",
   });
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
+  constructor(state: State) {
+    this.#state = state;
     const { signal, view } = state;
     const frame = card("as-layers", "Layers");
     this.node = frame.element;
-    this.tree = new LayerTree(state, {
-      pick: (name) => this.pick(name),
-      stepped: () => this.refusal.clear(),
+    this.#tree = new LayerTree(state, {
+      pick: (name) => this.#pick(name),
+      stepped: () => this.#refusal.clear(),
     });
-    this.refusal = new Refusal(view, "layer", [this.tree.box]);
-    frame.head.append(this.search);
+    this.#refusal = new Refusal(view, "layer", [this.#tree.box]);
+    frame.head.append(this.#search);
     const header = h(
       "div",
       { class: "as-columns", "aria-hidden": "true" },
       h("span", {}, "Module"),
-      this.carries,
+      this.#carries,
       h("span", { class: "as-number" }, "Output"),
       h("span", { class: "as-number" }, "Parameters"),
     );
     frame.element.append(
-      ...new LayerSlider(state, (name) => this.pick(name)).nodes,
+      ...new LayerSlider(state, (name) => this.#pick(name)).nodes,
       header,
-      this.tree.box,
-      this.tree.nothing,
-      this.refusal.node,
+      this.#tree.box,
+      this.#tree.nothing,
+      this.#refusal.node,
     );
-    this.search.addEventListener("input", () => this.tree.search(this.search.value), { signal });
-    this.search.addEventListener("keydown", (event) => this.searched(event), { signal });
-    this.node.addEventListener("keydown", (event) => this.stepped(event), { signal });
+    this.#search.addEventListener("input", () => this.#tree.search(this.#search.value), { signal });
+    this.#search.addEventListener("keydown", (event) => this.#searched(event), { signal });
+    this.node.addEventListener("keydown", (event) => this.#stepped(event), { signal });
     state.follow(this);
   }
 
   show(view: View): void {
-    this.refusal.show(view);
+    this.#refusal.show(view);
     const { label, doc } = view.get("flow");
-    this.carries.title = [label, doc].filter(Boolean).join("\n");
+    this.#carries.title = [label, doc].filter(Boolean).join("\n");
     const why = whyOff(view.kernel);
-    setAttribute(this.tree.box, "aria-disabled", why ? "true" : undefined);
-    this.tree.box.title = why ?? "";
+    setAttribute(this.#tree.box, "aria-disabled", why ? "true" : undefined);
+    this.#tree.box.title = why ?? "";
   }
 
-  private pick(name: string | null): void {
-    this.refusal.clear();
-    pickLayer(this.state, name);
+  #pick(name: string | null): void {
+    this.#refusal.clear();
+    pickLayer(this.#state, name);
   }
 
-  private searched(event: KeyboardEvent): void {
-    if ((event.key === "ArrowDown" || event.key === "Enter") && this.tree.focusFound()) {
+  #searched(event: KeyboardEvent): void {
+    if ((event.key === "ArrowDown" || event.key === "Enter") && this.#tree.focusFound()) {
       event.preventDefault();
     }
   }
 
-  private stepped(event: KeyboardEvent): void {
-    if (event.target !== this.search && stepByKey(this.state, event)) this.refusal.clear();
+  #stepped(event: KeyboardEvent): void {
+    if (event.target !== this.#search && stepByKey(this.#state, event)) this.#refusal.clear();
   }
 }

@@ -71,20 +71,23 @@ export function derived<S extends Snapshot, T>(make: (from: S) => T): (from: S) 
 
 /** Runs a task for one snapshot after the other, but not where all that it has read is the same. */
 export class Follower<S extends Snapshot> {
-  private notes: Notes | undefined;
+  #notes: Notes | undefined;
+  readonly #task: (from: S) => void;
 
-  constructor(private readonly task: (from: S) => void) {}
+  constructor(task: (from: S) => void) {
+    this.#task = task;
+  }
 
   /** Has the task run next time whatever it has read. */
   forget(): void {
-    this.notes = undefined;
+    this.#notes = undefined;
   }
 
   run(from: S): void {
-    if (this.notes && stillHolds(this.notes, from)) return;
-    this.notes = undefined; // a task that fails is run again
+    if (this.#notes && stillHolds(this.#notes, from)) return;
+    this.#notes = undefined; // a task that fails is run again
     const notes: Notes = new Map();
-    withNotes(notes, () => this.task(from));
-    this.notes = notes;
+    withNotes(notes, () => this.#task(from));
+    this.#notes = notes;
   }
 }

@@ -41,29 +41,29 @@ const TYPE_AHEAD_MS = 700;
 
 export class Tree {
   focus = 0;
-  private readonly expanded = new Set<number>();
-  private query = "";
-  private matching = new Set<number>();
-  private kept = new Set<number>();
-  private typed = "";
-  private typedAt = -Infinity;
+  readonly #expanded = new Set<number>();
+  #query = "";
+  #matching = new Set<number>();
+  #kept = new Set<number>();
+  #typed = "";
+  #typedAt = -Infinity;
   /** What `visible` gives, until something opens, closes or is searched. */
-  private seen: readonly number[] | undefined;
+  #seen: readonly number[] | undefined;
 
   constructor(readonly nodes: readonly TreeNode[]) {}
 
   /** The nodes on show, in order: under expanded ones, or those a search leaves. The same list until it changes. */
   visible(): readonly number[] {
-    return (this.seen ??= this.query ? [...this.kept].sort((a, b) => a - b) : this.underOpen());
+    return (this.#seen ??= this.#query ? [...this.#kept].sort((a, b) => a - b) : this.#underOpen());
   }
 
   /** Looks only at what is on show, however much is not. */
-  private underOpen(): number[] {
+  #underOpen(): number[] {
     const seen: number[] = [];
     const rest = [...(this.nodes[0]?.siblings ?? [])].reverse();
     for (let i = rest.pop(); i !== undefined; i = rest.pop()) {
       seen.push(i);
-      if (!this.expanded.has(i)) continue;
+      if (!this.#expanded.has(i)) continue;
       const { children } = this.nodes[i]!;
       for (let at = children.length - 1; at >= 0; at--) rest.push(children[at]!);
     }
@@ -71,44 +71,46 @@ export class Tree {
   }
 
   isExpanded(i: number): boolean {
-    return this.query ? this.nodes[i]!.children.some((child) => this.kept.has(child)) : this.expanded.has(i);
+    return this.#query
+      ? this.nodes[i]!.children.some((child) => this.#kept.has(child))
+      : this.#expanded.has(i);
   }
 
   /** True for what the search found itself, not for the ancestors kept with it; true for all without a search. */
   matches(i: number): boolean {
-    return !this.query || this.matching.has(i);
+    return !this.#query || this.#matching.has(i);
   }
 
   /** True when the search found the very label of a node. */
   found(i: number): boolean {
-    return this.query !== "" && this.nodes[i]!.label.toLowerCase().includes(this.query);
+    return this.#query !== "" && this.nodes[i]!.label.toLowerCase().includes(this.#query);
   }
 
   setExpanded(i: number, open: boolean): void {
-    if (open && this.nodes[i]?.children.length) this.expanded.add(i);
-    else this.expanded.delete(i);
-    this.seen = undefined;
+    if (open && this.nodes[i]?.children.length) this.#expanded.add(i);
+    else this.#expanded.delete(i);
+    this.#seen = undefined;
   }
 
   /** Opens all ancestors of a node. */
   reveal(i: number): void {
     for (let parent = this.nodes[i]?.parent ?? -1; parent >= 0; parent = this.nodes[parent]!.parent) {
-      if (!this.expanded.has(parent)) this.setExpanded(parent, true);
+      if (!this.#expanded.has(parent)) this.setExpanded(parent, true);
     }
   }
 
   /** Keeps the nodes that hold the query, and their ancestors. */
   search(query: string): void {
-    this.query = query.trim().toLowerCase();
-    this.matching = new Set();
-    this.kept = new Set();
-    this.seen = undefined;
-    if (!this.query) return;
+    this.#query = query.trim().toLowerCase();
+    this.#matching = new Set();
+    this.#kept = new Set();
+    this.#seen = undefined;
+    if (!this.#query) return;
     this.nodes.forEach(({ text, parent }, i) => {
-      if (!text.toLowerCase().includes(this.query)) return;
-      this.matching.add(i);
-      this.kept.add(i);
-      for (let up = parent; up >= 0 && !this.kept.has(up); up = this.nodes[up]!.parent) this.kept.add(up);
+      if (!text.toLowerCase().includes(this.#query)) return;
+      this.#matching.add(i);
+      this.#kept.add(i);
+      for (let up = parent; up >= 0 && !this.#kept.has(up); up = this.nodes[up]!.parent) this.#kept.add(up);
     });
   }
 
@@ -138,30 +140,31 @@ export class Tree {
         if (!node.children.length) return {};
         return this.isExpanded(this.focus) ? goto(index + 1) : { toggle: this.focus };
       case "ArrowLeft":
-        if (node.children.length && this.isExpanded(this.focus) && !this.query) return { toggle: this.focus };
+        if (node.children.length && this.isExpanded(this.focus) && !this.#query)
+          return { toggle: this.focus };
         return node.parent >= 0 ? { focus: node.parent } : {};
       case "Enter":
       case " ":
-        if (key === " " && this.isTyping(time)) return this.typeAhead(key, time, visible);
+        if (key === " " && this.#isTyping(time)) return this.#typeAhead(key, time, visible);
         return { pick: this.focus };
       case "*":
         for (const sibling of node.siblings) this.setExpanded(sibling, true);
         return { focus: this.focus };
       default:
-        return key.length === 1 ? this.typeAhead(key, time, visible) : undefined;
+        return key.length === 1 ? this.#typeAhead(key, time, visible) : undefined;
     }
   }
 
-  private isTyping(time: number): boolean {
-    return this.typed !== "" && time - this.typedAt < TYPE_AHEAD_MS;
+  #isTyping(time: number): boolean {
+    return this.#typed !== "" && time - this.#typedAt < TYPE_AHEAD_MS;
   }
 
   /** Goes to the next node whose label starts with what was typed; the same letter again goes on to the next. */
-  private typeAhead(key: string, time: number, visible: readonly number[]): TreeAction {
-    this.typed = (this.isTyping(time) ? this.typed : "") + key.toLowerCase();
-    this.typedAt = time;
-    const same = /^(.)\1*$/su.test(this.typed);
-    const wanted = same ? this.typed.charAt(0) : this.typed;
+  #typeAhead(key: string, time: number, visible: readonly number[]): TreeAction {
+    this.#typed = (this.#isTyping(time) ? this.#typed : "") + key.toLowerCase();
+    this.#typedAt = time;
+    const same = /^(.)\1*$/su.test(this.#typed);
+    const wanted = same ? this.#typed.charAt(0) : this.#typed;
     const index = Math.max(0, visible.indexOf(this.focus));
     const from = same ? index + 1 : index;
     for (let step = 0; step < visible.length; step++) {

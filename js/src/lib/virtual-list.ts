@@ -30,31 +30,33 @@ export interface VirtualListOptions {
 
 export class VirtualList {
   /** As high as all rows together; the elements lie in it. */
-  private readonly inner = h("div", { class: "as-virtual", role: "none" });
-  private items: readonly number[] = [];
-  private indices: Map<number, number> | undefined;
-  private elements = new Map<number, HTMLElement>();
-  private kept: number | undefined;
-  private perRow = 1;
-  private rowHeight: number;
+  readonly #inner = h("div", { class: "as-virtual", role: "none" });
+  #items: readonly number[] = [];
+  #indices: Map<number, number> | undefined;
+  #elements = new Map<number, HTMLElement>();
+  #kept: number | undefined;
+  #perRow = 1;
+  #rowHeight: number;
   // Of the box, as it last told: asking it while something is drawn would have the page laid out at once.
-  private height = 0;
-  private top = 0;
+  #height = 0;
+  #top = 0;
   /** What was to be inside before the box had a height. */
-  private awaited: number | undefined;
+  #awaited: number | undefined;
+  readonly #options: VirtualListOptions;
 
-  constructor(private readonly options: VirtualListOptions) {
+  constructor(options: VirtualListOptions) {
+    this.#options = options;
     const { box, signal } = options;
-    this.rowHeight = options.rowHeight;
-    box.append(this.inner);
-    box.addEventListener("scroll", () => this.scrolled(), { signal, passive: true });
+    this.#rowHeight = options.rowHeight;
+    box.append(this.#inner);
+    box.addEventListener("scroll", () => this.#scrolled(), { signal, passive: true });
     const sizes = new ResizeObserver(([entry]) => {
       if (!entry) return;
       const { width, height } = entry.contentRect;
-      this.height = height;
+      this.#height = height;
       options.resized?.(width, height);
-      this.scrolled();
-      if (this.awaited !== undefined && height > 0) this.reveal(this.awaited);
+      this.#scrolled();
+      if (this.#awaited !== undefined && height > 0) this.reveal(this.#awaited);
     });
     sizes.observe(box);
     signal.addEventListener("abort", () => sizes.disconnect());
@@ -62,48 +64,48 @@ export class VirtualList {
   }
 
   /** Shows these items in this order; elements of items that were there already stay the same. */
-  show(items: readonly number[], kept: number | undefined = this.kept): void {
-    this.items = items;
-    this.indices = undefined;
-    this.kept = kept;
-    this.stretch();
-    this.render(true);
+  show(items: readonly number[], kept: number | undefined = this.#kept): void {
+    this.#items = items;
+    this.#indices = undefined;
+    this.#kept = kept;
+    this.#stretch();
+    this.#render(true);
   }
 
   /** Brings the elements that are in the document up to date: of these items, or all. */
   refresh(items?: readonly number[]): void {
-    if (!items) this.render(true);
-    else for (const item of items) this.bringUpToDate(item);
+    if (!items) this.#render(true);
+    else for (const item of items) this.#bringUpToDate(item);
   }
 
   /** How many items stand in a row, and how high rows are. */
-  layOut(perRow: number, rowHeight = this.rowHeight): void {
-    this.perRow = Math.max(1, Math.floor(perRow));
-    this.rowHeight = rowHeight;
-    setVariable(this.options.box, "--as-row-height", `${rowHeight}px`);
-    setVariable(this.inner, "--as-per-row", this.perRow);
-    this.stretch();
-    this.render(true);
+  layOut(perRow: number, rowHeight = this.#rowHeight): void {
+    this.#perRow = Math.max(1, Math.floor(perRow));
+    this.#rowHeight = rowHeight;
+    setVariable(this.#options.box, "--as-row-height", `${rowHeight}px`);
+    setVariable(this.#inner, "--as-per-row", this.#perRow);
+    this.#stretch();
+    this.#render(true);
   }
 
   get itemsPerRow(): number {
-    return this.perRow;
+    return this.#perRow;
   }
 
   /** Where an item stands; -1 when it is not shown. */
   indexOf(item: number): number {
-    this.indices ??= new Map(this.items.map((one, index) => [one, index]));
-    return this.indices.get(item) ?? -1;
+    this.#indices ??= new Map(this.#items.map((one, index) => [one, index]));
+    return this.#indices.get(item) ?? -1;
   }
 
   /** The element of an item, if it is in the document. */
   elementOf(item: number): HTMLElement | undefined {
-    return this.elements.get(item);
+    return this.#elements.get(item);
   }
 
   /** The item whose element holds a node, such as the target of an event. */
   itemOf(node: EventTarget | null): number | undefined {
-    for (const [item, element] of this.elements) {
+    for (const [item, element] of this.#elements) {
       if (node instanceof Node && element.contains(node)) return item;
     }
     return undefined;
@@ -111,66 +113,69 @@ export class VirtualList {
 
   /** Keeps an item in the document, in place of the one before. */
   keep(item: number): void {
-    const before = this.kept;
+    const before = this.#kept;
     if (before === item) return;
-    this.kept = item;
-    this.render(false);
-    for (const one of [before, item]) if (one !== undefined) this.bringUpToDate(one);
+    this.#kept = item;
+    this.#render(false);
+    for (const one of [before, item]) if (one !== undefined) this.#bringUpToDate(one);
   }
 
   /** Scrolls the box, and only the box, until the item is inside. */
   reveal(item: number): void {
     const index = this.indexOf(item);
     if (index < 0) return;
-    this.awaited = this.height > 0 ? undefined : item;
-    const top = Math.floor(index / this.perRow) * this.rowHeight;
-    const bottom = top + this.rowHeight - (this.height || UNKNOWN_HEIGHT);
-    const to = top < this.top ? top : Math.max(bottom, this.top);
-    if (to === this.top) return;
-    this.top = to;
-    this.render(false);
+    this.#awaited = this.#height > 0 ? undefined : item;
+    const top = Math.floor(index / this.#perRow) * this.#rowHeight;
+    const bottom = top + this.#rowHeight - (this.#height || UNKNOWN_HEIGHT);
+    const to = top < this.#top ? top : Math.max(bottom, this.#top);
+    if (to === this.#top) return;
+    this.#top = to;
+    this.#render(false);
     // When all else of this frame is done: scrolling has the page laid out at once.
-    queueMicrotask(() => (this.options.box.scrollTop = this.top));
+    queueMicrotask(() => (this.#options.box.scrollTop = this.#top));
   }
 
   /** Keeps the item, scrolls to it and gives it the focus. */
   focus(item: number): void {
     this.keep(item);
     this.reveal(item);
-    this.elements.get(item)?.focus({ preventScroll: true });
+    this.#elements.get(item)?.focus({ preventScroll: true });
   }
 
   /** How far the box is scrolled; asking the box itself may have the page laid out. */
   get scrollTop(): number {
-    return this.top;
+    return this.#top;
   }
 
-  private scrolled(): void {
-    this.top = this.options.box.scrollTop;
-    this.render(false);
-    this.options.scrolled?.();
+  #scrolled(): void {
+    this.#top = this.#options.box.scrollTop;
+    this.#render(false);
+    this.#options.scrolled?.();
   }
 
-  private stretch(): void {
+  #stretch(): void {
     // On the box, which may want to be no higher than what is in it.
-    setVariable(this.options.box, "--as-rows", Math.ceil(this.items.length / this.perRow));
+    setVariable(this.#options.box, "--as-rows", Math.ceil(this.#items.length / this.#perRow));
   }
 
   /** Puts what is near the view into the document; with `all`, what is there already is brought up to date too. */
-  private render(all: boolean): void {
-    const { box } = this.options;
-    const { items, inner, rowHeight, perRow } = this;
+  #render(all: boolean): void {
+    const { box } = this.#options;
+    const items = this.#items;
+    const inner = this.#inner;
+    const rowHeight = this.#rowHeight;
+    const perRow = this.#perRow;
     const rows = Math.ceil(items.length / perRow);
-    const height = this.height || UNKNOWN_HEIGHT;
-    this.top = Math.min(this.top, Math.max(0, rows * rowHeight - height)); // as the box will, when there is less
-    const top = Math.floor(this.top / rowHeight);
+    const height = this.#height || UNKNOWN_HEIGHT;
+    this.#top = Math.min(this.#top, Math.max(0, rows * rowHeight - height)); // as the box will, when there is less
+    const top = Math.floor(this.#top / rowHeight);
     const seen = Math.ceil(height / rowHeight) + 1;
     const room = Math.max(ROOM_ROWS, Math.ceil(ROOM / rowHeight));
     const first = Math.max(0, top - room) * perRow;
     const last = Math.min(items.length, (top + seen + room) * perRow);
     const indices: number[] = [];
     for (let index = first; index < last; index++) indices.push(index);
-    const kept = this.kept === undefined ? -1 : this.indexOf(this.kept);
+    const kept = this.#kept === undefined ? -1 : this.indexOf(this.#kept);
     if (kept >= 0 && kept < first) indices.unshift(kept);
     else if (kept >= last) indices.push(kept);
 
@@ -181,15 +186,15 @@ export class VirtualList {
     const fresh = new Set<number>();
     for (const index of indices) {
       const item = items[index]!;
-      let element = this.elements.get(item);
+      let element = this.#elements.get(item);
       if (!element) {
-        element = this.options.make(item);
+        element = this.#options.make(item);
         fresh.add(index);
       }
       wanted.set(item, element);
     }
-    for (const [item, element] of this.elements) if (wanted.get(item) !== element) element.remove();
-    this.elements = wanted;
+    for (const [item, element] of this.#elements) if (wanted.get(item) !== element) element.remove();
+    this.#elements = wanted;
     let next = inner.firstChild;
     for (const index of indices) {
       const item = items[index]!;
@@ -199,15 +204,15 @@ export class VirtualList {
       if (!all && !fresh.has(index)) continue;
       setVariable(element, "--as-at", Math.floor(index / perRow));
       setVariable(element, "--as-column", index % perRow);
-      this.options.update(element, item, index);
+      this.#options.update(element, item, index);
     }
     if (held && focusNear(box) !== held) {
-      (this.kept === undefined ? undefined : wanted.get(this.kept))?.focus({ preventScroll: true });
+      (this.#kept === undefined ? undefined : wanted.get(this.#kept))?.focus({ preventScroll: true });
     }
   }
 
-  private bringUpToDate(item: number): void {
-    const element = this.elements.get(item);
-    if (element) this.options.update(element, item, this.indexOf(item));
+  #bringUpToDate(item: number): void {
+    const element = this.#elements.get(item);
+    if (element) this.#options.update(element, item, this.indexOf(item));
   }
 }

@@ -43,9 +43,11 @@ export class CodeCopy {
   readonly button: HTMLButtonElement;
   readonly done = h("span", { class: "as-done", "aria-live": "polite" });
   readonly box = new CopyBox("Python code");
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
-    this.button = button("as-button", "Copy code", state.signal, () => this.copy());
+  constructor(state: State) {
+    this.#state = state;
+    this.button = button("as-button", "Copy code", state.signal, () => this.#copy());
     this.button.title = "Copy Python lines that compute this map";
     state.follow(this);
   }
@@ -56,11 +58,11 @@ export class CodeCopy {
     this.box.hide(); // what it shows is no longer the code
   }
 
-  private copy(): void {
-    const code = this.state.view.get("code");
+  #copy(): void {
+    const code = this.#state.view.get("code");
     setText(this.done, "");
     void toClipboard(code).then((taken) => {
-      if (this.state.signal.aborted) return;
+      if (this.#state.signal.aborted) return;
       if (taken) {
         this.box.hide();
         setText(this.done, "Copied");
@@ -79,8 +81,8 @@ export function weightsWords(since: boolean, during: boolean): string {
 }
 
 export class WeightsNotice {
-  private readonly words = h("span");
-  readonly node = h("div", { class: "as-warning", role: "note", hidden: true }, this.words);
+  readonly #words = h("span");
+  readonly node = h("div", { class: "as-warning", role: "note", hidden: true }, this.#words);
 
   constructor(state: State) {
     state.follow(this);
@@ -89,6 +91,6 @@ export class WeightsNotice {
   show(view: View): void {
     const text = weightsWords(view.get("weights_changed"), currentHeat(view)?.changed === true);
     this.node.hidden = text === "";
-    setText(this.words, text);
+    setText(this.#words, text);
   }
 }

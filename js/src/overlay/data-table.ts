@@ -29,10 +29,10 @@ export function tableContent(field: Field, width: number, height: number): Table
 export class DataTable {
   readonly button: HTMLButtonElement;
   readonly panel: HTMLElement;
-  private readonly caption = h("div", { class: "as-note", id: freshId(), dir: "auto" });
-  private readonly columns = h("tr");
-  private readonly body = h("tbody");
-  private readonly isOpen: () => boolean;
+  readonly #caption = h("div", { class: "as-note", id: freshId(), dir: "auto" });
+  readonly #columns = h("tr");
+  readonly #body = h("tbody");
+  readonly #isOpen: () => boolean;
 
   /** `wanted` runs when the table is opened and has to be filled. */
   constructor(signal: AbortSignal, wanted: () => void) {
@@ -41,17 +41,17 @@ export class DataTable {
     });
     this.button = opener.button;
     this.panel = opener.panel;
-    this.isOpen = () => opener.open;
+    this.#isOpen = () => opener.open;
     this.panel.append(
-      this.caption,
+      this.#caption,
       h(
         "div",
         { class: "as-scroll", tabindex: 0, role: "region", "aria-label": "Data table, scrolls sideways" },
         h(
           "table",
-          { class: "as-table", "aria-labelledby": this.caption.id },
-          h("thead", {}, this.columns),
-          this.body,
+          { class: "as-table", "aria-labelledby": this.#caption.id },
+          h("thead", {}, this.#columns),
+          this.#body,
         ),
       ),
     );
@@ -59,17 +59,17 @@ export class DataTable {
 
   /** Fills the table, if anybody looks at it. */
   show({ field, picture, title }: Displayed): void {
-    if (!this.isOpen()) return;
-    this.caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
+    if (!this.#isOpen()) return;
+    this.#caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
     const content = field && tableContent(field, picture?.w ?? field.w, picture?.h ?? field.h);
-    this.columns.replaceChildren();
-    this.body.replaceChildren();
+    this.#columns.replaceChildren();
+    this.#body.replaceChildren();
     if (!content) return;
-    this.columns.append(
+    this.#columns.append(
       h("th", { scope: "col" }, "y \\ x"),
       ...content.columns.map((name) => h("th", { scope: "col" }, name)),
     );
-    this.body.append(
+    this.#body.append(
       ...content.rows.map(({ name, cells }) =>
         h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((text) => h("td", {}, text))),
       ),

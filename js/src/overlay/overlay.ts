@@ -23,70 +23,77 @@ const REST_MS = 250;
 
 export class Overlay {
   readonly node: HTMLElement;
-  private readonly frame = card("as-overlay", "Picture");
-  private readonly readout = h("div", { class: "as-readout" });
-  private readonly spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
-  private readonly words = h("div", { class: "as-unseen", id: freshId() });
-  private readonly pins: PinButtons;
-  private readonly stages: Stages;
-  private readonly legend: Legend;
-  private readonly zoom: ZoomButtons;
-  private readonly table: DataTable;
-  private shown: Displayed;
-  private pinned: Displayed | undefined;
-  private limit = 0;
-  private rest: ReturnType<typeof setTimeout> | undefined;
+  readonly #frame = card("as-overlay", "Picture");
+  readonly #readout = h("div", { class: "as-readout" });
+  readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
+  readonly #words = h("div", { class: "as-unseen", id: freshId() });
+  readonly #pins: PinButtons;
+  readonly #stages: Stages;
+  readonly #legend: Legend;
+  readonly #zoom: ZoomButtons;
+  readonly #table: DataTable;
+  #shown: Displayed;
+  #pinned: Displayed | undefined;
+  #limit = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
+  readonly #state: State;
 
-  constructor(private readonly state: State) {
+  constructor(state: State) {
+    this.#state = state;
     const { signal, view } = state;
-    this.shown = displayed(view);
-    this.node = this.frame.element;
-    this.pins = new PinButtons(state);
-    this.stages = new Stages(signal, this.pins.unpin, {
-      pointed: (byKeyboard) => state.schedule(byKeyboard ? this.readKeys : this.readMouse),
-      moved: () => state.schedule(this.repaint),
+    this.#shown = displayed(view);
+    this.node = this.#frame.element;
+    this.#pins = new PinButtons(state);
+    this.#stages = new Stages(signal, this.#pins.unpin, {
+      pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
+      moved: () => state.schedule(this.#repaint),
     });
-    this.zoom = new ZoomButtons(this.stages.present, signal, () => state.schedule(this.repaint));
-    this.legend = new Legend(...(view.has("effort") ? [new RefineButton(state).node] : []));
-    this.table = new DataTable(signal, () => this.table.show(this.shown));
-    this.build(view);
-    const { canvas } = this.stages.present;
-    setAttribute(canvas, "aria-describedby", this.words.id);
+    this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
+    this.#legend = new Legend(...(view.has("effort") ? [new RefineButton(state).node] : []));
+    this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
+    this.#build(view);
+    const { canvas } = this.#stages.present;
+    setAttribute(canvas, "aria-describedby", this.#words.id);
     const step = (event: KeyboardEvent): void => {
-      if (stepByKey(state, event)) setText(this.spoken, layerText(state.view));
+      if (stepByKey(state, event)) setText(this.#spoken, layerText(state.view));
     };
     canvas.addEventListener("keydown", step, { signal });
-    signal.addEventListener("abort", () => clearTimeout(this.rest));
+    signal.addEventListener("abort", () => clearTimeout(this.#rest));
     state.follow(this);
   }
 
   show(view: View): void {
-    const before = this.shown;
-    this.shown = displayed(view);
-    this.pinned = pinned(view);
-    const { shown, frame } = this;
+    const before = this.#shown;
+    this.#shown = displayed(view);
+    this.#pinned = pinned(view);
+    const shown = this.#shown;
+    const frame = this.#frame;
     setClipped(frame.title, shown.title);
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
-    this.pins.show(view);
-    this.paint(view);
-    if (before.field !== shown.field || this.rest === undefined) {
-      clearTimeout(this.rest);
-      this.rest = setTimeout(this.reflect, REST_MS);
+    this.#pins.show(view);
+    this.#paint(view);
+    if (before.field !== shown.field || this.#rest === undefined) {
+      clearTimeout(this.#rest);
+      this.#rest = setTimeout(this.#reflect, REST_MS);
     }
   }
 
-  private build(view: View): void {
-    const { state, frame, pins, zoom, table } = this;
-    const back = new BackButtons(state, () => this.stages.present.canvas.focus({ preventScroll: true }));
+  #build(view: View): void {
+    const state = this.#state;
+    const frame = this.#frame;
+    const pins = this.#pins;
+    const zoom = this.#zoom;
+    const table = this.#table;
+    const back = new BackButtons(state, () => this.#stages.present.canvas.focus({ preventScroll: true }));
     const code = view.has("code") ? new CodeCopy(state) : undefined;
     frame.head.append(...back.nodes);
     frame.element.append(
-      this.stages.element,
-      this.words,
-      h("div", { class: "as-beneath" }, this.readout, zoom.element),
-      this.legend.element,
+      this.#stages.element,
+      this.#words,
+      h("div", { class: "as-beneath" }, this.#readout, zoom.element),
+      this.#legend.element,
       new WeightsNotice(state).node,
-      new StyleControls(state, () => this.limit).node,
+      new StyleControls(state, () => this.#limit).node,
       h(
         "div",
         { class: "as-actions" },
@@ -96,32 +103,36 @@ export class Overlay {
       ),
       ...(code ? [code.box.element] : []),
       table.panel,
-      this.spoken,
+      this.#spoken,
     );
   }
 
-  private paint(view: View): void {
-    const { shown, pinned, stages } = this;
+  #paint(view: View): void {
+    const shown = this.#shown;
+    const pinned = this.#pinned;
+    const stages = this.#stages;
     const look = style(view);
     const scaleFor = (field: Field | undefined): Scale | undefined =>
       field && scaleOf(field.reference, look.sign, look.outlierPercent, look.held);
     const own = scaleFor(shown.field);
     const kept = scaleFor(pinned?.field);
-    this.limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
-    stages.draw(shown, pinned, { mode: look.mode, limit: this.limit, table: look.table });
-    this.showLegend(view, look, own, kept);
+    this.#limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
+    stages.draw(shown, pinned, { mode: look.mode, limit: this.#limit, table: look.table });
+    this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
-    this.zoom.show();
-    this.read(false);
+    this.#zoom.show();
+    this.#read(false);
   }
 
   /** The colours of the present map, or of the kept one where it stands alone. */
-  private showLegend(view: View, look: Style, own: Scale | undefined, kept: Scale | undefined): void {
-    const { shown, pinned, legend } = this;
+  #showLegend(view: View, look: Style, own: Scale | undefined, kept: Scale | undefined): void {
+    const shown = this.#shown;
+    const pinned = this.#pinned;
+    const legend = this.#legend;
     const { field, heat } = shown;
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
-      const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.limit) : own;
+      const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
       legend.show({ ...look, scale, heat, shared, summary: summary(field.reference) });
     } else if (pinned?.field && kept) {
       const first = whyNoMap(view, shown);
@@ -131,21 +142,23 @@ export class Overlay {
     }
   }
 
-  private read(byKeyboard: boolean): void {
-    const { shown, pinned, stages } = this;
+  #read(byKeyboard: boolean): void {
+    const shown = this.#shown;
+    const pinned = this.#pinned;
+    const stages = this.#stages;
     const here = readingOf(shown, stages.present.point);
     const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
     const text = here && there ? `${here}; pinned ${there}` : here;
-    setText(this.readout, text);
-    if (byKeyboard) setText(this.spoken, text);
+    setText(this.#readout, text);
+    if (byKeyboard) setText(this.#spoken, text);
   }
 
-  private readonly readMouse = (): void => this.read(false);
-  private readonly readKeys = (): void => this.read(true);
-  private readonly repaint = (): void => this.paint(this.state.view);
+  readonly #readMouse = (): void => this.#read(false);
+  readonly #readKeys = (): void => this.#read(true);
+  readonly #repaint = (): void => this.#paint(this.#state.view);
 
-  private readonly reflect = (): void => {
-    setText(this.words, summarise(this.shown));
-    this.table.show(this.shown);
+  readonly #reflect = (): void => {
+    setText(this.#words, summarise(this.#shown));
+    this.#table.show(this.#shown);
   };
 }

@@ -16,56 +16,55 @@ export class Stages {
   /** Both, or the present one alone: nothing of the kept one is in the document until there is one. */
   readonly element: HTMLElement;
   readonly present = new Stage();
-  private readonly kept = new Stage();
-  private readonly title = clipped("as-pin-title");
-  private readonly beside: HTMLElement;
-  private drawn: Displayed | undefined;
+  readonly #kept = new Stage();
+  readonly #title = clipped("as-pin-title");
+  readonly #beside: HTMLElement;
+  #drawn: Displayed | undefined;
+  readonly #hands: Hands;
 
   /** `unpin` stands above the kept map. */
-  constructor(
-    signal: AbortSignal,
-    unpin: HTMLElement,
-    private readonly hands: Hands,
-  ) {
-    const { present, kept } = this;
-    const head = h("div", { class: "as-pin-head" }, this.title, unpin);
-    this.beside = h("div", { class: "as-view as-pinned" }, head, kept.element);
+  constructor(signal: AbortSignal, unpin: HTMLElement, hands: Hands) {
+    this.#hands = hands;
+    const { present } = this;
+    const kept = this.#kept;
+    const head = h("div", { class: "as-pin-head" }, this.#title, unpin);
+    this.#beside = h("div", { class: "as-view as-pinned" }, head, kept.element);
     this.element = h("div", { class: "as-stages" }, h("div", { class: "as-view" }, present.element));
-    this.join(present, kept, signal);
-    this.join(kept, present, signal);
+    this.#join(present, kept, signal);
+    this.#join(kept, present, signal);
   }
 
   /** Draws both. */
   draw(shown: Displayed, pinned: Displayed | undefined, look: Look): void {
     this.present.draw(shown, look);
-    if (!pinned !== !this.drawn) {
-      if (pinned) this.element.prepend(this.beside);
-      else this.beside.remove();
+    if (!pinned !== !this.#drawn) {
+      if (pinned) this.element.prepend(this.#beside);
+      else this.#beside.remove();
       setAttribute(this.element, "data-pinned", pinned ? "1" : undefined);
     }
-    this.drawn = pinned;
+    this.#drawn = pinned;
     if (!pinned) return;
-    if (this.kept.viewport !== this.present.viewport) this.kept.look(this.present.viewport);
-    this.kept.draw(pinned, look);
-    setClipped(this.title, pinned.title);
-    setAttribute(this.kept.canvas, "aria-label", `Pinned: ${describe(pinned, look.mode)}`);
+    if (this.#kept.viewport !== this.present.viewport) this.#kept.look(this.present.viewport);
+    this.#kept.draw(pinned, look);
+    setClipped(this.#title, pinned.title);
+    setAttribute(this.#kept.canvas, "aria-label", `Pinned: ${describe(pinned, look.mode)}`);
   }
 
   /** The pixel of the kept picture that is pointed at; undefined where there is none. */
   get keptPoint(): Point | undefined {
-    return this.drawn && this.kept.point;
+    return this.#drawn && this.#kept.point;
   }
 
   /** What hands do on the one shows on the other. */
-  private join(one: Stage, other: Stage, signal: AbortSignal): void {
+  #join(one: Stage, other: Stage, signal: AbortSignal): void {
     new Pointing(one, signal, {
       pointed: (byKeyboard) => {
         other.pointAlong(elsewhere(one, other));
-        this.hands.pointed(byKeyboard);
+        this.#hands.pointed(byKeyboard);
       },
       moved: () => {
         other.look(one.viewport);
-        this.hands.moved();
+        this.#hands.moved();
       },
     });
   }

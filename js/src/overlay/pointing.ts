@@ -31,49 +31,52 @@ export interface Hands {
 
 /** Puts a stage into somebody's hands. */
 export class Pointing {
-  private drag: { readonly x: number; readonly y: number; readonly viewport: Viewport } | undefined;
+  #drag: { readonly x: number; readonly y: number; readonly viewport: Viewport } | undefined;
+  readonly #stage: Stage;
+  readonly #hands: Hands;
 
-  constructor(
-    private readonly stage: Stage,
-    signal: AbortSignal,
-    private readonly hands: Hands,
-  ) {
+  constructor(stage: Stage, signal: AbortSignal, hands: Hands) {
+    this.#stage = stage;
+    this.#hands = hands;
     const { canvas } = stage;
     const drop = (): void => {
-      this.drag = undefined;
+      this.#drag = undefined;
     };
-    canvas.addEventListener("pointermove", (event) => this.move(event), { signal });
-    canvas.addEventListener("pointerdown", (event) => this.take(event), { signal });
+    canvas.addEventListener("pointermove", (event) => this.#move(event), { signal });
+    canvas.addEventListener("pointerdown", (event) => this.#take(event), { signal });
     canvas.addEventListener("pointerup", drop, { signal });
     canvas.addEventListener("pointercancel", drop, { signal });
-    canvas.addEventListener("pointerleave", () => this.leave(), { signal });
-    canvas.addEventListener("blur", () => this.leave(), { signal });
-    canvas.addEventListener("wheel", (event) => this.turn(event), { signal, passive: false });
-    canvas.addEventListener("keydown", (event) => this.press(event), { signal });
+    canvas.addEventListener("pointerleave", () => this.#leave(), { signal });
+    canvas.addEventListener("blur", () => this.#leave(), { signal });
+    canvas.addEventListener("wheel", (event) => this.#turn(event), { signal, passive: false });
+    canvas.addEventListener("keydown", (event) => this.#press(event), { signal });
   }
 
-  private look(viewport: Viewport): void {
-    this.stage.look(viewport);
-    this.hands.moved();
+  #look(viewport: Viewport): void {
+    this.#stage.look(viewport);
+    this.#hands.moved();
   }
 
   /** Where a pointer is, as a share of the pane below it. */
-  private shareAt(event: MouseEvent): Point | undefined {
-    const { stage } = this;
+  #shareAt(event: MouseEvent): Point | undefined {
+    const stage = this.#stage;
     const box = stage.canvas.getBoundingClientRect();
     if (!stage.width || !box.width || !box.height) return undefined;
     const at = { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
     return toPane(stage.panes, at);
   }
 
-  private move(event: PointerEvent): void {
-    const { stage, drag } = this;
-    const at = this.shareAt(event);
+  #move(event: PointerEvent): void {
+    const stage = this.#stage;
+    const drag = this.#drag;
+    const at = this.#shareAt(event);
     if (!at) return;
     if (drag && stage.canvas.hasPointerCapture(event.pointerId)) {
       const box = stage.canvas.getBoundingClientRect();
       const pane = box.width * paneSpan(stage.panes, 0).width;
-      this.look(panBy(drag.viewport, (drag.x - event.clientX) / pane, (drag.y - event.clientY) / box.height));
+      this.#look(
+        panBy(drag.viewport, (drag.x - event.clientX) / pane, (drag.y - event.clientY) / box.height),
+      );
       return;
     }
     const { x, y } = toPicture(stage.viewport, at);
@@ -84,40 +87,40 @@ export class Pointing {
       },
       false,
     );
-    this.hands.pointed(false);
+    this.#hands.pointed(false);
   }
 
-  private take(event: PointerEvent): void {
-    const { stage } = this;
-    if (this.shareAt(event) && event.button === 0 && stage.viewport.zoom > 1) {
+  #take(event: PointerEvent): void {
+    const stage = this.#stage;
+    if (this.#shareAt(event) && event.button === 0 && stage.viewport.zoom > 1) {
       stage.canvas.setPointerCapture(event.pointerId);
-      this.drag = { x: event.clientX, y: event.clientY, viewport: stage.viewport };
+      this.#drag = { x: event.clientX, y: event.clientY, viewport: stage.viewport };
     } else {
-      this.move(event);
+      this.#move(event);
     }
   }
 
-  private leave(): void {
-    this.stage.pointAt(undefined, false);
-    this.hands.pointed(false);
+  #leave(): void {
+    this.#stage.pointAt(undefined, false);
+    this.#hands.pointed(false);
   }
 
-  private turn(event: WheelEvent): void {
+  #turn(event: WheelEvent): void {
     if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the notebook
-    const at = this.shareAt(event);
+    const at = this.#shareAt(event);
     if (!at) return;
     event.preventDefault();
-    const { viewport, largestZoom } = this.stage;
-    this.look(zoomBy(viewport, wheelFactor(event.deltaY, event.deltaMode), largestZoom, at));
+    const { viewport, largestZoom } = this.#stage;
+    this.#look(zoomBy(viewport, wheelFactor(event.deltaY, event.deltaMode), largestZoom, at));
   }
 
-  private press(event: KeyboardEvent): void {
-    const { stage } = this;
+  #press(event: KeyboardEvent): void {
+    const stage = this.#stage;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const viewport = viewportStep(event.key, event.shiftKey, stage.viewport, stage.largestZoom);
     if (viewport) {
       event.preventDefault();
-      this.look(viewport);
+      this.#look(viewport);
       return;
     }
     const next = crossStep(event.key, event.shiftKey, stage.point, stage);
@@ -125,7 +128,7 @@ export class Pointing {
     event.preventDefault();
     const before = stage.viewport;
     stage.pointAt(next, true);
-    if (stage.viewport !== before) this.hands.moved();
-    this.hands.pointed(true);
+    if (stage.viewport !== before) this.#hands.moved();
+    this.#hands.pointed(true);
   }
 }

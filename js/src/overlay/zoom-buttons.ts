@@ -20,48 +20,48 @@ function small(
 
 export class ZoomButtons {
   readonly element: HTMLElement;
-  private readonly factor = h("span", { class: "as-factor" });
-  private readonly out: HTMLButtonElement;
-  private readonly closer: HTMLButtonElement;
-  private readonly reset: HTMLButtonElement;
+  readonly #factor = h("span", { class: "as-factor" });
+  readonly #out: HTMLButtonElement;
+  readonly #closer: HTMLButtonElement;
+  readonly #reset: HTMLButtonElement;
+  readonly #stage: Stage;
+  readonly #moved: () => void;
 
-  constructor(
-    private readonly stage: Stage,
-    signal: AbortSignal,
-    private readonly moved: () => void,
-  ) {
-    this.out = small("Zoom out", "M2 6h8", "Key −", signal, () => this.zoom(1 / STEP));
-    this.reset = small("Reset zoom", "M4 1H1v3M8 1h3v3M4 11H1V8M8 11h3V8", "Key 0", signal, () => {
-      this.look(WHOLE);
+  constructor(stage: Stage, signal: AbortSignal, moved: () => void) {
+    this.#stage = stage;
+    this.#moved = moved;
+    this.#out = small("Zoom out", "M2 6h8", "Key −", signal, () => this.#zoom(1 / STEP));
+    this.#reset = small("Reset zoom", "M4 1H1v3M8 1h3v3M4 11H1V8M8 11h3V8", "Key 0", signal, () => {
+      this.#look(WHOLE);
     });
-    this.closer = small("Zoom in", "M2 6h8M6 2v8", "Key +, or the wheel with Ctrl", signal, () => {
-      this.zoom(STEP);
+    this.#closer = small("Zoom in", "M2 6h8M6 2v8", "Key +, or the wheel with Ctrl", signal, () => {
+      this.#zoom(STEP);
     });
     this.element = h(
       "div",
       { class: "as-zoom", role: "group", "aria-label": "Zoom" },
-      this.factor,
-      this.out,
-      this.closer,
-      this.reset,
+      this.#factor,
+      this.#out,
+      this.#closer,
+      this.#reset,
     );
   }
 
   show(): void {
-    const { zoom } = this.stage.viewport;
-    setText(this.factor, zoom === 1 ? "" : `${zoom >= 10 ? zoom.toFixed(0) : Number(zoom.toFixed(1))}×`);
+    const { zoom } = this.#stage.viewport;
+    setText(this.#factor, zoom === 1 ? "" : `${zoom >= 10 ? zoom.toFixed(0) : Number(zoom.toFixed(1))}×`);
     // A disabled button loses the focus: they stay enabled, and pressing them at an end does nothing.
-    setAttribute(this.out, "aria-disabled", String(zoom <= 1));
-    setAttribute(this.reset, "aria-disabled", String(zoom <= 1));
-    setAttribute(this.closer, "aria-disabled", String(zoom >= this.stage.largestZoom - 1e-6));
+    setAttribute(this.#out, "aria-disabled", String(zoom <= 1));
+    setAttribute(this.#reset, "aria-disabled", String(zoom <= 1));
+    setAttribute(this.#closer, "aria-disabled", String(zoom >= this.#stage.largestZoom - 1e-6));
   }
 
-  private zoom(factor: number): void {
-    this.look(zoomBy(this.stage.viewport, factor, this.stage.largestZoom));
+  #zoom(factor: number): void {
+    this.#look(zoomBy(this.#stage.viewport, factor, this.#stage.largestZoom));
   }
 
-  private look(viewport: Viewport): void {
-    this.stage.look(viewport);
-    this.moved();
+  #look(viewport: Viewport): void {
+    this.#stage.look(viewport);
+    this.#moved();
   }
 }

@@ -15,17 +15,19 @@ const KERNEL = " kernel";
 const HAS = " has ";
 
 export class View implements Snapshot {
-  private readonly values: Map<string, unknown>;
+  readonly #values: Map<string, unknown>;
+  readonly #read: (name: TraitName) => unknown;
 
   /** `known` are the traits that somebody has asked for before; `read` gives the others while nothing has changed. */
   constructor(
     kernel: KernelState,
     known: Iterable<TraitName>,
-    private readonly read: (name: TraitName) => unknown,
+    read: (name: TraitName) => unknown,
     readonly memory: Memory,
   ) {
-    this.values = new Map<string, unknown>([[KERNEL, kernel]]);
-    for (const name of known) this.values.set(name, read(name));
+    this.#read = read;
+    this.#values = new Map<string, unknown>([[KERNEL, kernel]]);
+    for (const name of known) this.#values.set(name, read(name));
   }
 
   /** The value of a trait, or its default where this model (a part standing alone) does not have it. */
@@ -56,7 +58,7 @@ export class View implements Snapshot {
 
   peek(name: string): unknown {
     if (name.startsWith(HAS)) return this.peek(name.slice(HAS.length)) !== undefined;
-    if (!this.values.has(name)) this.values.set(name, this.read(name as TraitName));
-    return this.values.get(name);
+    if (!this.#values.has(name)) this.#values.set(name, this.#read(name as TraitName));
+    return this.#values.get(name);
   }
 }
