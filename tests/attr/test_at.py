@@ -37,10 +37,10 @@ from attriscope.attr import (
     Saliency,
     ShapleyValues,
     ShapleyValueSampling,
-    streams,
+    streaming,
 )
 from attriscope.core.errors import InputError, InputTypeError, LayerError, TargetError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
 from models import Recorder, Snapshot, assert_same, draw, pictures, seeded, with_drawn_parameters
 
 X = draw(3, 2, 5, 5)
@@ -412,10 +412,10 @@ class SquaredGradient(GradientAttribution):
 class Knocked(PerturbationAttribution):
     """A method that streams, and only asks."""
 
-    @streams
+    @streaming
     def attribute(
         self, inputs: Any, target: Any = None, additional_forward_args: Any = ()
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         arguments = additional_forward_args
         total = torch.zeros_like(inputs)
         for i in range(3):
@@ -424,7 +424,7 @@ class Knocked(PerturbationAttribution):
             )
             effect = target(change) if callable(target) else change[:, target]
             total = total + effect.detach().reshape(-1, *[1] * (inputs.dim() - 1)) * inputs
-            yield Draft(lambda total=total: total, evaluations=i + 1)
+            yield PartialResult(lambda total=total: total, evaluations=i + 1)
 
 
 @pytest.mark.parametrize("kind", [SquaredGradient, Knocked])

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from attriscope import attr
-from attriscope.attr import IntegratedGradients, LayerGradCam, linear, surrogate
+from attriscope.attr import IntegratedGradients, LayerGradCam, linear
+from attriscope.attr.perturbation import lime
 from attriscope.zoo import efficientnet_lite0
 from models import (
     METHODS,
@@ -113,7 +114,7 @@ def smoothed_paths(model: Any) -> Any:
 def lime_by_hand(model: Any) -> Any:
     """LimeBase with the parts that Lime has."""
     weights = attr.get_exp_kernel_similarity_function("euclidean", 9.0)
-    draws, mixes = surrogate.default_perturb_func, surrogate.default_from_interp_rep_transform
+    draws, mixes = lime.default_perturb_func, lime.default_from_interp_rep_transform
     return attr.LimeBase(model, linear.Ridge(), weights, draws, True, mixes, None)
 
 

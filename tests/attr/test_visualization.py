@@ -131,7 +131,7 @@ def test_channels_are_added_before_a_sign_is_chosen() -> None:
     factor=st.sampled_from([1e-20, 1e-3, 2.0, 1e20]),
 )
 def test_any_map_is_drawn(attr: Any, sign: str, outlier_perc: float, factor: float) -> None:
-    from attriscope.attr._figures.scales import VisualizeSign, scale
+    from attriscope._drawing.scales import VisualizeSign, scale
 
     chosen = VisualizeSign[sign]
     scaled = scale(attr, chosen, outlier_perc)

@@ -31,7 +31,7 @@ from torch.nn.functional import interpolate
 
 import attriscope.widget
 from attriscope import Explorer, attr, zoo
-from attriscope.widget import inside
+from attriscope.widget.model import layers as model_layers
 from browser.cycles import CYCLES, page_size, run_last_cell
 from browser.explorer_page import CAT, DIGIT, MOODY, control, explorer_of, open_and_run, quiet, settled
 from browser.harness import Server, find_chromium, launch, wait_for, wait_until_run
@@ -279,7 +279,7 @@ def fidelity() -> None:
             for name, values in zip(names, whole, strict=True):
                 if name not in chosen:
                     continue
-                coarse = inside.reduced(values, side)
+                coarse = model_layers.reduced(values, side)
                 scale = float(coarse.abs().max()) or 1.0
                 sent = torch.from_numpy((coarse / scale).numpy().astype("<f2").astype(np.float32)) * scale
                 size += 2 * coarse.numel()

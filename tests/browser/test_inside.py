@@ -54,7 +54,7 @@ SECONDS_TO_A_MAP = 10.0
 TALL = {"width": 1280, "height": 2400}
 
 
-def told(page: Page) -> list[dict]:
+def kernel_trait(page: Page) -> list[dict]:
     """What was said to the kernel since LISTEN, but for what the notebook asks by itself."""
     return [one for one in page.evaluate("window.sent") if one["type"] == "comm_msg"]
 
@@ -80,7 +80,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
             page.keyboard.press("ArrowRight")
             titles.append(keep(page))
         rested = [then - now > 1000 * REST for now, then in pairwise(page.evaluate("window.keysDown"))]
-        sent = told(page)
+        sent = kernel_trait(page)
         spoken = str(slider.get_attribute("aria-valuetext"))
         # A machine that takes so long between two keys that the scrub counts as rested says so, and only then.
         assert len(sent) <= sum(rested), (sent, rested)
@@ -93,10 +93,10 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
         assert re.match(r"blocks\.\d.*, 44 of \d+, sum", spoken), spoken
         shot(root, "scrubbed")
 
-        wait_for("the kernel hears of it", lambda: len(told(page)) > len(sent), 10)
+        wait_for("the kernel hears of it", lambda: len(kernel_trait(page)) > len(sent), 10)
         picks = at_rest(root, kernel)
-        assert len(told(page)) <= 1 + sum(rested), told(page)
-        assert set(told(page)[-1]["what"]) <= {"layer", "neuron", "alpha"}
+        assert len(kernel_trait(page)) <= 1 + sum(rested), kernel_trait(page)
+        assert set(kernel_trait(page)[-1]["what"]) <= {"layer", "neuron", "alpha"}
         assert keep(page) == titles[-1] == picks["title"]
         assert picks["layer"] == root.locator(".as-tree [aria-selected=true]").get_attribute("data-name")
         jump = difference(page, -2, -1)

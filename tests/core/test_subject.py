@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import ForwardError
-from attriscope.core.sites import Layers
+from attriscope.core.hooks import Layers
 from attriscope.core.subject import Evaluation, Subject
 from attriscope.core.target import resolve_target
 from models import assert_same, draw, mlp, pictures

@@ -13,7 +13,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 PACKAGE = SRC / "attriscope"
 # Each layer may import itself and the layers before it.
-LAYERS = ("core", "attr", "plots", "metrics", "widget")
+LAYERS = ("core", "_drawing", "attr", "plots", "metrics", "widget")
 # What only drawing needs, and the zoo, which only those who ask for it should pay for.
 HEAVY = ("matplotlib", "ipywidgets", "anywidget", "IPython", "attriscope.zoo")
 
@@ -59,7 +59,7 @@ def imported(module: str, path: Path) -> Iterator[tuple[int, str]]:
 
 
 def part_of(name: str) -> str | None:
-    """The part of the package a dotted name belongs to: "attr" for attriscope.attr.paths."""
+    """The part of the package a dotted name belongs to: "attr" for attriscope.attr.integrated_gradients."""
     head, _, rest = name.partition(".")
     return rest.split(".")[0] if head == "attriscope" and rest else None
 
@@ -93,15 +93,15 @@ def test_imports_run_one_way() -> None:
     ("importer", "name", "allowed"),
     [
         ("attriscope.widget.explorer", "attriscope.metrics.infidelity", True),
-        ("attriscope.attr.paths", "attriscope.core.subject.Subject", True),
-        ("attriscope.core.subject", "attriscope.attr.paths", False),
-        ("attriscope.attr.paths", "attriscope.zoo", False),
-        ("attriscope.plots._strip", "attriscope.attr._figures.scales.scale", True),
+        ("attriscope.attr.integrated_gradients", "attriscope.core.subject.Subject", True),
+        ("attriscope.core.subject", "attriscope.attr.integrated_gradients", False),
+        ("attriscope.attr.integrated_gradients", "attriscope.zoo", False),
+        ("attriscope.plots._tokens_figure", "attriscope._drawing.scales.scale", True),
         ("attriscope.metrics.table", "attriscope.plots.curves", True),
-        ("attriscope.plots._curves", "attriscope.metrics.curves", False),
-        ("attriscope.attr.paths", "attriscope.plots", False),
+        ("attriscope.plots._curves", "attriscope.metrics.perturbation_curves", False),
+        ("attriscope.attr.integrated_gradients", "attriscope.plots", False),
         ("attriscope.zoo.small", "attriscope.zoo.pictures", True),
-        ("attriscope.attr.paths", "captum.attr.IntegratedGradients", False),
+        ("attriscope.attr.integrated_gradients", "captum.attr.IntegratedGradients", False),
         ("attriscope", "attriscope.attr", True),
         ("attriscope", "captum.attr", False),
     ],

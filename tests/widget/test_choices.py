@@ -22,8 +22,8 @@ from attriscope.attr import (
     Saliency,
 )
 from attriscope.attr.baselines import blur, mean
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Masked, TwoLayers, from_page
 
 Make = Callable[..., Explorer]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attriscope import Explorer
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.methods.registry import OFFERS
 from widget.helpers import Masked, TwoLayers
 
 Make = Callable[..., Explorer]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from attriscope import Explorer, attr, metrics
 from attriscope.core.errors import OperationError
-from attriscope.widget.choices import ChoiceError
+from attriscope.widget.methods.parameters import plain
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
 
 Make = Callable[..., Explorer]
@@ -66,20 +67,21 @@ def test_the_numbers_are_those_of_evaluate(make: Make, model: TwoLayers, image: 
 
 def test_what_the_page_is_told(make: Make) -> None:
     explorer = make(target=2, contrast=1, baseline=["zero", "white"], method="Occlusion").compare().wait()
-    told = explorer.comparison
-    json.dumps(told, allow_nan=False)
+    kernel_trait = explorer.comparison
+    json.dumps(kernel_trait, allow_nan=False)
     assert (
-        told["title"] == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
+        kernel_trait["title"]
+        == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
     )
-    assert told["request"] == explorer.choice.walk_message
-    assert told["settings"]["IntegratedGradients"] == {"n_steps": 8}
-    assert told["final"]
+    assert kernel_trait["request"] == explorer.choice.walk_message
+    assert kernel_trait["settings"]["IntegratedGradients"] == {"n_steps": 8}
+    assert kernel_trait["final"]
     assert next(iter(by_name(explorer))) == "Occlusion"  # the chosen one comes first
     assert [name for name, one in by_name(explorer).items() if one["control"]] == ["random", "edges"]
-    for j, metric in enumerate(told["metrics"]):
-        values = [one["values"][j] for one in told["methods"]]
+    for j, metric in enumerate(kernel_trait["metrics"]):
+        values = [one["values"][j] for one in kernel_trait["methods"]]
         top = max(values) if metric["better"] == "higher" else min(values)
-        assert [one["best"][j] for one in told["methods"]] == [value == top for value in values]
+        assert [one["best"][j] for one in kernel_trait["methods"]] == [value == top for value in values]
         assert metric["arrow"] == ("↑" if metric["better"] == "higher" else "↓")
         assert metric["doc"]
     assert_consistent(explorer)
@@ -88,11 +90,31 @@ def test_what_the_page_is_told(make: Make) -> None:
 def test_every_metric_is_explained(make: Make) -> None:
     explorer = make(target=2)
     largest = metrics.Metric(lambda case: case.attributions.flatten(1).amax(1), better="higher")
-    explorer.compare(["Saliency"], {"mine": largest}).wait()
-    assert explorer.comparison["metrics"][0]["doc"] == ""
-    from attriscope.widget.comparison import _doc
+    explorer.compare(["Saliency"], {"mine": largest, "area": "deletion"}).wait()
+    assert [one["doc"] for one in explorer.comparison["metrics"]] == [
+        "",
+        plain(metrics.CATALOGUE["deletion"].summary),
+    ]
+    assert all(plain(metric.summary) for metric in metrics.CATALOGUE.values())
 
-    assert all(_doc(name, metric) for name, metric in metrics.CATALOGUE.items())
+
+def test_a_registered_metric_is_offered_by_its_name(make: Make) -> None:
+    explorer = make(target=2)
+    with pytest.raises(ChoiceError, match="metrics must be out of deletion, insertion"):
+        explorer.compare(["Saliency"], ["largest"])
+
+    @metrics.register("largest", better="higher")
+    def largest(case: metrics.Case) -> Tensor:
+        """The ``largest`` attribution."""
+        return case.attributions.flatten(1).amax(1)
+
+    try:
+        explorer.compare(["Saliency"], ["largest"]).wait()
+    finally:
+        del metrics.CATALOGUE["largest"]
+    (told,) = explorer.comparison["metrics"]
+    assert (told["name"], told["arrow"], told["doc"]) == ("largest", "↑", "The largest attribution.")
+    assert by_name(explorer)["Saliency"]["values"] == [explorer.comparison_table.mean("Saliency", "largest")]
 
 
 def test_the_map_on_show_stays(make: Make) -> None:

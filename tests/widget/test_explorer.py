@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions
 from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError, TargetError
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import OFFERS
+from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, TwoLayers, from_page
 
 Make = Callable[..., Explorer]
@@ -399,8 +399,8 @@ def test_layer_picker_alone_and_linked(make: Make, model: TwoLayers, image: Tens
 def test_what_an_observer_chooses_while_a_job_runs_is_answered(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attriscope.widget.answer._UPDATE_SECONDS", 0.0)  # as if each row took long
-    monkeypatch.setattr("attriscope.widget.service._BATCH_SECONDS", 1e-9)
+    monkeypatch.setattr("attriscope.widget.jobs.pipeline._UPDATE_SECONDS", 0.0)  # as if each row took long
+    monkeypatch.setattr("attriscope.widget.jobs.job_widget._BATCH_SECONDS", 1e-9)
     explorer = make(target=0)
     explorer.wait()
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attriscope import Explorer
-from attriscope.widget.exporting import as_script
+from attriscope.widget.export.html import as_script
 from widget.helpers import Gate, TwoLayers
 
 Make = Callable[..., Explorer]

@@ -6,7 +6,7 @@ import base64
 import io
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import nbconvert
 import nbformat
@@ -17,10 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from attriscope import Explorer, Overlay
-from attriscope.widget import painting
-from attriscope.widget.figures import View, figure, png
-from attriscope.widget.painting import GROUND, Scale, painted
-from attriscope.widget.traits import MODES, SIGNS
+from attriscope.widget.export import colours
+from attriscope.widget.export.colours import GROUND, Scale, painted
+from attriscope.widget.export.figure import View, figure, png
+from attriscope.widget.messages.types import Mode, Sign
 from widget.helpers import Gate, TwoLayers
 
 Make = Callable[..., Explorer]
@@ -29,7 +29,7 @@ RAMP = np.array([[-2.0, -1.0, 0.0], [0.5, 1.0, 4.0]])
 
 
 def scale(sign: str = "all", colormap: str = "auto", outliers: float = 0, held: float | None = None) -> Scale:
-    return Scale.of(painting.transformed(RAMP, sign), sign, colormap, outliers, held)
+    return Scale.of(colours.transformed(RAMP, sign), sign, colormap, outliers, held)
 
 
 def opened(data: bytes) -> Any:
@@ -66,11 +66,11 @@ def test_faint_values_let_the_picture_through(opacity: float, faint: float, stro
     np.testing.assert_allclose(scale().opacity(np.array([0.0, 4.0]), opacity), [faint, strong])
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("sign", get_args(Sign))
 def test_modes(mode: str, sign: str) -> None:
     picture = np.full((2, 3, 3), 0.25)
-    drawn, of = painting.transformed(RAMP, sign), scale(sign)
+    drawn, of = colours.transformed(RAMP, sign), scale(sign)
     found = painted(picture, drawn, of, mode, 1.0)
     assert found.shape == (2, 6 if mode == "side" else 3, 3)
     assert (found >= 0).all()
@@ -92,7 +92,7 @@ def test_a_map_of_zeros_draws_nothing() -> None:
 
 
 def test_a_smaller_map_is_scaled_up_smoothly() -> None:
-    found = painting.resized(np.array([[0.0, 1.0]]), (4, 8))
+    found = colours.resized(np.array([[0.0, 1.0]]), (4, 8))
     assert found.shape == (4, 8)
     np.testing.assert_array_equal(found[0], np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1))
 
@@ -105,7 +105,7 @@ def test_frames_between_two_positions() -> None:
         "maps": np.int8([0, 127, 127, -127]).tobytes(),
     }
     for alpha, value in ((0, 0), (0.25, 1), (0.5, 2), (0.75, 0), (1, -2)):
-        assert painting.frame(path, alpha).item() == pytest.approx(value)
+        assert colours.frame(path, alpha).item() == pytest.approx(value)
 
 
 # --- figures --------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_figure_follows_the_path(make: Make) -> None:
     start = np.frombuffer(explorer.baseline_picture["data"], np.uint8).reshape(8, 8, 3) / 255
     np.testing.assert_allclose(view.picture, start)
     explorer.alpha = 0.999
-    final = painting.values(explorer.heat)
+    final = colours.values(explorer.heat)
     np.testing.assert_allclose(View.of(explorer).drawn, final, atol=0.02 * np.abs(final).max())
 
 

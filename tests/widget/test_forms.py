@@ -16,16 +16,16 @@ from attriscope import switched_off
 from attriscope.attr import LayerActivation, NeuronGradient
 from attriscope.attr.at import neuron_target
 from attriscope.core.layer_map import map_layers
-from attriscope.widget.choices import ChoiceError, Neuron
-from attriscope.widget.forms import Form, forms_of, silencer, why_not
+from attriscope.widget.model.layouts import Layout, layouts_of, silencer, why_not
+from attriscope.widget.state.selection import ChoiceError, Neuron
 from widget.nets import Awkward, Bottleneck, Rows, Text, TimeFirst, Vit, Volume, ids, net, picture
 
 
-def forms(model: nn.Module, *inputs: Any) -> dict[str, Form]:
-    return forms_of(map_layers(model, lambda: model(*inputs)), model)
+def forms(model: nn.Module, *inputs: Any) -> dict[str, Layout]:
+    return layouts_of(map_layers(model, lambda: model(*inputs)), model)
 
 
-def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Form, Tensor]:
+def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layout, Tensor]:
     output = LayerActivation(model, layer).attribute(inputs)
     return forms(model, *inputs)[layer], output[0] if isinstance(output, tuple) else output
 
@@ -134,42 +134,42 @@ def test_units_belong_to_the_heads_of_their_attention() -> None:
 def test_what_cannot_be_looked_into_says_why(layer: str, says: str) -> None:
     model = net(Awkward)
     layers = map_layers(model, lambda: model(picture()))
-    assert layer not in forms_of(layers, model)
+    assert layer not in layouts_of(layers, model)
     assert why_not(layers[layer]) == says
 
 
 def test_rows_come_in_the_order_of_the_tree() -> None:
     model = net(Awkward)
     layers = map_layers(model, lambda: model(picture()))
-    found = list(forms_of(layers, model))
+    found = list(layouts_of(layers, model))
     assert found == [row.name for row in layers if row.name in found]
 
 
 # --- channels and neurons -----------------------------------------------------------------------------------
 
-KINDS: dict[str, Form] = {
-    "map": Form("map", (1, 3, 4, 5)),
-    "map of a tuple": Form("map", (1, 3, 4, 5), several=True),
-    "attention": Form("attention", (1, 2, 4, 4)),
-    "tokens": Form("tokens", (1, 6, 4)),
-    "tokens of a tuple": Form("tokens", (1, 6, 4), several=True),
-    "tokens, positions first": Form("tokens", (6, 1, 4), examples=1),
-    "tokens of a tuple, positions first": Form("tokens", (6, 1, 4), examples=1, several=True),
-    "sequence": Form("sequence", (1, 4, 6)),
-    "sequence of a tuple": Form("sequence", (1, 4, 6), several=True),
-    "vector": Form("vector", (1, 7)),
-    "vector of a tuple": Form("vector", (1, 7), several=True),
-    "one number": Form("vector", (1,)),
-    "one number of a tuple": Form("vector", (1,), several=True),
-    "volume": Form("other", (1, 3, 2, 4, 5)),
-    "volume of a tuple": Form("other", (1, 3, 2, 4, 5), several=True),
-    "six dimensions": Form("other", (1, 3, 2, 2, 4, 2)),
+KINDS: dict[str, Layout] = {
+    "map": Layout("map", (1, 3, 4, 5)),
+    "map of a tuple": Layout("map", (1, 3, 4, 5), several=True),
+    "attention": Layout("attention", (1, 2, 4, 4)),
+    "tokens": Layout("tokens", (1, 6, 4)),
+    "tokens of a tuple": Layout("tokens", (1, 6, 4), several=True),
+    "tokens, positions first": Layout("tokens", (6, 1, 4), examples=1),
+    "tokens of a tuple, positions first": Layout("tokens", (6, 1, 4), examples=1, several=True),
+    "sequence": Layout("sequence", (1, 4, 6)),
+    "sequence of a tuple": Layout("sequence", (1, 4, 6), several=True),
+    "vector": Layout("vector", (1, 7)),
+    "vector of a tuple": Layout("vector", (1, 7), several=True),
+    "one number": Layout("vector", (1,)),
+    "one number of a tuple": Layout("vector", (1,), several=True),
+    "volume": Layout("other", (1, 3, 2, 4, 5)),
+    "volume of a tuple": Layout("other", (1, 3, 2, 4, 5), several=True),
+    "six dimensions": Layout("other", (1, 3, 2, 2, 4, 2)),
 }
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
 either = pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
 
 
-def places(form: Form) -> list[Neuron]:
+def places(form: Layout) -> list[Neuron]:
     """Every neuron of a form, whole channels and single places."""
     count, height, width = form.size
     found: list[Neuron] = list(range(count))
@@ -178,7 +178,7 @@ def places(form: Form) -> list[Neuron]:
     return found + ([] if form.kind == "vector" else [[c, x] for c in range(count) for x in range(width)])
 
 
-def entry(form: Form, output: Tensor, channel: int, row: int, column: int) -> Tensor:
+def entry(form: Layout, output: Tensor, channel: int, row: int, column: int) -> Tensor:
     """The number that stands there, written once more."""
     one = output.movedim(form.examples, 0)[0]
     if form.kind == "tokens":
@@ -188,7 +188,7 @@ def entry(form: Form, output: Tensor, channel: int, row: int, column: int) -> Te
     return one.reshape(form.size[0], -1)[channel, column]
 
 
-def drawn(form: Form) -> Tensor:
+def drawn(form: Layout) -> Tensor:
     return torch.randn(form.shape, dtype=torch.float64)
 
 
@@ -207,7 +207,7 @@ def test_channels_are_a_view_of_the_right_numbers(kind: str) -> None:
     assert not output.any(), "a copy was written to: switching off would do nothing"
 
 
-def tuple_of(form: Form, output: Tensor) -> Any:
+def tuple_of(form: Layout, output: Tensor) -> Any:
     return (output, output * 7) if form.several else output
 
 
@@ -227,7 +227,7 @@ def test_a_neuron_is_the_sum_of_what_stands_in_its_part(kind: str) -> None:
 
 
 class Gives(nn.Module):
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Layout) -> None:
         super().__init__()
         self.form = form
 

@@ -26,14 +26,14 @@ from attriscope.attr import (
 from attriscope.core.errors import Cancelled, LayerError, TargetError
 from attriscope.core.inputs import Examples, gather_examples
 from attriscope.core.progress import control
-from attriscope.widget import inside, inside_messages
-from attriscope.widget.choices import Choice, ChoiceError
-from attriscope.widget.forms import Form
-from attriscope.widget.inside import Depth, Held
-from attriscope.widget.inside_messages import channels_message, depth_message, flow_message, neuron_message
-from attriscope.widget.offers import Menu
-from attriscope.widget.session import Session
-from attriscope.widget.wire import Message
+from attriscope.widget.messages import layers as layer_messages
+from attriscope.widget.messages.layers import channels_message, depth_message, flow_message, neuron_message
+from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model import layers as model_layers
+from attriscope.widget.model.layers import Depth, Held
+from attriscope.widget.model.layouts import Layout
+from attriscope.widget.model.session import Session
+from attriscope.widget.state.selection import ChoiceError, Selection
 from models import Snapshot, draw, pictures
 from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, picture
 
@@ -59,7 +59,7 @@ def asked(x: Tensor) -> Examples:
 
 
 def session_for(model: nn.Module, x: Tensor) -> Session:
-    session = Session(model, gather_examples(x), None, Menu(x))
+    session = Session(model, gather_examples(x), None, MethodRegistry(x))
     session.look(0)
     return session
 
@@ -104,7 +104,7 @@ def by_autograd(model: nn.Module, x: Tensor, target: int) -> dict[str, tuple[Ten
 def test_flow_is_gradient_times_activation(network: Network) -> None:
     model, x = network()
     session = session_for(model, x)
-    found = session.interior.flow(Choice("Saliency", TARGET)).amounts
+    found = session.interior.flow(Selection("Saliency", TARGET)).amounts
     wanted = by_autograd(model, x, TARGET)
     assert found.keys() == session.interior.forms.keys()
     for name, amount in found.items():
@@ -118,9 +118,9 @@ def test_flow_is_gradient_times_activation(network: Network) -> None:
 def test_flow_does_not_depend_on_how_many_layers_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     session = session_for(model, x)
-    whole = inside.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
-    monkeypatch.setattr(inside, "_AT_ONCE", 800)
-    parts = inside.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
+    whole = model_layers.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
+    monkeypatch.setattr(model_layers, "_AT_ONCE", 800)
+    parts = model_layers.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
     assert parts.amounts == pytest.approx(whole.amounts)
     assert list(parts.amounts) == list(whole.amounts)
     for method, maps in whole.maps.items():
@@ -130,7 +130,7 @@ def test_flow_does_not_depend_on_how_many_layers_are_read_at_once(monkeypatch: p
 # --- the maps of all layers ---------------------------------------------------------------------------------
 
 
-def laid(form: Form, attributions: Any) -> Tensor:
+def laid(form: Layout, attributions: Any) -> Tensor:
     """What a layer method gives, as a map; written for maps and tokens separately."""
     found = attributions[0] if isinstance(attributions, tuple) else attributions
     if form.kind == "map":
@@ -145,7 +145,7 @@ def laid(form: Form, attributions: Any) -> Tensor:
 def test_maps_from_one_pass_are_those_of_each_layer_by_itself(network: Network, method: Any) -> None:
     model, x = network()
     session = session_for(model, x)
-    (found,) = session.depth(Choice("Saliency", TARGET, layer_method=method.__name__))
+    (found,) = session.depth(Selection("Saliency", TARGET, layer_method=method.__name__))
     spatial = [name for name, form in session.interior.forms.items() if form.spatial]
     assert list(found.maps) == list(found.sums) == spatial
     read = by_autograd(model, x, TARGET)
@@ -173,7 +173,7 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
     model, x = NETWORKS[network]()
     session = session_for(model, x)
     name = method.__name__
-    choice = Choice("Saliency", TARGET, baselines, "", layer_method=name, settings={name: {"n_steps": 6}})
+    choice = Selection("Saliency", TARGET, baselines, "", layer_method=name, settings={name: {"n_steps": 6}})
     *_, found = session.depth(choice)
     assert found.final
     # Not those of which a batch of several points cannot be read: positions first, and tuples with who knows what.
@@ -197,14 +197,14 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
 def test_methods_that_begin_anew_for_each_layer_give_no_maps_of_all() -> None:
     session = session_for(net(Bottleneck), picture())
     assert not list(
-        session.depth(Choice("Saliency", 1, layer="wide", layer_method="LayerIntegratedGradients"))
+        session.depth(Selection("Saliency", 1, layer="wide", layer_method="LayerIntegratedGradients"))
     )
 
 
 # --- how they travel ----------------------------------------------------------------------------------------
 
 
-def decoded(message: Message) -> dict[str, np.ndarray]:
+def decoded(message: Any) -> dict[str, np.ndarray]:
     """As the page decodes them."""
     codes, found, start = np.frombuffer(message["maps"], "<f2").astype(np.float64), {}, 0
     for name, (h, w), scale in zip(message["names"], message["shapes"], message["scales"], strict=True):
@@ -214,7 +214,7 @@ def decoded(message: Message) -> dict[str, np.ndarray]:
     return found
 
 
-def depth(maps: dict[str, Tensor], **about: Any) -> Message:
+def depth(maps: dict[str, Tensor], **about: Any) -> Any:
     return depth_message(Depth(maps, {name: float(m.sum()) for name, m in maps.items()}, True), **about)
 
 
@@ -254,7 +254,7 @@ def test_too_many_maps_are_sent_coarser_each_an_average_of_what_was_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     maps = {f"{i}": torch.rand(56, 56) for i in range(10)} | {"small": torch.rand(3, 5)}
-    monkeypatch.setattr(inside_messages, "_DEPTH_BYTES", 20_000)
+    monkeypatch.setattr(layer_messages, "_DEPTH_BYTES", 20_000)
     message = depth(maps)
     assert len(message["maps"]) <= 20_000
     found = decoded(message)
@@ -267,15 +267,15 @@ def test_too_many_maps_are_sent_coarser_each_an_average_of_what_was_there(
 
 def test_thousands_of_maps_keep_to_the_budget() -> None:
     message = depth({str(i): torch.rand(1, 1).expand(56, 56) for i in range(3000)})
-    assert len(message["maps"]) <= inside_messages._DEPTH_BYTES
+    assert len(message["maps"]) <= layer_messages._DEPTH_BYTES
     assert len(message["names"]) == 3000
 
 
-def held(values: Tensor, gradients: Tensor | None = None, form: Form | None = None) -> Held:
-    return Held(form or Form("map", (1, *values.shape)), values, gradients)
+def held(values: Tensor, gradients: Tensor | None = None, form: Layout | None = None) -> Held:
+    return Held(form or Layout("map", (1, *values.shape)), values, gradients)
 
 
-def thumbs(message: Message, codes: str = "thumbs", scales: str = "scales") -> np.ndarray:
+def thumbs(message: Any, codes: str = "thumbs", scales: str = "scales") -> np.ndarray:
     """As the page decodes them."""
     shape = (message["count"], *message["shape"])
     values = np.frombuffer(message[codes], np.int8).astype(np.float64).reshape(shape)
@@ -351,7 +351,7 @@ def test_channels_are_as_coarse_as_their_number_asks_for(
         values = torch.rand(size)
     message = channels_message(held(values, torch.ones(1, 1, 1).expand(size)), None, {})
     assert tuple(message["shape"]) == shape
-    budget = max(inside_messages._CHANNEL_BYTES, size[0])
+    budget = max(layer_messages._CHANNEL_BYTES, size[0])
     assert len(message["thumbs"]) <= budget
     assert len(message["parts"]) <= budget
     assert message["size"] == list(size[1:])
@@ -367,7 +367,7 @@ def test_five_thousand_channels_are_ready_while_a_person_blinks() -> None:
 
 def test_positions_are_named_where_there_are_as_many_names() -> None:
     words = ["a", "b", "c"]
-    tokens = Form("tokens", (1, 3, 4))
+    tokens = Layout("tokens", (1, 3, 4))
     fits = channels_message(held(torch.rand(4, 1, 3), form=tokens), words, {})
     assert (fits["positions"], fits["noun"], fits["form"]) == (words, "unit", "tokens")
     assert "positions" not in channels_message(held(torch.rand(4, 1, 2), form=tokens), words, {})
@@ -394,7 +394,7 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
     model, x = NETWORKS[network]()
     session = session_for(model, x)
     classes = [3, 0, 1]
-    choice = Choice("Saliency", 1, layer=layer, neuron=neuron, baselines=("mean",))
+    choice = Selection("Saliency", 1, layer=layer, neuron=neuron, baselines=("mean",))
     interior = session.interior
     message = neuron_message(
         interior.held(choice),
@@ -419,9 +419,9 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
 
 def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> None:
     session = session_for(net(Vit), picture(8, 12))
-    flow = session.interior.flow(Choice("Saliency", TARGET)).amounts
+    flow = session.interior.flow(Selection("Saliency", TARGET)).amounts
     for layer, form in session.interior.forms.items():
-        by_class = session.interior.by_class(Choice("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
+        by_class = session.interior.by_class(Selection("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
         total = sum(form.within(by_class, c).sum().item() for c in range(form.size[0]))
         assert total == pytest.approx(flow[layer], abs=1e-9), layer
 
@@ -430,7 +430,7 @@ def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> No
 
 
 def what_if(model: nn.Module, x: Tensor, *off: tuple[str, Any], **options: Any) -> Tensor:
-    choice = Choice("Saliency", TARGET, ablated=tuple(off), **options)
+    choice = Selection("Saliency", TARGET, ablated=tuple(off), **options)
     return session_for(model, x).interior.without(choice)
 
 
@@ -479,7 +479,7 @@ def test_switched_to_the_baseline_it_holds_what_it_holds_there(baselines: tuple[
     model, x = pictures(), draw(1, 2, 6, 5)
     found = what_if(model, x, ("conv", 1), ("block", [2, 3, 3]), baselines=baselines, ablate_to="baseline")
     session = session_for(model, x)
-    starts = [s.value for s in session.example(0).starts(Choice("Saliency", 0, baselines))]
+    starts = [s.value for s in session.example(0).starts(Selection("Saliency", 0, baselines))]
     conv = model.conv(x)
     conv[:, 1] = torch.stack([model.conv(s)[:, 1] for s in starts]).mean(0)
     hidden = model.bn(conv).relu()
@@ -493,7 +493,7 @@ def test_switched_to_the_baseline_it_holds_what_it_holds_there(baselines: tuple[
 def test_all_of_a_layer_at_the_baseline_is_the_prediction_at_the_baseline() -> None:
     model, x = net(TimeFirst), picture()
     found = what_if(model, x, *(("block", c) for c in range(6)), baselines=("mean",), ablate_to="baseline")
-    start = session_for(model, x).example(0).starts(Choice("Saliency", 0, ("mean",)))[0].value
+    start = session_for(model, x).example(0).starts(Selection("Saliency", 0, ("mean",)))[0].value
     torch.testing.assert_close(found, model(start))
 
 
@@ -515,7 +515,7 @@ def test_what_cannot_be_switched_off(off: Any, error: type[Exception], says: str
 
 def use(session: Session) -> None:
     """All that is asked of a model for its inside."""
-    choice = Choice("Saliency", TARGET, layer="block", neuron=1, layer_method="LayerConductance")
+    choice = Selection("Saliency", TARGET, layer="block", neuron=1, layer_method="LayerConductance")
     choice = dataclasses.replace(choice, ablated=(("conv", 0), ("relu", [1, 2, 3])), ablate_to="baseline")
     interior = session.interior
     interior.flow(choice)
@@ -581,19 +581,19 @@ class Opaque(nn.Module):
 def test_of_a_model_without_gradients_the_activations_are_seen() -> None:
     model, x = Opaque(), draw(1, 2, 6, 5)
     session = session_for(model, x)
-    found = session.interior.flow(Choice("Saliency", TARGET))
+    found = session.interior.flow(Selection("Saliency", TARGET))
     assert not found.amounts
     assert flow_message(session.layers, found.amounts, {}) == {}
     wanted = LayerActivation(model, "net.conv").attribute(x)[0].sum(0)
     torch.testing.assert_close(found.maps["LayerActivation"]["net.conv"], wanted.float())
     assert not found.maps["LayerGradCam"]
-    held = session.interior.held(Choice("Saliency", TARGET, layer="net.conv"))
+    held = session.interior.held(Selection("Saliency", TARGET, layer="net.conv"))
     assert held.gradients is None
-    assert session.interior.by_class(Choice("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
+    assert session.interior.by_class(Selection("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
 
 
 def test_a_target_that_is_not_there_is_not_taken_for_a_model_without_gradients() -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     session = session_for(model, x)
     with pytest.raises(TargetError, match="17 is out of range"):
-        session.interior.flow(Choice("Saliency", 17))
+        session.interior.flow(Selection("Saliency", 17))

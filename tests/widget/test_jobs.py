@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from attriscope.widget.jobs import Job, Worker
+from attriscope.widget.jobs.worker import Job, Worker
 
 
 def test_latest_request_wins() -> None:

@@ -20,9 +20,9 @@ import torch
 
 from attriscope import Explorer
 from attriscope.core.errors import LayerError
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import INSIDE, OFFERS
-from attriscope.widget.weights import WeightsChangedError
+from attriscope.widget.methods.registry import INSIDE, OFFERS
+from attriscope.widget.model.weights import WeightsChangedError
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Mirror, TwoLayers, assert_consistent, from_page
 
 SECONDS = float(os.environ.get("ATTRISCOPE_MONKEY_SECONDS", "12"))
@@ -36,7 +36,18 @@ METHODS = [
 LAYER_METHODS = [name for name, offer in INSIDE.items() if offer.place == "layer"]
 NEURON_METHODS = [name for name, offer in INSIDE.items() if offer.place == "neuron"]
 # What the user's own callbacks hang on.
-OBSERVED = ["heat", "status", "target", "path", "example", "channels", "what_if", "depth", "layer", "neuron"]
+OBSERVED = [
+    "heat",
+    "status",
+    "target",
+    "path",
+    "example",
+    "channels",
+    "what_if",
+    "layer_maps",
+    "layer",
+    "neuron",
+]
 SMALL = {
     "IntegratedGradients": {"n_steps": 5},
     "NoiseTunnel": {"nt_samples": 4},

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from attriscope import Explorer, attr
-from attriscope.attr import streams
+from attriscope.attr import streaming
 from attriscope.core.errors import InputTypeError
-from attriscope.core.estimate import Draft
-from attriscope.widget.choices import ChoiceError
+from attriscope.core.estimate import PartialResult
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import TwoLayers, assert_consistent, from_page
 from widget.test_code import run
 
@@ -46,14 +46,14 @@ class Mine(attr.GradientAttribution):
 class Drawn(attr.Attribution):
     """Streams, is random, and only asks."""
 
-    @streams
+    @streaming
     def attribute(
         self, inputs: Tensor, target: Any = None, n_samples: int = 3, generator: Any = None
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult]:
         total = torch.zeros_like(inputs)
         for i in range(n_samples):
             total = total + torch.randn(inputs.shape, generator=generator)
-            yield Draft(lambda total=total, i=i: total / (i + 1), evaluations=i + 1)
+            yield PartialResult(lambda total=total, i=i: total / (i + 1), evaluations=i + 1)
 
 
 class Bare:

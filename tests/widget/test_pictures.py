@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.widget.pictures import Pictures, as_pixels
+from attriscope.widget.model.images import Pictures, as_pixels
 
 
 def imagenet_style(x: Tensor) -> Tensor:

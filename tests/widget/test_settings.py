@@ -13,21 +13,21 @@ from torch import Tensor
 
 from attriscope import Explorer
 from attriscope.attr import IntegratedGradients, KernelShap, NoiseTunnel, Saliency
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.offers import OFFERS, Menu
-from attriscope.widget.parameters import argument_docs, plain
+from attriscope.widget.methods.parameters import argument_docs, plain
+from attriscope.widget.methods.registry import OFFERS, MethodRegistry
+from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import TwoLayers, from_page
 
 Make = Callable[..., Explorer]
 
 
 @pytest.fixture(scope="module")
-def menu() -> Menu:
-    return Menu(torch.rand(2, 3, 40, 60, generator=torch.Generator().manual_seed(0)))
+def menu() -> MethodRegistry:
+    return MethodRegistry(torch.rand(2, 3, 40, 60, generator=torch.Generator().manual_seed(0)))
 
 
 @pytest.mark.parametrize("name", list(OFFERS))
-def test_every_parameter_is_one_of_the_method_and_explained(menu: Menu, name: str) -> None:
+def test_every_parameter_is_one_of_the_method_and_explained(menu: MethodRegistry, name: str) -> None:
     method = OFFERS[name].method
     known = {*inspect.signature(method.attribute).parameters, *inspect.signature(method).parameters}
     for parameter in menu.parameters[name].values():
@@ -39,7 +39,7 @@ def test_every_parameter_is_one_of_the_method_and_explained(menu: Menu, name: st
         assert set(message) == {"name", "label", "kind", "value", "min", "max", "choices", "doc"}
 
 
-def test_what_a_person_would_look_for_is_there(menu: Menu) -> None:
+def test_what_a_person_would_look_for_is_there(menu: MethodRegistry) -> None:
     steps = menu.parameters["IntegratedGradients"]["n_steps"].message
     assert (steps["kind"], steps["value"], steps["min"], steps["label"]) == ("int", 50, 1, "Steps")
     assert steps["doc"] == "how many points on the path are evaluated per example."

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from attriscope import Explorer
-from attriscope.widget.jobs import Job, Worker
-from attriscope.widget.offers import OFFERS
-from attriscope.widget.surroundings import Surroundings
+from attriscope.widget.jobs.torch_context import TorchContext
+from attriscope.widget.jobs.worker import Job, Worker
+from attriscope.widget.methods.registry import OFFERS
 from models import elsewhere
 from widget.helpers import TwoLayers, from_page
 
 
-def seen_by_a_job(surroundings: Surroundings | None = None) -> dict[str, Any]:
+def seen_by_a_job(surroundings: TorchContext | None = None) -> dict[str, Any]:
     """What torch says on the worker's thread."""
     found: dict[str, Any] = {}
 
@@ -93,7 +93,7 @@ def test_cuda_stream_and_its_device_go_along_if_cuda_is_in_use(monkeypatch: pyte
 
     monkeypatch.setattr(torch.cuda, "stream", stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: "the cell's stream")
-    assert Surroundings.of_caller().stream is None  # asking would make CUDA start up
+    assert TorchContext.of_caller().stream is None  # asking would make CUDA start up
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     seen_by_a_job()
     assert entered == ["the cell's stream"]

@@ -9,7 +9,7 @@ from torch import nn
 from attriscope.attr import IntegratedGradients
 from attriscope.core.inputs import gather_examples
 from attriscope.core.progress import control
-from attriscope.widget.walks import Walk, thinned
+from attriscope.widget.model.path import Walk, thinned
 
 
 class Smooth(nn.Module):

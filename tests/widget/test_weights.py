@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attriscope import Explorer
 from attriscope.attr import IntegratedGradients
-from attriscope.widget.weights import WeightsChangedError, fingerprint
+from attriscope.widget.model.weights import WeightsChangedError, fingerprint
 from widget.helpers import Gate, TwoLayers
 
 Make = Callable[..., Explorer]

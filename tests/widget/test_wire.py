@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attriscope.widget import wire
+from attriscope.widget.messages import wire
 
 
 def decoded(message: wire.Message, count: int) -> np.ndarray:

@@ -12,14 +12,12 @@ from attriscope.attr._base import (
     LayerAttribution,
     NeuronAttribution,
     PerturbationAttribution,
-    streams,
 )
-from attriscope.attr.ablation import FeatureAblation
+from attriscope.attr._streaming import streaming
 from attriscope.attr.at import At, Neuron
 from attriscope.attr.baselines import ProductBaselines
-from attriscope.attr.cam import LayerGradCam
 from attriscope.attr.dataloader import DataLoaderAttribution, InputRole
-from attriscope.attr.deeplift import DeepLift, DeepLiftShap
+from attriscope.attr.deep_lift import DeepLift, DeepLiftShap
 from attriscope.attr.embeddings import (
     InterpretableEmbeddingBase,
     TokenReferenceBase,
@@ -28,32 +26,39 @@ from attriscope.attr.embeddings import (
     remove_interpretable_embedding_layer,
 )
 from attriscope.attr.gradient_shap import GradientShap
-from attriscope.attr.gradients import InputXGradient, Saliency
-from attriscope.attr.guided import Deconvolution, GuidedBackprop, GuidedGradCam
-from attriscope.attr.kernel_shap import KernelShap
-from attriscope.attr.layer_ablation import LayerFeatureAblation, LayerFeaturePermutation
-from attriscope.attr.layer_paths import InternalInfluence, LayerConductance, LayerIntegratedGradients
-from attriscope.attr.layer_rules import LayerDeepLift, LayerDeepLiftShap, LayerLRP
-from attriscope.attr.layer_samples import LayerGradientShap
-from attriscope.attr.layers import LayerActivation, LayerGradientXActivation
+from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop, GuidedGradCam
+from attriscope.attr.input_x_gradient import InputXGradient
+from attriscope.attr.integrated_gradients import IntegratedGradients
+from attriscope.attr.layer.activation import LayerActivation, LayerGradientXActivation
+from attriscope.attr.layer.feature_ablation import LayerFeatureAblation, LayerFeaturePermutation
+from attriscope.attr.layer.grad_cam import LayerGradCam
+from attriscope.attr.layer.gradient_shap import LayerGradientShap
+from attriscope.attr.layer.integrated_gradients import (
+    InternalInfluence,
+    LayerConductance,
+    LayerIntegratedGradients,
+)
+from attriscope.attr.layer.propagation import LayerDeepLift, LayerDeepLiftShap, LayerLRP
 from attriscope.attr.lrp import LRP
-from attriscope.attr.neurons import (
-    NeuronConductance,
+from attriscope.attr.neuron.feature_ablation import NeuronFeatureAblation
+from attriscope.attr.neuron.gradient import NeuronGradient
+from attriscope.attr.neuron.gradient_shap import NeuronGradientShap
+from attriscope.attr.neuron.integrated_gradients import NeuronConductance, NeuronIntegratedGradients
+from attriscope.attr.neuron.propagation import (
     NeuronDeconvolution,
     NeuronDeepLift,
     NeuronDeepLiftShap,
-    NeuronFeatureAblation,
-    NeuronGradient,
-    NeuronGradientShap,
     NeuronGuidedBackprop,
-    NeuronIntegratedGradients,
 )
-from attriscope.attr.noise import NoiseTunnel
-from attriscope.attr.occlusion import Occlusion
-from attriscope.attr.paths import IntegratedGradients
-from attriscope.attr.permutation import FeaturePermutation
-from attriscope.attr.shapley import ShapleyValues, ShapleyValueSampling
-from attriscope.attr.similarity import get_exp_kernel_similarity_function
+from attriscope.attr.noise_tunnel import NoiseTunnel
+from attriscope.attr.perturbation.feature_ablation import FeatureAblation
+from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
+from attriscope.attr.perturbation.kernel_shap import KernelShap
+from attriscope.attr.perturbation.lime import Lime, LimeBase
+from attriscope.attr.perturbation.occlusion import Occlusion
+from attriscope.attr.perturbation.shapley import ShapleyValues, ShapleyValueSampling
+from attriscope.attr.perturbation.similarity import get_exp_kernel_similarity_function
+from attriscope.attr.saliency import Saliency
 from attriscope.attr.statistics import (
     MSE,
     CommonStats,
@@ -68,8 +73,8 @@ from attriscope.attr.statistics import (
     Var,
 )
 from attriscope.attr.summarizers import ClassSummarizer, Summarizer, SummarizerSingleTensor
-from attriscope.attr.surrogate import Lime, LimeBase
-from attriscope.core.sites import Call
+from attriscope.core.estimate import Estimate, PartialResult
+from attriscope.core.hooks import Call
 
 if TYPE_CHECKING:
     from attriscope.attr import visualization as visualization
@@ -87,6 +92,7 @@ __all__ = [
     "Deconvolution",
     "DeepLift",
     "DeepLiftShap",
+    "Estimate",
     "FeatureAblation",
     "FeaturePermutation",
     "GradientAttribution",
@@ -129,6 +135,7 @@ __all__ = [
     "NeuronIntegratedGradients",
     "NoiseTunnel",
     "Occlusion",
+    "PartialResult",
     "PerturbationAttribution",
     "ProductBaselines",
     "Saliency",
@@ -148,7 +155,7 @@ __all__ = [
     "interpretable_embedding",
     "linear",
     "remove_interpretable_embedding_layer",
-    "streams",
+    "streaming",
     "visualization",
 ]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError, LayerError
+from attriscope.core.hooks import find_layer, unwrap
 from attriscope.core.inputs import describe
-from attriscope.core.sites import find_layer, unwrap
 
 
 class InterpretableEmbeddingBase(nn.Module):

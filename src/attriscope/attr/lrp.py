@@ -5,28 +5,30 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.attr._base import GradientAttribution, join, streams, sum_per_example
-from attriscope.attr.lrp_rules import PropagationRule
-from attriscope.attr.rules.deeplift import linear
+from attriscope.attr._base import GradientAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import join, sum_per_example
+from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
+from attriscope.attr.rules.modules import PropagationRule
 from attriscope.core.errors import InputTypeError, OperationError
-from attriscope.core.estimate import Draft
+from attriscope.core.estimate import PartialResult
+from attriscope.core.hooks import Layers, module_of
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     as_tuple,
     describe,
     gather_examples,
     require_floating,
 )
 from attriscope.core.propagation import Rules, Scheme
-from attriscope.core.sites import Layers, module_of
 
 
 class LRP(GradientAttribution):
@@ -94,15 +96,27 @@ class LRP(GradientAttribution):
             told=print if verbose else None,
         )
 
-    @streams
+    @overload
+    def attribute(
+        self, inputs: SameForm, target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., verbose: bool = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, target: Any = ..., additional_forward_args: Any = ..., *,
+        return_convergence_delta: Literal[True], verbose: bool = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
+    @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         verbose: bool = False,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Propagate the output's relevance to the inputs, in one forward and one backward pass.
 
         Args:
@@ -140,7 +154,7 @@ def relevances(
     form: Callable[[list[tuple[Tensor, ...]]], Any],
     verbose: bool = False,
     read: Layers | None = None,
-) -> Iterator[Draft]:
+) -> Iterator[PartialResult]:
     """The relevance that reaches the inputs, or layers.
 
     Args:
@@ -163,7 +177,7 @@ def relevances(
         gaps = [output - sum_per_example(tensors) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
-    yield Draft(lambda: form(found), delta, evaluations=evaluator.evaluations)
+    yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)
 
 
 class _OfModule(torch.autograd.Function):

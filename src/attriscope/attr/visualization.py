@@ -7,15 +7,15 @@ stay empty and say so, grey and standardized images are drawn as they look, and 
 Loaded when it is first used, as it needs matplotlib.
 """
 
-from attriscope.attr._figures.images import (
+from attriscope._drawing.images import (
     ImageVisualizationMethod,
     visualize_image_attr,
     visualize_image_attr_multiple,
 )
-from attriscope.attr._figures.masks import draw_mask_border, draw_mask_legend
-from attriscope.attr._figures.scales import VisualizeSign
-from attriscope.attr._figures.series import TimeseriesVisualizationMethod, visualize_timeseries_attr
-from attriscope.attr._figures.text import (
+from attriscope._drawing.masks import draw_mask_border, draw_mask_legend
+from attriscope._drawing.scales import VisualizeSign
+from attriscope._drawing.series import TimeseriesVisualizationMethod, visualize_timeseries_attr
+from attriscope._drawing.text import (
     VisualizationDataRecord,
     format_classname,
     format_special_tokens,

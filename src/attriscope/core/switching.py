@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError, LayerError
+from attriscope.core.hooks import edited, find_layer
 from attriscope.core.inputs import describe
-from attriscope.core.sites import edited, find_layer
 
 # Gives the part of a layer's output that is to be set.
 Part = Callable[[Tensor], Tensor]

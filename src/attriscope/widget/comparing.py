@@ -6,21 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attriscope.widget.answer import Answer
-from attriscope.widget.choices import Choice
-from attriscope.widget.comparison import (
+from attriscope.widget.jobs.comparison import (
     Comparison,
     compare,
     comparison_message,
     settle_methods,
     settle_metrics,
 )
-from attriscope.widget.jobs import Job
-from attriscope.widget.service import Service
-from attriscope.widget.session import Session
-from attriscope.widget.traits import told
-from attriscope.widget.wishes import ChoiceTraits
-from attriscope.widget.words import Words
+from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.pipeline import ExplanationJob
+from attriscope.widget.jobs.worker import Job
+from attriscope.widget.messages.labels import Words
+from attriscope.widget.model.session import Session
+from attriscope.widget.state.selection import Selection
+from attriscope.widget.validation import ChoiceTraits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,15 +27,14 @@ if TYPE_CHECKING:
     from attriscope.metrics.table import Table
 
 
-class Comparing(Service, ChoiceTraits):
+class Comparing(JobWidget, ChoiceTraits):
     """Judges methods on the example on show. Whoever has it works the map out first, in the same job."""
 
     _session: Session
     _words: Words
-    _requested: Choice | None
+    _requested: Selection | None
     _table: Table | None = None
     _compared: Any = None  # the weights that the table is of
-    comparison = told()
 
     def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Self:
         """Judge several methods on the example on show, for what is explained now: the table is on the page.
@@ -71,7 +69,7 @@ class Comparing(Service, ChoiceTraits):
         """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
         return self._table
 
-    def _judge(self, job: Job, answer: Answer, asked: Comparison) -> None:
+    def _judge(self, job: Job, answer: ExplanationJob, asked: Comparison) -> None:
         """Work a comparison out, method by method."""
         weights, count = self._session.weights(), len(asked.methods)
         title = self._words.comparison_title(asked.choice)
@@ -93,6 +91,6 @@ class Comparing(Service, ChoiceTraits):
                 self.comparison = {**self.comparison, "outdated": outdated}
 
     @staticmethod
-    def _settled(asked: Comparison, choice: Choice | None) -> Comparison:
+    def _settled(asked: Comparison, choice: Selection | None) -> Comparison:
         """The comparison for the target that was found, where nobody had chosen one."""
         return asked if choice is None else dataclasses.replace(asked, choice=choice)

@@ -9,24 +9,24 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import traitlets
 from torch import Tensor, nn
 
 from attriscope.core.errors import Cancelled, InputError, InputTypeError
 from attriscope.core.inputs import describe, gather_examples, require_floating
-from attriscope.widget import batch, exporting, figures
-from attriscope.widget.answer import Answer
-from attriscope.widget.choices import Choice, ChoiceError
 from attriscope.widget.comparing import Comparing
-from attriscope.widget.comparison import Comparison
-from attriscope.widget.jobs import Job
+from attriscope.widget.export import figure, html
+from attriscope.widget.jobs.comparison import Comparison
+from attriscope.widget.jobs.pipeline import ExplanationJob
+from attriscope.widget.jobs.worker import Job
 from attriscope.widget.looking import LookingInside, Pinning, pinned_message
-from attriscope.widget.offers import Menu
-from attriscope.widget.own_methods import own_offers
-from attriscope.widget.pictures import ToImage
-from attriscope.widget.session import Map, Session
-from attriscope.widget.traits import OverlayTraits, PathTraits
-from attriscope.widget.words import ClassNames, Words
+from attriscope.widget.messages.labels import ClassNames, Words
+from attriscope.widget.methods.custom import own_offers
+from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model import example
+from attriscope.widget.model.images import ToImage
+from attriscope.widget.model.session import Map, Session
+from attriscope.widget.state.selection import ChoiceError, Selection
+from attriscope.widget.state.table import REQUESTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,13 +36,8 @@ _PICTURE_SECONDS = 1.5
 # A strip of more examples than this is of no use to anybody.
 _MOST_EXAMPLES = 1000
 
-_CHOICES = [
-    "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
-    "contrast", "example", "settings",
-]  # fmt: skip
 
-
-class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
+class Explorer(Comparing, LookingInside):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -121,9 +116,10 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
             added up as if they all erred the same way (an upper bound); ``relative_error``; ``gap`` and
             ``evaluations``.
-        flow, depth, channels, neuron_info, what_if, pinned: what else the page draws: how much passes at each layer,
-            the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the picked layer, what
-            is known of the picked neuron, the changed predictions, and the map that was kept by :meth:`pin`.
+        layer_relevance, layer_maps, channels, neuron_info, what_if, pinned: what else the page draws: how much passes
+            at each layer, the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the
+            picked layer, what is known of the picked neuron, the changed predictions, and the map that was kept by
+            :meth:`pin`.
 
     Raises:
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
@@ -152,10 +148,6 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
         Explorer(model, image, methods=[Squared], method="Squared", settings={"Squared": {"power": 3.0}})
     """
 
-    examples: Any = traitlets.List().tag(sync=True)
-    code = traitlets.Unicode("").tag(sync=True)
-    weights_changed = traitlets.Bool(False).tag(sync=True)
-
     def __init__(
         self,
         model: nn.Module,
@@ -175,25 +167,25 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
         self._model = model
         self._batch = gather_examples(inputs, additional_forward_args)
         self._check_inputs(inputs)
-        self._menu = Menu(self._batch.tensors[0].detach(), own_offers(methods, model))
+        self._menu = MethodRegistry(self._batch.tensors[0].detach(), own_offers(methods, model))
         self._session = Session(model, self._batch, to_image, self._menu)
         self._words = Words(class_names, self._menu.every, self._session.interior.noun)
         self._outdated, self._looked = threading.Event(), threading.Event()
         self._attributions: Tensor | None = None
-        self._requested: Choice | None = None
+        self._requested: Selection | None = None
         self._shown: int | None = None  # which example the picture on show is of
         self._weights: Any = None  # those of the map on show
-        self._answered: Choice | None = None  # whose map has been worked out to the end
-        self._finished: Choice | None = None  # of which everything has been
+        self._answered: Selection | None = None  # whose map has been worked out to the end
+        self._finished: Selection | None = None  # of which everything has been
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._menu.message()
         self.layer_methods, self.neuron_methods = self._menu.message("layer"), self._menu.message("neuron")
-        self.examples = batch.thumbnails(self._batch, to_image)
+        self.examples = example.thumbnails(self._batch, to_image)
         self.picture, self._shown = self._session.example(self.example).shown, self.example
-        self.observe(self._choose, _CHOICES)
+        self.observe(self._choose, REQUESTED)
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -246,11 +238,11 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
     def figure(self) -> Figure:
         """The view as a matplotlib figure: map, mode, sign, colours and position on the path as on the page."""
         self._notice()
-        return figures.figure(figures.View.of(self))
+        return figure.figure(figure.View.of(self))
 
     def snapshot(self) -> bytes:
         """The same as a PNG file."""
-        return figures.png(self.figure())
+        return figure.png(self.figure())
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the view as one HTML file that needs neither network nor kernel.
@@ -262,7 +254,7 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
             path: where to write it.
         """
         self._notice()
-        exporting.write(self, path)
+        html.write(self, path)
 
     def close(self) -> None:
         """Take it off the page, stop what is being computed, and let go of what was kept."""
@@ -283,7 +275,7 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         self._looked.wait(_PICTURE_SECONDS)
-        return figures.with_picture(self, bundle)
+        return figure.with_picture(self, bundle)
 
     # --- from choices to answers ------------------------------------------------------------------------------
 
@@ -328,7 +320,7 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
                 self.effort = 0
             self._ask(self.choice)
 
-    def _ask(self, choice: Choice) -> None:
+    def _ask(self, choice: Selection) -> None:
         with self._lock:
             self._requested = choice
             self._submit(choice)
@@ -340,9 +332,9 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
             self._answered = None
         self._notice()
         about = job.about
-        answer = Answer(self._session, self._menu, self._words, _Outlet(self, job))
+        answer = ExplanationJob(self._session, self._menu, self._words, _Outlet(self, job))
         try:
-            said = self._explain(job, answer, about if isinstance(about, Choice) else about.choice)
+            said = self._explain(job, answer, about if isinstance(about, Selection) else about.choice)
             if isinstance(about, Comparison):
                 self._judge(job, answer, self._settled(about, self._answered))
             elif isinstance(about, Pinning):
@@ -358,10 +350,10 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
                 self._follow()  # an assignment in one thread may hide that in another from its observers
         return said
 
-    def _explain(self, job: Job, answer: Answer, choice: Choice) -> str:
+    def _explain(self, job: Job, answer: ExplanationJob, choice: Selection) -> str:
         """What a choice asks for; its map only if that is not on show."""
         known = self._answered is not None and self._answered.map == choice.map and not self.weights_changed
-        if known and self._finished == choice and not isinstance(job.about, Choice):
+        if known and self._finished == choice and not isinstance(job.about, Selection):
             return ""
         if not known:
             self._answered = None
@@ -403,7 +395,7 @@ class _Outlet:
                 explorer._requested = dataclasses.replace(explorer._requested, target=target)
             self.publish(target=target)
 
-    def hand_over(self, found: Map, weights: Any, choice: Choice, **traits: Any) -> None:
+    def hand_over(self, found: Map, weights: Any, choice: Selection, **traits: Any) -> None:
         explorer = self._explorer
         with explorer._lock:
             if not self._job.is_set():

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from attriscope.widget.choices import Choice, ChoiceError
-from attriscope.widget.forms import Form
-from attriscope.widget.inside_messages import Channel, top_channels
-from attriscope.widget.service import Service
-from attriscope.widget.session import Session
-from attriscope.widget.traits import InsideTraits, told
-from attriscope.widget.wishes import ChoiceTraits
+from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.messages.layers import Channel, top_channels
+from attriscope.widget.model.layouts import Layout
+from attriscope.widget.model.session import Session
+from attriscope.widget.state.selection import ChoiceError, Selection
+from attriscope.widget.validation import ChoiceTraits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class Pinning:
     """That the map of a choice is to be kept."""
 
-    choice: Choice
+    choice: Selection
 
 
 def pinned_message(heat: Any, picture: Any) -> Any:
@@ -31,15 +30,16 @@ def pinned_message(heat: Any, picture: Any) -> Any:
     return {"heat": heat, "picture": picture, "title": heat["title"]} if heat else {}
 
 
-class LookingInside(Service, ChoiceTraits, InsideTraits):
+class LookingInside(JobWidget, ChoiceTraits):
     """Layers, neurons, and what the model says without some of them."""
 
     _session: Session
-    _requested: Choice | None
-    _answered: Choice | None
+    _requested: Selection | None
+    _answered: Selection | None
     _attributions: Tensor | None
-    _of_layer: tuple[Choice, Tensor] | None = None  # the latest attributions of a layer, and what they answer
-    pinned = told()
+    _of_layer: tuple[Selection, Tensor] | None = (
+        None  # the latest attributions of a layer, and what they answer
+    )
 
     def pin(self) -> Self:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
@@ -94,6 +94,6 @@ class LookingInside(Service, ChoiceTraits, InsideTraits):
             raise ChoiceError(f"there are no channels in layer {self.layer!r}")
         return top_channels(self.channels, k)
 
-    def _form(self, layer: str) -> Form | None:
+    def _form(self, layer: str) -> Layout | None:
         interior = self._session.interior
         return interior.form(layer) if interior.forms else None

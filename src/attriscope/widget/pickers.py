@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import traitlets
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
+from attriscope.core.hooks import module_of
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.layer_map import LayerInfo, map_layers
-from attriscope.core.sites import module_of
-from attriscope.widget import inside, wire
-from attriscope.widget.choices import ChoiceError
-from attriscope.widget.forms import Form, forms_of, why_not
-from attriscope.widget.inside_messages import (
+from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.worker import Job
+from attriscope.widget.messages.layers import (
     Channel,
     channels_message,
     flow_message,
     layer_rows,
     top_channels,
 )
-from attriscope.widget.jobs import Job
-from attriscope.widget.service import Service
-from attriscope.widget.traits import LayerTraits, OneOf, Part, asked_for, told
-from attriscope.widget.wishes import NeuronTraits
+from attriscope.widget.model import layers as model_layers
+from attriscope.widget.model.layouts import Layout, layouts_of, why_not
+from attriscope.widget.state.part import Part
+from attriscope.widget.state.selection import ChoiceError
+from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.traits import also
+from attriscope.widget.validation import NeuronTraits
 
 
 class _Seen:
@@ -48,7 +49,7 @@ class _Seen:
         self.examples = Examples(tensors, given.single, arguments, given.keys, given.blanks)
         outputs: list[Any] = []
         self.layers: Sequence[LayerInfo] = map_layers(model, lambda: outputs.append(self._run()))
-        self.forms: Mapping[str, Form] = forms_of(self.layers, module_of(model))
+        self.forms: Mapping[str, Layout] = layouts_of(self.layers, module_of(model))
         output = outputs[0]
         row = isinstance(output, Tensor) and output.dim() == 2 and output.shape[1] > 1
         self.target = int(output[0].argmax()) if target is None and row else target
@@ -61,7 +62,7 @@ class _Seen:
         return self.model(*inputs, *self.examples.arguments)
 
 
-class LayerPicker(Part, LayerTraits):
+class LayerPicker(Part):
     """The tree of a model's modules, with how much of an output passes at each; the pick is ``layer``.
 
     The bars are gradient x activation, added up over each layer; a model without gradients gets none.
@@ -83,15 +84,19 @@ class LayerPicker(Part, LayerTraits):
         ipywidgets.HBox([picker, grid])
     """
 
+    layers = also(ExplorerTraits.layers)
+    layer = also(ExplorerTraits.layer)
+    layer_relevance = also(ExplorerTraits.layer_relevance)
+
     def __init__(self, model: nn.Module, *inputs: Any, target: Any = None) -> None:
         seen = _Seen(model, inputs[0] if len(inputs) == 1 else inputs, None, target)
         super().__init__(_part="layers")
         self.layers = layer_rows(seen.layers, seen.forms)
-        found = inside.flow(model, seen.layers, seen.forms, seen.examples, seen.target)
-        self.flow = flow_message(seen.layers, found.amounts, {})
+        found = model_layers.flow(model, seen.layers, seen.forms, seen.examples, seen.target)
+        self.layer_relevance = flow_message(seen.layers, found.amounts, {})
 
 
-class ChannelGrid(Service, NeuronTraits):
+class ChannelGrid(JobWidget, NeuronTraits):
     """The channels (units, heads) of a layer: what each holds, and what it contributes; the pick is ``neuron``.
 
     Works for any model: convolutions show maps; tokens, series and plain layers show strips. Picking another ``layer``
@@ -117,9 +122,11 @@ class ChannelGrid(Service, NeuronTraits):
             in the widget and is raised by :meth:`wait`.
     """
 
-    channels = told()
-    luts = told()
-    colormap = asked_for(OneOf(wire.COLORMAPS, "auto", help="a colour map's name, or auto"))
+    layers = also(ExplorerTraits.layers)
+    channels = also(ExplorerTraits.channels)
+    luts = also(ExplorerTraits.luts)
+    colormap = also(ExplorerTraits.colormap)
+    layer_relevance = also(ExplorerTraits.layer_relevance)
 
     def __init__(
         self,
@@ -141,10 +148,6 @@ class ChannelGrid(Service, NeuronTraits):
         self.observe(self._choose, ["layer"])
         self._follow()
 
-    @traitlets.default("luts")
-    def _default_luts(self) -> dict[str, wire.Message]:
-        return wire.color_tables()
-
     def wait(self, timeout: float | None = None) -> ChannelGrid:
         """Wait for the channels of the picked layer; as :meth:`Explorer.wait`."""
         self._wait(timeout)
@@ -159,7 +162,7 @@ class ChannelGrid(Service, NeuronTraits):
     def __repr__(self) -> str:
         return f"ChannelGrid(layer={self.layer!r}, neuron={self.neuron!r}, status={self.status!r})"
 
-    def _form(self, layer: str) -> Form:
+    def _form(self, layer: str) -> Layout:
         if layer not in self._seen.forms:
             row = next((row for row in self._seen.layers if row.name == layer), None)
             raise ChoiceError(f"the layer {layer!r} {'is not there' if row is None else why_not(row)}")
@@ -182,7 +185,7 @@ class ChannelGrid(Service, NeuronTraits):
 
     def _work(self, job: Job) -> str:
         name, seen = job.about, self._seen
-        held = inside.hold(self._model, name, self._form(name), seen.examples, seen.target)
+        held = model_layers.hold(self._model, name, self._form(name), seen.examples, seen.target)
         message = channels_message(held, self._positions, {"layer": name})
         self._publish(job, channels=message)
         return ""

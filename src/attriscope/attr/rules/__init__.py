@@ -22,7 +22,7 @@ Wrap it in :class:`Rule` to say which values of the forward pass it needs; by de
 """
 
 from attriscope.attr.rules.decompositions import decomposed
-from attriscope.attr.rules.deeplift import DEEPLIFT, linear, midpoint, pairwise, rescale
+from attriscope.attr.rules.deep_lift import DEEPLIFT, linear, midpoint, pairwise, rescale
 from attriscope.attr.rules.guided import DECONVOLUTION, GUIDED
 from attriscope.attr.rules.lrp import LRP_RULES, through
 from attriscope.core.propagation import Rule, Rules, Step

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr.rules.deeplift import each
-from attriscope.attr.rules.linear import names
+from attriscope.attr.rules.deep_lift import each
+from attriscope.attr.rules.operations import names
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
 _RISING = names("Relu LeakyRelu Elu Celu Softplus")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from attriscope.attr.rules.decompositions import DECOMPOSED
-from attriscope.attr.rules.deeplift import each, evaluation_only, first_only, linear
-from attriscope.attr.rules.linear import (
+from attriscope.attr.rules.deep_lift import each, evaluation_only, first_only, linear
+from attriscope.attr.rules.operations import (
     CURVED,
     FACTORS,
     JOINS,

@@ -1,0 +1,407 @@
+"""DeepLIFT: what a difference of the inputs contributed to a difference of the output."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal, overload
+
+import torch
+from torch import Tensor
+
+from attriscope.attr._base import GradientAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, join, sum_per_example
+from attriscope.attr.rules.deep_lift import DEEPLIFT
+from attriscope.core.batch_size import check_batch
+from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.estimate import PartialResult
+from attriscope.core.evaluate import Block
+from attriscope.core.hooks import Layers
+from attriscope.core.inputs import (
+    Examples,
+    SameForm,
+    as_tuple,
+    baseline_rows,
+    describe,
+    gather_examples,
+    require_floating,
+    resolve_baselines,
+)
+from attriscope.core.propagation import Rules, Scheme
+
+CustomAttribution = Callable[..., Any]
+MakeResult = Callable[[list[tuple[Tensor, ...]]], Any]
+
+
+class DeepLift(GradientAttribution):
+    """Contributions by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685).
+
+    A multiplier is passed back instead of the gradient: at every operation, multipliers times the differences of its
+    inputs add up to the difference of its output, between the input and the baseline. So the attributions of each
+    example add up to ``f(input) - f(baseline)`` up to rounding.
+
+    Compared with Captum: rules belong to operations, not to modules, so functions, methods, in-place forms, modules
+    that run twice or follow each other, products, softmax, norms, attention and recurrent nets come out right; what has
+    no rule is refused by name. One pass for the baselines and one for the inputs, with one backward pass.
+
+    Args:
+        model: the model, or any function, called as ``model(*inputs, *additional_forward_args)``.
+        multiply_by_inputs: ``False`` leaves out the factor (input - baseline): multipliers instead of contributions.
+        eps: input differences up to this, in their own units, count as none: the gradient is the multiplier there.
+        rules: more rules, for this object only; see :mod:`attriscope.attr.rules`.
+    """
+
+    rules: ClassVar[Rules] = DEEPLIFT
+
+    def __init__(
+        self,
+        model: Any,
+        multiply_by_inputs: bool = True,
+        eps: float = 1e-10,
+        rules: dict[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(model)
+        self.model = model
+        self.eps = eps
+        self._multiply_by_inputs = multiply_by_inputs
+        self._more_rules = rules
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """As chosen at construction."""
+        return self._multiply_by_inputs
+
+    def has_convergence_delta(self) -> bool:
+        """Yes: the attributions add up to the change of the output."""
+        return True
+
+    def _scheme(self) -> Scheme:
+        return Scheme(self.rules.extended(self._more_rules), paired=True, eps=self.eps, method="DeepLift")
+
+    def _contributions(
+        self, custom: CustomAttribution | None, multipliers: tuple[Tensor, ...], ends: Any, starts: Any
+    ) -> tuple[Tensor, ...]:
+        if custom is not None:
+            return call_custom(custom, multipliers, ends, starts)
+        if not self.multiplies_by_inputs:
+            return multipliers
+        return tuple(m * (x - b) for m, x, b in zip(multipliers, ends, starts, strict=True))
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., custom_attribution_func: CustomAttribution | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        *, return_convergence_delta: Literal[True], custom_attribution_func: CustomAttribution | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
+    @streaming
+    def attribute(
+        self,
+        inputs: SameForm,
+        baselines: Any = None,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        return_convergence_delta: bool = False,
+        custom_attribution_func: CustomAttribution | None = None,
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
+        """Compare the inputs with the baselines.
+
+        Args:
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            baselines: ``None`` (zero), a number, a tensor of the input's shape or with a first dimension of 1, or a
+                tuple of these, one per input.
+            target, additional_forward_args: as for :meth:`Saliency.attribute`.
+            return_convergence_delta: also return the sum of the attributions minus ``f(inputs) - f(baselines)``.
+            custom_attribution_func: makes attributions of tuples with one entry per input, called as
+                ``(multipliers)``, ``(multipliers, inputs)`` or ``(multipliers, inputs, baselines)``; default
+                ``multipliers * (inputs - baselines)``.
+
+        Returns:
+            Attributions in the shape, type and form of the inputs, detached; with ``return_convergence_delta`` a pair
+            with the deltas, of shape (N,).
+
+        Raises:
+            OperationError: an operation on the way has no rule, random numbers are drawn (call ``model.eval()``), or
+                the model does other operations for the baseline than for the input.
+            InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`IntegratedGradients.attribute`.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        starts = resolve_baselines(baselines, examples)
+        yield from compare(
+            self, examples, starts, target, custom_attribution_func, lambda found: examples.form(found[0])
+        )
+
+
+def compare(
+    method: DeepLift,
+    examples: Examples,
+    starts: tuple[Tensor, ...],
+    target: Any,
+    custom: CustomAttribution | None,
+    form: MakeResult,
+    read: Layers | None = None,
+    options: dict[str, Any] | None = None,
+) -> Iterator[PartialResult]:
+    """The contributions at the inputs, or at layers, of inputs compared with one baseline each.
+
+    Args:
+        method: whose model and rules these are.
+        starts: the baselines, one per input, of first dimension 1 or N.
+        custom: see :meth:`DeepLift.attribute`; called once for each place.
+        form: makes the result of what was found at each place.
+        read: layers; ``None`` for the inputs.
+        options: for ``torch.autograd.grad``.
+    """
+    evaluator = method._evaluator(
+        examples,
+        target,
+        gradient=True,
+        batch=examples.count,
+        scheme=method._scheme(),
+        read=read,
+        options=options,
+    )
+
+    def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
+        ends = examples.slices(part)
+        pairs = zip(starts, ends, strict=True)
+        return (*ends, *(baseline_rows(b, part).expand_as(x) for b, x in pairs))
+
+    parts: list[list[tuple[Tensor, ...]]] = []
+    changes = []
+    for block in evaluator.run(1, rows):
+        parts.append(_effects(method, custom, block))
+        changes.append(_change(block)[0])
+    found = [join(column) for column in zip(*parts, strict=True)]
+    change = torch.cat(changes)
+    yield PartialResult(
+        lambda: form(found), lambda: deltas(found, change, read), evaluations=2 * evaluator.evaluations
+    )
+
+
+def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -> list[tuple[Tensor, ...]]:
+    """What each place contributed, in the rows of a block."""
+    places = zip(block.gradients, block.values, block.baseline_values, strict=True)
+    return [method._contributions(custom, *place) for place in places]
+
+
+def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:
+    """What was found minus the change of the output: (N,), or (layers, N) for several layers."""
+    gaps = [sum_per_example(tensors) - change for tensors in found]
+    return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
+
+
+def _change(block: Block) -> Tensor:
+    """f(inputs) - f(baselines), of shape (steps, examples)."""
+    assert block.f is not None
+    assert block.baseline_f is not None
+    dtype = accumulation_dtype(block.f.dtype)
+    return block.f.to(dtype) - block.baseline_f.to(dtype)
+
+
+class DeepLiftShap(DeepLift):
+    """DeepLIFT averaged over a distribution of baselines (Lundberg & Lee 2017, arXiv 1705.07874).
+
+    The attributions of each example add up to ``f(input)`` minus the mean of ``f`` over the baselines. Pairs of
+    examples and baselines go through the model in batches that fit; ``stream`` and ``tolerance`` stop before all
+    baselines were used.
+
+    Args:
+        model, multiply_by_inputs, eps, rules: as for :class:`DeepLift`.
+    """
+
+    @overload  # type: ignore[override]
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
+    @streaming
+    def attribute(
+        self,
+        inputs: SameForm,
+        baselines: Any,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        return_convergence_delta: bool = False,
+        custom_attribution_func: CustomAttribution | None = None,
+        internal_batch_size: int | None = None,
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
+        """Compare every input with every baseline.
+
+        Args:
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            baselines: a tensor of M baselines, M > 1, with the shape of the input after dimension 0; a tuple of these,
+                one per input; or a function that returns them, called with nothing or with the inputs.
+            target, additional_forward_args, return_convergence_delta: as for :meth:`DeepLift.attribute`.
+            custom_attribution_func: as for :meth:`DeepLift.attribute`; it sees pairs of example and baseline.
+            internal_batch_size: pairs that go through the model at a time; ``None`` (default) measures and chooses.
+
+        Returns:
+            Attributions in the shape and form of the inputs, detached; with ``return_convergence_delta`` a pair with
+            the deltas, of shape (N * M,): those of the first example and every baseline first.
+
+        Raises:
+            InputError, InputTypeError: also for fewer than two baselines.
+            OperationError, TargetError, NonFiniteError: as for :meth:`DeepLift.attribute`.
+        """
+        examples = gather_examples(inputs, additional_forward_args)
+        require_floating(examples, self.get_name())
+        starts = distribution(baselines, examples, inputs)
+        batch = check_batch(internal_batch_size, "internal_batch_size")
+        yield from compare_all(
+            self,
+            examples,
+            starts,
+            target,
+            custom_attribution_func,
+            lambda found: examples.form(found[0]),
+            batch,
+        )
+
+
+def compare_all(
+    method: DeepLift,
+    examples: Examples,
+    starts: tuple[Tensor, ...],
+    target: Any,
+    custom: CustomAttribution | None,
+    form: MakeResult,
+    batch: int | None = None,
+    read: Layers | None = None,
+    options: dict[str, Any] | None = None,
+) -> Iterator[PartialResult]:
+    """The same as :func:`compare`, averaged over a distribution of baselines.
+
+    Args:
+        starts: M baselines per input.
+        batch: pairs that go through the model at a time; ``None`` measures and chooses.
+    """
+    count, most = examples.count, starts[0].shape[0]
+    evaluator = method._evaluator(
+        examples, target, gradient=True, batch=batch, scheme=method._scheme(), read=read, options=options
+    )
+
+    def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
+        return pairs_of(examples.slices(part), tuple(b[steps] for b in starts))
+
+    sums: list[list[Tensor]] = []
+    squares: list[list[Tensor]] = []
+    gaps: Tensor | None = None  # (places, baselines, N)
+    done = 0
+
+    def mean() -> Any:
+        return form([tuple(s / done for s in place) for place in sums])
+
+    def error() -> Any:
+        both = zip(sums, squares, strict=True)
+        return form(
+            [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
+        )
+
+    def delta() -> Tensor:
+        assert gaps is not None
+        found = gaps[:, :done].transpose(1, 2).flatten(1)
+        return found[0] if read is None or len(read) == 1 else found
+
+    for block in evaluator.run(most, rows):
+        effects = _effects(method, custom, block)
+        change = _change(block)
+        grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]
+        if not sums:
+            sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
+            squares = [[torch.zeros_like(s) for s in place] for place in sums]
+            gaps = change.new_zeros(len(grids), most, count)
+        assert gaps is not None
+        for i, place in enumerate(grids):
+            gaps[i, block.steps, block.examples] = block.grid(sum_per_example(effects[i])) - change
+            for total, square, grid in zip(sums[i], squares[i], place, strict=True):
+                total[block.examples] += grid.sum(0)
+                square[block.examples] += grid.square().sum(0)
+        if block.examples.stop == count:
+            done = block.steps.stop
+            yield PartialResult(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)
+
+
+def _standard_error(total: Tensor, squares: Tensor, count: int) -> Tensor:
+    """Of the mean of ``count`` numbers."""
+    variance = squares / count - (total / count).square()
+    return (variance.clamp(min=0) / max(1, count - 1)).sqrt()
+
+
+def pairs_of(examples: tuple[Tensor, ...], baselines: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """All pairs of n examples and k baselines, baseline by baseline: k * n rows of each."""
+    n, k = examples[0].shape[0], baselines[0].shape[0]
+    ends = (x.expand(k, *x.shape).flatten(0, 1) for x in examples)
+    starts = (b.unsqueeze(1).expand(k, n, *b.shape[1:]).flatten(0, 1) for b in baselines)
+    return (*ends, *starts)
+
+
+def distribution(baselines: Any, examples: Examples, inputs: Any) -> tuple[Tensor, ...]:
+    """Baselines that are drawn from, M of them per input.
+
+    Raises:
+        InputTypeError, InputError: they are no tensors, fewer than two, or do not fit the inputs.
+    """
+    if callable(baselines):
+        baselines = baselines(inputs) if inspect.signature(baselines).parameters else baselines()
+    given = examples.per_input(baselines)
+    if not all(isinstance(b, Tensor) for b in given):
+        raise InputTypeError(
+            f"baselines must be a tensor with M baselines in dimension 0, a tuple of these or a function that returns "
+            f"them, but {describe(baselines)} came"
+        )
+    shapes = [tuple(x.shape[1:]) for x in examples.tensors]
+    if [tuple(b.shape[1:]) for b in given] != shapes or len({b.shape[0] for b in given}) > 1:
+        raise InputError(
+            f"there must be one tensor of baselines per input, of shapes "
+            f"{', '.join(str(('M', *s)).replace(chr(39), '') for s in shapes)} with one M, but {describe(given)} came"
+        )
+    if given[0].shape[0] < 2:
+        raise InputError(
+            "DeepLiftShap averages over a distribution of baselines, so there must be more than one; for a single "
+            "baseline use DeepLift"
+        )
+    return tuple(b.detach().to(x.dtype) for b, x in zip(given, examples.tensors, strict=True))
+
+
+def call_custom(
+    function: CustomAttribution, multipliers: Any, inputs: Any, baselines: Any
+) -> tuple[Tensor, ...]:
+    """Call with as many of the three as the function takes.
+
+    Raises:
+        InputTypeError: it takes none or more than three, or returns something else than one tensor per input.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        wanted = 3
+    else:
+        wanted = sum(p.default is p.empty and p.kind != p.VAR_KEYWORD for p in parameters) or len(parameters)
+    if not 1 <= wanted <= 3:
+        raise InputTypeError(
+            "custom_attribution_func must take (multipliers), (multipliers, inputs) or (multipliers, inputs, "
+            f"baselines), but {describe(function)} takes {wanted} arguments"
+        )
+    found = function(*(multipliers, inputs, baselines)[:wanted])
+    found = as_tuple(found)
+    if len(found) != len(multipliers) or not all(isinstance(f, Tensor) for f in found):
+        raise InputTypeError(
+            f"custom_attribution_func must return one tensor per input, but {describe(found)} came"
+        )
+    return found

@@ -1,0 +1,216 @@
+"""The view as a picture: for papers, for mail, and for viewers that show no widgets."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import textwrap
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attriscope.widget.export import colours
+from attriscope.widget.export.colours import Array, Scale
+from attriscope.widget.messages.types import RawHeat
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Inches: the picture's height or width, and what stands around it.
+_SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
+_DPI = 120
+# What is saved in notebooks is coarser and of at most 256 colours: a page with many Explorers stays small.
+_SAVED_DPI, _SAVED_COLORS = 90, 256
+# A title of more letters is cut; a line holds so many per inch.
+_TITLE, _PER_INCH = 240, 13
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What is on show.
+
+    Attributes:
+        picture: (H, W, 3), from 0 to 1.
+        drawn: the map (H, W) by its sign; ``None`` if there is none.
+        scale: its colours.
+        title, caption: what it is, and its numbers.
+        mode, opacity, sign: how it is drawn.
+        pinned: another view that was kept, to be drawn before it by the same scale.
+    """
+
+    picture: Array
+    drawn: Array | None
+    scale: Scale | None
+    title: str
+    caption: str
+    mode: str
+    opacity: float
+    sign: str
+    pinned: View | None = None
+
+    @classmethod
+    def of(cls, widget: Any) -> View:
+        """Of anything with the traits of an overlay, and ``path`` and ``alpha`` if it has a path.
+
+        Raises:
+            RuntimeError: there is no picture yet.
+        """
+        path: Any = getattr(widget, "path", {})
+        heat, alpha = widget.heat, getattr(widget, "alpha", 1.0)
+        if not widget.picture:
+            raise RuntimeError("there is no picture to draw")
+        picture = colours.pixels(widget.picture)
+        how = (widget.mode, widget.opacity, widget.sign)
+        if not heat:
+            return cls(picture, None, None, "", "", *how)
+        if alpha < 1 and path and widget.baseline_picture:
+            start = colours.pixels(widget.baseline_picture)
+            picture = (1 - alpha) * start + alpha * picture
+            # On the way the scale stays that of the whole path, so that one sees it build up.
+            found, whole = colours.frame(path, alpha), colours.frame(path, 1.0)
+            total = float(np.interp(alpha, path["alphas"], path["totals"]))
+            title, numbers = f"{path['title']}, accumulated to α = {alpha:.2f}", [f"sum so far {total:.3g}"]
+        else:
+            found = whole = colours.values(heat)
+            title, numbers = heat["title"], _numbers(heat)
+        kept = getattr(widget, "pinned", {})
+        scale = _scale(widget, whole, widget.scale_limit)
+        if not kept:
+            return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
+        other = colours.values(kept["heat"])
+        limit = max(scale.limit, _scale(widget, other, widget.scale_limit).limit) or None
+        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, other, limit)
+        below = colours.pixels(kept["picture"])
+        pinned = cls(
+            below,
+            _drawn(widget, other, below),
+            scale_of_other,
+            kept["title"],
+            _caption(_numbers(kept["heat"]), scale_of_other),
+            *how,
+        )
+        drawn = _drawn(widget, found, picture)
+        return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
+
+
+def _scale(widget: Any, values: Array, limit: float | None) -> Scale:
+    return Scale.of(
+        colours.transformed(values, widget.sign), widget.sign, widget.colormap, widget.outlier_percent, limit
+    )
+
+
+def _drawn(widget: Any, values: Array, picture: Array) -> Array:
+    shape = (picture.shape[0], picture.shape[1])
+    return colours.transformed(colours.resized(values, shape), widget.sign)
+
+
+def _caption(numbers: list[str], scale: Scale) -> str:
+    clipped = f"{scale.clipped:.1%} of the values lie beyond the scale" if scale.limit > 0 else "all zero"
+    return "; ".join([*numbers, clipped])
+
+
+def _numbers(heat: RawHeat) -> list[str]:
+    named = (
+        ("sum", heat.get("sum")),
+        ("standard error up to", heat.get("error")),
+        ("gap", heat.get("gap")),
+    )
+    return [f"{words} {value:.3g}" for words, value in named if value is not None]
+
+
+def figure(view: View) -> Figure:
+    """A view drawn by matplotlib, beside the one that was pinned if there is one."""
+    from matplotlib.figure import Figure
+
+    views = [view] if view.pinned is None else [view.pinned, view]
+    widths, heights = zip(*(_inches(one) for one in views), strict=True)
+    barred = view.scale is not None and view.scale.limit > 0 and view.mode != "masked"
+    titles = [_lines(one.title, width) for one, width in zip(views, widths, strict=True)]
+    top, bottom = _LINE_HEIGHT * max(map(len, titles)) + _MARGIN, _LINE_HEIGHT + _MARGIN
+    down = max(heights)
+    across = sum(widths) + 2 * _MARGIN * len(views)
+    whole = (across + (_BAR if barred else 0), down + top + bottom)
+    # Not pyplot's: nothing is registered, and any thread may draw.
+    made = Figure(figsize=whole, dpi=_DPI)
+    left = _MARGIN
+    for one, width, height, lines in zip(views, widths, heights, titles, strict=True):
+        axes = made.add_axes(
+            (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]), aspect="auto"
+        )
+        axes.set_axis_off()
+        axes.imshow(_image(one), aspect="auto")
+        middle = (left + width / 2) / whole[0]
+        for i, line in enumerate(lines):
+            place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
+            made.text(middle, place, line, ha="center", va="top", fontsize=9, parse_math=False)
+        made.text(middle, _MARGIN / 2 / whole[1], one.caption, ha="center", va="bottom", fontsize=7)
+        left += width + 2 * _MARGIN
+    if barred:
+        left += 0.1 - _MARGIN
+        _bar(made, (left / whole[0], bottom / whole[1], 0.14 / whole[0], down / whole[1]), view)
+    return made
+
+
+def _inches(view: View) -> tuple[float, float]:
+    """How wide and high a view is drawn."""
+    height, width = view.picture.shape[:2]
+    across = _SIDE * min(1.0, width / height)
+    panels = 2 if view.mode == "side" and view.drawn is not None else 1
+    return panels * across, across * height / width
+
+
+def _image(view: View) -> Array:
+    if view.drawn is None or view.scale is None:
+        return view.picture
+    return colours.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity)
+
+
+def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> None:
+    """The colours and what they stand for, over the same ground as on the page."""
+    scale = view.scale
+    assert scale is not None
+    low = -scale.limit if scale.two_sided else 0.0
+    values = np.linspace(low, scale.limit, 256)
+    colors = scale.color(values)
+    if view.mode == "blended":
+        cover = scale.opacity(values, view.opacity)[:, None]
+        colors = cover * colors + (1 - cover) * colours.GROUND
+    axes = made.add_axes(place)
+    axes.imshow(colors[::-1, None], extent=(0, 1, low, scale.limit), aspect="auto")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.tick_params(labelsize=7)
+    axes.set_ylabel("size of negative attributions" if view.sign == "negative" else "attribution", fontsize=8)
+
+
+def _lines(title: str, inches: float) -> list[str]:
+    """A title in lines, and not too many of them."""
+    text = "".join(c if c.isprintable() else " " for c in title)
+    text = text if len(text) <= _TITLE else text[: _TITLE - 3] + "..."
+    return textwrap.wrap(text, max(12, int(inches * _PER_INCH)))
+
+
+def png(made: Figure, dpi: int = _DPI) -> bytes:
+    """A figure as a PNG file, of so many dots per inch."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # names may hold any sign there is
+        made.savefig(file, format="png", facecolor="white", dpi=dpi)
+    return file.getvalue()
+
+
+def with_picture(widget: Any, bundle: Any) -> Any:
+    """A widget's display data with a small PNG of what is ready, for viewers without widgets."""
+    if bundle is None or not widget.picture:
+        return bundle
+    from PIL import Image  # which matplotlib needs, too
+
+    made = figure(View.of(widget))
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png(made, _SAVED_DPI))) as image:
+        image.convert("RGB").quantize(_SAVED_COLORS).save(file, "PNG", optimize=True)
+    data, metadata = bundle
+    return {**data, "image/png": base64.b64encode(file.getvalue()).decode("ascii")}, metadata

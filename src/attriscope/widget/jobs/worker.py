@@ -1,0 +1,97 @@
+"""One worker per widget: it does one thing at a time, and only the latest thing asked for."""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from attriscope.widget.jobs.torch_context import TorchContext
+
+
+class Job:
+    """Something to do, which may be told to stop.
+
+    Args:
+        run: does it, on the worker's thread.
+        about: what it is about.
+        surroundings: what torch keeps per thread, for ``run`` to restore; ``None`` takes the present thread's.
+    """
+
+    def __init__(
+        self, run: Callable[[Job], None], about: Any = None, surroundings: TorchContext | None = None
+    ) -> None:
+        self.run = run
+        self.about = about
+        self.surroundings = surroundings or TorchContext.of_caller()
+        self.stop = threading.Event()
+        # Handlers run where the notebook wants its replies to go; the job's messages must go there too.
+        self.context = contextvars.copy_context()
+
+    def is_set(self) -> bool:
+        """Whether it was told to stop (so that a job can be handed to ``control(cancel=...)``)."""
+        return self.stop.is_set()
+
+
+class Worker:
+    """Runs jobs on a thread of its own, which exists only while there is something to do."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._waiting: Job | None = None
+        self._running: Job | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is running, be it told to stop or not."""
+        return self._running is not None
+
+    def submit(self, job: Job) -> None:
+        """Do this next; what waits is dropped, and what runs is told to stop."""
+        with self._changed:
+            if self._running is not None:
+                self._running.stop.set()
+            self._waiting = job
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def cancel(self) -> bool:
+        """Drop what waits and tell what runs to stop. Returns whether there was anything."""
+        with self._changed:
+            busy = self._waiting is not None or (self._running is not None and not self._running.is_set())
+            self._waiting = None
+            if self._running is not None:
+                self._running.stop.set()
+            self._changed.notify_all()
+            return busy
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is nothing to do. Returns whether that came to pass in ``timeout`` seconds."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a job cannot wait for itself: do not call wait() from an observer")
+        with self._changed:
+            return self._changed.wait_for(lambda: self._waiting is None and self._running is None, timeout)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                job = self._running = self._waiting
+                self._waiting = None
+                if job is None:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return
+            try:
+                job.context.run(job.run, job)
+            except BaseException:  # reported as of any thread; the next job has nothing to do with it
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+            finally:
+                with self._changed:
+                    self._running = None
+                    self._changed.notify_all()

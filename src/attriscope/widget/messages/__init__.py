@@ -1,0 +1,1 @@
+"""What travels to the page: numbers as bytes, and what things are called."""

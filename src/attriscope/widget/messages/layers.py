@@ -1,0 +1,275 @@
+"""What is found inside a model, as it travels to the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attriscope.core.layer_map import LayerInfo
+from attriscope.widget.messages.types import (
+    LayerRow,
+    Neuron,
+    RawChannels,
+    RawLayerMaps,
+    RawLayerRelevance,
+    RawNeuronInfo,
+    RawWhatIf,
+    Request,
+)
+from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities
+from attriscope.widget.model.layers import Depth, Held, reduced
+from attriscope.widget.model.layouts import Layout, why_not
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# Bytes for the maps of all layers, and for the channels of one: more are sent coarser.
+_DEPTH_BYTES = 2_000_000
+_CHANNEL_BYTES = 1_000_000
+# The longest side of a channel's thumbnail, and the most positions of a strip.
+_THUMB_SIDE, _STRIP = 28, 256
+
+FLOW_DOC = (
+    "Gradient x activation, added up over all that the layer holds: to first order, by how much the explained output "
+    "would fall if the layer held nothing. Layers with a bias of their own add to it on the way."
+)
+CONDUCTANCE_DOC = (
+    "Conductance, added up over all that the layer holds: how much of the change of the explained output, from the "
+    "baseline to the input, comes through it. All of it comes through a layer that there is no way around."
+)
+NEURON_DOC = (
+    "Gradient x activation of the neuron for each class: to first order, by how much the class's score would fall if "
+    "the neuron were zero."
+)
+
+
+def layer_rows(layers: Sequence[LayerInfo], forms: Mapping[str, Layout]) -> list[LayerRow]:
+    """The rows of the layer tree."""
+    return [_row(layer, forms.get(layer.name)) for layer in layers]
+
+
+def _row(layer: LayerInfo, form: Layout | None) -> LayerRow:
+    row: LayerRow = {
+        "name": layer.name,
+        "kind": layer.kind,
+        "depth": layer.depth,
+        "parameters": layer.parameters,
+        "shape": None if layer.latest is None else list(layer.latest),
+        "spatial": form is not None and form.spatial,
+        "pickable": form is not None,
+        "form": None if form is None else form.kind,
+        "order": layer.order,
+    }
+    if form is None:
+        row["why"] = why_not(layer)
+    return row
+
+
+def flow_message(
+    layers: Sequence[LayerInfo], amounts: Mapping[str, float], request: Request, doc: str = FLOW_DOC
+) -> RawLayerRelevance:
+    """How much of the explained output passes at each layer."""
+    if not amounts:
+        return {}
+    return {
+        "request": request,
+        "label": "Carries",
+        "doc": doc,
+        "values": [number(amounts[layer.name]) if layer.name in amounts else None for layer in layers],
+    }
+
+
+def depth_message(depth: Depth, **about: Unpack[RawLayerMaps]) -> RawLayerMaps:
+    """The maps of layers, (h, w) each, in 16 bits: a share of the largest value of the map."""
+    if not depth.maps:
+        return {}
+    maps = _fitting(depth.maps)
+    scales = {name: _largest(values) for name, values in maps.items()}
+    return {
+        "names": list(maps),
+        "shapes": [list(values.shape) for values in maps.values()],
+        "scales": list(scales.values()),
+        "sums": [number(depth.sums[name]) for name in maps],
+        "maps": b"".join(_half(values, scales[name]) for name, values in maps.items()),
+        "final": depth.final,
+        **about,
+    }
+
+
+def _fitting(maps: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The same, coarser if they are too much to send."""
+    side = max(max(values.shape) for values in maps.values())
+    while 2 * sum(values.numel() for values in maps.values()) > _DEPTH_BYTES and side > 1:
+        side = side // 2
+        maps = {name: reduced(values, side) for name, values in maps.items()}
+    return maps
+
+
+def channels_message(held: Held, positions: Sequence[str] | None, request: Request) -> RawChannels:
+    """The channels of a layer: what they hold, what they contribute, and a small picture of each."""
+    count, height, width = held.values.shape
+    values = _small(held.values)
+    parts = held.parts
+    thumbs, scales = _coded(values)
+    found: RawChannels = {
+        "request": request,
+        "form": held.form.kind,
+        "noun": held.form.noun,
+        "count": count,
+        "size": [height, width],
+        "shape": list(values.shape[1:]),
+        "activations": _floats(held.activations),
+        "thumbs": thumbs,
+        "scales": scales,
+    }
+    if parts is not None:
+        found["contributions"] = _floats(parts.flatten(1).sum(1))
+        found["parts"], found["part_scales"] = _coded(_small(parts))
+    if positions is not None and len(positions) == width:
+        found["positions"] = list(positions)
+    if held.form.heads:
+        found["heads"] = held.form.heads
+    bad = int((~torch.isfinite(held.values)).flatten(1).any(1).sum())
+    if bad:
+        found["notice"] = f"{bad} of {count} {held.form.noun}s hold numbers that are not finite"
+    return found
+
+
+def _small(values: Tensor) -> Tensor:
+    """Channels (C, H, W), averaged down to what is worth sending."""
+    count, height, width = values.shape
+    room = max(1.0, _CHANNEL_BYTES / count)
+    if height == 1:
+        size = (1, max(1, min(width, _STRIP, int(room))))
+    else:
+        scale = min(1.0, _THUMB_SIDE / max(height, width), math.sqrt(room / (height * width)))
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if size == (height, width):
+        return values.float()
+    return torch.nn.functional.adaptive_avg_pool2d(values.float(), size)
+
+
+def _coded(values: Tensor) -> tuple[bytes, bytes]:
+    """Channels (C, h, w) in 8 bits each, and the scale of each channel: NaN if it holds what is not finite."""
+    scales = values.abs().flatten(1).amax(1)
+    ratio = values / torch.where(scales > 0, scales, torch.ones_like(scales))[:, None, None]
+    codes = (ratio * 127).round().nan_to_num(0.0, 0.0, 0.0).clamp(-127, 127).to(torch.int8)
+    scales = torch.where(torch.isfinite(scales), scales, torch.full_like(scales, torch.nan))
+    return codes.cpu().contiguous().numpy().tobytes(), _floats(scales)
+
+
+def _floats(values: Tensor) -> bytes:
+    return values.detach().to("cpu", torch.float32).contiguous().numpy().astype("<f4", copy=False).tobytes()
+
+
+def _half(values: Tensor, scale: float) -> bytes:
+    """Shares of the scale in 16 bits; what is not finite is not known."""
+    found = values.numpy() / (scale or 1.0)
+    found[~np.isfinite(found)] = np.nan
+    half: bytes = found.astype("<f2").tobytes()
+    return half
+
+
+def _largest(values: Tensor) -> float:
+    finite = torch.where(torch.isfinite(values), values.abs(), torch.zeros_like(values))
+    return float(finite.amax())
+
+
+def what_if_message(
+    intact: Tensor, changed: Tensor, names: ClassNames, request: Request, message: str = ""
+) -> RawWhatIf:
+    """What the model says of its best classes, those of before and those of now, with neurons switched off.
+
+    Args:
+        intact, changed: scores (C,) before and after.
+        names: of the classes.
+        request: what was switched off.
+        message: what else there is to say.
+    """
+    before, after = (scores.detach().to("cpu", torch.float64) for scores in (intact, changed))
+    chances = probabilities(before), probabilities(after)
+    shown = best(before)
+    shown += [i for i in best(after) if i not in shown]
+    is_chance = chances[0] is not None and chances[1] is not None
+    amounts = [
+        chance if is_chance and chance is not None else scores
+        for chance, scores in zip(chances, (before, after), strict=True)
+    ]
+    found: RawWhatIf = {
+        "request": request,
+        "kind": "probability" if is_chance else "score",
+        "items": [
+            {
+                "index": i,
+                "label": class_label(i, names),
+                "before": number(amounts[0][i]),
+                "after": number(amounts[1][i]),
+                "before_score": number(before[i]),
+                "after_score": number(after[i]),
+            }
+            for i in shown
+        ],
+    }
+    if message:
+        found["message"] = message
+    return found
+
+
+def neuron_message(
+    held: Held,
+    neuron: Neuron,
+    baseline_values: Tensor | None,
+    by_class: Mapping[int, Tensor | None],
+    names: ClassNames,
+    **about: Unpack[RawNeuronInfo],
+) -> RawNeuronInfo:
+    """What a neuron holds, and what it contributes to each class.
+
+    Args:
+        held: its layer.
+        neuron: which.
+        baseline_values: what the layer holds at the baseline, (C, H, W).
+        by_class: gradient x activation of the layer for each class, (C, H, W).
+        names: of the classes.
+        **about: title and request.
+    """
+
+    def of(channels: Tensor | None, total: bool) -> float | None:
+        if channels is None:
+            return None
+        part = held.form.within(channels, neuron)
+        return number(part.sum() if total else part.mean())
+
+    return {
+        "activation": of(held.values, False),
+        "at_baseline": of(baseline_values, False),
+        "classes": [
+            {"index": i, "label": class_label(i, names), "contribution": of(found, True)}
+            for i, found in by_class.items()
+        ],
+        "doc": NEURON_DOC,
+        **about,
+    }
+
+
+class Channel(NamedTuple):
+    """One channel of a layer, and what it contributes to the explained output."""
+
+    channel: int
+    contribution: float
+    activation: float
+
+
+def top_channels(message: RawChannels, k: int) -> list[Channel]:
+    """The channels of a layer that contribute most, out of what the page was sent."""
+    activations = np.frombuffer(message["activations"], "<f4")
+    sent = message.get("contributions")
+    contributions = np.frombuffer(sent, "<f4") if sent is not None else np.full_like(activations, np.nan)
+    size = np.nan_to_num(np.abs(contributions if sent is not None else activations), nan=-1.0)
+    order = np.argsort(-size, kind="stable")[:k]
+    return [Channel(int(i), float(contributions[i]), float(activations[i])) for i in order]

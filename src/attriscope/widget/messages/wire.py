@@ -1,0 +1,151 @@
+"""How results travel to the page: small, self-describing messages of numbers and bytes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture, RawPredictions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+ClassNames = Sequence[str] | dict[int, str] | None
+
+# What the page offers, best first. Diverging ones are safe for colour-blind eyes, the others perceptually uniform.
+_COLORMAPS: dict[str, tuple[str, LutKind]] = {
+    "RdBu_r": ("Blue to red", "diverging"),
+    "PuOr_r": ("Purple to orange", "diverging"),
+    "BrBG_r": ("Teal to brown", "diverging"),
+    "inferno": ("Inferno", "sequential"),
+    "viridis": ("Viridis", "sequential"),
+    "cividis": ("Cividis", "sequential"),
+    "magma": ("Magma", "sequential"),
+    "gray": ("Grey", "sequential"),
+}
+COLORMAPS = ("auto", *_COLORMAPS)
+
+# Maps larger than this (pixels along a side) are averaged down: the page shows them smaller anyway.
+MAP_SIDE = 1024
+FRAME_SIDE = 256
+FRAMES = 34
+LAYER_SIDE = 56
+
+
+@functools.cache
+def color_tables() -> dict[str, RawLut]:
+    """For each colour map its label, kind and 256 RGB colours of 8 bits."""
+    import matplotlib
+
+    positions = np.linspace(0, 1, 256)
+    return {
+        name: {
+            "label": label,
+            "kind": kind,
+            "data": (matplotlib.colormaps[name](positions)[:, :3] * 255).round().astype(np.uint8).tobytes(),
+        }
+        for name, (label, kind) in _COLORMAPS.items()
+    }
+
+
+def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
+    """A picture (H, W, 3)."""
+    return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
+
+
+def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
+    """Attributions of one example (1, C, H, W) added up over channels: (H, W), averaged down to at most ``side``."""
+    heat = attributions.detach().sum(1, dtype=torch.float32)[:1]
+    height, width = heat.shape[-2:]
+    if max(height, width) > side:
+        scale = side / max(height, width)
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        heat = torch.nn.functional.interpolate(heat[:, None], size, mode="area")[:, 0]
+    return heat[0]
+
+
+def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:
+    """A map (H, W) of signed numbers."""
+    values = heat.to("cpu", torch.float32).contiguous().numpy()
+    return {"shape": list(values.shape), "data": values.astype("<f4", copy=False).tobytes(), **about}
+
+
+def frames_message(frames: Tensor, **about: Unpack[RawPath]) -> RawPath:
+    """Maps (K, H, W) in 8 bits each: sign and square root, so that small values keep their detail.
+
+    The page gets ``scale * sign(q) * (|q| / 127) ** 2``.
+    """
+    scale = frames.abs().amax().nan_to_num(0.0)
+    ratio = frames / torch.where(scale > 0, scale, torch.ones_like(scale))
+    codes = (ratio.sign() * ratio.abs().sqrt() * 127).round().nan_to_num(0.0).to(torch.int8)
+    return {
+        "shape": list(frames.shape[1:]),
+        "maps": codes.cpu().contiguous().numpy().tobytes(),
+        "scale": float(scale),
+        **about,
+    }
+
+
+def best(output: Tensor, most: int = 8) -> list[int]:
+    """The indices of the highest scores of one example's output (C,)."""
+    return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
+
+
+def predictions_message(output: Tensor, names: ClassNames) -> RawPredictions:
+    """The best classes of one example's output (C,)."""
+    scores = output.detach().to("cpu", torch.float64)
+    chances = probabilities(scores)
+    return {
+        "kind": "score" if chances is None else "probability",
+        "items": [
+            {
+                "index": i,
+                "label": class_label(i, names),
+                "score": float(scores[i]),
+                "probability": None if chances is None else float(chances[i]),
+            }
+            for i in best(output)
+        ],
+    }
+
+
+def probabilities(scores: Tensor) -> Tensor | None:
+    """Scores (..., C) as probabilities: as they are if they are some already, else by softmax; None for one score."""
+    if scores.shape[-1] < 2:
+        return None
+    total = scores.sum(-1)
+    if bool((scores >= 0).all()) and bool(((total - 1).abs() < 1e-3).all()):
+        return scores
+    return scores.softmax(-1)
+
+
+def class_label(index: int, names: ClassNames) -> str:
+    """What to call a class: its name, or its number where there is none to be seen."""
+    name = ""
+    if isinstance(names, dict):
+        name = str(names.get(index, ""))
+    elif names is not None and index < len(names):
+        name = str(names[index])
+    return name if name.strip() else f"class {index}"
+
+
+def number(value: Any) -> float | None:
+    """For JSON, which knows no NaN and no infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+# The longest reason that is worth showing.
+_REASON = 500
+
+
+def short(text: str) -> str:
+    """A reason that fits on the page."""
+    return text if len(text) <= _REASON else text[: _REASON - 3] + "..."

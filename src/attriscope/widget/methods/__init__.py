@@ -1,0 +1,1 @@
+"""Which methods the Explorer offers, their parameters, and how each is called."""

@@ -1,0 +1,103 @@
+"""What a method is asked about a picture; each value comes with the Python that makes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError
+from attriscope.core.layer_map import LayerInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeValue:
+    """A value, the Python expression that makes it, and the lines that must stand before that."""
+
+    value: Any
+    code: str
+    before: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodInputs:
+    """What a method is asked about.
+
+    Attributes:
+        picture: one picture, of shape (1, C, H, W).
+        arguments: the model's other arguments, or ``None``.
+        starts: the baselines, each of the picture's shape.
+        target: the explained output, or ``None``.
+        values: the method's parameters by name.
+        layers: what the model is made of.
+        layer, neuron: the layer that is looked into, and the neuron in it as a selector, if there are any.
+    """
+
+    picture: CodeValue
+    arguments: CodeValue | None
+    starts: tuple[CodeValue, ...]
+    target: CodeValue | None
+    values: dict[str, Any]
+    layers: Sequence[LayerInfo]
+    layer: CodeValue | None = None
+    neuron: CodeValue | None = None
+
+    @property
+    def common(self) -> dict[str, CodeValue]:
+        """The arguments that every method takes."""
+        given = {"target": self.target, "additional_forward_args": self.arguments}
+        return {name: written for name, written in given.items() if written is not None}
+
+    def cells(self) -> dict[str, CodeValue]:
+        """The picture cut into cells, each one feature: ids of shape (H, W)."""
+        side, tensor, name = self.values["cells"], self.picture.value, self.picture.code
+        height, width = tensor.shape[2:]
+        down = torch.arange(height, device=tensor.device) * side // height
+        across = torch.arange(width, device=tensor.device) * side // width
+        before = (
+            f"# {side} by {side} cells, each of them one feature",
+            f"rows = torch.arange({height}, device={name}.device) * {side} // {height}",
+            f"columns = torch.arange({width}, device={name}.device) * {side} // {width}",
+        )
+        mask = (down[:, None] * side + across)[None, None]
+        return {"feature_mask": CodeValue(mask, f"(rows[:, None] * {side} + columns)[None, None]", before)}
+
+    def windows(self) -> dict[str, CodeValue]:
+        """A square window over all channels, and how far it moves."""
+        channels, *sides = self.picture.value.shape[1:]
+        window = tuple(min(self.values["window"], side) for side in sides)
+        strides = tuple(max(1, side // self.values["moves_per_window"]) for side in window)
+        shapes = {"sliding_window_shapes": (channels, *window), "strides": (channels, *strides)}
+        return {name: CodeValue(shape, repr(shape)) for name, shape in shapes.items()}
+
+    def together(self, *others: CodeValue) -> dict[str, CodeValue]:
+        """All baselines, and others, as one tensor."""
+        starts = [*self.starts, *others]
+        if len(starts) == 1:
+            return {"baselines": starts[0]}
+        code = f"torch.cat([{', '.join(s.code for s in starts)}])"
+        before = tuple(line for s in starts for line in s.before)
+        return {"baselines": CodeValue(torch.cat([s.value for s in starts]), code, before)}
+
+    def last_convolution(self) -> CodeValue:
+        """The path of the last convolution that gave a map."""
+        found = [row.name for row in self.layers if row.kind.startswith("Conv") and len(row.shape or ()) == 4]
+        if not found:
+            raise InputError("the model has no convolution that gives a map, which this method needs")
+        return CodeValue(found[-1], as_code(found[-1]))
+
+
+def as_code(value: Any) -> str:
+    """A plain value as Python's formatters write it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def range_of(pictures: Tensor) -> float:
+    """From the lowest to the highest value; 1 if that is no number."""
+    found = float(pictures.amax() - pictures.amin())
+    return found if math.isfinite(found) else 1.0

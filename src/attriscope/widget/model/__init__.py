@@ -1,0 +1,1 @@
+"""What the Explorer asks of the model; knows no page and no thread."""

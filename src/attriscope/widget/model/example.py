@@ -1,0 +1,128 @@
+"""The examples of a batch, one at a time: tensor, pictures, baselines, and how code calls them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attriscope.core.inputs import Examples
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import ExampleInfo, RawPicture
+from attriscope.widget.methods.arguments import CodeValue
+from attriscope.widget.methods.registry import SEED
+from attriscope.widget.model.images import Pictures, ToImage
+from attriscope.widget.state.selection import Selection
+
+# Thumbnails are this large at most, in pixels along a side; smaller where there are many.
+_THUMBNAIL, _MANY, _THUMBNAIL_OF_MANY = 64, 64, 32
+
+
+class Example:
+    """One example of the batch.
+
+    Args:
+        batch: all examples, with the model's other arguments.
+        index: which of them.
+        to_image: see :class:`~attriscope.widget.model.images.Pictures`.
+    """
+
+    def __init__(self, batch: Examples, index: int, to_image: ToImage | None) -> None:
+        part = slice(index, index + 1)
+        self._part, self._of_many = part, batch.count > 1
+        self._cut = f"[{part.start}:{part.stop}]"
+        arguments = batch.forward_arguments(1, part)
+        self.examples = Examples((batch.tensors[0].detach()[part],), True, arguments)
+        self.tensor = self.examples.tensors[0]
+        self.pictures = Pictures(self.tensor, to_image)
+        cut = (f"example = inputs{self._cut}",) if self._of_many else ()
+        self.written = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
+        self.arguments = self._write_arguments(batch) if arguments else None
+
+    def _write_arguments(self, batch: Examples) -> CodeValue:
+        """The model's other arguments, cut from those that the user gave."""
+        name, values = "additional_forward_args", self.examples.arguments
+        if all(a is b for a, b in zip(values, batch.arguments, strict=True)):
+            return CodeValue(values, name)
+        cut = [
+            f"forward_args[{i}]" + ("" if value is given else self._cut)
+            for i, (value, given) in enumerate(zip(values, batch.arguments, strict=True))
+        ]
+        as_tuple = f"forward_args = {name} if isinstance({name}, tuple) else ({name},)"
+        return CodeValue(values, f"({', '.join(cut)},)", (as_tuple,))
+
+    def starts(self, choice: Selection) -> tuple[CodeValue, ...]:
+        """The chosen baselines."""
+        return tuple(self._start(name, choice) for name in choice.baselines)
+
+    def _start(self, name: str, choice: Selection) -> CodeValue:
+        x = self.written.code
+        if name == "custom":
+            assert choice.own is not None
+            own = choice.own.tensor
+            if own.numel() == 1 < self.tensor.numel():  # it came as a number
+                return CodeValue(own.expand_as(self.tensor), f"torch.full_like({x}, {own.item()!r})")
+            cut = own.shape[0] > 1
+            return CodeValue(
+                own[self._part] if cut else own,
+                f"baseline{self._cut}" if cut else "baseline",
+                ("# baseline is the tensor of your own",),
+            )
+        tensor = self.pictures.baseline(name, seed=SEED)
+        if name in ("black", "white"):
+            values = ", ".join(map(repr, tensor[0, :, 0, 0].tolist()))
+            code = f"{x}.new_tensor([{values}]).reshape(1, -1, 1, 1).expand_as({x})"
+            return CodeValue(
+                tensor, name, (f"# the tensor whose picture, by to_image, is {name}", f"{name} = {code}")
+            )
+        if name == "noise":
+            return CodeValue(
+                tensor, f"baselines.uniform({x}, generator=torch.Generator().manual_seed({SEED}))"
+            )
+        return CodeValue(tensor, f"baselines.{name}({x})")
+
+    @functools.cached_property
+    def shown(self) -> RawPicture:
+        """The picture for the page."""
+        return wire.picture_message(self.pictures.show(self.tensor))
+
+    def show_starts(self, choice: Selection) -> RawPicture:
+        """The baseline as a picture; of several their mean."""
+        shown = [self.pictures.show(start.value) for start in self.starts(choice)]
+        return wire.picture_message(
+            shown[0] if len(shown) == 1 else np.mean(shown, 0).round().astype(np.uint8)
+        )
+
+
+def thumbnails(batch: Examples, to_image: ToImage | None) -> list[ExampleInfo]:
+    """Small pictures of all examples, to choose from; none if there is only one."""
+    if batch.count == 1:
+        return []
+    side = _THUMBNAIL if batch.count <= _MANY else _THUMBNAIL_OF_MANY
+    return [
+        {
+            "label": f"Example {i + 1}",
+            "picture": wire.picture_message(_shrunk(_picture(batch.tensors[0][i : i + 1], to_image), side)),
+        }
+        for i in range(batch.count)
+    ]
+
+
+def _picture(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+    return Pictures(tensor, to_image).show(tensor)
+
+
+def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = torch.nn.functional.interpolate(
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(), size, mode="area"
+    )
+    return small[0].permute(1, 2, 0).round().to(torch.uint8).numpy()

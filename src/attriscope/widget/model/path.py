@@ -1,0 +1,245 @@
+"""The walk from a baseline to the input: what the model says, and what has been attributed, on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from attriscope.attr import IntegratedGradients
+from attriscope.attr.integrated_gradients import add_weighted, gradients_along
+from attriscope.attr.quadrature import Quadrature, quadrature
+from attriscope.core.inputs import Examples
+from attriscope.widget.messages.wire import FRAME_SIDE, FRAMES, flat_map, probabilities
+
+
+class Walk:
+    """Integrated gradients of one example, keeping what happens at each point of the path.
+
+    Args:
+        method: what runs the model.
+        examples: one example, its input of shape (1, C, H, W).
+        baseline: where the walk starts, of the same shape.
+        target: the explained output.
+        n_steps: points on the path besides its two ends.
+        rule: how they are placed and weighted, see :func:`~attriscope.attr.quadrature.quadrature`.
+    """
+
+    def __init__(
+        self,
+        method: IntegratedGradients,
+        examples: Examples,
+        baseline: Tensor,
+        target: object,
+        n_steps: int = 50,
+        rule: str = "gausslegendre",
+    ) -> None:
+        inner = quadrature(rule, n_steps).spread
+        weights = dict(zip(inner.nodes, inner.weights, strict=True))
+        # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
+        # the start what the attributions should add up to.
+        ends = {end: weights.pop(end, 0.0) for end in (0.0, 1.0)}
+        self._rule = Quadrature((*ends, *weights), (*ends.values(), *weights.values()))
+        self._method, self._examples, self._target = method, examples, target
+        self._baseline = baseline
+        self._difference = examples.tensors[0].detach() - baseline
+        self._totals = [torch.zeros_like(self._difference)]
+        self._maps: list[Tensor] = []
+        self._sums: list[Tensor] = []
+        self._scores: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+
+    def steps(self) -> Iterator[None]:
+        """Walk; whatever is asked for between two steps is as good as it is by then.
+
+        A walk that was left goes on from where it was.
+        """
+        if self.done:
+            return
+        walked = len(self._maps)
+        rest = Quadrature(self._rule.nodes[walked:], self._rule.weights[walked:])
+        for block in gradients_along(
+            self._method, self._examples, (self._baseline,), self._target, rest.nodes
+        ):
+            effects = block.gradients[0][0] * self._difference
+            maps = [flat_map(effect[None], FRAME_SIDE) for effect in effects]
+            sums = effects.flatten(1).sum(1)
+            assert block.f is not None
+            # Nothing fails from here on, so that each node counts once whatever happens.
+            add_weighted(self._totals, block.gradients[0], block, rest)
+            self._maps.extend(maps)
+            self._sums.extend(sums)
+            self._scores.extend(block.f.flatten())
+            if isinstance(block.output, Tensor):
+                self._outputs.extend(block.output)
+            if self.started:
+                yield
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole path has been walked."""
+        return len(self._maps) == len(self._rule.nodes)
+
+    @property
+    def started(self) -> bool:
+        """Whether there is something to tell: part of the integral is known."""
+        return self._covered > 0
+
+    @property
+    def evaluations(self) -> int:
+        """How many rows went through the model so far."""
+        return len(self._maps)
+
+    @property
+    def attributions(self) -> Tensor:
+        """The integrated gradients found so far, (1, C, H, W): those of the whole path once the walk is done."""
+        return self.sensitivities * self._difference
+
+    @property
+    def sensitivities(self) -> Tensor:
+        """The gradient averaged along the path, so far."""
+        return self._totals[0] / (1.0 if self.done else self._covered)
+
+    @property
+    def _covered(self) -> float:
+        """How much of the integral the nodes walked so far stand for."""
+        return sum(self._rule.weights[: len(self._maps)])
+
+    @property
+    def positions(self) -> list[float]:
+        """The points on the path in ascending order, from 0 to 1."""
+        return [self._rule.nodes[i] for i in self._order]
+
+    @property
+    def scores(self) -> Tensor:
+        """The explained output at each of the positions."""
+        return torch.stack(self._scores)[self._order]
+
+    @property
+    def outputs(self) -> Tensor | None:
+        """The model's whole output at each of the positions; ``None`` if it is no tensor."""
+        return torch.stack(self._outputs)[self._order] if len(self._outputs) == len(self._scores) else None
+
+    @property
+    def chances(self) -> Tensor | None:
+        """The probabilities of all classes at each of the positions, (positions, C); ``None`` if there are none."""
+        outputs = self.outputs
+        return probabilities(outputs.double()) if outputs is not None and outputs.dim() == 2 else None
+
+    @property
+    def gap(self) -> float:
+        """The sum of the attributions minus what the output changed by."""
+        start, end = self._scores[:2]
+        return float(self.attributions.sum() - (end - start))
+
+    def frames(self) -> Tensor:
+        """What has been attributed from the baseline up to each of the positions, (positions, H, W)."""
+        return self._accumulated(torch.stack(self._maps))
+
+    def totals(self) -> Tensor:
+        """The sum of what has been attributed up to each of the positions; the last one is the attributions' sum."""
+        return self._accumulated(torch.stack(self._sums))
+
+    def _accumulated(self, effects: Tensor) -> Tensor:
+        """Integrals of the nodes' effects (nodes, ...) up to each of the positions.
+
+        Between two nodes the effect is that of the node whose weight covers the stretch.
+        """
+        order = self._order
+        weights = torch.tensor([self._rule.weights[i] for i in order], dtype=torch.float64, device="cpu")
+        nodes = torch.tensor([self._rule.nodes[i] for i in order], dtype=torch.float64, device="cpu")
+        ahead = (nodes - (weights.cumsum(0) - weights)).clamp(min=0)
+        effects, shape = effects[order], (-1, *[1] * (effects.dim() - 1))
+        finished = (effects * weights.to(effects).reshape(shape)).cumsum(0).roll(1, 0)
+        finished[0] = 0
+        return finished + effects * ahead.to(effects).reshape(shape)
+
+    @property
+    def _order(self) -> list[int]:
+        return sorted(range(len(self._rule.nodes)), key=self._rule.nodes.__getitem__)
+
+
+class MeanWalk:
+    """The mean of walks from several baselines: of scores, probabilities and attributions, position by position.
+
+    Each walk is a straight line of its own, so the mean is not the walk from the mean of the baselines; it ends in the
+    average of their attributions, which is what is shown for several baselines.
+
+    Args:
+        walks: at least one, all with the same positions.
+    """
+
+    def __init__(self, walks: Sequence[Walk]) -> None:
+        self._walks = walks
+
+    def steps(self) -> Iterator[None]:
+        """Walk one after the other; what is known in between is the mean of those begun."""
+        for one in self._walks:
+            yield from one.steps()
+
+    @property
+    def done(self) -> bool:
+        """Whether all have been walked."""
+        return all(one.done for one in self._walks)
+
+    @property
+    def evaluations(self) -> int:
+        """How many rows went through the model so far."""
+        return sum(one.evaluations for one in self._walks)
+
+    @property
+    def attributions(self) -> Tensor:
+        """See :attr:`Walk.attributions`."""
+        return self._mean(one.attributions for one in self._begun)
+
+    @property
+    def sensitivities(self) -> Tensor:
+        """See :attr:`Walk.sensitivities`."""
+        return self._mean(one.sensitivities for one in self._begun)
+
+    @property
+    def positions(self) -> list[float]:
+        """See :attr:`Walk.positions`."""
+        return self._walks[0].positions
+
+    @property
+    def scores(self) -> Tensor:
+        """See :attr:`Walk.scores`."""
+        return self._mean(one.scores for one in self._walks)
+
+    @property
+    def chances(self) -> Tensor | None:
+        """See :attr:`Walk.chances`."""
+        found = [chances for one in self._walks if (chances := one.chances) is not None]
+        return self._mean(found) if len(found) == len(self._walks) else None
+
+    @property
+    def gap(self) -> float:
+        """See :attr:`Walk.gap`."""
+        gaps = [one.gap for one in self._begun]
+        return sum(gaps) / len(gaps)
+
+    def frames(self) -> Tensor:
+        """See :meth:`Walk.frames`."""
+        return self._mean(one.frames() for one in self._walks)
+
+    def totals(self) -> Tensor:
+        """See :meth:`Walk.totals`."""
+        return self._mean(one.totals() for one in self._walks)
+
+    @property
+    def _begun(self) -> list[Walk]:
+        return [one for one in self._walks if one.started]
+
+    @staticmethod
+    def _mean(of: Iterable[Tensor]) -> Tensor:
+        found = list(of)
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+
+def thinned(count: int, most: int = FRAMES) -> list[int]:
+    """At most ``most`` of the numbers 0 to count - 1, evenly, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]

@@ -1,0 +1,1 @@
+"""What kernel and page share: the traits, what is selected, and its checks."""
