@@ -17,6 +17,7 @@ from torch import Tensor
 
 import attriscope
 from attriscope.core import evaluate
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import (
     Cancelled,
     ForwardError,
@@ -25,7 +26,7 @@ from attriscope.core.errors import (
     NonFiniteError,
     TargetError,
 )
-from attriscope.core.evaluate import Block, Evaluator, check_batch
+from attriscope.core.evaluate import Block, Evaluator
 from attriscope.core.inputs import Examples, gather_examples
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
@@ -299,7 +300,7 @@ def rows_of(model: Recorder, steps: int, count: int = 1) -> list[int]:
 
 
 def begin_with(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "_FIRST_BATCH_NUMBERS", 2 * rows)
+    monkeypatch.setattr("attriscope.core.batch_size._FIRST_BATCH_NUMBERS", 2 * rows)
 
 
 def test_tiny_work_goes_through_at_once(clock: Clock) -> None:

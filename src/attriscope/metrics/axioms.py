@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr._base import sum_per_example
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import check_count
+from attriscope.attr._sums import sum_per_example
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import (
     Examples,

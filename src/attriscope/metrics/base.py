@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,9 @@ from torch import Tensor
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import describe
 
-HIGHER, LOWER = "higher", "lower"
+Direction = Literal["higher", "lower"]
+HIGHER: Direction = "higher"
+LOWER: Direction = "lower"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -117,7 +119,7 @@ class Metric:
     """
 
     function: Callable[[Case], Tensor]
-    better: str
+    better: Direction
     source: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
@@ -141,7 +143,7 @@ CATALOGUE: dict[str, Metric] = {}
 
 
 def register(
-    name: str, *, better: str, call: Callable[[Callable[..., Any], Case], Tensor] | None = None
+    name: str, *, better: Direction, call: Callable[[Callable[..., Any], Case], Tensor] | None = None
 ) -> Callable[[Function], Function]:
     """Make a metric known by name, to :func:`evaluate` and to the Explorer's comparison.
 

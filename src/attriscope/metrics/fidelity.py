@@ -15,8 +15,8 @@ from torch import Tensor
 
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import check_count, check_generator, device_of
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError
-from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import (
     Examples,
     TensorOrTuple,

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
-from attriscope.attr._base import accumulation_dtype
 from attriscope.attr._random import check_count, device_of
-from attriscope.attr._repeat import Expansion
+from attriscope.attr._repeat import RepeatedArguments
+from attriscope.attr._sums import accumulation_dtype
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.evaluate import check_batch
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.metrics._arguments import check_number, takes
@@ -219,7 +219,7 @@ class _NearbyExplanations:
         self._function = explainer.function
         method = explainer.method or types.SimpleNamespace(attribute=explainer.function)
         kwargs = {**explainer.options, **kwargs}
-        self._expansion = Expansion(method, kwargs, examples, self._samples)
+        self._expansion = RepeatedArguments(method, kwargs, examples, self._samples)
         self._kwargs = kwargs
         self._perturbed = _PerturbedInputs(perturb_func, radius, examples, self._samples, generator)
         # A method that draws gets numbers of its own, so that perturb_func's do not depend on how it is called.

@@ -16,6 +16,7 @@ from attriscope.core.progress import Parts
 from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawComparison, Request
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import SEED, MethodRegistry
 from attriscope.widget.model.session import Session
@@ -46,7 +47,7 @@ class Comparison:
     metrics: Mapping[str, Metric]
 
     @property
-    def request(self) -> wire.Message:
+    def request(self) -> Request:
         """As the page compares it with what is chosen."""
         return self.choice.walk_message
 
@@ -190,7 +191,7 @@ def _joined(a: Table, b: Table) -> Table:
 
 def comparison_message(
     table: Table, asked: Comparison, menu: MethodRegistry, *, title: str, final: bool
-) -> wire.Message:
+) -> RawComparison:
     """The table as the page draws it."""
     best = {metric: table.best(metric) for metric in table.metrics}
     return {
