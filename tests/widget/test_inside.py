@@ -25,13 +25,13 @@ from attriscope.attr import (
 )
 from attriscope.core.errors import Cancelled, LayerError, TargetError
 from attriscope.core.inputs import Examples, gather_examples
+from attriscope.core.layouts import Layout
 from attriscope.core.progress import control
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages.layers import channels_message, depth_message, flow_message, neuron_message
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.layers import Depth, Held
-from attriscope.widget.model.layouts import Layout
 from attriscope.widget.model.session import Session
 from attriscope.widget.state.selection import ChoiceError, Selection
 from models import Snapshot, draw, pictures
@@ -135,7 +135,7 @@ def laid(form: Layout, attributions: Any) -> Tensor:
     found = attributions[0] if isinstance(attributions, tuple) else attributions
     if form.kind == "map":
         return found[0].sum(0)
-    positions = found.movedim(form.examples, 0)[0].sum(-1)
+    positions = found.movedim(form.batch_dimension, 0)[0].sum(-1)
     assert form.grid is not None
     return positions[form.skipped :].reshape(form.grid)
 
@@ -152,7 +152,7 @@ def test_maps_from_one_pass_are_those_of_each_layer_by_itself(network: Network, 
     for name in spatial:
         form = session.interior.forms[name]
         if method is LayerGradCam and form.kind == "tokens":
-            value, gradient = (t.movedim(form.examples, 0)[0, form.skipped :] for t in read[name])
+            value, gradient = (t.movedim(form.batch_dimension, 0)[0, form.skipped :] for t in read[name])
             wanted = (value @ gradient.mean(0)).reshape(form.grid)
         else:
             target = {} if method is LayerActivation else {"target": TARGET}
@@ -177,7 +177,7 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
     *_, found = session.depth(choice)
     assert found.final
     # Not those of which a batch of several points cannot be read: positions first, and tuples with who knows what.
-    forms = {n: form for n, form in session.interior.forms.items() if not (form.examples or form.several)}
+    forms = {n: form for n, form in session.interior.forms.items() if not (form.batch_dimension or form.several)}
     assert list(found.sums) == list(forms)
     assert list(found.maps) == [layer for layer, form in forms.items() if form.spatial]
     starts = [start.value for start in session.example(0).starts(choice)]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from attriscope.core.layouts import Layout
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.messages.layers import Channel, top_channels
-from attriscope.widget.model.layouts import Layout
 from attriscope.widget.model.session import Session
 from attriscope.widget.state.selection import ChoiceError, Selection
 from attriscope.widget.validation import ChoiceTraits

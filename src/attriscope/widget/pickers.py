@@ -11,6 +11,7 @@ from attriscope.core.errors import InputTypeError
 from attriscope.core.hooks import module_of
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.layer_map import LayerInfo, map_layers
+from attriscope.core.layouts import Layout, layouts_of, why_not
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.layers import (
@@ -21,7 +22,6 @@ from attriscope.widget.messages.layers import (
     top_channels,
 )
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.layouts import Layout, layouts_of, why_not
 from attriscope.widget.state.part import Part
 from attriscope.widget.state.selection import ChoiceError
 from attriscope.widget.state.table import ExplorerTraits

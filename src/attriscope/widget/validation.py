@@ -10,12 +10,12 @@ from torch import nn
 
 from attriscope.core.hooks import find_layer, layer_names
 from attriscope.core.inputs import Examples, describe
+from attriscope.core.layouts import Layout
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.labels import baseline_choices
 from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.images import BASELINES, custom_baseline
-from attriscope.widget.model.layouts import Layout
 from attriscope.widget.state.selection import (
     ChoiceError,
     Own,
@@ -77,8 +77,8 @@ class NeuronTraits(traitlets.HasTraits):
         neuron = int(index[0]) if len(index) == 1 else [int(i) for i in index]
         with refusing():
             form = self._form(layer)
-        if form is not None:
-            form.check(neuron, layer)
+            if form is not None:
+                form.check(neuron, layer)
         return neuron
 
     @traitlets.observe("layer")

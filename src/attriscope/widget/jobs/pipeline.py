@@ -21,7 +21,7 @@ from attriscope.widget.model.layers import QUICK
 from attriscope.widget.model.session import Map, Session
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.parts import path_message
-from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.selection import Selection, refusing
 
 T = TypeVar("T")
 
@@ -233,7 +233,9 @@ class ExplanationJob:
             self.page.publish(layers=layer_messages.layer_rows(session.layers, session.interior.forms))
             session.layers_published = True
         if choice.layer is not None and choice.neuron is not None:
-            session.interior.form(choice.layer).check(choice.neuron, choice.layer)
+            form = session.interior.form(choice.layer)
+            with refusing():
+                form.check(choice.neuron, choice.layer)
         says = {} if scores is None else wire.predictions_message(scores, self.words.names)
         self.page.publish(predictions=says)
         if choice.target is None and scores is not None and len(scores) > 1:

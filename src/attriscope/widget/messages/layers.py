@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.layer_map import LayerInfo
+from attriscope.core.layouts import Layout, why_not
 from attriscope.widget.messages.types import (
     LayerRow,
     Neuron,
@@ -23,7 +24,6 @@ from attriscope.widget.messages.types import (
 )
 from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities
 from attriscope.widget.model.layers import Depth, Held, reduced
-from attriscope.widget.model.layouts import Layout, why_not
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

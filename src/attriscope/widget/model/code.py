@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from attriscope import attr
+from attriscope.core.layouts import Layout
 from attriscope.widget.methods.arguments import CodeValue, as_code
 from attriscope.widget.methods.registry import MethodCall
-from attriscope.widget.model.layouts import Layout
 
 # Longer calls get a line per argument.
 _WIDTH = 80
@@ -36,7 +36,7 @@ def cam_listing(
     for name, question in zip(("values", "gradients"), questions, strict=True):
         found = [line for line in _lines(question, picture, form.several) if line not in picture.before]
         lines += [re.sub(r"^attributions = ", f"{name} = ", line) for line in found]
-        lines += [f"{name} = {name}.transpose(0, 1)"] if form.examples else []
+        lines += [f"{name} = {name}.transpose(0, 1)"] if form.batch_dimension else []
     lines = [*picture.before, *lines]
     kept = f"[:, {form.skipped}:]" if form.skipped else ""
     height, width = form.grid or (1, form.size[2])

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from attriscope.core.errors import LayerError
 from attriscope.core.hooks import module_of
 from attriscope.core.layer_map import LayerInfo
+from attriscope.core.layouts import Layout, layouts_of, why_not
 from attriscope.core.progress import Parts
 from attriscope.widget.methods.registry import MethodCall
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.example import Example
-from attriscope.widget.model.layouts import Layout, layouts_of, why_not
-from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.selection import Selection, refusing
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Interior:
         Of what comes with a layer's first tensor that is not known: an LSTM's state, for one, counts layers first.
         """
         found = ((row.name, self.forms.get(row.name)) for row in self._layers)
-        return [name for name, form in found if form and form.examples == 0 and not form.several]
+        return [name for name, form in found if form and form.batch_dimension == 0 and not form.several]
 
     def form(self, layer: str) -> Layout:
         """How to read a layer.
@@ -157,8 +157,9 @@ class Interior:
         """
         layers = dict.fromkeys(layer for layer, _ in choice.ablated)
         forms = {layer: self.form(layer) for layer in layers}
-        for layer, neuron in choice.ablated:
-            forms[layer].check(neuron, layer)
+        with refusing():
+            for layer, neuron in choice.ablated:
+                forms[layer].check(neuron, layer)
         to_baseline = choice.ablate_to == "baseline"
         instead = {layer: self.at_baseline(choice, layer) for layer in layers} if to_baseline else {}
         one = self._example(choice.example).examples

@@ -17,9 +17,8 @@ from attriscope.core.errors import Cancelled, TargetError
 from attriscope.core.hooks import edited, grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
-from attriscope.widget.messages.types import Neuron
+from attriscope.core.layouts import Layout, Neuron, ablation
 from attriscope.widget.messages.wire import LAYER_SIDE
-from attriscope.widget.model.layouts import Layout, silencer
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -276,7 +275,7 @@ def without(
         module = modules[layer]
         by_module.setdefault(module, []).append((neuron, instead.get(layer)))
         form_of[module] = forms[layer]
-    edits = {module: silencer(form_of[module], some) for module, some in by_module.items()}
+    edits = {module: ablation(form_of[module], some) for module, some in by_module.items()}
     x = examples.tensors[0].detach().clone()
     with edited(edits), grad_mode(False), kept_buffers(model):
         return model(x, *examples.arguments)

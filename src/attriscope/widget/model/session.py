@@ -14,16 +14,17 @@ from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.layer_map import LayerInfo, map_layers
+from attriscope.core.layouts import Layout
 from attriscope.core.progress import Parts
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodCall, MethodRegistry
+from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.code import cam_listing, listing, what_if_lines
 from attriscope.widget.model.example import Example
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import Interior
 from attriscope.widget.model.layers import grad_cam
-from attriscope.widget.model.layouts import Layout
 from attriscope.widget.model.path import MeanWalk, Walk
 from attriscope.widget.model.weights import fingerprint
 from attriscope.widget.state.selection import Selection
@@ -306,14 +307,17 @@ class Session:
             after = ["attributions = attributions.relu()"] if positive else []
             return cam_listing([self.question(one) for one in both], picture, form, [*after, *changed])
         laid = form.kind != "map" and form.spatial
-        after = [f"{form.over_picture_code}  # as it lies in the picture"] if laid else []
+        after = [f"{layer_code.over_picture_code(form)}  # as it lies in the picture"] if laid else []
         return listing(self.question(choice), picture, [*after, *changed], form.several)
 
     def _what_if_lines(self, choice: Selection) -> list[str]:
         example = self.example(choice.example)
         layers = list(dict.fromkeys(layer for layer, _ in choice.ablated))
         return what_if_lines(
-            [(layer, self.interior.form(layer).index_code(neuron)) for layer, neuron in choice.ablated],
+            [
+                (layer, layer_code.index_code(self.interior.form(layer), neuron))
+                for layer, neuron in choice.ablated
+            ],
             example.written,
             example.arguments,
             {layer: example.starts(choice) for layer in layers} if choice.ablate_to == "baseline" else {},
@@ -335,7 +339,7 @@ class Session:
         if choice.layer is not None:
             layer = CodeValue(choice.layer, as_code(choice.layer))
             if choice.neuron is not None:
-                neuron = self.interior.form(choice.layer).selector(choice.neuron)
+                neuron = layer_code.selector(self.interior.form(choice.layer), choice.neuron)
         asked = MethodInputs(
             example.written,
             example.arguments,
