@@ -22,13 +22,13 @@ from attriscope.widget.model.layer_code import index_code, over_picture_code, se
 from widget.nets import Awkward, Bottleneck, Rows, Text, TimeFirst, Vit, Volume, ids, net, picture
 
 
-def forms(model: nn.Module, *inputs: Any) -> dict[str, Layout]:
+def layouts(model: nn.Module, *inputs: Any) -> dict[str, Layout]:
     return layouts_of(map_layers(model, lambda: model(*inputs)), model)
 
 
 def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layout, Tensor]:
     output = LayerActivation(model, layer).attribute(inputs)
-    return forms(model, *inputs)[layer], output[0] if isinstance(output, tuple) else output
+    return layouts(model, *inputs)[layer], output[0] if isinstance(output, tuple) else output
 
 
 # --- what kind of output it is ------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layout,
 def test_every_kind_of_output_is_told(
     model: Any, inputs: Tensor, layer: str, kind: str, size: tuple[int, ...], noun: str
 ) -> None:
-    form = forms(net(model), inputs)[layer]
+    form = layouts(net(model), inputs)[layer]
     assert (form.kind, form.size, form.noun) == (kind, size, noun)
 
 
@@ -98,13 +98,13 @@ def test_tokens_of_patches_when_positions_come_first() -> None:
 
 
 def test_tokens_of_words_lie_nowhere() -> None:
-    for form in forms(net(Text), ids()).values():
+    for form in layouts(net(Text), ids()).values():
         assert (form.grid, form.spatial) == (None, False)
 
 
 def test_code_lays_tokens_over_the_picture_as_the_page_does() -> None:
     for model, size in ((net(Vit), (8, 12)), (net(Vit, False), (8, 12)), (net(TimeFirst), (8, 8))):
-        for layer, form in forms(model, picture(*size)).items():
+        for layer, form in layouts(model, picture(*size)).items():
             if form.kind != "tokens":
                 continue
             names: dict[str, Any] = {"attributions": torch.randn(form.shape)}
@@ -114,7 +114,7 @@ def test_code_lays_tokens_over_the_picture_as_the_page_does() -> None:
 
 
 def test_units_belong_to_the_heads_of_their_attention() -> None:
-    found = forms(net(Vit), picture(8, 12))
+    found = layouts(net(Vit), picture(8, 12))
     assert {name for name, form in found.items() if form.heads} == {
         f"block.attention.{part}_proj" for part in "qkv"
     }
@@ -292,7 +292,7 @@ def test_methods_explain_the_neuron_that_was_meant(
 ) -> None:
     """The gradient of the neuron, by a method that was given the selector, and by autograd through the channels."""
     network = net(model)
-    form = forms(network, inputs)[layer]
+    form = layouts(network, inputs)[layer]
     found = NeuronGradient(network, layer).attribute(inputs, selector(form, neuron).value)
     x = inputs.clone().requires_grad_()
     read: list[Any] = []
