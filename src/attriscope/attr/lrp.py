@@ -93,7 +93,7 @@ class LRP(GradientAttribution):
             self.rules.extended({_OfModule: linear, **self._more_rules}),
             method=self.get_name(),
             around=lambda: rules_on_modules(rules, verbose),
-            told=print if verbose else None,
+            report=print if verbose else None,
         )
 
     @overload

@@ -39,7 +39,7 @@ def check_batch(batch: Any, name: str) -> int | None:
     return int(batch)
 
 
-def finish(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock tells the truth."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

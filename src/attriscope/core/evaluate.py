@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.core.batch_size import FixedBatchSize, batch_size, finish
+from attriscope.core.batch_size import FixedBatchSize, batch_size, synchronize
 from attriscope.core.errors import InputError, NonFiniteError
 from attriscope.core.inputs import Examples
 from attriscope.core.progress import current
@@ -138,7 +138,7 @@ class Evaluator:
             self._batch = FixedBatchSize(1)
             return None
         if self._batch.measuring or current().batch_seconds is not None:
-            finish(made[0].device)
+            synchronize(made[0].device)
             self._batch.record(size, time.perf_counter() - began)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, LayerError
-from attriscope.core.hooks import Layers, NotRun, grad_mode, kept_buffers, module_of, not_run, passing
+from attriscope.core.hooks import Layers, NotRun, grad_mode, hooked, kept_buffers, module_of, not_run
 from attriscope.core.inputs import Examples, repeat_rows
 from attriscope.core.progress import current
 from attriscope.core.pytree import flatten, tree_leaves
@@ -79,7 +79,7 @@ class Injector:
                     counts[position] += 1
             return unflatten(leaves)
 
-        with passing(dict.fromkeys(self.start.modules), self.start.at_input, change):
+        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change):
             yield counts
 
     def _meant(self, position: int, count: int) -> bool:
