@@ -1,4 +1,8 @@
-"""Layer-wise relevance propagation: the output is handed down, layer by layer, to those who contributed."""
+"""Layer-wise relevance propagation: the output is handed down, layer by layer, to those who contributed.
+
+Rules for operations are in :mod:`attriscope.attr.rules.lrp`, rules for single modules in
+:mod:`attriscope.attr.lrp_rules`; how they get onto the backward pass is told in :mod:`attriscope.core.propagation`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Any method, averaged over noisy copies of the inputs."""
+"""Any method, averaged over noisy copies of the inputs: SmoothGrad, its square, and VarGrad.
+
+The noise comes from :mod:`attriscope.attr._random`, means and standard errors from
+:mod:`attriscope.attr._running_moments`.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 Work is a grid of rows, steps x examples: each step (a position on the path, a perturbation, a noise sample) is one row
 per example. A method says how to make the rows of some steps and some examples, and what to do with the answers; how
 the grid is cut is decided here and nowhere else, and never changes a number beyond rounding.
+
+What lies between ``attribute`` and this, and between this and the model, is listed in
+:mod:`attriscope.attr._streaming`.
 """
 
 from __future__ import annotations

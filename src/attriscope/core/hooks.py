@@ -354,10 +354,12 @@ _TRAINING = operator.attrgetter("training")  # asked of every module before ever
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
+    if not (isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))):
+        yield
+        return
     saved = [
         (module, name, buffer, buffer.detach().clone())
-        for module in (model.modules() if training else ())
+        for module in model.modules()
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]

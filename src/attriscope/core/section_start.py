@@ -1,4 +1,7 @@
-"""Opening a section that starts at a layer: what the layer holds, and a function of what could stand there instead."""
+"""Opening a section that starts at a layer: what the layer holds, and a function of what could stand there instead.
+
+What comes before the layer is recorded and replayed (:mod:`attriscope.core.replay`), if that is seen to change nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switching neurons off: what would the model say without them?"""
+"""Switching neurons off: what would the model say without them? Public as ``attriscope.switched_off``."""
 
 from __future__ import annotations
 
