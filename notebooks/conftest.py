@@ -13,9 +13,7 @@ OUTPUTS = pytest.StashKey[dict[int, list[Any]]]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
     """Keeps a notebook once every cell of it has passed."""
     report = yield
     if isinstance(item, IPyNbCell) and report.when == "call" and report.passed:

@@ -33,7 +33,9 @@ TEXTS = ("CONTRIBUTING.md", "CHANGELOG.md")
 WHOLE = ("attriscope.attr.baselines", "attriscope.core.errors")
 KINDS = {"Classes": "autoclass", "Functions": "autofunction", "Errors": "autoexception", "Data": "autodata"}
 # Their members are documented by those who made them.
-FOREIGN_BASES = "Widget, AnyWidget, DOMWidget, HasTraits, Module, Exception, ValueError, dict, list, tuple, Enum"
+FOREIGN_BASES = (
+    "Widget, AnyWidget, DOMWidget, HasTraits, Module, Exception, ValueError, dict, list, tuple, Enum"
+)
 
 
 def stage() -> None:
@@ -111,7 +113,11 @@ def write_reference(folder: Path) -> None:
             for name in names:
                 lines = [*heading(name), f".. {directive}:: {home}.{name}"]
                 if directive in ("autoclass", "autoexception"):
-                    lines += ["   :members:", f"   :inherited-members: {FOREIGN_BASES}", "   :show-inheritance:"]
+                    lines += [
+                        "   :members:",
+                        f"   :inherited-members: {FOREIGN_BASES}",
+                        "   :show-inheritance:",
+                    ]
                 write_page(folder, f"{home}.{name}", lines)
         write_page(folder, home, page)
 
@@ -158,7 +164,9 @@ def main() -> None:
     if subprocess.run(command, cwd=ROOT).returncode:
         sys.exit("the documentation has warnings")
     start = "notebooks/pages/index.html"
-    (SITE / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={start}">\n', encoding="utf-8")
+    (SITE / "index.html").write_text(
+        f'<meta http-equiv="refresh" content="0; url={start}">\n', encoding="utf-8"
+    )
     if broken := sorted(set(broken_links(SITE))):
         sys.exit("\n".join(["links that lead nowhere:", *broken]))
     print(f"{SITE / start}")

@@ -28,7 +28,10 @@ html_static_path: list[str] = []
 
 # Notebooks arrive executed: see executed.py. What a page without a kernel can show comes first.
 nb_execution_mode = "off"
-nb_mime_priority_overrides = [("html", "image/png", 5), ("html", "application/vnd.jupyter.widget-view+json", 500)]
+nb_mime_priority_overrides = [
+    ("html", "image/png", 5),
+    ("html", "application/vnd.jupyter.widget-view+json", 500),
+]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 # Notebooks begin where they begin, and say nothing of the kernel that ran them.
@@ -44,7 +47,16 @@ python_maximum_signature_line_length = 100
 
 nitpicky = True
 # Their pages are elsewhere, and may be out of reach where this is built.
-FOREIGN = ("torch.", "numpy.", "matplotlib.", "ipywidgets.", "anywidget.", "traitlets.", "captum.", "sklearn.")
+FOREIGN = (
+    "torch.",
+    "numpy.",
+    "matplotlib.",
+    "ipywidgets.",
+    "anywidget.",
+    "traitlets.",
+    "captum.",
+    "sklearn.",
+)
 
 
 NOTHING = "\\ "  # a line that shows nothing, and in which there is no colon
