@@ -2,8 +2,10 @@ import { describe, expect, it, vi } from "vitest";
 import { channels, neuronInfo, valuesOf, whatIf } from "../../src/data/channels";
 import { neuronKey } from "../../src/data/neurons";
 import { currentNeuronInfo } from "../../src/selection/channels";
+import type { RawChannels } from "../../src/state/messages.generated";
 import { State } from "../../src/state/state";
-import type { RawChannels, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
+import { View } from "../../src/state/view";
 import { FakeModel, onWire, sampleTraits } from "../support/fake";
 import { infoOf, SIX, withLayer } from "../support/inside-traits";
 import { useViews } from "../support/view";
@@ -49,20 +51,26 @@ describe("channels off the wire", () => {
     expect(whatIf({})).toBeUndefined();
     expect(whatIf({ request: {} })).toBeUndefined();
     expect(whatIf({ request: {}, message: "cannot" })).toMatchObject({ items: [], message: "cannot" });
+    const items = [
+      { index: 1, label: "cat", before: null, after: 0.5, before_score: null, after_score: null },
+    ];
+    expect(whatIf({ request: {}, items })!.items).toEqual([
+      { index: 1, label: "cat", before: NaN, after: 0.5, afterScore: NaN }, // JSON knows no NaN
+    ]);
   });
 
   it("know a neuron however it is written, and not under another target", () => {
     expect(neuronKey(3)).toBe(neuronKey([3]));
     expect(neuronKey([3, 0])).not.toBe(neuronKey(3));
     expect(neuronKey(0)).not.toBe(neuronKey(null));
-    const state = (changes: Partial<Traits>): State =>
+    const viewOf = (changes: Partial<Traits>): View =>
       new State(
         new FakeModel(sampleTraits(withLayer(SIX, { neuron: 5, neuron_info: infoOf([5]), ...changes }))),
         new AbortController().signal,
-      );
-    expect(currentNeuronInfo(state({}))?.activation).toBe(1.31);
-    expect(currentNeuronInfo(state({ neuron: [5, 0, 0] }))).toBeUndefined();
-    expect(currentNeuronInfo(state({ target: 2 }))).toBeUndefined();
-    expect(currentNeuronInfo(state({ layer: "stem.conv" }))).toBeUndefined();
+      ).view;
+    expect(currentNeuronInfo(viewOf({}))?.activation).toBe(1.31);
+    expect(currentNeuronInfo(viewOf({ neuron: [5, 0, 0] }))).toBeUndefined();
+    expect(currentNeuronInfo(viewOf({ target: 2 }))).toBeUndefined();
+    expect(currentNeuronInfo(viewOf({ layer: "stem.conv" }))).toBeUndefined();
   });
 });

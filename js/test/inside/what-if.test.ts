@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { points } from "../../src/lib/format";
 import { currentWhatIf } from "../../src/selection/channels";
+import type { Ablated } from "../../src/state/messages.generated";
 import { State } from "../../src/state/state";
-import type { Ablated, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
 import { channelsOf, SIX, whatIfOf, withLayer } from "../support/inside-traits";
 import { all, buttonOf, choose, draw, find, labelled, option, press, useViews, view } from "../support/view";
@@ -28,7 +29,7 @@ describe("an answer to what if", () => {
       new State(
         new FakeModel(sampleTraits(withLayer(SIX, { ablated: TWO, what_if: whatIfOf(TWO), ...changes }))),
         new AbortController().signal,
-      ),
+      ).view,
     );
 
   it("is one for the same neurons in whatever order, the same example and the same value", () => {
