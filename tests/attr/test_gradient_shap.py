@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import attriscope
 from attriscope.attr import GradientShap
 from attriscope.attr._random import even_choices
-from attriscope.attr.gradient_shap import _plan
+from attriscope.attr._random_paths import _sample_order
 from attriscope.core.errors import InputError
 from models import Recorder, Snapshot, assert_same, draw, mlp, pair, pictures, seeded
 
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_numbers_however_rows_are_cut(
     x = draw(3, 2, 6, 5)
     baselines = draw(4, 2, 6, 5, seed=9)
     expected = GradientShap(pictures()).attribute(x, baselines, generator=seeded(3), **options())
-    monkeypatch.setattr("attriscope.core.evaluate._FIRST_BATCH_NUMBERS", per_batch * 60)
+    monkeypatch.setattr("attriscope.core.batch_size._FIRST_BATCH_NUMBERS", per_batch * 60)
     model = Recorder(pictures())
     with attriscope.control(batch_seconds=seconds):
         found = GradientShap(model).attribute(x, baselines, generator=seeded(3), **options())
@@ -214,7 +214,7 @@ def test_every_choice_is_equally_likely() -> None:
 @settings(max_examples=100)
 @given(samples=st.integers(1, 60), slots=st.integers(1, 9), run=st.sampled_from([2, 3]))
 def test_the_plan_covers_every_path_once(samples: int, slots: int, run: int) -> None:
-    plan = _plan(samples, min(slots, samples), run)
+    plan = _sample_order(samples, min(slots, samples), run)
     assert len(set(plan)) == len(plan) == samples
     for slot in range(min(slots, samples)):
         mine = [(piece, pieces) for one, piece, pieces in plan if one == slot]

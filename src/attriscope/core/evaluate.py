@@ -8,32 +8,20 @@ the grid is cut is decided here and nowhere else, and never changes a number bey
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 import time
-import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
-from attriscope.core.inputs import Examples, describe
+from attriscope.core.batch_size import FixedBatchSize, batch_size, finish
+from attriscope.core.errors import InputError, NonFiniteError
+from attriscope.core.inputs import Examples
 from attriscope.core.progress import current
 from attriscope.core.subject import Nested, Subject
 
 MakeRows = Callable[[slice, slice], tuple[Tensor, ...]]
-
-# Without a measurement the first batch holds about this many input numbers: tiny models start with all their rows at
-# once, image models with a few.
-_FIRST_BATCH_NUMBERS = 1 << 17
-# A larger batch must be this much faster per row to be kept.
-_WORTHWHILE = 1.05
-# Batches that already take this long (seconds) are not grown: nothing is gained, and progress and cancel would lag.
-_LONG_ENOUGH = 0.25
-# How often a size is tried that was not faster.
-_TRIES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,21 +51,6 @@ class Block:
         return rows.reshape(k, n, *rows.shape[1:])
 
 
-def check_batch(batch: Any, name: str) -> int | None:
-    """A batch size given by the user.
-
-    Raises:
-        InputTypeError, InputError: it is not a positive whole number.
-    """
-    if batch is None:
-        return None
-    if not isinstance(batch, numbers.Integral) or isinstance(batch, bool):
-        raise InputTypeError(f"{name} must be a positive int or None, but {describe(batch)} came")
-    if batch < 1:
-        raise InputError(f"{name} must be at least 1, but {batch} came")
-    return int(batch)
-
-
 class Evaluator:
     """Runs one grid of rows after another for one call of a method.
 
@@ -103,7 +76,7 @@ class Evaluator:
     def set_batch(self, batch: int | None) -> None:
         """From the next batch on, this many rows go through the model at a time; ``None`` measures and chooses."""
         kind = (self.gradient, self.subject.method)
-        self._pace = pace(self.subject.forward, self.examples, kind, batch)
+        self._batch = batch_size(self.subject.forward, self.examples, kind, batch)
 
     def run(self, steps: int, rows: MakeRows) -> Iterator[Block]:
         """Send ``steps`` x examples rows through the model, part by part.
@@ -122,7 +95,7 @@ class Evaluator:
         while step < steps:
             control = current()
             control.check()
-            batch = self._pace.rows(total - done, control.batch_seconds)
+            batch = self._batch.rows(total - done, control.batch_seconds)
             if example == 0 and batch >= count:
                 part = slice(step, min(steps, step + batch // count)), slice(0, count)
             else:
@@ -155,18 +128,18 @@ class Evaluator:
         except torch.cuda.OutOfMemoryError:
             if size == 1:
                 raise
-            self._pace.limit(size // 2)
+            self._batch.limit(size // 2)
             return None
         except InputError:
             # The output may not grow with the batch (one number for the whole batch, say): then a row at a time.
             if size == 1 or not self._works_alone(rows, steps, examples):
                 raise
             # For this call only: the target may be to blame, and the next call has another.
-            self._pace = _Fixed(1)
+            self._batch = FixedBatchSize(1)
             return None
-        if self._pace.measuring or current().batch_seconds is not None:
+        if self._batch.measuring or current().batch_seconds is not None:
             finish(made[0].device)
-            self._pace.record(size, time.perf_counter() - began)
+            self._batch.record(size, time.perf_counter() - began)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
@@ -198,100 +171,3 @@ class Evaluator:
             "the explained output is NaN for some of the rows that this method sent through the model; look at "
             "model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 overflow"
         )
-
-
-def finish(device: torch.device) -> None:
-    """Wait until the device has done what it was given, so that a clock tells the truth."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def pace(forward: Any, examples: Examples, kind: Hashable, batch: int | None) -> _Fixed | _Measured:
-    """Says how many rows go through the model at a time: ``batch``, or what was measured for work of this kind."""
-    return _Fixed(batch) if batch is not None else _Measured.of(forward, examples, kind)
-
-
-class _Fixed:
-    """The number of rows that the user asked for."""
-
-    measuring = False
-
-    def __init__(self, batch: int) -> None:
-        self._batch = batch
-
-    def rows(self, left: int, seconds: float | None) -> int:
-        return min(self._batch, left)
-
-    def limit(self, rows: int) -> None:
-        self._batch = max(1, rows)
-
-    def record(self, rows: int, seconds: float) -> None:
-        """Nothing is measured."""
-
-
-class _Measured:
-    """Finds the batch size with the most rows per second, and remembers it for the model and the row's shape.
-
-    It doubles and halves as long as that pays. Smaller may be faster: on a CPU, what fits into the cache.
-    """
-
-    _known: weakref.WeakKeyDictionary[Any, dict[Any, _Measured]] = weakref.WeakKeyDictionary()
-
-    def __init__(self, first: int) -> None:
-        self._batch = self._best = first
-        self._cap: float = math.inf
-        self._speeds: dict[int, list[float]] = {}  # for each size, rows per second of the batches so far
-        self._speed = 0.0  # rows per second of the latest batch: a machine that grows busy is noticed
-        self._warm = False
-        self._searching = True
-        self._full = False  # whether the latest batch was asked for in full
-
-    @property
-    def measuring(self) -> bool:
-        """Whether it is still finding out."""
-        return self._searching or not self._warm
-
-    @classmethod
-    def of(cls, forward: Any, examples: Examples, kind: Hashable) -> _Measured:
-        per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
-        first = max(1, _FIRST_BATCH_NUMBERS // per_row)
-        # A section of a model is an object of its own in each call, but runs as fast as in the last.
-        forward, part = getattr(forward, "paced_as", (forward, None))
-        key = (kind, part, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
-        try:
-            return cls._known.setdefault(forward, {}).setdefault(key, cls(first))
-        except TypeError:  # a callable that takes no weak reference or has no hash
-            return cls(first)
-
-    def rows(self, left: int, seconds: float | None) -> int:
-        batch = self._batch
-        if seconds is not None:  # one row as long as nothing was measured
-            batch = min(batch, int(seconds * self._speed))
-        self._full = batch == self._batch <= left
-        return max(1, min(batch, left))
-
-    def limit(self, rows: int) -> None:
-        """A larger batch does not work."""
-        self._cap = max(1, rows)
-        self._batch = int(min(self._batch, self._cap))
-        self._searching = False
-
-    def record(self, rows: int, seconds: float) -> None:
-        """Take note that a batch of so many rows took so long."""
-        if not self._warm:  # the first run of a model also plans kernels and fills caches
-            self._warm = True
-            return
-        self._speed = rows / max(seconds, 1e-9)
-        # A batch holds whole steps where it can, so it may be smaller than was asked for.
-        if not self._searching or not self._full or 2 * rows <= self._batch:
-            return
-        self._speeds.setdefault(self._batch, []).append(self._speed)
-        # Noise only slows down, so of each size the fastest batch counts.
-        if max(self._speeds[self._batch]) > max(self._speeds[self._best]) * _WORTHWHILE:
-            self._best = self._batch
-        near = [self._best // 2]
-        if self._best / max(self._speeds[self._best]) < _LONG_ENOUGH:
-            near.insert(0, 2 * self._best)
-        open_ = [n for n in near if 1 <= n <= self._cap and len(self._speeds.get(n, ())) < _TRIES]
-        self._searching = bool(open_)
-        self._batch = open_[0] if open_ else self._best

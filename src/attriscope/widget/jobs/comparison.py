@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from attriscope import metrics
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import describe
 from attriscope.core.progress import Parts
-from attriscope.metrics.catalogue import CATALOGUE, HIGHER, Metric
+from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
@@ -34,17 +33,6 @@ from attriscope.widget.state.selection import ChoiceError, Selection
 # Of both what costs little: a few passes to explain, and a few dozen rows to judge.
 _METHODS = ("IntegratedGradients", "Saliency", "InputXGradient", "DeepLift")
 _METRICS = ("deletion", "insertion", "comprehensiveness", "sufficiency", "sparseness")
-
-# Metrics whose functions are called otherwise.
-_FUNCTIONS = {
-    "road": "road_combined",
-    "sensitivity": "sensitivity_max",
-    "average sensitivity": "sensitivity_average",
-    "randomisation": "parameter_randomisation",
-    "relevance mass": "relevance_mass_accuracy",
-    "relevance rank": "relevance_rank_accuracy",
-    "localisation": "attribution_localisation",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,12 +261,7 @@ def _message(
         "final": final,
         "outdated": False,
         "metrics": [
-            {
-                "name": name,
-                "arrow": metric.arrow,
-                "better": "higher" if metric.better == HIGHER else "lower",
-                "doc": _doc(name, metric),
-            }
+            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
             for name, metric in table.metrics.items()
         ],
         "methods": [
@@ -295,12 +278,3 @@ def _message(
             for name in table.methods
         ],
     }
-
-
-def _doc(name: str, metric: Metric) -> str:
-    """What a metric is about, in a line or two."""
-    function: Any = metric.function
-    if CATALOGUE.get(name) is metric:
-        spelled = name.lower().replace(" ", "_").replace("-", "_")
-        function = getattr(metrics, _FUNCTIONS.get(name, spelled))
-    return plain(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0])

@@ -244,7 +244,7 @@ def by_class(
 def values_at(model: Any, name: str, layout: Layout, examples: Examples, start: Tensor) -> Tensor:
     """What a layer's channels hold at a baseline, (C, H, W)."""
     arguments = examples.arguments or None
-    found = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
+    found: Any = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
     return layout.channels(found[0] if isinstance(found, tuple) else found)
 
 
