@@ -14,6 +14,8 @@ from attriscope import Explorer
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.state.selection import Selection
 
+Make = Callable[..., Explorer]
+
 
 class TwoLayers(nn.Module):
     """Conv, ReLU, conv, mean over positions: five classes from 1x3x8x8, quick and smooth enough."""
@@ -186,3 +188,14 @@ def without_bytes(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_bytes(one) for one in value]
     return None if isinstance(value, bytes | memoryview) else value
+
+
+def run(code: str, **names: Any) -> dict[str, Any]:
+    """What somebody gets who pastes the code into a cell."""
+    exec(compile(code, "<copied>", "exec"), names)
+    return names
+
+
+def attributions_of(code: str, **names: Any) -> Tensor:
+    """The map that code makes."""
+    return run(code, **names)["attributions"]

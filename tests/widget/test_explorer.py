@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,7 @@ from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, S
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, TwoLayers, from_page
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers, from_page
 
 
 def test_first_answer_explains_the_best_class_by_integrated_gradients(
