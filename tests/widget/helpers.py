@@ -110,7 +110,7 @@ def agrees(request: dict[str, Any], choice: Selection) -> bool:
 
 def assert_inside_consistent(explorer: Explorer) -> None:
     """What is known of the inside answers what is chosen, or is not there."""
-    choice, forms = explorer.choice, explorer._explained.layer_cache.layouts
+    choice, layouts = explorer.choice, explorer._explained.layer_cache.layouts
     seen = {"target": choice.target, "contrast": choice.contrast, "example": choice.example}
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
@@ -121,7 +121,7 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     what_if = {"example": choice.example, "ablated": ablated, "ablate_to": choice.ablate_to}
     assert explorer.what_if.get("request") == (what_if if ablated else None)
     rows = {row["name"]: row for row in explorer.layers}
-    assert {name for name, row in rows.items() if row["pickable"]} == set(forms)
+    assert {name for name, row in rows.items() if row["pickable"]} == set(layouts)
     if explorer.layer_relevance:
         found = explorer.layer_relevance["request"]
         assert {name: found[name] for name in seen} == seen
@@ -160,8 +160,8 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     if explorer.status == "idle":
         assert explorer.error is None
         assert explorer._state.example == choice.example
-        forms = explorer._explained.layer_cache.layouts
-        if choice.layer is not None and choice.neuron is None and not forms[choice.layer].spatial:
+        layouts = explorer._explained.layer_cache.layouts
+        if choice.layer is not None and choice.neuron is None and not layouts[choice.layer].spatial:
             assert heat == {}
         else:
             assert agrees(heat["request"], choice)

@@ -151,7 +151,7 @@ def test_restyling_asks_nothing_of_the_model(make: Make, model: TwoLayers) -> No
     assert not asked
 
 
-def test_coming_back_to_a_walk_does_not_pay_for_it_again(make: Make, model: TwoLayers) -> None:
+def test_coming_back_to_a_path_does_not_pay_for_it_again(make: Make, model: TwoLayers) -> None:
     explorer = make(target=0).wait()
     asked: list[Tensor] = []
     model.before = asked.append

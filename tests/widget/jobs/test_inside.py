@@ -83,7 +83,7 @@ def test_answers_are_not_given_for_other_questions(make: Make, model: TwoLayers)
 
 
 @pytest.mark.parametrize(
-    ("model", "layer", "form", "size", "method"),
+    ("model", "layer", "layout", "size", "method"),
     [
         *(
             (*layer, method)
@@ -99,14 +99,14 @@ def test_answers_are_not_given_for_other_questions(make: Make, model: TwoLayers)
     ],
 )
 def test_layers_without_a_map_show_what_they_are_and_still_give_attributions(
-    explore: Any, model: Any, layer: str, form: str, size: list[int], method: str
+    explore: Any, model: Any, layer: str, layout: str, size: list[int], method: str
 ) -> None:
     network = net(model)
     explorer = explore(network, picture(), layer=layer, layer_method=method).wait()
     assert explorer.heat == {}
-    assert (explorer.channels["form"], explorer.channels["size"]) == (form, size)
+    assert (explorer.channels["form"], explorer.channels["size"]) == (layout, size)
     rows = {row["name"]: row for row in explorer.layers}
-    assert (rows[layer]["form"], rows[layer]["spatial"], rows[layer]["pickable"]) == (form, False, True)
+    assert (rows[layer]["form"], rows[layer]["spatial"], rows[layer]["pickable"]) == (layout, False, True)
     if method == "LayerActivation":
         held = attr.LayerActivation(network, layer).attribute(picture())
         assert explorer.layer_attributions.equal(held[0] if isinstance(held, tuple) else held)

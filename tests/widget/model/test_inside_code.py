@@ -41,24 +41,24 @@ def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
     done = 0
     for kind, x, layers in CODED:
         model = net(kind)
-        session = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
-        session.run(0)
+        explained_model = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
+        explained_model.run(0)
         for layer in layers:
-            form = session.layer_cache.layout(layer)
-            place = {"map": [1, 2, 1], "attention": [1, 2, 1], "vector": 0}.get(form.kind, [1, 2])
+            layout = explained_model.layer_cache.layout(layer)
+            place = {"map": [1, 2, 1], "attention": [1, 2, 1], "vector": 0}.get(layout.kind, [1, 2])
             for neuron in [None] if INSIDE_METHODS[name].place == "layer" else [0, place]:
                 which = "layer_method" if neuron is None else "neuron_method"
                 choice = Selection(
                     "Saliency", 2, ("mean",), layer, neuron=neuron, settings=FEW, **{which: name}
                 )
                 try:
-                    *_, found = session.maps(choice)
+                    *_, found = explained_model.maps(choice)
                 except InputError as error:
                     if not any(words in str(error) for words in REFUSED):
                         raise
                     continue
                 wanted = found.attributions if found.over_picture is None else found.over_picture
-                code = code_of(session, choice)
+                code = code_of(explained_model, choice)
                 torch.testing.assert_close(run(code, model=model, inputs=x)["attributions"], wanted, msg=code)
                 done += 1
     assert done >= 8

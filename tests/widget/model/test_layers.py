@@ -28,7 +28,7 @@ from widget.nets import Bottleneck, net, picture
 
 
 @every_network
-def test_flow_is_gradient_times_activation(network: Network) -> None:
+def test_relevance_is_gradient_times_activation(network: Network) -> None:
     model, x = network()
     looked = explained(model, x)
     found = looked.layer_cache.overview(Selection("Saliency", TARGET)).relevance
@@ -42,7 +42,9 @@ def test_flow_is_gradient_times_activation(network: Network) -> None:
         assert value == found.get(row.name)
 
 
-def test_flow_does_not_depend_on_how_many_layers_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relevance_does_not_depend_on_how_many_layers_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     looked = explained(model, x)
     whole = model_layers.overview(
@@ -58,14 +60,14 @@ def test_flow_does_not_depend_on_how_many_layers_are_read_at_once(monkeypatch: p
         torch.testing.assert_close(parts.maps[method], maps)
 
 
-def laid(form: Layout, attributions: Any) -> Tensor:
+def laid(layout: Layout, attributions: Any) -> Tensor:
     """What a layer method gives, as a map; written for maps and tokens separately."""
     found = attributions[0] if isinstance(attributions, tuple) else attributions
-    if form.kind == "map":
+    if layout.kind == "map":
         return found[0].sum(0)
-    positions = found.movedim(form.batch_dimension, 0)[0].sum(-1)
-    assert form.grid is not None
-    return positions[form.skipped :].reshape(form.grid)
+    positions = found.movedim(layout.batch_dimension, 0)[0].sum(-1)
+    assert layout.grid is not None
+    return positions[layout.skipped :].reshape(layout.grid)
 
 
 @every_network
@@ -74,17 +76,17 @@ def test_maps_from_one_pass_are_those_of_each_layer_by_itself(network: Network, 
     model, x = network()
     looked = explained(model, x)
     (found,) = looked.layer_maps(Selection("Saliency", TARGET, layer_method=method.__name__))
-    spatial = [name for name, form in looked.layer_cache.layouts.items() if form.spatial]
+    spatial = [name for name, layout in looked.layer_cache.layouts.items() if layout.spatial]
     assert list(found.maps) == list(found.sums) == spatial
     read = by_autograd(model, x, TARGET)
     for name in spatial:
-        form = looked.layer_cache.layouts[name]
-        if method is LayerGradCam and form.kind == "tokens":
-            value, gradient = (t.movedim(form.batch_dimension, 0)[0, form.skipped :] for t in read[name])
-            wanted = (value @ gradient.mean(0)).reshape(form.grid)
+        layout = looked.layer_cache.layouts[name]
+        if method is LayerGradCam and layout.kind == "tokens":
+            value, gradient = (t.movedim(layout.batch_dimension, 0)[0, layout.skipped :] for t in read[name])
+            wanted = (value @ gradient.mean(0)).reshape(layout.grid)
         else:
             target = {} if method is LayerActivation else {"target": TARGET}
-            wanted = laid(form, method(model, name).attribute(x, **target))
+            wanted = laid(layout, method(model, name).attribute(x, **target))
         torch.testing.assert_close(found.maps[name], wanted.float(), rtol=1e-5, atol=1e-6, msg=name)
         assert found.sums[name] == pytest.approx(wanted.sum().item(), abs=1e-8)
 
@@ -105,24 +107,24 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
     *_, found = looked.layer_maps(choice)
     assert found.final
     # Not those of which a batch of several points cannot be read: positions first, and tuples with who knows what.
-    forms = {
-        n: form
-        for n, form in looked.layer_cache.layouts.items()
-        if not (form.batch_dimension or form.several)
+    layouts = {
+        n: layout
+        for n, layout in looked.layer_cache.layouts.items()
+        if not (layout.batch_dimension or layout.several)
     }
-    assert list(found.sums) == list(forms)
-    assert list(found.maps) == [layer for layer, form in forms.items() if form.spatial]
+    assert list(found.sums) == list(layouts)
+    assert list(found.maps) == [layer for layer, layout in layouts.items() if layout.spatial]
     starts = [start.value for start in looked.example(0).baselines(choice)]
     assert len(starts) == len(baselines)
-    for layer, form in forms.items():
+    for layer, layout in layouts.items():
         each = [
             method(model, layer).attribute(x, start, target=TARGET, n_steps=6, internal_batch_size=1)
             for start in starts
         ]
         total = torch.stack([one.sum() for one in each]).mean().item()
         assert found.sums[layer] == pytest.approx(total, abs=1e-6)
-        if form.spatial:
-            wanted = torch.stack([laid(form, one) for one in each]).mean(0)
+        if layout.spatial:
+            wanted = torch.stack([laid(layout, one) for one in each]).mean(0)
             torch.testing.assert_close(found.maps[layer], wanted.float(), rtol=1e-5, atol=1e-6, msg=layer)
 
 

@@ -42,24 +42,24 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
         cache.by_class(choice, classes),
         None,
     )
-    form = cache.layouts[layer]
+    layout = cache.layouts[layer]
     start = looked.example(0).baselines(choice)[0].value
     held, at_start = by_autograd(model, x, 0)[layer][0], by_autograd(model, start, 0)[layer][0]
     for key, value in (("activation", held), ("at_baseline", at_start)):
         assert message[key] == pytest.approx(
-            form.within(form.channels(value), neuron).mean().item(), abs=1e-10
+            layout.within(layout.channels(value), neuron).mean().item(), abs=1e-10
         )
     assert [one["index"] for one in message["classes"]] == classes
     for one in message["classes"]:
         value, gradient = by_autograd(model, x, one["index"])[layer]
-        wanted = form.within(form.channels(value * gradient), neuron).sum().item()
+        wanted = layout.within(layout.channels(value * gradient), neuron).sum().item()
         assert one["contribution"] == pytest.approx(wanted, abs=1e-10)
 
 
 def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> None:
     looked = explained(net(Vit), picture(8, 12))
-    flow = looked.layer_cache.overview(Selection("Saliency", TARGET)).relevance
-    for layer, form in looked.layer_cache.layouts.items():
+    relevance = looked.layer_cache.overview(Selection("Saliency", TARGET)).relevance
+    for layer, layout in looked.layer_cache.layouts.items():
         by_class = looked.layer_cache.by_class(Selection("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
-        total = sum(form.within(by_class, c).sum().item() for c in range(form.size[0]))
-        assert total == pytest.approx(flow[layer], abs=1e-9), layer
+        total = sum(layout.within(by_class, c).sum().item() for c in range(layout.size[0]))
+        assert total == pytest.approx(relevance[layer], abs=1e-9), layer
