@@ -3,6 +3,9 @@
 Work is a grid of rows, steps x examples: each step (a position on the path, a perturbation, a noise sample) is one row
 per example. A method says how to make the rows of some steps and some examples, and what to do with the answers; how
 the grid is cut is decided here and nowhere else, and never changes a number beyond rounding.
+
+What lies between ``attribute`` and this, and between this and the model, is listed in
+:mod:`attriscope.attr._streaming`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.core.batch_size import FixedBatchSize, batch_size, finish
+from attriscope.core.batch_size import FixedBatchSize, batch_size, synchronize
 from attriscope.core.errors import InputError, NonFiniteError
 from attriscope.core.inputs import Examples
 from attriscope.core.progress import current
@@ -138,7 +141,7 @@ class Evaluator:
             self._batch = FixedBatchSize(1)
             return None
         if self._batch.measuring or current().batch_seconds is not None:
-            finish(made[0].device)
+            synchronize(made[0].device)
             self._batch.record(size, time.perf_counter() - began)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
