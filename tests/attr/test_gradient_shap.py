@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_numbers_however_rows_are_cut(
     x = draw(3, 2, 6, 5)
     baselines = draw(4, 2, 6, 5, seed=9)
     expected = GradientShap(pictures()).attribute(x, baselines, generator=seeded(3), **options())
-    monkeypatch.setattr("attriscope.core.evaluate._FIRST_BATCH_NUMBERS", per_batch * 60)
+    monkeypatch.setattr("attriscope.core.batch_size._FIRST_BATCH_NUMBERS", per_batch * 60)
     model = Recorder(pictures())
     with attriscope.control(batch_seconds=seconds):
         found = GradientShap(model).attribute(x, baselines, generator=seeded(3), **options())

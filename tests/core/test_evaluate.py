@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import attriscope
-from attriscope.core import evaluate
+from attriscope.core import batch_size, evaluate
 from attriscope.core.errors import (
     Cancelled,
     ForwardError,
@@ -27,9 +27,18 @@ from attriscope.core.errors import (
 )
 from attriscope.core.evaluate import Block, Evaluator, check_batch
 from attriscope.core.inputs import Examples, gather_examples
+from attriscope.core.row_dependence import Units
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target
 from models import Recorder, draw
+
+
+@pytest.fixture(scope="module", autouse=True)
+def independent() -> Iterator[None]:
+    """Rows are known not to depend on each other: how that is found out is told in ``test_row_dependence.py``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Units, "unit", property(lambda self: "any"))
+        yield
 
 
 def evaluator(
@@ -153,34 +162,21 @@ def test_a_single_row_that_does_not_fit_is_the_callers_problem() -> None:
 # --- models that want one row at a time ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        lambda x: squares(x).sum(),
-        lambda x: squares(x).sum()[None],
-        lambda x: squares(x).sum()[None, None],
-    ],
-    ids=["no dimension", "(1,)", "(1, 1)"],
-)
-@pytest.mark.parametrize("batch", [None, 5])
-def test_one_number_for_the_whole_batch_means_a_row_at_a_time(model: Any, batch: int | None) -> None:
-    """A loss-like function is explained example by example, instead of adding examples up."""
+def one_row(x: Tensor) -> Tensor:
+    assert len(x) == 1, "one at a time, please"
+    return squares(x)
+
+
+@pytest.mark.parametrize("batch", [None, 2, 5])
+def test_a_model_for_one_row_at_a_time(batch: int | None) -> None:
     examples = gather_examples(draw(4, 2))
-    recorder = Recorder(model)
+    recorder = Recorder(one_row)
     found = put_together(evaluator(recorder, examples, batch).run(3, grid_rows(examples, 3)), 3, 4)
     assert torch.equal(found, expected(examples, 3))
-    assert set(recorder.rows[1:]) == {1}, "one refusal is enough"
+    assert recorder.rows[-12:] == [1] * 12
 
 
-def test_a_target_that_cannot_work_on_a_batch() -> None:
-    examples = gather_examples(draw(4, 2))
-    found = evaluator(lambda x: squares(x)[:, None], examples, target=lambda out: out[0, 0]).run(
-        3, grid_rows(examples, 3)
-    )
-    assert torch.equal(put_together(found, 3, 4), expected(examples, 3))
-
-
-def test_a_target_that_wants_single_rows_does_not_slow_down_later_calls() -> None:
+def test_what_one_call_could_not_batch_does_not_slow_down_later_calls() -> None:
     """Batch sizes are remembered for the model; what one target wanted must not be."""
     examples = gather_examples(draw(4, 2))
     model = Recorder(lambda x: squares(x)[:, None])
@@ -192,11 +188,11 @@ def test_a_target_that_wants_single_rows_does_not_slow_down_later_calls() -> Non
 
 def test_when_a_row_alone_fails_too_the_first_error_is_the_one_to_see() -> None:
     examples = gather_examples(draw(4, 2))
-    with pytest.raises(TargetError, match=r"output of shape \(12, 2\)"):
+    with pytest.raises(TargetError, match=r"output of shape \(4, 2\)"):
         list(evaluator(lambda x: x, examples, target=7).run(3, grid_rows(examples, 3)))
 
 
-def test_an_error_of_the_model_itself_is_not_tried_again() -> None:
+def test_an_error_of_the_model_itself_is_seen_after_a_step_and_a_row_were_tried() -> None:
     def model(x: Tensor) -> Tensor:
         raise ZeroDivisionError("in the model")
 
@@ -204,7 +200,7 @@ def test_an_error_of_the_model_itself_is_not_tried_again() -> None:
     recorder = Recorder(model)
     with pytest.raises(ZeroDivisionError, match="in the model"):
         list(evaluator(recorder, examples).run(3, grid_rows(examples, 3)))
-    assert recorder.rows == [12]
+    assert recorder.rows == [12, 4, 1]
 
 
 def test_torchs_complaint_about_a_batch_is_kept_as_the_cause() -> None:
@@ -299,7 +295,7 @@ def rows_of(model: Recorder, steps: int, count: int = 1) -> list[int]:
 
 
 def begin_with(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "_FIRST_BATCH_NUMBERS", 2 * rows)
+    monkeypatch.setattr(batch_size, "_FIRST_BATCH_NUMBERS", 2 * rows)
 
 
 def test_tiny_work_goes_through_at_once(clock: Clock) -> None:

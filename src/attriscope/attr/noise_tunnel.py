@@ -16,9 +16,10 @@ from attriscope.attr._base import Attribution, GradientAttribution, streaming
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs
 from attriscope.attr._repeat import Expansion, parameters_of
 from attriscope.attr._running_moments import FEWEST, Moments, wide
+from attriscope.core.batch_size import finish, pace
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch, finish, pace
+from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import grad_mode
 from attriscope.core.inputs import TensorOrTuple, describe, gather_examples
 from attriscope.core.progress import Parts, current

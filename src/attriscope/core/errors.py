@@ -35,5 +35,9 @@ class NonFiniteError(InputError, ArithmeticError):
     """The explained output is not a number."""
 
 
+class RowDependenceWarning(UserWarning):
+    """The rows of a batch depend on each other, so each step runs with exactly the examples that were given."""
+
+
 class Cancelled(Exception):
     """The computation was asked to stop and did; model and inputs are as they were before."""

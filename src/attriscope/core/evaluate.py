@@ -8,32 +8,42 @@ the grid is cut is decided here and nowhere else, and never changes a number bey
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 import numbers
 import time
-import weakref
-from collections.abc import Callable, Hashable, Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
+from attriscope.core.batch_size import finish, is_out_of_memory, pace
+from attriscope.core.errors import (
+    Cancelled,
+    InputError,
+    InputTypeError,
+    LayerError,
+    NonFiniteError,
+    OperationError,
+    RowDependenceWarning,
+    TargetError,
+)
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.progress import current
-from attriscope.core.subject import Nested, Subject
+from attriscope.core.row_dependence import (
+    Piece,
+    Unit,
+    Units,
+    dependence,
+    mixes_rows,
+    same_evaluation,
+    unchanged_random_state,
+)
+from attriscope.core.subject import Evaluation, Nested, Subject
 
 MakeRows = Callable[[slice, slice], tuple[Tensor, ...]]
-
-# Without a measurement the first batch holds about this many input numbers: tiny models start with all their rows at
-# once, image models with a few.
-_FIRST_BATCH_NUMBERS = 1 << 17
-# A larger batch must be this much faster per row to be kept.
-_WORTHWHILE = 1.05
-# Batches that already take this long (seconds) are not grown: nothing is gained, and progress and cancel would lag.
-_LONG_ENOUGH = 0.25
-# How often a size is tried that was not faster.
-_TRIES = 2
+Part = tuple[slice, slice]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +53,8 @@ class Block:
     Attributes:
         steps, examples: the part of the grid.
         output: the model's output for these rows, step by step, as it came.
-        f: the explained numbers, of shape (steps, examples); ``None`` without a target.
+        f: the explained numbers, of shape (steps, examples), or (1, 1) where the model gives one for all examples
+            together; ``None`` without a target.
         values, gradients: per place that was read, tensors with the rows in dimension 0, step by step.
         baseline_f, baseline_values: the same at the baselines, for methods whose rules compare with them.
     """
@@ -86,10 +97,17 @@ class Evaluator:
         examples: the examples that rows are made of.
         gradient: whether gradients are wanted.
         batch: how many rows go through the model at a time; ``None`` measures and chooses.
+        whole_batch: one number for all examples together may be explained, where the model gives no more.
     """
 
     def __init__(
-        self, subject: Subject, examples: Examples, *, gradient: bool = True, batch: int | None = None
+        self,
+        subject: Subject,
+        examples: Examples,
+        *,
+        gradient: bool = True,
+        batch: int | None = None,
+        whole_batch: bool = True,
     ) -> None:
         self.subject = dataclasses.replace(subject, arrange=examples.arrange) if examples.keys else subject
         self.examples = examples
@@ -98,6 +116,8 @@ class Evaluator:
         self.expected: int | None = None
         """How many rows all runs together will be, for reports of progress; ``None`` reports each run by itself."""
         self.set_batch(batch)
+        self._whole_batch = whole_batch
+        self._unit: Unit | None = None
         self._not_a_number: Tensor | None = None
 
     def set_batch(self, batch: int | None) -> None:
@@ -111,7 +131,7 @@ class Evaluator:
         Args:
             steps: the number of steps.
             rows: ``rows(steps, examples)`` makes the inputs of a part of the grid, step by step in dimension 0. It may
-                be called again for a part that did not fit into memory.
+                be called again for a part that did not fit into memory, or to see whether rows depend on each other.
 
         Yields:
             The answers, in order of steps; within one step in order of examples.
@@ -122,15 +142,11 @@ class Evaluator:
         while step < steps:
             control = current()
             control.check()
-            batch = self._pace.rows(total - done, control.batch_seconds)
-            if example == 0 and batch >= count:
-                part = slice(step, min(steps, step + batch // count)), slice(0, count)
-            else:
-                part = slice(step, step + 1), slice(example, min(count, example + batch))
+            part = self._part(step, example, steps, control.batch_seconds)
             block = self._attempt(*part, rows)
             if block is None:
                 continue
-            size = (part[0].stop - part[0].start) * (part[1].stop - part[1].start)
+            size = _size(*part)
             done += size
             self.evaluations += size
             if self.expected is None:
@@ -142,31 +158,51 @@ class Evaluator:
             step = part[0].stop if example == 0 else step
         self._check_numbers()
 
+    def _part(self, step: int, example: int, steps: int, seconds: float | None) -> Part:
+        """The steps and examples of the next batch."""
+        count = self.examples.count
+        batch = self._pace.rows((steps - step) * count - example, seconds)
+        if self._unit is None and (batch < count or batch >= 2 * count):
+            self._unit = self._units.unit
+        if self._unit in ("row", "step"):
+            batch = 1 if self._unit == "row" else count
+        if example == 0 and batch >= count:
+            return slice(step, min(steps, step + batch // count)), slice(0, count)
+        return slice(step, step + 1), slice(example, min(count, example + batch))
+
+    @functools.cached_property
+    def _units(self) -> Units:
+        return Units(self.subject.forward, self.examples)
+
+    def _cuts(self, steps: slice, examples: slice) -> bool:
+        """Whether a batch is something else than one step with all examples."""
+        return steps.stop - steps.start > 1 or examples.stop - examples.start < self.examples.count
+
     def _attempt(self, steps: slice, examples: slice, rows: MakeRows) -> Block | None:
-        """Run one part; ``None`` if it must be cut smaller."""
-        repeats = steps.stop - steps.start
-        size = repeats * (examples.stop - examples.start)
-        arguments = self.examples.forward_arguments(repeats, examples)
+        """Run one part; ``None`` if it must be cut otherwise."""
+        repeats, size = steps.stop - steps.start, _size(steps, examples)
         began = time.perf_counter()
         try:
-            with torch.no_grad():
-                made = rows(steps, examples)
-            result = self.subject.run(made, arguments, repeats, examples, self.gradient)
-        except torch.cuda.OutOfMemoryError:
-            if size == 1:
-                raise
-            self._pace.limit(size // 2)
-            return None
-        except InputError:
-            # The output may not grow with the batch (one number for the whole batch, say): then a row at a time.
-            if size == 1 or not self._works_alone(rows, steps, examples):
-                raise
-            # For this call only: the target may be to blame, and the next call has another.
-            self._pace = _Fixed(1)
-            return None
+            result = self._run(self.subject, rows, steps, examples)
+        except (Cancelled, OperationError, LayerError):
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                if size == 1 or self._unit == "step":
+                    raise
+                self._pace.limit(size // 2)
+                return None
+            found = self._otherwise(error, rows, steps, examples)
+            if found is None:
+                return None
+            result = found
         if self._pace.measuring or current().batch_seconds is not None:
-            finish(made[0].device)
+            finish(self.examples.tensors[0].device)
             self._pace.record(size, time.perf_counter() - began)
+        if self._unit is None and self._cuts(steps, examples):
+            self._unit = self._found_unit(result, rows, steps, examples)
+            if self._unit == "step":
+                return None
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
@@ -175,14 +211,89 @@ class Evaluator:
             steps, examples, result.output, f, result.values, result.gradients, base, result.baseline_values
         )
 
-    def _works_alone(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
-        """Whether the first row, alone, is not refused, so that the batch is to blame."""
-        one, first = slice(steps.start, steps.start + 1), slice(examples.start, examples.start + 1)
+    def _run(
+        self, subject: Subject, rows: MakeRows, steps: slice, examples: slice, gradient: bool | None = None
+    ) -> Evaluation:
+        repeats = steps.stop - steps.start
+        with torch.no_grad():
+            made = rows(steps, examples)
+        arguments = self.examples.forward_arguments(repeats, examples)
+        return subject.run(
+            made, arguments, repeats, examples, self.gradient if gradient is None else gradient
+        )
+
+    def _otherwise(
+        self, error: Exception, rows: MakeRows, steps: slice, examples: slice
+    ) -> Evaluation | None:
+        """What to do about rows that were refused: ``None`` to cut them otherwise.
+
+        Only this call remembers that: the next one has another target, which may be to blame.
+        """
+        count, one = self.examples.count, slice(steps.start, steps.start + 1)
+        if steps.stop - steps.start > 1:
+            self._unit = "step"
+            return None
+        if examples.stop - examples.start < count and self._works(rows, one, slice(0, count)):
+            self._unit = self._dependent()  # some of the examples are refused, all of them are not
+            return None
+        first = slice(examples.start, examples.start + 1)
+        if _size(steps, examples) == 1 or not self._works(rows, one, first):
+            raise error
+        if not isinstance(error, TargetError):
+            self._unit = "row"  # a model for one row at a time
+            return None
+        if not self._whole_batch or self.subject.whole_batch:
+            raise error
+        if examples.stop - examples.start < count:
+            self._unit = "step"
+            return None
+        # One number for the whole batch: a set, a bag, a graph, a loss.
+        together = dataclasses.replace(self.subject, whole_batch=True)
         try:
-            self.subject.run(rows(one, first), self.examples.forward_arguments(1, first), 1, first, False)
-        except Exception:  # whatever it is, the error for the whole batch is the one to show
+            result = self._run(together, rows, steps, examples)
+        except InputError:
+            raise error from None
+        self.subject, self._unit = together, "step"
+        return result
+
+    def _works(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
+        """Whether these rows are not refused, so that those which were are too many or too few."""
+        try:
+            self._run(self.subject, rows, steps, examples, gradient=False)
+        except Exception:  # whatever it is, the error for the first batch is the one to show
             return False
         return True
+
+    def _found_unit(self, result: Evaluation, rows: MakeRows, steps: slice, examples: slice) -> Unit:
+        """Hold a batch against its last step alone, or its last row against the same in another batch."""
+        if self.examples.tensors[0].is_meta:
+            return "any"
+        last, other, here, there = _other_batch(steps, examples)
+        try:
+            with unchanged_random_state(self.examples.tensors[0].device):
+                alone = self._run(self.subject, rows, last, other)
+                same = same_evaluation(result, here, alone, there)
+                # A model that draws random numbers cannot be found out like this.
+                random = not same and not same_evaluation(
+                    alone, there, self._run(self.subject, rows, last, other), there
+                )
+        except TargetError:  # two rows give one number, as one did
+            return "step"
+        except Exception as error:
+            if isinstance(error, Cancelled) or is_out_of_memory(error):
+                raise
+            same, random = False, True  # the other batch is refused: nothing to compare with
+        if not same and (not random or mixes_rows(self.subject.forward)):
+            return self._dependent()
+        if not random:
+            self._units.learn("any")
+        return "any"
+
+    def _dependent(self) -> Unit:
+        """A step is one unit from now on; say so, once for each model."""
+        self._units.learn("step")
+        warnings.warn(dependence(self.subject.forward), RowDependenceWarning, stacklevel=2)
+        return "step"
 
     def _note_numbers(self, f: Tensor | None) -> None:
         """Remember on the device whether something was not a number: looking now would wait for the device."""
@@ -200,98 +311,22 @@ class Evaluator:
         )
 
 
-def finish(device: torch.device) -> None:
-    """Wait until the device has done what it was given, so that a clock tells the truth."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _size(steps: slice, examples: slice) -> int:
+    return (steps.stop - steps.start) * (examples.stop - examples.start)
 
 
-def pace(forward: Any, examples: Examples, kind: Hashable, batch: int | None) -> _Fixed | _Measured:
-    """Says how many rows go through the model at a time: ``batch``, or what was measured for work of this kind."""
-    return _Fixed(batch) if batch is not None else _Measured.of(forward, examples, kind)
+def _other_batch(steps: slice, examples: slice) -> tuple[slice, slice, Piece, Piece]:
+    """Another batch that has some of the same rows, and which piece of each batch these are.
 
-
-class _Fixed:
-    """The number of rows that the user asked for."""
-
-    measuring = False
-
-    def __init__(self, batch: int) -> None:
-        self._batch = batch
-
-    def rows(self, left: int, seconds: float | None) -> int:
-        return min(self._batch, left)
-
-    def limit(self, rows: int) -> None:
-        self._batch = max(1, rows)
-
-    def record(self, rows: int, seconds: float) -> None:
-        """Nothing is measured."""
-
-
-class _Measured:
-    """Finds the batch size with the most rows per second, and remembers it for the model and the row's shape.
-
-    It doubles and halves as long as that pays. Smaller may be faster: on a CPU, what fits into the cache.
+    It is the last step without those before it (of a graph, the first rows of a batch may be the only ones with edges),
+    the last row alone, or one row beside its neighbour.
     """
-
-    _known: weakref.WeakKeyDictionary[Any, dict[Any, _Measured]] = weakref.WeakKeyDictionary()
-
-    def __init__(self, first: int) -> None:
-        self._batch = self._best = first
-        self._cap: float = math.inf
-        self._speeds: dict[int, list[float]] = {}  # for each size, rows per second of the batches so far
-        self._speed = 0.0  # rows per second of the latest batch: a machine that grows busy is noticed
-        self._warm = False
-        self._searching = True
-        self._full = False  # whether the latest batch was asked for in full
-
-    @property
-    def measuring(self) -> bool:
-        """Whether it is still finding out."""
-        return self._searching or not self._warm
-
-    @classmethod
-    def of(cls, forward: Any, examples: Examples, kind: Hashable) -> _Measured:
-        per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
-        first = max(1, _FIRST_BATCH_NUMBERS // per_row)
-        # A section of a model is an object of its own in each call, but runs as fast as in the last.
-        forward, part = getattr(forward, "paced_as", (forward, None))
-        key = (kind, part, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
-        try:
-            return cls._known.setdefault(forward, {}).setdefault(key, cls(first))
-        except TypeError:  # a callable that takes no weak reference or has no hash
-            return cls(first)
-
-    def rows(self, left: int, seconds: float | None) -> int:
-        batch = self._batch
-        if seconds is not None:  # one row as long as nothing was measured
-            batch = min(batch, int(seconds * self._speed))
-        self._full = batch == self._batch <= left
-        return max(1, min(batch, left))
-
-    def limit(self, rows: int) -> None:
-        """A larger batch does not work."""
-        self._cap = max(1, rows)
-        self._batch = int(min(self._batch, self._cap))
-        self._searching = False
-
-    def record(self, rows: int, seconds: float) -> None:
-        """Take note that a batch of so many rows took so long."""
-        if not self._warm:  # the first run of a model also plans kernels and fills caches
-            self._warm = True
-            return
-        self._speed = rows / max(seconds, 1e-9)
-        # A batch holds whole steps where it can, so it may be smaller than was asked for.
-        if not self._searching or not self._full or 2 * rows <= self._batch:
-            return
-        self._speeds.setdefault(self._batch, []).append(self._speed)
-        # Noise only slows down, so of each size the fastest batch counts.
-        if max(self._speeds[self._batch]) > max(self._speeds[self._best]) * _WORTHWHILE:
-            self._best = self._batch
-        near = [self._best // 2]
-        if self._best / max(self._speeds[self._best]) < _LONG_ENOUGH:
-            near.insert(0, 2 * self._best)
-        open_ = [n for n in near if 1 <= n <= self._cap and len(self._speeds.get(n, ())) < _TRIES]
-        self._searching = bool(open_)
-        self._batch = open_[0] if open_ else self._best
+    several, count = steps.stop - steps.start, examples.stop - examples.start
+    last = slice(steps.stop - 1, steps.stop)
+    if several > 1:
+        return last, examples, (several, several - 1), (1, 0)
+    if count > 1:
+        return last, slice(examples.stop - 1, examples.stop), (count, count - 1), (1, 0)
+    if examples.start == 0:
+        return last, slice(0, 2), (1, 0), (2, 0)
+    return last, slice(examples.start - 1, examples.stop), (1, 0), (2, 1)

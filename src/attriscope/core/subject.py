@@ -72,6 +72,7 @@ class Subject:
         gradient_options: keyword arguments for ``torch.autograd.grad``.
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
         arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
+        whole_batch: the model gives one number for all rows together, and that is explained.
     """
 
     forward: Callable[..., Any]
@@ -81,6 +82,7 @@ class Subject:
     scheme: Scheme | None = None
     arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     through: Through | None = None
+    whole_batch: bool = False
 
     @property
     def method(self) -> str:
@@ -187,6 +189,8 @@ class Subject:
             raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
         values = (() if self.read is not None else (rows,)) + tuple(v for read in found for v in read)
         of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
+        if self.whole_batch:
+            return output, tuple(one.select_of_batch(output) for one in of), values
         return output, tuple(one.select(output, steps, examples) for one in of), values
 
     def _through(self, fs: tuple[Tensor, ...], values: Nested) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:

@@ -62,6 +62,19 @@ class Target:
         self._check(output, [(i,) for i in self.column])
         return self._one_per_row(output[(slice(None), *self.column)], rows, f"output[:, {self.given}]")
 
+    def select_of_batch(self, output: Any) -> Tensor:
+        """The explained number of a model that gives one for the whole batch, of shape (1,).
+
+        Raises:
+            TargetError: there is not one, or the target has one entry for each example.
+        """
+        if self.each is not None:
+            raise TargetError(
+                f"target {describe(self.given)} has one entry per example, but the model gives one output for the "
+                "whole batch"
+            )
+        return self.select(output, 1, slice(0, 1))
+
     def _select_each(self, output: Tensor, steps: int, examples: slice, rows: int) -> Tensor:
         assert self.each is not None
         self._check(output, list(zip(*self.each.tolist(), strict=True)))

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attriscope.core.batch_size import finish
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.core.evaluate import finish
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
