@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import numbers
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +29,7 @@ from attriscope.core.errors import (
     TargetError,
 )
 from attriscope.core.inputs import Examples, describe
+from attriscope.core.notices import tell, tell_of_training
 from attriscope.core.progress import current
 from attriscope.core.row_dependence import (
     Piece,
@@ -118,7 +118,9 @@ class Evaluator:
         self.set_batch(batch)
         self._whole_batch = whole_batch
         self._unit: Unit | None = None
-        self._not_a_number: Tensor | None = None
+        self._reached = False  # whether it was seen that where no gradient arrives there is none
+        self._not_finite: Tensor | None = None
+        tell_of_training(subject.forward)
 
     def set_batch(self, batch: int | None) -> None:
         """From the next batch on, this many rows go through the model at a time; ``None`` measures and chooses."""
@@ -203,6 +205,8 @@ class Evaluator:
             self._unit = self._found_unit(result, rows, steps, examples)
             if self._unit == "step":
                 return None
+        if result.unreached and not self._reached:
+            self._check_reached(result, rows, steps, examples)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
@@ -229,6 +233,8 @@ class Evaluator:
 
         Only this call remembers that: the next one has another target, which may be to blame.
         """
+        if self._unit == "row":  # and not even that
+            raise error
         count, one = self.examples.count, slice(steps.start, steps.start + 1)
         if steps.stop - steps.start > 1:
             self._unit = "step"
@@ -259,7 +265,7 @@ class Evaluator:
     def _works(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
         """Whether these rows are not refused, so that those which were are too many or too few."""
         try:
-            self._run(self.subject, rows, steps, examples, gradient=False)
+            self._run(self.subject, rows, steps, examples)
         except Exception:  # whatever it is, the error for the first batch is the one to show
             return False
         return True
@@ -289,25 +295,63 @@ class Evaluator:
             self._units.learn("any")
         return "any"
 
+    def _check_reached(self, result: Evaluation, rows: MakeRows, steps: slice, examples: slice) -> None:
+        """See whether what no gradient arrived at has an effect all the same.
+
+        Raises:
+            InputError: it has, so the zeros that would come out would be wrong.
+        """
+        self._reached = True
+        missing = tuple(result.unreached)
+        if self.examples.tensors[0].is_meta or self._units.unused == missing:
+            return
+        for place in missing:
+            nudged = dataclasses.replace(self.subject, nudged=place)
+            device = self.examples.tensors[0].device
+            # Twice with the same random numbers.
+            with unchanged_random_state(device):
+                before = self._run(self.subject, rows, steps, examples, gradient=False)
+            with unchanged_random_state(device):
+                after = self._run(nudged, rows, steps, examples, gradient=False)
+            if not same_evaluation(before, (1, 0), after, (1, 0)):
+                raise InputError(self._cut(place))
+        self._units.unused = missing
+
+    def _cut(self, place: tuple[int, int]) -> str:
+        read = self.subject.read
+        where = f"input {place[1]}" if read is None else f"the {read.side} of layer {read.name(place[0])}"
+        return (
+            f"no gradient arrives at {where}, though the explained output changes when it does: on the way something "
+            "runs under torch.no_grad, uses detach() or numpy, is recomputed by torch.utils.checkpoint, or is an "
+            "operation that torch has no gradient for, such as a quantised one. A method that only needs outputs, such "
+            "as FeatureAblation, can explain it"
+        )
+
     def _dependent(self) -> Unit:
         """A step is one unit from now on; say so, once for each model."""
         self._units.learn("step")
-        warnings.warn(dependence(self.subject.forward), RowDependenceWarning, stacklevel=2)
+        tell(dependence(self.subject.forward), RowDependenceWarning)
         return "step"
 
     def _note_numbers(self, f: Tensor | None) -> None:
-        """Remember on the device whether something was not a number: looking now would wait for the device."""
-        if f is None:
+        """Remember on the device whether a number is not finite: looking now would wait for the device."""
+        if f is None or not (f.is_floating_point() or f.is_complex()):
             return
-        wrong = torch.isnan(f).any()
-        self._not_a_number = wrong if self._not_a_number is None else self._not_a_number | wrong
+        # Times zero, what is finite is gone, and NaN and infinity are NaN.
+        wrong = (f * 0).sum()
+        self._not_finite = wrong if self._not_finite is None else self._not_finite + wrong
 
     def _check_numbers(self) -> None:
-        if self._not_a_number is None or self._not_a_number.is_meta or not bool(self._not_a_number):
+        """Refuse numbers that are not finite, of which nothing can be made.
+
+        Raises:
+            NonFiniteError: there were some.
+        """
+        if self._not_finite is None or self._not_finite.is_meta or bool(torch.isfinite(self._not_finite)):
             return
         raise NonFiniteError(
-            "the explained output is NaN for some of the rows that this method sent through the model; look at "
-            "model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 overflow"
+            "the explained output is NaN or infinite for some of the rows that this method sent through the model; "
+            "look at model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 overflow"
         )
 
 

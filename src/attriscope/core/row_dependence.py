@@ -31,7 +31,7 @@ _SINGLE, _SINGLE_TF32 = 1e-4, 5e-3
 # The same for gradients, as a share of their norm: where a unit is close to its kink, rounding decides on which side.
 _ROUNDING_OF_GRADIENTS = 2e-2
 
-_KNOWN: weakref.WeakKeyDictionary[Any, dict[Hashable, Unit]] = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
 
 
 class Units:
@@ -53,6 +53,15 @@ class Units:
             self._known = _KNOWN.setdefault(owner, {})
         except TypeError:  # a callable that takes no weak reference or has no hash
             self._known = {}
+
+    @property
+    def unused(self) -> tuple[tuple[int, int], ...] | None:
+        """Where gradients are zero because there is no effect, as far as that was seen."""
+        return self._known.get((self._key, "unused"))
+
+    @unused.setter
+    def unused(self, places: tuple[tuple[int, int], ...]) -> None:
+        self._known[self._key, "unused"] = places
 
     @property
     def unit(self) -> Unit | None:
