@@ -5,6 +5,8 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["test/**/*.test.ts"],
     restoreMocks: true,
+    // The house test reads style sheets as text; vitest would give empty ones.
+    css: true,
     // A page half with no test at all is a mistake worth hearing about.
     passWithNoTests: false,
   },

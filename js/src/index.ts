@@ -1,19 +1,20 @@
 /** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
-import { banner } from "./banner";
-import { channels } from "./channels";
-import { comparison } from "./comparison";
-import { h } from "./dom";
-import { examples } from "./examples";
-import { kernelBanner } from "./kernel";
-import { inside } from "./inside";
-import { keepKeys } from "./keys";
-import { layers } from "./layers";
-import { overlay } from "./overlay";
-import { path } from "./path";
-import { predictions } from "./predictions";
-import { type Model, State } from "./state";
-import { toolbar } from "./toolbar";
-import type { Part } from "./traits";
+import { comparison } from "./cards/comparison";
+import { examples } from "./cards/examples";
+import { path } from "./cards/path";
+import { predictions } from "./cards/predictions";
+import { banner } from "./controls/error-banner";
+import { kernelBanner } from "./controls/kernel-banner";
+import { toolbar } from "./controls/toolbar";
+import { channels } from "./inside/channels-card";
+import { inside } from "./inside/inside";
+import { layers } from "./layers/layers";
+import { h } from "./lib/dom";
+import { keepKeys } from "./lib/keys";
+import { overlay } from "./overlay/overlay";
+import type { Model } from "./state/model";
+import { State } from "./state/state";
+import type { Part } from "./state/traits";
 
 /** Draws one part of the state into an element, and keeps it drawn until the state's signal is aborted. */
 type DrawPart = (state: State, el: HTMLElement) => void;

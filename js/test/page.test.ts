@@ -1,8 +1,8 @@
 /** The Explorer as a whole: its life, its toolbar, text from outside, keys. */
 import { describe, expect, it } from "vitest";
 import widget from "../src/index";
-import { isOurs } from "../src/keys";
-import { FakeModel, sampleTraits } from "./fake";
+import { isOurs } from "../src/lib/keys";
+import { FakeModel, sampleTraits } from "./support/fake";
 import {
   all,
   buttonOf,
@@ -20,7 +20,7 @@ import {
   treeItem,
   useViews,
   view,
-} from "./view";
+} from "./support/view";
 
 useViews();
 

@@ -83,7 +83,7 @@ def test_numbers_do_not_depend_on_the_clock(method: Method, monkeypatch: pytest.
     from attriscope.core import evaluate
 
     expected = method.attribute(pictures(), X, TARGET)
-    monkeypatch.setattr(evaluate, "_FIRST_BATCH_NUMBERS", X[0].numel())
+    monkeypatch.setattr("attriscope.core.batch_size._FIRST_BATCH_NUMBERS", X[0].numel())
     cuts = set()
     for seed in range(8):
         ticks = np.random.default_rng(seed).uniform(0, 0.2, size=1000).cumsum().tolist()

@@ -124,7 +124,7 @@ def test_spread_and_totals(given_: Any, outputs: int) -> None:
     features, ids = resolve_features(mask, examples), ids_of(examples, mask)
     names = names_of(ids)
     values = draw(examples.count * outputs, features.count)
-    for found, number in zip(features.spread(values, (values.device,) * len(ids)), ids, strict=True):
+    for found, number in zip(features.to_elements(values, (values.device,) * len(ids)), ids, strict=True):
         assert found.shape == (len(values), *number.shape[1:])
         assert found.is_contiguous()
         for m in range(len(values)):
@@ -156,7 +156,7 @@ def test_results_are_tensors_of_their_own() -> None:
     examples = gather_examples(torch.zeros(1, 2, 3))
     features = resolve_features(torch.tensor([[[0], [1]]]), examples)
     values = torch.tensor([[1.0, 2.0]])
-    (found,) = features.spread(values, (values.device,))
+    (found,) = features.to_elements(values, (values.device,))
     found[0, 0, 0] = 7
     assert found.tolist() == [[[7, 1, 1], [2, 2, 2]]]
     assert values.tolist() == [[1, 2]]
@@ -182,7 +182,9 @@ def test_one_feature_over_all_inputs() -> None:
     examples = gather_examples((torch.zeros(1, 2), torch.zeros(1, 3)))
     features = resolve_features((torch.tensor([[4, 5]]), torch.tensor([[5, 5, 4]])), examples)
     assert features.count == 2
-    assert [f.tolist() for f in features.spread(torch.tensor([[1.0, 2.0]]), (torch.device("cpu"),) * 2)] == [
+    assert [
+        f.tolist() for f in features.to_elements(torch.tensor([[1.0, 2.0]]), (torch.device("cpu"),) * 2)
+    ] == [
         [[1, 2]],
         [[2, 2, 1]],
     ]
@@ -197,7 +199,7 @@ def test_bookkeeping_grows_with_elements_not_with_elements_times_features() -> N
         slice(150_000, 150_003), 0, examples.tensors, slice(0, 1), lambda *_: torch.ones(())
     )
     assert rows.flatten(1).nonzero().tolist() == [[0, 150_000], [1, 150_001], [2, 150_002]]
-    (spread,) = features.spread(torch.arange(150_528.0)[None], (torch.device("cpu"),))
+    (spread,) = features.to_elements(torch.arange(150_528.0)[None], (torch.device("cpu"),))
     assert torch.equal(spread.flatten(), torch.arange(150_528.0))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import attriscope
 from attriscope.attr import GradientShap
 from attriscope.attr._random import even_choices
-from attriscope.attr.gradient_shap import _plan
+from attriscope.attr._random_paths import _sample_order
 from attriscope.core.errors import InputError
 from models import Recorder, Snapshot, assert_same, draw, mlp, pair, pictures, seeded
 
@@ -214,7 +214,7 @@ def test_every_choice_is_equally_likely() -> None:
 @settings(max_examples=100)
 @given(samples=st.integers(1, 60), slots=st.integers(1, 9), run=st.sampled_from([2, 3]))
 def test_the_plan_covers_every_path_once(samples: int, slots: int, run: int) -> None:
-    plan = _plan(samples, min(slots, samples), run)
+    plan = _sample_order(samples, min(slots, samples), run)
     assert len(set(plan)) == len(plan) == samples
     for slot in range(min(slots, samples)):
         mine = [(piece, pieces) for one, piece, pieces in plan if one == slot]

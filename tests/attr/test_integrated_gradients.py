@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attriscope.attr import IntegratedGradients
-from attriscope.attr.integrated_gradients import line
+from attriscope.attr.integrated_gradients import points_between
 from attriscope.attr.quadrature import METHODS
 from models import Recorder, assert_same, draw, pair, pictures
 
@@ -258,7 +258,7 @@ def test_the_path_begins_and_ends_exactly(count: int, dtype: torch.dtype, seed: 
     """So f at the last point of the walk is f of the picture itself, to the last bit."""
     end = draw(count, 3, seed=seed, dtype=dtype) * 1e3
     start = draw(1 if shared else count, 3, seed=seed + 1000, dtype=dtype) * 1e-3
-    points = line(start, end, (0.0, 0.5, 1.0)).reshape(3, count, 3)
+    points = points_between(start, end, (0.0, 0.5, 1.0)).reshape(3, count, 3)
     assert points.dtype == dtype
     assert torch.equal(points[0], start.expand(count, 3))
     assert torch.equal(points[2], end)

@@ -26,7 +26,7 @@ from attriscope.attr import (
     Saliency,
 )
 from attriscope.attr._random import Draws, Noise
-from attriscope.attr._running_moments import Moments
+from attriscope.attr._running_moments import RunningMoments
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import gather_examples
 from attriscope.core.progress import Parts, control
@@ -134,7 +134,7 @@ def test_variances_do_not_cancel() -> None:
 )
 def test_moments_against_the_definition(cuts: list[int], order: int, shift: float, seed: int) -> None:
     values = draw(sum(cuts), 2, 3, seed=seed) + shift
-    moments = Moments(order)
+    moments = RunningMoments(order)
     for part in values.split(cuts):
         moments.add(part)
     away = values - values.mean(0)

@@ -76,10 +76,19 @@ def test_one_node() -> None:
 @pytest.mark.parametrize("n", [2, 3, 8, 50])
 def test_spreading_moves_each_weight_with_its_node(method: str, n: int) -> None:
     rule = quadrature(method, n)
-    spread = rule.spread()
+    spread = rule.spread
     assert sorted(zip(spread.nodes, spread.weights, strict=True)) == list(
         zip(rule.nodes, rule.weights, strict=True)
     )
+
+
+def test_a_rule_is_worked_out_once_and_not_kept_forever() -> None:
+    assert quadrature("gausslegendre", 50).spread is quadrature("gausslegendre", 50).spread
+    first = quadrature("riemann_left", 1)
+    for n in range(2, 102):
+        quadrature("riemann_left", n)
+    assert quadrature("riemann_left", 1) is not first
+    assert quadrature("riemann_left", 1) == first
 
 
 @given(st.integers(1, 400))
@@ -106,7 +115,7 @@ def test_beginnings_of_a_spread_rule_integrate_well(n: int) -> None:
         )
 
     rule = quadrature("gausslegendre", n)
-    spread = rule.spread()
+    spread = rule.spread
     exact = math.e - 1
     assert abs(early(spread.nodes, spread.weights) - exact) < 0.1
     assert abs(early(rule.nodes, rule.weights) - exact) > 0.4

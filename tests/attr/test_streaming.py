@@ -12,14 +12,15 @@ from torch import Tensor
 import attriscope
 from attriscope.attr import (
     Attribution,
+    Estimate,
     GradientAttribution,
     IntegratedGradients,
+    PartialResult,
     PerturbationAttribution,
     Saliency,
     streaming,
 )
 from attriscope.core.errors import InputError, NonFiniteError
-from attriscope.core.estimate import Estimate, PartialResult
 from models import (
     METHODS,
     Method,

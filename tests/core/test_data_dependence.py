@@ -1,4 +1,4 @@
-"""Whether code looks at numbers in tensors."""
+"""Whether code reads numbers out of tensors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.attr import NeuronGradient
-from attriscope.core.data_dependence import Looking
+from attriscope.core.data_dependence import DataDependenceMode
 from models import assert_same, draw, pictures
 
 X = torch.tensor([1.0, -2.0, 3.0])
 
-LOOKS: dict[str, Callable[[Tensor], Any]] = {
+READS: dict[str, Callable[[Tensor], Any]] = {
     "if": lambda x: 1 if x.sum() > 0 else 2,
     "while": lambda x: bool((x > 5).any()),
     "item": lambda x: x[0].item(),
@@ -35,20 +35,20 @@ LOOKS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_a_look_is_noticed(name: str) -> None:
-    with Looking() as looking:
-        LOOKS[name](X)
-    assert looking.looked
+@pytest.mark.parametrize("name", READS)
+def test_reading_is_noticed(name: str) -> None:
+    with DataDependenceMode() as mode:
+        READS[name](X)
+    assert mode.found
 
 
-def test_what_does_not_look_is_left_alone() -> None:
+def test_what_reads_nothing_is_left_alone() -> None:
     model = pictures(torch.float32)
-    with Looking() as looking:
+    with DataDependenceMode() as mode:
         found = model(draw(2, 2, 6, 5, dtype=torch.float32))
         torch.where(found > 0, found, -found)[0, [1, 2]].max(0)
         found[:, torch.tensor([0, 1])].shape  # noqa: B018
-    assert not looking.looked
+    assert not mode.found
 
 
 class Ponders(nn.Module):

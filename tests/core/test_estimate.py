@@ -17,12 +17,12 @@ def test_the_inaccuracy_is_the_largest_of_all() -> None:
     assert float(Estimate(None, error=errors[1]).inaccuracy) == pytest.approx(0.02)
 
 
-def test_a_draft_costs_nothing_until_it_is_settled() -> None:
+def test_a_partial_result_costs_nothing_until_it_is_worked_out() -> None:
     calls: list[str] = []
-    draft = PartialResult(
+    result = PartialResult(
         lambda: calls.append("attributions"), lambda: calls.append("delta"), None, evaluations=3
     )
     assert calls == []
-    settled = draft.settle("complete")
+    estimate = result.estimate("complete")
     assert calls == ["attributions", "delta"]
-    assert (settled.evaluations, settled.stopped) == (3, "complete")
+    assert (estimate.evaluations, estimate.stopped) == (3, "complete")

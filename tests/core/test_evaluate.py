@@ -17,6 +17,7 @@ from torch import Tensor
 
 import attriscope
 from attriscope.core import batch_size, evaluate
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import (
     Cancelled,
     ForwardError,
@@ -25,7 +26,7 @@ from attriscope.core.errors import (
     NonFiniteError,
     TargetError,
 )
-from attriscope.core.evaluate import Block, Evaluator, check_batch
+from attriscope.core.evaluate import Block, Evaluator
 from attriscope.core.inputs import Examples, gather_examples
 from attriscope.core.row_dependence import Units
 from attriscope.core.subject import Subject

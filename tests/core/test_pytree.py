@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from attriscope.core.pytree import leaves_of, take_apart
+from attriscope.core.pytree import flatten, tree_leaves
 from models import spelled
 
 A, B, C = torch.ones(1), torch.zeros(2), torch.full((3,), 3.0)
@@ -88,20 +88,20 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 def test_leaves_in_order_and_back(name: str) -> None:
     value, expected = VALUES[name]
-    leaves, rebuild = take_apart(value)
+    leaves, unflatten = flatten(value)
     assert [id(leaf) for leaf in leaves] == [id(leaf) for leaf in expected]
-    assert leaves_of(value) == leaves
+    assert tree_leaves(value) == leaves
     new = [leaf + 1 if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    made = rebuild(new)
+    made = unflatten(new)
     assert type(made) is type(value)
-    assert [id(leaf) for leaf in leaves_of(made)] == [id(leaf) for leaf in new]
+    assert [id(leaf) for leaf in tree_leaves(made)] == [id(leaf) for leaf in new]
     # The original is as it was.
-    assert [id(leaf) for leaf in leaves_of(value)] == [id(leaf) for leaf in expected]
+    assert [id(leaf) for leaf in tree_leaves(value)] == [id(leaf) for leaf in expected]
 
 
 def test_a_model_output_answers_by_name_and_by_key() -> None:
-    leaves, rebuild = take_apart(ModelOutput(A, (B, C)))
-    made = rebuild([leaf * 2 for leaf in leaves])
+    leaves, unflatten = flatten(ModelOutput(A, (B, C)))
+    made = unflatten([leaf * 2 for leaf in leaves])
     assert made.logits is made["logits"]
     assert torch.equal(made.hidden_states[1], C * 2)
     assert list(made) == ["logits", "hidden_states"]
@@ -109,9 +109,9 @@ def test_a_model_output_answers_by_name_and_by_key() -> None:
 
 @pytest.mark.parametrize("value", [ReadOnly(), Data, "text", 3, {1, 2}, object()], ids=spelled)
 def test_what_cannot_be_put_together_is_a_leaf(value: Any) -> None:
-    leaves, rebuild = take_apart(value)
+    leaves, unflatten = flatten(value)
     assert leaves == [value]
-    assert rebuild(leaves) is value
+    assert unflatten(leaves) is value
 
 
 _LEAVES = st.sampled_from([A, B, C, None, 1, "x"])
@@ -131,7 +131,7 @@ _NESTED = st.recursive(
 
 @given(_NESTED)
 def test_any_nesting_comes_back(value: Any) -> None:
-    leaves, rebuild = take_apart(value)
-    again = rebuild(leaves)
-    assert [id(leaf) for leaf in leaves_of(again)] == [id(leaf) for leaf in leaves]
+    leaves, unflatten = flatten(value)
+    again = unflatten(leaves)
+    assert [id(leaf) for leaf in tree_leaves(again)] == [id(leaf) for leaf in leaves]
     assert repr(again) == repr(value)

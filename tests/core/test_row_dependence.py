@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import attr
-from attriscope.core.errors import RowDependenceWarning, TargetError
+from attriscope.core.errors import RowDependenceWarning, TargetError, TrainingModeWarning
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import gather_examples
 from attriscope.core.subject import Subject
@@ -129,7 +129,7 @@ def test_batch_normalisation_in_training_mode() -> None:
     x = draw(5, 3)
     expected = grid(net.eval(), x, 4)
     net.train()
-    with pytest.warns(RowDependenceWarning):
+    with pytest.warns(TrainingModeWarning), pytest.warns(RowDependenceWarning):
         found = grid(net, x, 4)
     torch.testing.assert_close(found, by_steps(net, x, 4))
     assert not torch.allclose(found, expected)
@@ -152,7 +152,7 @@ def test_random_models_are_left_as_they_are() -> None:
 
 def test_batch_normalisation_beside_dropout_is_known_by_its_name() -> None:
     net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3), nn.Linear(3, 1), nn.Flatten(0)).double().train()
-    with pytest.warns(RowDependenceWarning):
+    with pytest.warns(TrainingModeWarning), pytest.warns(RowDependenceWarning):
         grid(net, draw(5, 3), 4)
 
 

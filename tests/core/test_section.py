@@ -20,7 +20,7 @@ from attriscope.core.errors import ForwardError, InputError, LayerError
 from attriscope.core.hooks import Call, module_of, resolve_layers
 from attriscope.core.inputs import gather_examples
 from attriscope.core.section import Section
-from attriscope.core.section_start import Opened
+from attriscope.core.section_start import OpenedSection, open_section
 from models import Snapshot, assert_same, draw, mlp, pictures, with_drawn_parameters
 
 X = draw(3, 2, 6, 5)
@@ -28,12 +28,12 @@ X = draw(3, 2, 6, 5)
 
 def opened(
     model: Any, layer: Any, inputs: Any, *arguments: Any, at_input: bool = False, **options: Any
-) -> Opened:
+) -> OpenedSection:
     site = resolve_layers(model, layer, at_input)
-    return Section(model, site).open(gather_examples(inputs, arguments or None), **options)
+    return open_section(Section(model, site), gather_examples(inputs, arguments or None), **options)
 
 
-def again(found: Opened, steps: int = 1, part: slice | None = None, change: float = 0.0) -> Any:
+def again(found: OpenedSection, steps: int = 1, part: slice | None = None, change: float = 0.0) -> Any:
     """Run the section for copies of some of the examples, with something added to the values."""
     part = part or slice(0, found.examples.count)
     values = (t.repeat(steps, *[1] * (t.dim() - 1)) + change for t in found.examples.slices(part))
@@ -515,7 +515,7 @@ def test_between_a_layer_and_a_neuron() -> None:
     model = pictures()
     count = Count(model)
     section = Section(model, resolve_layers(model, "conv"), resolve_layers(model, "block"))
-    found = section.open(gather_examples(X))
+    found = open_section(section, gather_examples(X))
     expected = model.block(model.relu(model.bn(model.conv(X) + 0.5)))
     before = dict(count.runs)
     assert_same(again(found, change=0.5), expected, atol=1e-13)
@@ -529,7 +529,7 @@ def test_a_neuron_before_the_layer_cannot_depend_on_it(call: int) -> None:
     before = Snapshot(model, (X,))
     section = Section(model, resolve_layers(model, "block"), resolve_layers(model, Call("conv", call)))
     with pytest.raises(LayerError, match="'block' did not run before what is explained was reached"):
-        again(section.open(gather_examples(X)))
+        again(open_section(section, gather_examples(X)))
     before.check()
 
 

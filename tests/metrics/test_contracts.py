@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -44,11 +45,17 @@ class Asked:
         return found.scores if isinstance(found, Curve) else found
 
 
+def called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """With those of the options that it takes."""
+    parameters = inspect.signature(function).parameters
+    return function(*arguments, **{key: value for key, value in options.items() if key in parameters})
+
+
 def removing(name: str, random: bool = False, **options: Any) -> Asked:
     function = getattr(metrics, name)
 
     def call(model: Any, x: Tensor, a: Any, targets: Any, **more: Any) -> Any:
-        return function(model, x, a, target=targets, **{**options, **more})
+        return called(function, model, x, a, target=targets, **{**options, **more})
 
     label = " ".join([name, *map(str, options.values())])
     return Asked(label, call, random)
@@ -61,14 +68,22 @@ def nearby(name: str) -> Asked:
     return Asked(name, call, random=True)
 
 
+def randomising(name: str) -> Asked:
+    def call(model: Any, x: Tensor, a: Any, targets: Any, **more: Any) -> Any:
+        found = called(getattr(metrics, name), InputXGradient(model), model, x, target=targets, **more)
+        return found.scores if isinstance(found, metrics.Randomisation) else found
+
+    return Asked(name, call, asks=False)
+
+
 def infidelity(model: Any, x: Tensor, a: Any, targets: Any, **more: Any) -> Tensor:
     return metrics.infidelity(
         model, metrics.gaussian_perturbation(0.1), x, a, target=targets, n_perturb_samples=3, **more
     )
 
 
-ASKED = (
-    removing("deletion"),
+# Beside their defaults, or instead of them where those do not suit small pictures.
+CHOSEN = (
     removing("deletion", replacement="blur", order="least", steps=7),
     removing("deletion", replacement="mean", order="size"),
     removing("deletion", random=True, replacement="noise"),
@@ -78,31 +93,33 @@ ASKED = (
     removing("pixel_flipping", features_per_step=4),
     removing("region_perturbation", region=2, replacement="zero"),
     removing("road", random=True),
-    removing("road_combined", random=True),
-    removing("comprehensiveness"),
-    removing("sufficiency"),
     removing("sensitivity_n", n=3),
-    removing("faithfulness_correlation"),
-    removing("faithfulness_estimate"),
     removing("faithfulness_estimate", features_per_step=4),
-    removing("monotonicity"),
-    removing("effective_complexity"),
-    removing("non_sensitivity", random=True),
-    Asked("completeness_gap", lambda model, x, a, targets, **more: metrics.completeness_gap(
-        model, x, a, target=targets, **{k: v for k, v in more.items() if k != "generator"})),
     Asked("infidelity", infidelity, random=True),
-    nearby("sensitivity_max"),
-    nearby("sensitivity_average"),
-    nearby("local_lipschitz"),
-    Asked("randomisation", lambda model, x, a, targets, generator=None, **_: metrics.parameter_randomisation(
-        InputXGradient(model), model, x, target=targets, generator=generator).scores, asks=False),
-    Asked("randomisation complexity", lambda model, x, a, targets, generator=None, **_:
-        metrics.randomisation_complexity(
-            InputXGradient(model), model, x, target=targets, generator=generator), asks=False),
-)  # fmt: skip
+)
+INSTEAD = ("region_perturbation", "infidelity")
+RANDOM = ("road_combined", "non_sensitivity")
+
+
+def registered() -> Iterator[Asked]:
+    """Every registered metric that asks the model, by what it takes."""
+    for metric in metrics.CATALOGUE.values():
+        function: Any = metric.source
+        name, parameters = function.__name__, inspect.signature(function).parameters
+        if name in INSTEAD:
+            continue
+        if "explanation_func" in parameters:
+            yield nearby(name)
+        elif "explanation" in parameters:
+            yield randomising(name)
+        elif "forward_func" in parameters:
+            yield removing(name, name in RANDOM)
+
+
+ASKED = (*registered(), *CHOSEN)
 
 # What is drawn for parameters depends on their type, and counting changes that are nearly nothing on rounding.
-ROUGH = ("randomisation", "randomisation complexity", "non_sensitivity")
+ROUGH = ("parameter_randomisation", "randomisation_complexity", "non_sensitivity")
 
 every = pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.name)
 asking = pytest.mark.parametrize("asked", [a for a in ASKED if a.asks], ids=lambda asked: asked.name)
@@ -119,6 +136,36 @@ def test_many_examples_or_one_by_one(asked: Asked, scene: Any) -> None:
     together = asked.run(model, x, a, TARGETS, generator=seeded(0))
     alone = [asked.run(model, x[i : i + 1], a[i : i + 1], TARGETS[i], generator=seeded(0)) for i in range(N)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", metrics.CATALOGUE)
+def test_registered_metrics_do_not_mix_examples(name: str, scene: Any) -> None:
+    """As ``evaluate`` asks them, with maps and masks; where something is drawn for the batch, that is left out."""
+    model, x, a = scene
+    masks = torch.rand(N, 6, 5, generator=seeded(4)) > 0.5
+    drawn = metrics.CATALOGUE[name].source in (
+        metrics.region_perturbation,
+        metrics.road_combined,
+        metrics.infidelity,
+        metrics.non_sensitivity,
+        metrics.sensitivity_max,
+        metrics.sensitivity_average,
+        metrics.local_lipschitz,
+    )
+
+    def found(i: slice) -> Tensor:
+        mask = metrics.patch_mask(x, 2)
+        method = InputXGradient(model)
+        case = metrics.Case(
+            model, x[i], TARGETS[i], a[i], method, method, masks[i], mask, generator=seeded(0)
+        )
+        return metrics.CATALOGUE[name].function(case)
+
+    together = found(slice(N))
+    assert together.shape == (N,)
+    if not drawn:
+        alone = [found(slice(i, i + 1)) for i in range(N)]
+        torch.testing.assert_close(together, torch.cat(alone), rtol=1e-7, atol=1e-10)
 
 
 @asking
@@ -156,7 +203,7 @@ def test_the_world_stays_as_it_was(asked: Asked, outcome: str, scene: Any) -> No
         options["max_examples_per_batch"] = 4
     with attriscope.control(cancel=stop):
         # Of two batches, the second is the last: it is too late to stop.
-        late = outcome == "cancel" and asked.name in ("completeness_gap", "randomisation complexity")
+        late = outcome == "cancel" and asked.name in ("completeness_gap", "randomisation_complexity")
         if outcome == "success" or late:
             asked.run(model, x, a, TARGETS, **options)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -30,41 +31,27 @@ def asked(name: str, random: bool = False, **options: Any) -> Callable[..., Any]
     return call
 
 
-CALLS: dict[str, Callable[..., Any]] = {
-    "deletion": asked("deletion"),
-    "deletion at random": asked("deletion", random=True, order="random"),
-    "insertion": asked("insertion", replacement=0.3, steps=5),
-    "pixel flipping": asked("pixel_flipping", features_per_step=7),
-    "comprehensiveness": asked("comprehensiveness"),
-    "sufficiency": asked("sufficiency"),
-    "sensitivity-n": asked("sensitivity_n", random=True, n=3),
-    "faithfulness estimate": asked("faithfulness_estimate"),
-    "monotonicity": asked("monotonicity"),
-    "effective complexity": asked("effective_complexity"),
-    "non-sensitivity": asked("non_sensitivity", random=True),
-    "completeness gap": asked("completeness_gap"),
-    "infidelity": lambda model, x, a: metrics.infidelity(
-        model, metrics.removal_perturbation(), x, a, target=TARGETS, normalize=True, generator=seeded(0)
-    ),
-    "sensitivity": lambda model, x, a: metrics.sensitivity_max(
-        InputXGradient(model), x, target=TARGETS, generator=seeded(0)
-    ),
-    "local Lipschitz": lambda model, x, a: metrics.local_lipschitz(
-        InputXGradient(model), x, target=TARGETS, generator=seeded(0)
-    ),
-    "sparseness": lambda model, x, a: metrics.sparseness(a),
-    "entropy": lambda model, x, a: metrics.entropy(a),
-    "pointing game": lambda model, x, a: metrics.pointing_game(a, MASKS.to(a.device), tolerance=1),
-    "relevance mass": lambda model, x, a: metrics.relevance_mass_accuracy(a, MASKS.to(a.device)),
-    "relevance rank": lambda model, x, a: metrics.relevance_rank_accuracy(a, MASKS.to(a.device)),
-    "edges": lambda model, x, a: metrics.edge_detector(model, x),
-    "random": lambda model, x, a: metrics.random_attribution(model, x, generator=seeded(0)),
-}
-every = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def registered(name: str) -> Callable[..., Any]:
+    """A registered metric as ``evaluate`` asks it: of numbers one by one, or of pictures where it has masks."""
+    metric = metrics.CATALOGUE[name]
+    parameters = inspect.signature(metric.source).parameters if metric.source is not None else {}
+
+    def call(model: Any, x: Tensor, a: Tensor) -> Any:
+        of: Any = model
+        if "masks" not in parameters:
+            of = lambda rows: model(rows.reshape(-1, 2, 6, 5))  # noqa: E731
+            x, a = x.flatten(1), a.flatten(1)
+        method = InputXGradient(of)
+        masks = MASKS.to(a.device)
+        return metric.function(metrics.Case(of, x, TARGETS, a, method, method, masks, generator=seeded(0)))
+
+    return call
+
+
 # These look at numbers on their way: which there are in a mask, whether equations are solved or models agree.
 LOOKING: dict[str, Callable[..., Any]] = {
     "road": lambda model, x, a: metrics.road(model, x, a, target=TARGETS, generator=seeded(0)),
-    "regions": lambda model, x, a: metrics.region_perturbation(
+    "region perturbation": lambda model, x, a: metrics.region_perturbation(
         model, x, a, target=TARGETS, region=2, replacement="blur"
     ),
     "randomisation": lambda model, x, a: (
@@ -72,9 +59,24 @@ LOOKING: dict[str, Callable[..., Any]] = {
             InputXGradient(model), model, x, target=TARGETS, similarity="pearson", layers=["unused"]
         ).scores
     ),
+    "randomisation complexity": lambda model, x, a: metrics.randomisation_complexity(
+        InputXGradient(model), model, x, target=TARGETS, generator=seeded(0)
+    ),
     "invariance": lambda model, x, a: metrics.input_invariance(InputXGradient, model, x, 2.0, target=TARGETS),
 }
-
+CALLS: dict[str, Callable[..., Any]] = {
+    **{name: registered(name) for name in metrics.CATALOGUE if name not in LOOKING},
+    "deletion at random": asked("deletion", random=True, order="random"),
+    "insertion of some": asked("insertion", replacement=0.3, steps=5),
+    "pixel flipping, seven at a time": asked("pixel_flipping", features_per_step=7),
+    "sensitivity-n": asked("sensitivity_n", random=True, n=3),
+    "pointing game with a tolerance": lambda model, x, a: metrics.pointing_game(
+        a, MASKS.to(a.device), tolerance=1
+    ),
+    "edges": lambda model, x, a: metrics.edge_detector(model, x),
+    "random": lambda model, x, a: metrics.random_attribution(model, x, generator=seeded(0)),
+}
+every = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 # The rest, drawing from torch's global generator.
 MORE: dict[str, Callable[..., Any]] = {

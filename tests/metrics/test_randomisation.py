@@ -313,5 +313,10 @@ def test_random_explanations_have_nothing_in_common() -> None:
 
 def test_figure_names_the_layers() -> None:
     model, x = pictures(), draw(2, 2, 6, 5)
-    axes = parameter_randomisation(Saliency(model), model, x, target=1, generator=seeded(0)).figure().axes[0]
+    found = parameter_randomisation(Saliency(model), model, x, target=1, generator=seeded(0))
+    axes = found.figure().axes[0]
+    medians = found.scores.double().quantile(0.5, dim=0).tolist()
+    assert axes.lines[0].get_xdata().tolist() == pytest.approx(medians)
+    assert axes.get_xlim()[0] <= -0.1
+    assert axes.get_xlim()[1] == pytest.approx(1.02)  # of a similarity, whatever the numbers are
     assert [label.get_text() for label in axes.get_yticklabels()] == ["unused", "fc", "block", "bn", "conv"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import attriscope.attr
 from attriscope.attr._random import Draws, Noise
-from attriscope.attr.gradient_shap import Paths
+from attriscope.attr._random_paths import RandomPaths
 from attriscope.core.inputs import gather_examples
 from models import draw, mlp, pair, pictures, seeded, tensors_in, with_drawn_parameters
 
@@ -190,7 +190,7 @@ def test_gradient_shap(
 ) -> None:
     """With the positions and baselines that ours draws, which weigh the same where their numbers divide."""
     baselines = draw(among, 2, 6, 5, seed=9)
-    paths = Paths(gather_examples(PICTURES), (baselines,), samples, (stdev,), Draws(seeded(4)))
+    paths = RandomPaths(gather_examples(PICTURES), (baselines,), samples, (stdev,), Draws(seeded(4)))
     drawn = types.SimpleNamespace(
         uniform=lambda low, high, count: paths._positions.T.flatten().numpy(),
         choice=lambda among, count: paths.choices[0].T.flatten().numpy(),

@@ -33,6 +33,13 @@ def comparison(ax: Axes | None = None, **options: Any) -> Any:
     return plots.comparison(MAPS[:1].abs(), {"m": MAPS[:1]}, axes=axes, **options)[0, 0]
 
 
+def dots(ax: Axes | None = None, **options: Any) -> Any:
+    """As the others, with one panel."""
+    values, axes = {"$a$": [1.0, float("nan"), 2.0]}, None if ax is None else [ax]
+    errors, names = {"$a$": [0.1, 0.2, float("nan")]}, ["$b$", "_c", "d"]
+    return plots.dots(values, names, errors=errors, marked={"$a$": [2]}, axes=axes, **options)[0]
+
+
 CALLS: dict[str, Callable[..., Any]] = {
     "bars": lambda **o: plots.bars(
         [3.0, -2.0, 1.0, 1.0], ["a", "$b$", "_c", "d"], errors=[1] * 4, top=2, **o
@@ -40,6 +47,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "comparison": comparison,
     "curves": lambda **o: plots.curves({"$a$": (X, [X, X[::-1]]), "_b": (X, X)}, **o),
     "depth": lambda **o: plots.depth({"$a$": [1.0, 2.0], "b_1": [2.0, 4.0, 5.0]}, label="$l_", **o),
+    "dots": dots,
     "tokens": lambda **o: plots.tokens(["$a$", "<b>", "c\nd"], [1.0, -2.0, 0.0], **o),
     "waterfall": lambda **o: plots.waterfall([3.0, -1.0], ["a", "$b$"], 0.5, end=9, **o),
 }
@@ -47,7 +55,7 @@ CALLS["path"] = lambda **o: plots.path(
     X, [[0, 1], [1, 1], [2, 1]], [[0, 0], [1, 0], [3, 0]], names=["$a", "$b"], **o
 )
 EACH = pytest.mark.parametrize("name", CALLS)
-TITLED = [name for name in CALLS if name != "comparison"]
+TITLED = [name for name in CALLS if name not in ("comparison", "dots")]  # these have panels with titles
 
 
 def test_every_plot_is_in_these_tests() -> None:
@@ -84,6 +92,16 @@ def test_without_axes_a_new_figure_is_made(name: str) -> None:
     assert mine.axes == []
 
 
+@EACH
+def test_a_figure_of_its_own(name: str) -> None:
+    """That pyplot does not know, and that a notebook can show."""
+    figure = CALLS[name](use_pyplot=False).figure
+    assert plt.get_fignums() == []
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    size = figure.get_size_inches()
+    np.testing.assert_array_equal(size, CALLS[name]().figure.get_size_inches())
+
+
 def test_pyplot_takes_no_part_in_figures_of_the_user() -> None:
     code = """
 import sys, torch
@@ -92,6 +110,7 @@ from attriscope import plots
 ax = lambda: Figure().subplots()
 x = [0.0, 0.5, 1.0]
 plots.bars([1.0], ax=ax()); plots.waterfall([1.0], ax=ax()); plots.curves({"a": (x, x)}, ax=ax())
+plots.dots({"a": x}, axes=[ax()]); plots.dots({"a": x}, use_pyplot=False)
 plots.path(x, x, ax=ax()); plots.tokens(["a"], [1.0], ax=ax()); plots.depth([1.0], ax=ax())
 plots.comparison(torch.rand(1, 4, 4), {"m": torch.rand(1, 4, 4)}, axes=Figure().subplots(1, 2))
 assert "matplotlib.pyplot" not in sys.modules
@@ -126,6 +145,12 @@ def test_axes_of_another_kind_are_refused(name: str) -> None:
     if name == "comparison":
         with pytest.raises(InputError, match=r"1 x 2 axes of matplotlib .* but a Figure came"):
             plots.comparison(MAPS[:1], {"m": MAPS[:1]}, axes=Figure())
+        return
+    if name == "dots":
+        with pytest.raises(
+            InputError, match=r"axes must hold 1 axes of matplotlib \(one per panel\), but a Figure came"
+        ):
+            plots.dots({"a": X}, axes=Figure())
         return
     with pytest.raises(InputTypeError, match="ax must be an Axes of matplotlib, but a Figure came"):
         CALLS[name](ax=Figure())
@@ -220,6 +245,7 @@ def test_tensors_of_any_dtype(dtype: torch.dtype) -> None:
     assert plots.curves({"a": (x, values)}).lines[0].get_ydata().tolist() == [4, -2, 1]
     assert plots.path(x, values).lines[0].get_ydata().tolist() == [4, -2, 1]
     assert plots.depth(values).lines[0].get_xdata().tolist() == [4, -2, 1]
+    assert [line.get_xdata()[0] for line in plots.dots({"a": values})[0].lines[::3]] == [4, -2, 1]
     assert len(plots.tokens(["$", "", "😀"], values).texts) == 3
     assert "+4" in str(plots.tokens_html(list("abc"), values))
     maps = values.reshape(1, 1, 3)

@@ -136,3 +136,15 @@ def test_path_refuses(arguments: Any, options: Any, message: str) -> None:
 def test_wrong_types_are_type_errors() -> None:
     with pytest.raises(InputTypeError):
         plots.curves(None)
+
+
+def test_each_example_in_place_of_the_band() -> None:
+    scores = [[1.0, 2.0], [3.0, 6.0]]
+    ax = plots.curves({"a": ([0, 1], scores), "b": ([0, 1], scores[0])}, each_example=True)
+    mean, first, second, alone = ax.lines
+    assert mean.get_ydata().tolist() == [2, 4]
+    assert [first.get_ydata().tolist(), second.get_ydata().tolist()] == scores
+    assert first.get_color() == mean.get_color() != alone.get_color()
+    assert first.get_linewidth() < mean.get_linewidth()
+    assert not ax.collections
+    assert len(ax.get_legend().get_texts()) == 2

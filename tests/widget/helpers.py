@@ -120,17 +120,17 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     assert explorer.what_if.get("request") == (what_if if ablated else None)
     rows = {row["name"]: row for row in explorer.layers}
     assert {name for name, row in rows.items() if row["pickable"]} == set(forms)
-    if explorer.flow:
-        found = explorer.flow["request"]
+    if explorer.layer_relevance:
+        found = explorer.layer_relevance["request"]
         assert {name: found[name] for name in seen} == seen
-        assert len(explorer.flow["values"]) == len(explorer.layers)
-    if explorer.depth and (choice.layer_method in QUICK or (layer is not None and neuron is None)):
-        found = explorer.depth["request"]
+        assert len(explorer.layer_relevance["values"]) == len(explorer.layers)
+    if explorer.layer_maps and (choice.layer_method in QUICK or (layer is not None and neuron is None)):
+        found = explorer.layer_maps["request"]
         assert {name: found[name] for name in seen} == seen
         assert found["layer_method"] == choice.layer_method
         assert found["baseline"] in (None, choice.walk_message["baseline"])
         assert found["settings"] == choice.settings.get(choice.layer_method, {})
-        assert explorer.depth["final"]
+        assert explorer.layer_maps["final"]
 
 
 def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
@@ -144,7 +144,14 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     compared = [method["name"] for method in explorer.comparison.get("methods", ())]
     assert compared == list(table.methods if table is not None else ())
     heat, path = explorer.heat, explorer.path
-    for shown in (heat, path, explorer.channels, explorer.neuron_info, explorer.what_if, explorer.flow):
+    for shown in (
+        heat,
+        path,
+        explorer.channels,
+        explorer.neuron_info,
+        explorer.what_if,
+        explorer.layer_relevance,
+    ):
         assert not shown or shown["request"]["example"] == explorer._shown
     if explorer._shown is not None:
         assert explorer.picture == explorer._session.example(explorer._shown).shown

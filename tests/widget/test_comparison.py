@@ -14,6 +14,7 @@ from torch import Tensor
 
 from attriscope import Explorer, attr, metrics
 from attriscope.core.errors import OperationError
+from attriscope.widget.methods.parameters import plain
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
 
@@ -89,11 +90,31 @@ def test_what_the_page_is_told(make: Make) -> None:
 def test_every_metric_is_explained(make: Make) -> None:
     explorer = make(target=2)
     largest = metrics.Metric(lambda case: case.attributions.flatten(1).amax(1), better="higher")
-    explorer.compare(["Saliency"], {"mine": largest}).wait()
-    assert explorer.comparison["metrics"][0]["doc"] == ""
-    from attriscope.widget.jobs.comparison import _doc
+    explorer.compare(["Saliency"], {"mine": largest, "area": "deletion"}).wait()
+    assert [one["doc"] for one in explorer.comparison["metrics"]] == [
+        "",
+        plain(metrics.CATALOGUE["deletion"].summary),
+    ]
+    assert all(plain(metric.summary) for metric in metrics.CATALOGUE.values())
 
-    assert all(_doc(name, metric) for name, metric in metrics.CATALOGUE.items())
+
+def test_a_registered_metric_is_offered_by_its_name(make: Make) -> None:
+    explorer = make(target=2)
+    with pytest.raises(ChoiceError, match="metrics must be out of deletion, insertion"):
+        explorer.compare(["Saliency"], ["largest"])
+
+    @metrics.register("largest", better="higher")
+    def largest(case: metrics.Case) -> Tensor:
+        """The ``largest`` attribution."""
+        return case.attributions.flatten(1).amax(1)
+
+    try:
+        explorer.compare(["Saliency"], ["largest"]).wait()
+    finally:
+        del metrics.CATALOGUE["largest"]
+    (told,) = explorer.comparison["metrics"]
+    assert (told["name"], told["arrow"], told["doc"]) == ("largest", "↑", "The largest attribution.")
+    assert by_name(explorer)["Saliency"]["values"] == [explorer.comparison_table.mean("Saliency", "largest")]
 
 
 def test_the_map_on_show_stays(make: Make) -> None:

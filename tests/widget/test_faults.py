@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attriscope import Explorer
 from attriscope.core.progress import current
-from attriscope.widget.state.traits import Part
+from attriscope.widget.state.part import Part
 from widget.helpers import Gate, TwoLayers, from_page
 
 Make = Callable[..., Explorer]

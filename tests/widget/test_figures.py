@@ -6,7 +6,7 @@ import base64
 import io
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import nbconvert
 import nbformat
@@ -20,7 +20,7 @@ from attriscope import Explorer, Overlay
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import GROUND, Scale, painted
 from attriscope.widget.export.figure import View, figure, png
-from attriscope.widget.state.traits import MODES, SIGNS
+from attriscope.widget.messages.types import Mode, Sign
 from widget.helpers import Gate, TwoLayers
 
 Make = Callable[..., Explorer]
@@ -66,8 +66,8 @@ def test_faint_values_let_the_picture_through(opacity: float, faint: float, stro
     np.testing.assert_allclose(scale().opacity(np.array([0.0, 4.0]), opacity), [faint, strong])
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("sign", get_args(Sign))
 def test_modes(mode: str, sign: str) -> None:
     picture = np.full((2, 3, 3), 0.25)
     drawn, of = colours.transformed(RAMP, sign), scale(sign)

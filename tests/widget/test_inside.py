@@ -28,7 +28,6 @@ from attriscope.core.inputs import Examples, gather_examples
 from attriscope.core.progress import control
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages.layers import channels_message, depth_message, flow_message, neuron_message
-from attriscope.widget.messages.wire import Message
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.layers import Depth, Held
@@ -205,7 +204,7 @@ def test_methods_that_begin_anew_for_each_layer_give_no_maps_of_all() -> None:
 # --- how they travel ----------------------------------------------------------------------------------------
 
 
-def decoded(message: Message) -> dict[str, np.ndarray]:
+def decoded(message: Any) -> dict[str, np.ndarray]:
     """As the page decodes them."""
     codes, found, start = np.frombuffer(message["maps"], "<f2").astype(np.float64), {}, 0
     for name, (h, w), scale in zip(message["names"], message["shapes"], message["scales"], strict=True):
@@ -215,7 +214,7 @@ def decoded(message: Message) -> dict[str, np.ndarray]:
     return found
 
 
-def depth(maps: dict[str, Tensor], **about: Any) -> Message:
+def depth(maps: dict[str, Tensor], **about: Any) -> Any:
     return depth_message(Depth(maps, {name: float(m.sum()) for name, m in maps.items()}, True), **about)
 
 
@@ -276,7 +275,7 @@ def held(values: Tensor, gradients: Tensor | None = None, form: Layout | None = 
     return Held(form or Layout("map", (1, *values.shape)), values, gradients)
 
 
-def thumbs(message: Message, codes: str = "thumbs", scales: str = "scales") -> np.ndarray:
+def thumbs(message: Any, codes: str = "thumbs", scales: str = "scales") -> np.ndarray:
     """As the page decodes them."""
     shape = (message["count"], *message["shape"])
     values = np.frombuffer(message[codes], np.int8).astype(np.float64).reshape(shape)

@@ -36,7 +36,18 @@ METHODS = [
 LAYER_METHODS = [name for name, offer in INSIDE.items() if offer.place == "layer"]
 NEURON_METHODS = [name for name, offer in INSIDE.items() if offer.place == "neuron"]
 # What the user's own callbacks hang on.
-OBSERVED = ["heat", "status", "target", "path", "example", "channels", "what_if", "depth", "layer", "neuron"]
+OBSERVED = [
+    "heat",
+    "status",
+    "target",
+    "path",
+    "example",
+    "channels",
+    "what_if",
+    "layer_maps",
+    "layer",
+    "neuron",
+]
 SMALL = {
     "IntegratedGradients": {"n_steps": 5},
     "NoiseTunnel": {"nt_samples": 4},

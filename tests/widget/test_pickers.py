@@ -26,11 +26,11 @@ def test_layer_picker_shows_the_tree_of_any_model() -> None:
     picker = LayerPicker(model, ids(), target=3)
     assert [row["name"] for row in picker.layers] == [name for name, _ in model.named_modules()]
     parts = attr.LayerGradientXActivation(model, "series").attribute(ids(), target=3)
-    values = dict(zip((row["name"] for row in picker.layers), picker.flow["values"], strict=True))
+    values = dict(zip((row["name"] for row in picker.layers), picker.layer_relevance["values"], strict=True))
     assert values["series"] == pytest.approx(parts.sum().item())
     best = LayerPicker(model, ids())
     wanted = attr.LayerGradientXActivation(model, "").attribute(ids(), target=int(model(ids()).argmax()))
-    assert best.flow["values"][0] == pytest.approx(wanted.sum().item())
+    assert best.layer_relevance["values"][0] == pytest.approx(wanted.sum().item())
 
 
 def test_layer_picker_takes_several_inputs_and_looks_at_the_first_example() -> None:
@@ -45,13 +45,13 @@ def test_layer_picker_takes_several_inputs_and_looks_at_the_first_example() -> N
     model, x, word = net(Two), draw(4, 3), torch.tensor([1, 2, 3, 4])
     picker = LayerPicker(model, x, word, target=1)
     wanted = attr.LayerGradientXActivation(model, "b").attribute((x[:1], word[:1]), target=1).sum()
-    assert picker.flow["values"][2] == pytest.approx(wanted.item())
+    assert picker.layer_relevance["values"][2] == pytest.approx(wanted.item())
     assert picker.layers[1]["shape"] == [1, 2]
 
 
 def test_layer_picker_of_a_model_without_gradients_has_no_bars(image: Tensor) -> None:
     picker = LayerPicker(Opaque().eval(), image)
-    assert picker.flow == {}
+    assert picker.layer_relevance == {}
     assert [row["pickable"] for row in picker.layers] == [True] * 4 + [False]
 
 

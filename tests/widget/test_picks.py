@@ -382,18 +382,20 @@ def test_the_tree_is_filled_and_scrubbed_from_one_pass(make: Make, model: TwoLay
     rows = [row["name"] for row in explorer.layers]
     assert [row["order"] for row in explorer.layers] == [3, 0, 1, 2, None]
     parts = {n: attr.LayerGradientXActivation(model, n).attribute(image, target=2).sum() for n in rows[:-1]}
-    for name, value in zip(rows, explorer.flow["values"], strict=True):
+    for name, value in zip(rows, explorer.layer_relevance["values"], strict=True):
         assert value == (pytest.approx(parts[name].item(), rel=1e-4) if name in parts else None)
-    assert explorer.depth["names"] == ["first", "act", "second"]
-    assert explorer.depth["title"] == ("Grad-CAM at ", " for class 2")
-    halves = np.frombuffer(explorer.depth["maps"], "<f2").reshape(3, 8, 8).astype(float)
-    for name, scale, map_ in zip(explorer.depth["names"], explorer.depth["scales"], halves, strict=True):
+    assert explorer.layer_maps["names"] == ["first", "act", "second"]
+    assert explorer.layer_maps["title"] == ("Grad-CAM at ", " for class 2")
+    halves = np.frombuffer(explorer.layer_maps["maps"], "<f2").reshape(3, 8, 8).astype(float)
+    for name, scale, map_ in zip(
+        explorer.layer_maps["names"], explorer.layer_maps["scales"], halves, strict=True
+    ):
         wanted = attr.LayerGradCam(model, name).attribute(image, target=2)[0, 0].numpy()
         assert np.abs(map_ * scale - wanted).max() <= np.abs(wanted).max() / 2048
     asked: list[Tensor] = []
     model.before = asked.append
     explorer.layer_method = "LayerActivation"  # which came from the same pass
-    assert explorer.wait().depth["request"]["layer_method"] == "LayerActivation"
+    assert explorer.wait().layer_maps["request"]["layer_method"] == "LayerActivation"
     assert not asked
 
 
@@ -411,10 +413,10 @@ def test_maps_of_all_layers_are_not_sent_for_settings_that_they_do_not_have(
     model, x = net(Vit), picture(8, 12)
     explorer = explore(model, x, layer=layer, layer_method=name)
     plain = explorer.wait().attributions
-    assert explorer.depth
+    assert explorer.layer_maps
     explorer.settings = {name: settings}
     found = explorer.wait().attributions
-    assert explorer.depth == {}
+    assert explorer.layer_maps == {}
     if name == "LayerGradCam":
         assert found.equal(plain.relu())
         assert not found.equal(plain)
@@ -431,10 +433,10 @@ def test_maps_along_a_path_follow_a_baseline_of_ones_own(
     """The name of the baseline stays the same when another tensor takes its place: the maps must not."""
     one, other = torch.full_like(image, 0.3), torch.full_like(image, 0.9)
     explorer = explore(model, image, baseline=one, layer="first", layer_method="LayerConductance").wait()
-    assert explorer.depth["final"]
-    before = explorer.depth["sums"][explorer.depth["names"].index("first")]
+    assert explorer.layer_maps["final"]
+    before = explorer.layer_maps["sums"][explorer.layer_maps["names"].index("first")]
     explorer.baseline = other
-    after = explorer.wait().depth["sums"][explorer.depth["names"].index("first")]
+    after = explorer.wait().layer_maps["sums"][explorer.layer_maps["names"].index("first")]
     for baseline, total in ((one, before), (other, after)):
         wanted = attr.LayerConductance(model, "first").attribute(image, baseline, target=1)
         assert total == pytest.approx(wanted.sum().item(), rel=1e-4)
@@ -460,7 +462,7 @@ def test_a_layer_that_gives_one_row_for_however_many_came_spoils_no_other(explor
 
     model = net(Placed)
     explorer = explore(model, picture(), layer="conv", layer_method="LayerConductance", settings=FEW).wait()
-    sums = dict(zip(explorer.depth["names"], explorer.depth["sums"], strict=True))
+    sums = dict(zip(explorer.layer_maps["names"], explorer.layer_maps["sums"], strict=True))
     wanted = attr.LayerConductance(model, "conv").attribute(picture(), target=1, n_steps=6)
     assert sums["conv"] == pytest.approx(wanted.sum().item(), rel=1e-4)
     assert sums["places"] == 0  # on the way from the baseline it does not change
@@ -548,7 +550,8 @@ def test_switching_off_asks_the_model_once(make: Make, model: TwoLayers) -> None
     ).wait()
     changed: list[str] = []
     explorer.observe(
-        lambda change: changed.append(change["name"]), ["heat", "path", "channels", "depth", "flow"]
+        lambda change: changed.append(change["name"]),
+        ["heat", "path", "channels", "layer_maps", "layer_relevance"],
     )
     asked: list[int] = []
     model.before = lambda x: asked.append(len(x))
@@ -797,7 +800,7 @@ def test_under_fast_random_clicks_everything_on_show_answers_what_it_says(seed: 
     inputs = torch.rand(2, 3, 8, 8, generator=seeded(seed))
     explorer = Explorer(model, inputs, target=0, method="Saliency", n_steps=2, settings=FEW).wait()
     mirror = Mirror(explorer)
-    seen: dict[str, list[Any]] = {n: [] for n in ("heat", "channels", "neuron_info", "what_if", "depth")}
+    seen: dict[str, list[Any]] = {n: [] for n in ("heat", "channels", "neuron_info", "what_if", "layer_maps")}
     for name, found in seen.items():
         explorer.observe(lambda change, found=found: found.append(change["new"]), name)
     wishes: dict[str, Callable[[], Any]] = {
@@ -841,7 +844,7 @@ def test_under_fast_random_clicks_everything_on_show_answers_what_it_says(seed: 
             wanted = model(one)[0]
         for item in found["items"]:
             assert item["after_score"] == pytest.approx(wanted[item["index"]].item(), abs=1e-5)
-    for found in filter(None, seen["depth"]):
+    for found in filter(None, seen["layer_maps"]):
         about, one = found["request"], inputs[found["request"]["example"]][None]
         if about["layer_method"] == "LayerActivation" and "second" in found["names"]:
             wanted = attr.LayerActivation(model, "second").attribute(one).sum().item()
@@ -852,7 +855,7 @@ def test_under_fast_random_clicks_everything_on_show_answers_what_it_says(seed: 
 def test_a_model_without_gradients_is_looked_into_all_the_same(explore: Any, image: Tensor) -> None:
     explorer = explore(Opaque().eval(), image, layer="first", layer_method="LayerActivation").wait()
     assert explorer.heat["final"]
-    assert explorer.flow == {}
+    assert explorer.layer_relevance == {}
     assert "contributions" not in explorer.channels
     best = explorer.top_channels(2)
     assert all(np.isnan(one.contribution) for one in best)
@@ -1004,9 +1007,9 @@ def test_ten_thousand_modules(explore: Any) -> None:
     began = time.perf_counter()
     explorer = explore(model, x, layer="500.work").wait()
     spent = time.perf_counter() - began
-    assert len(explorer.layers) == len(explorer.flow["values"]) == count
-    assert sum(value is not None for value in explorer.flow["values"]) == ran
-    assert len(explorer.depth["names"]) == ran - 3
+    assert len(explorer.layers) == len(explorer.layer_relevance["values"]) == count
+    assert sum(value is not None for value in explorer.layer_relevance["values"]) == ran
+    assert len(explorer.layer_maps["names"]) == ran - 3
     began = time.perf_counter()
     explorer.neuron = 1
     explorer.ablated = [["500.work", 0]]
@@ -1032,7 +1035,7 @@ def test_trained_meanwhile_it_explains_the_new_weights_inside_too(
         np.frombuffer(explorer.channels["activations"], "<f4"), held.mean((1, 2)), atol=1e-5
     )
     assert explorer.neuron_info["activation"] == pytest.approx(held[3].mean().item(), abs=1e-5)
-    assert explorer.flow["values"][1] == pytest.approx(parts.sum().item(), abs=1e-4)
+    assert explorer.layer_relevance["values"][1] == pytest.approx(parts.sum().item(), abs=1e-4)
     with torch.no_grad(), switched_off(model, [("first", 1)]):
         after = model(image)[0]
     for index, value in scores(explorer, "after_score").items():

@@ -12,8 +12,8 @@ from attriscope.attr._base import (
     LayerAttribution,
     NeuronAttribution,
     PerturbationAttribution,
-    streaming,
 )
+from attriscope.attr._streaming import streaming
 from attriscope.attr.at import At, Neuron
 from attriscope.attr.baselines import ProductBaselines
 from attriscope.attr.dataloader import DataLoaderAttribution, InputRole
@@ -26,8 +26,8 @@ from attriscope.attr.embeddings import (
     remove_interpretable_embedding_layer,
 )
 from attriscope.attr.gradient_shap import GradientShap
-from attriscope.attr.gradients import InputXGradient, Saliency
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop, GuidedGradCam
+from attriscope.attr.input_x_gradient import InputXGradient
 from attriscope.attr.integrated_gradients import IntegratedGradients
 from attriscope.attr.layer.activation import LayerActivation, LayerGradientXActivation
 from attriscope.attr.layer.feature_ablation import LayerFeatureAblation, LayerFeaturePermutation
@@ -40,16 +40,15 @@ from attriscope.attr.layer.integrated_gradients import (
 )
 from attriscope.attr.layer.propagation import LayerDeepLift, LayerDeepLiftShap, LayerLRP
 from attriscope.attr.lrp import LRP
-from attriscope.attr.neuron import (
-    NeuronConductance,
+from attriscope.attr.neuron.feature_ablation import NeuronFeatureAblation
+from attriscope.attr.neuron.gradient import NeuronGradient
+from attriscope.attr.neuron.gradient_shap import NeuronGradientShap
+from attriscope.attr.neuron.integrated_gradients import NeuronConductance, NeuronIntegratedGradients
+from attriscope.attr.neuron.propagation import (
     NeuronDeconvolution,
     NeuronDeepLift,
     NeuronDeepLiftShap,
-    NeuronFeatureAblation,
-    NeuronGradient,
-    NeuronGradientShap,
     NeuronGuidedBackprop,
-    NeuronIntegratedGradients,
 )
 from attriscope.attr.noise_tunnel import NoiseTunnel
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation
@@ -59,6 +58,7 @@ from attriscope.attr.perturbation.lime import Lime, LimeBase
 from attriscope.attr.perturbation.occlusion import Occlusion
 from attriscope.attr.perturbation.shapley import ShapleyValues, ShapleyValueSampling
 from attriscope.attr.perturbation.similarity import get_exp_kernel_similarity_function
+from attriscope.attr.saliency import Saliency
 from attriscope.attr.statistics import (
     MSE,
     CommonStats,
@@ -73,6 +73,7 @@ from attriscope.attr.statistics import (
     Var,
 )
 from attriscope.attr.summarizers import ClassSummarizer, Summarizer, SummarizerSingleTensor
+from attriscope.core.estimate import Estimate, PartialResult
 from attriscope.core.hooks import Call
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ __all__ = [
     "Deconvolution",
     "DeepLift",
     "DeepLiftShap",
+    "Estimate",
     "FeatureAblation",
     "FeaturePermutation",
     "GradientAttribution",
@@ -133,6 +135,7 @@ __all__ = [
     "NeuronIntegratedGradients",
     "NoiseTunnel",
     "Occlusion",
+    "PartialResult",
     "PerturbationAttribution",
     "ProductBaselines",
     "Saliency",

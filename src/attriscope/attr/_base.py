@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ParamSpec
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from attriscope.attr._streaming import generator_of, last_of, wants_delta
+from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Estimate, PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer, Layers, resolve_layers
 from attriscope.core.inputs import (
     Examples,
+    Inputs,
     TensorOrTuple,
     as_tuple,
     describe,
@@ -30,35 +33,8 @@ from attriscope.core.propagation import Scheme
 from attriscope.core.subject import Subject, Through
 from attriscope.core.target import resolve_target
 
-P = ParamSpec("P")
-
-
-def streaming(generator: Callable[P, Iterator[PartialResult]]) -> Callable[P, Any]:
-    """Turns a generator of drafts into ``attribute``, which runs to the end and returns what Captum would.
-
-    The generator stays reachable for :meth:`Attribution.stream` and :meth:`Attribution.estimate`, so that one piece of
-    code, with one signature, serves all three.
-    """
-    signature = inspect.signature(generator)
-
-    @functools.wraps(generator)
-    def attribute(*args: P.args, **kwargs: P.kwargs) -> Any:
-        draft = None
-        for draft in generator(*args, **kwargs):  # noqa: B007  the last one is wanted
-            pass
-        if draft is None:
-            raise RuntimeError(f"{generator.__qualname__} yielded nothing")
-        if _asks_for_delta(signature, args, kwargs):
-            return draft.attributions(), None if draft.delta is None else draft.delta()
-        return draft.attributions()
-
-    attribute.estimates = generator  # type: ignore[attr-defined]
-    return attribute
-
-
-def _asks_for_delta(signature: inspect.Signature, args: Any, kwargs: Any) -> bool:
-    given = {**signature.bind(*args, **kwargs).arguments, **kwargs}
-    return bool(given.get("return_convergence_delta"))
+PerLayer = TensorOrTuple | list[TensorOrTuple]
+"""What belongs to a layer: a tensor, or a tuple if several pass there; a list of these for a list of layers."""
 
 
 class Attribution:
@@ -96,26 +72,26 @@ class Attribution:
             raise InputError(
                 f"tolerance must be a number of at least 0 or None, but {describe(tolerance)} came"
             )
-        generator = getattr(type(self).attribute, "estimates", None)
+        generator = generator_of(self)
         if generator is None:
             return self._whole(*args, **kwargs)
-        return self._settled(generator(self, *args, **kwargs), tolerance)
+        return self._estimates(generator(self, *args, **kwargs), tolerance)
 
     def _whole(self, *args: Any, **kwargs: Any) -> Iterator[Estimate]:
         """For methods that only have ``attribute``."""
         found = self.attribute(*args, **kwargs)
-        asked = _asks_for_delta(inspect.signature(self.attribute), args, kwargs)
+        asked = wants_delta(inspect.signature(self.attribute), args, kwargs)
         attributions, delta = found if asked else (found, None)
         yield Estimate(attributions, delta, stopped="complete")
 
     @staticmethod
-    def _settled(drafts: Iterator[PartialResult], tolerance: float | None) -> Iterator[Estimate]:
-        # One draft is held back, because only the end of the stream tells which one is the last.
+    def _estimates(results: Iterator[PartialResult], tolerance: float | None) -> Iterator[Estimate]:
+        # One estimate is held back, because only the end of the stream tells which one is the last.
         held: Estimate | None = None
-        for draft in drafts:
+        for result in results:
             if held is not None:
                 yield held
-            held = draft.settle()
+            held = result.estimate()
             inaccuracy = held.inaccuracy if tolerance is not None else None
             if inaccuracy is not None and tolerance is not None and float(inaccuracy) <= tolerance:
                 yield dataclasses.replace(held, stopped="tolerance")
@@ -125,18 +101,13 @@ class Attribution:
 
     def estimate(self, *args: Any, tolerance: float | None = None, **kwargs: Any) -> Estimate:
         """The last estimate of :meth:`stream`: attributions with their inaccuracy and cost."""
-        generator = getattr(type(self).attribute, "estimates", None)
-        if generator is not None and tolerance is None:
-            draft = None
-            for draft in generator(self, *args, **kwargs):  # noqa: B007  only the last one is worked out
-                pass
-            assert draft is not None
-            return draft.settle("complete")
-        last = None
-        for last in self.stream(*args, tolerance=tolerance, **kwargs):  # noqa: B007
-            pass
-        assert last is not None
-        return last
+        generator = generator_of(self)
+        if generator is not None and tolerance is None:  # only the last one is worked out
+            return last_of(generator(self, *args, **kwargs), generator.__qualname__).estimate("complete")
+        last = collections.deque(self.stream(*args, tolerance=tolerance, **kwargs), maxlen=1)
+        if not last:
+            raise RuntimeError(f"{type(self).__name__}.attribute yielded nothing")
+        return last[0]
 
     @property
     def multiplies_by_inputs(self) -> bool:
@@ -188,7 +159,7 @@ class GradientAttribution(Attribution):
     @staticmethod
     def gradient_func(
         forward_fn: Callable[..., Any],
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target_ind: Any = None,
         additional_forward_args: Any = None,
     ) -> tuple[Tensor, ...]:
@@ -299,25 +270,6 @@ def gradients_at_inputs(method: Attribution, examples: Examples, target: Any) ->
     return join(tuple(block.gradients[0] for block in blocks))
 
 
-def join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """Blocks of examples put together again."""
-    return parts[0] if len(parts) == 1 else tuple(torch.cat(column) for column in zip(*parts, strict=True))
-
-
-def sum_per_example(tensors: tuple[Tensor, ...]) -> Tensor:
-    """All attributions of each example added up, of shape (N,); half precision is added in single."""
-    sums = [t.reshape(t.shape[0], -1).sum(1, dtype=accumulation_dtype(t.dtype)) for t in tensors]
-    return torch.stack(sums).sum(0)
-
-
-_HALF = (torch.float16, torch.bfloat16)
-
-
-def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Sums over half-precision rows are kept in single precision."""
-    return torch.float32 if dtype in _HALF else dtype
-
-
 def convergence_delta(
     method: Attribution,
     attributions: tuple[Tensor, ...],
@@ -325,9 +277,9 @@ def convergence_delta(
     baselines: tuple[Tensor, ...],
     target: Any,
 ) -> Tensor:
-    """The sum of the attributions minus ``f(inputs) - f(baselines)``, of shape (N,)."""
+    """The sum of the attributions minus ``f(inputs) - f(baselines)``, of shape (N,), or (1,): see :func:`excess`."""
     start, end = end_points(method, examples, baselines, target)
-    return sum_per_example(attributions) - (end - start)
+    return excess(sum_per_example(attributions), end - start)
 
 
 def end_points(
@@ -337,7 +289,7 @@ def end_points(
     target: Any,
     batch: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """f at the baselines and at the inputs, each of shape (N,)."""
+    """f at the baselines and at the inputs, each of shape (N,), or (1,) for a model that gives one number for the whole batch."""
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         ends = [
@@ -354,6 +306,8 @@ def end_points(
         f = [(b.steps, b.examples, b.f) for b in evaluator.run(2, rows)]
     first = f[0][2]
     assert first is not None
+    if evaluator.subject.whole_batch:
+        return first[0], cast(Tensor, f[1][2])[0]
     both = first.new_empty(2, examples.count)
     for steps, part, values in f:
         assert values is not None

@@ -7,6 +7,7 @@ by feature, or hands one number per feature back to the elements, goes through :
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ class _Ids:
     first: int
     shape: torch.Size
 
-    @property
+    @functools.cached_property
     def numel(self) -> int:
         return self.shape.numel()
 
@@ -159,7 +160,7 @@ class Features:
 
     # --- numbers ----------------------------------------------------------------------------------------------------
 
-    def spread(self, values: Tensor, devices: tuple[torch.device, ...]) -> tuple[Tensor, ...]:
+    def to_elements(self, values: Tensor, devices: tuple[torch.device, ...]) -> tuple[Tensor, ...]:
         """One number per feature handed to all of its elements.
 
         Args:

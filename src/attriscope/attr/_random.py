@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, describe
 

@@ -26,7 +26,7 @@ def parameters_of(method: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-class Expansion:
+class RepeatedArguments:
     """A method's keyword arguments for several samples of each example.
 
     Args:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype
 
-FEWEST = 4  # samples that tell a standard error
+FEWEST_SAMPLES = 4  # samples that tell a standard error
 _BELIEF = 20  # samples that would have to speak against normal tails to be believed as much
 
 
-class Moments:
+class RunningMoments:
     """Mean and central sums of powers of each element over samples.
 
     Batches are merged as in Chan et al. 1979 and Pébay 2008: what is subtracted is never close to what it is
@@ -31,7 +31,7 @@ class Moments:
 
     def add(self, values: Tensor, dimension: int = 0) -> None:
         """Take note of a batch, whose samples ``dimension`` counts."""
-        values = wide(values)
+        values = widened(values)
         if values.is_complex():
             self.order = 2
         batch = values.shape[dimension]
@@ -76,7 +76,7 @@ class Moments:
         return self.sums[0] / self.count
 
     def error_of_mean(self) -> Tensor:
-        """The standard error of :attr:`mean`; needs :data:`FEWEST` samples.
+        """The standard error of :attr:`mean`; needs :data:`FEWEST_SAMPLES` samples.
 
         Of normal samples, it is the standard deviation of Student's distribution, so that few samples are not taken for
         sure because they happen to lie close together.
@@ -84,7 +84,7 @@ class Moments:
         return (self.sums[0] / (self.count - 3) / self.count).sqrt()
 
     def error_of_variance(self) -> Tensor:
-        """The standard error of :meth:`variance`; needs :data:`FEWEST` samples and order 4.
+        """The standard error of :meth:`variance`; needs :data:`FEWEST_SAMPLES` samples and order 4.
 
         Few samples hardly ever show how long their distribution's tails are. So where these seem to be shorter than
         normal ones, something between the two is taken, the more samples the less; and it is widened as for the mean.
@@ -109,7 +109,7 @@ def _squares_(x: Tensor) -> Tensor:
     return x.abs().square_() if x.is_complex() else x.square_()
 
 
-def wide(values: Tensor) -> Tensor:
+def widened(values: Tensor) -> Tensor:
     """The values in the type in which sums of them are kept."""
     if values.is_floating_point() or values.is_complex():
         return values.to(accumulation_dtype(values.dtype))

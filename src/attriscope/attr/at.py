@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, join, streaming
+from attriscope.attr._base import Attribution
+from attriscope.attr._streaming import last_of, partial_results, streaming
+from attriscope.attr._sums import join
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
@@ -17,7 +19,7 @@ from attriscope.core.hooks import Layer, Layers, resolve_layers
 from attriscope.core.inputs import Examples, as_tuple, describe, gather_examples, resolve_baselines
 from attriscope.core.progress import Parts, control
 from attriscope.core.section import Section
-from attriscope.core.section_start import Opened, varied
+from attriscope.core.section_start import OpenedSection, open_section, varied
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target
 
@@ -170,7 +172,7 @@ class At(Attribution):
         *,
         layer_baselines: Any = None,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[Any]]:
         """Call the method's ``attribute`` there.
 
         Args:
@@ -206,7 +208,7 @@ class At(Attribution):
             forward = self.forward_func if end is None else Section(self.forward_func, end=end)
             if additional_forward_args is not None:
                 given["additional_forward_args"] = additional_forward_args
-            yield from drafts(self.method(forward), {"inputs": inputs, **given})
+            yield from partial_results(self.method(forward), inputs=inputs, **given)
             return
         if layer_baselines is not None:
             if baselines is not None:
@@ -231,19 +233,6 @@ def neuron_site(forward: Callable[..., Any], neuron: Neuron) -> Layers:
     return resolve_layers(forward, neuron.layer, neuron.at_input)
 
 
-def drafts(method: Any, given: Mapping[str, Any]) -> Iterator[PartialResult]:
-    """What a method's ``attribute`` comes to, as it comes; of others' methods, all at once."""
-    generator = getattr(type(method).attribute, "estimates", None)
-    if generator is not None:
-        yield from generator(method, **given)
-        return
-    found = method.attribute(**given)
-    delta = None
-    if given.get("return_convergence_delta") and isinstance(found, tuple) and len(found) == 2:
-        found, delta = found
-    yield PartialResult(lambda: found, None if delta is None else lambda: delta)
-
-
 def each_layer(
     method: Attribution,
     make: MakeMethod,
@@ -256,7 +245,7 @@ def each_layer(
     single: bool = True,
     together: bool = False,
 ) -> Iterator[PartialResult]:
-    """Drafts of a method at a layer, or at each of several.
+    """Partial results of a method at a layer, or at each of several.
 
     Args:
         method: whose ``forward_func`` is explained.
@@ -270,11 +259,11 @@ def each_layer(
         together: vary all layers at once, rather than each by itself.
     """
     if together or len(start) == 1:
-        opened = Section(method.forward_func, start, end).open(examples)
+        opened = open_section(Section(method.forward_func, start, end), examples)
         arguments = _arguments(method, opened, examples, given, run_baselines)
         before = opened.evaluations + (examples.count if run_baselines else 0)
-        for draft in drafts(make(opened.forward), arguments):
-            yield _formed(draft, opened, single, before)
+        for result in partial_results(make(opened.forward), **arguments):
+            yield _by_layer(result, opened, single, before)
         return
     parts, found = Parts(len(start)), list[PartialResult]()
     for position in range(len(start)):
@@ -282,30 +271,30 @@ def each_layer(
             one = each_layer(
                 method, make, start[position], examples, given, end=end, run_baselines=run_baselines
             )
-            last = None
-            for last in one:  # noqa: B007  only the last one is wanted
-                pass
-            assert last is not None
-            found.append(last)
+            found.append(last_of(one, "attribute"))
     yield listed(found)
 
 
 def listed(found: list[PartialResult]) -> PartialResult:
-    """The drafts of several layers as one, with a list of results."""
+    """The partial results for several layers or neurons as one, with a list of results."""
 
     def deltas() -> Tensor:
-        return torch.stack([draft.delta() for draft in found if draft.delta is not None])
+        return torch.stack([result.delta() for result in found if result.delta is not None])
 
     return PartialResult(
-        lambda: [draft.attributions() for draft in found],
-        deltas if all(draft.delta is not None for draft in found) else None,
+        lambda: [result.attributions() for result in found],
+        deltas if all(result.delta is not None for result in found) else None,
         None,
-        sum(draft.evaluations for draft in found),
+        sum(result.evaluations for result in found),
     )
 
 
 def _arguments(
-    method: Attribution, opened: Opened, examples: Examples, given: Mapping[str, Any], run_baselines: bool
+    method: Attribution,
+    opened: OpenedSection,
+    examples: Examples,
+    given: Mapping[str, Any],
+    run_baselines: bool,
 ) -> dict[str, Any]:
     values = opened.examples
     arguments = {**given, "inputs": values.form(values.tensors), "additional_forward_args": values.arguments}
@@ -333,8 +322,8 @@ def values_at(
     return [join([varied(block.values[i]) for block in blocks]) for i in range(len(site))]
 
 
-def _formed(draft: PartialResult, opened: Opened, single: bool, before: int) -> PartialResult:
-    """The same draft with results layer by layer; ``before`` it, so many rows went through the model."""
+def _by_layer(result: PartialResult, opened: OpenedSection, single: bool, before: int) -> PartialResult:
+    """The same with attributions layer by layer; ``before`` it, so many rows went through the model."""
 
     def form(found: Any) -> Any:
         if not opened.examples.single and not (isinstance(found, tuple) and len(found) == sum(opened.counts)):
@@ -342,10 +331,10 @@ def _formed(draft: PartialResult, opened: Opened, single: bool, before: int) -> 
         layers = [t[0] if len(t) == 1 else t for t in opened.per_layer(as_tuple(found))]
         return layers[0] if single else layers
 
-    error = draft.error
+    error = result.error
     return dataclasses.replace(
-        draft,
-        attributions=lambda: form(draft.attributions()),
+        result,
+        attributions=lambda: form(result.attributions()),
         error=None if error is None else lambda: None if (e := error()) is None else form(e),
-        evaluations=draft.evaluations + before,
+        evaluations=result.evaluations + before,
     )

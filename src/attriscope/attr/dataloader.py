@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, streaming
+from attriscope.attr._base import Attribution
 from attriscope.attr._features import Features, resolve_features
+from attriscope.attr._streaming import partial_results, streaming
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation
 from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
 from attriscope.attr.perturbation.lime import Lime
 from attriscope.attr.perturbation.occlusion import Occlusion
 from attriscope.attr.perturbation.shapley import ShapleyValueSampling
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import kept_buffers
 from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
 
@@ -82,7 +83,7 @@ class DataLoaderAttribution(Attribution):
         show_progress: bool = False,
         return_input_shape: bool = True,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[TensorOrTuple]]:
         """Explain the metric.
 
         Args:
@@ -121,29 +122,21 @@ class DataLoaderAttribution(Attribution):
             if not return_input_shape:
                 return data.features.dense(numbers)
             return data.examples.form(
-                data.features.spread(numbers, tuple(x.device for x in data.examples.tensors))
+                data.features.to_elements(numbers, tuple(x.device for x in data.examples.tensors))
             )
 
-        generator = getattr(type(method).attribute, "estimates", None)
-        if generator is None:  # a user's own
-            found = formed(method.attribute(present, **given))
-            yield PartialResult(lambda: found)
-            return
-        for draft in generator(method, present, **given):
-            yield PartialResult(*_formed(draft, formed), evaluations=draft.evaluations)
+        for result in partial_results(method, present, **given):
+            yield _formed(result, formed)
 
 
-def _formed(
-    draft: PartialResult, form: Callable[[Any], Any]
-) -> tuple[Callable[[], Any], None, Callable[[], Any]]:
-    def attributions() -> TensorOrTuple:
-        return form(draft.attributions())
+def _formed(result: PartialResult, form: Callable[[Any], Any]) -> PartialResult:
+    """The same for the data's features."""
 
-    def error() -> TensorOrTuple | None:
-        found = None if draft.error is None else draft.error()
+    def error() -> Any:
+        found = None if result.error is None else result.error()
         return None if found is None else form(found)
 
-    return attributions, None, error
+    return PartialResult(lambda: form(result.attributions()), None, error, result.evaluations)
 
 
 class _Data:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    GradientAttribution,
-    accumulation_dtype,
-    join,
-    streaming,
-    sum_per_example,
-)
+from attriscope.attr._base import GradientAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import DEEPLIFT
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Block, check_batch
+from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     as_tuple,
     baseline_rows,
     describe,
@@ -33,8 +30,8 @@ from attriscope.core.inputs import (
 )
 from attriscope.core.propagation import Rules, Scheme
 
-Custom = Callable[..., Any]
-Form = Callable[[list[tuple[Tensor, ...]]], Any]
+CustomAttribution = Callable[..., Any]
+MakeResult = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
 class DeepLift(GradientAttribution):
@@ -83,7 +80,7 @@ class DeepLift(GradientAttribution):
         return Scheme(self.rules.extended(self._more_rules), paired=True, eps=self.eps, method="DeepLift")
 
     def _contributions(
-        self, custom: Custom | None, multipliers: tuple[Tensor, ...], ends: Any, starts: Any
+        self, custom: CustomAttribution | None, multipliers: tuple[Tensor, ...], ends: Any, starts: Any
     ) -> tuple[Tensor, ...]:
         if custom is not None:
             return call_custom(custom, multipliers, ends, starts)
@@ -91,16 +88,28 @@ class DeepLift(GradientAttribution):
             return multipliers
         return tuple(m * (x - b) for m, x, b in zip(multipliers, ends, starts, strict=True))
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., custom_attribution_func: CustomAttribution | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        *, return_convergence_delta: Literal[True], custom_attribution_func: CustomAttribution | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
-        custom_attribution_func: Custom | None = None,
-    ) -> Iterator[PartialResult]:
+        custom_attribution_func: CustomAttribution | None = None,
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Compare the inputs with the baselines.
 
         Args:
@@ -135,8 +144,8 @@ def compare(
     examples: Examples,
     starts: tuple[Tensor, ...],
     target: Any,
-    custom: Custom | None,
-    form: Form,
+    custom: CustomAttribution | None,
+    form: MakeResult,
     read: Layers | None = None,
     options: dict[str, Any] | None = None,
 ) -> Iterator[PartialResult]:
@@ -177,7 +186,7 @@ def compare(
     )
 
 
-def _effects(method: DeepLift, custom: Custom | None, block: Block) -> list[tuple[Tensor, ...]]:
+def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -> list[tuple[Tensor, ...]]:
     """What each place contributed, in the rows of a block."""
     places = zip(block.gradients, block.values, block.baseline_values, strict=True)
     return [method._contributions(custom, *place) for place in places]
@@ -185,7 +194,7 @@ def _effects(method: DeepLift, custom: Custom | None, block: Block) -> list[tupl
 
 def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:
     """What was found minus the change of the output: (N,), or (layers, N) for several layers."""
-    gaps = [sum_per_example(tensors) - change for tensors in found]
+    gaps = [excess(sum_per_example(tensors), change) for tensors in found]
     return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
 
@@ -208,17 +217,31 @@ class DeepLiftShap(DeepLift):
         model, multiply_by_inputs, eps, rules: as for :class:`DeepLift`.
     """
 
+    @overload  # type: ignore[override]
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
-    def attribute(  # type: ignore[override]
+    def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
         internal_batch_size: int | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Compare every input with every baseline.
 
         Args:
@@ -257,8 +280,8 @@ def compare_all(
     examples: Examples,
     starts: tuple[Tensor, ...],
     target: Any,
-    custom: Custom | None,
-    form: Form,
+    custom: CustomAttribution | None,
+    form: MakeResult,
     batch: int | None = None,
     read: Layers | None = None,
     options: dict[str, Any] | None = None,
@@ -303,10 +326,11 @@ def compare_all(
         if not sums:
             sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
             squares = [[torch.zeros_like(s) for s in place] for place in sums]
-            gaps = change.new_zeros(len(grids), most, count)
+            gaps = change.new_zeros(len(grids), most, count if change.shape[1] > 1 else 1)
         assert gaps is not None
         for i, place in enumerate(grids):
-            gaps[i, block.steps, block.examples] = block.grid(sum_per_example(effects[i])) - change
+            found = excess(block.grid(sum_per_example(effects[i])), change)
+            gaps[i, block.steps, block.examples if gaps.shape[2] > 1 else slice(None)] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
                 total[block.examples] += grid.sum(0)
                 square[block.examples] += grid.square().sum(0)
@@ -357,7 +381,9 @@ def distribution(baselines: Any, examples: Examples, inputs: Any) -> tuple[Tenso
     return tuple(b.detach().to(x.dtype) for b, x in zip(given, examples.tensors, strict=True))
 
 
-def call_custom(function: Custom, multipliers: Any, inputs: Any, baselines: Any) -> tuple[Tensor, ...]:
+def call_custom(
+    function: CustomAttribution, multipliers: Any, inputs: Any, baselines: Any
+) -> tuple[Tensor, ...]:
     """Call with as many of the three as the function takes.
 
     Raises:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, GradientAttribution, accumulation_dtype, join, streaming
-from attriscope.attr._random import Draws, Noise, check_count, check_stdevs, even_choices
-from attriscope.attr.quadrature import spread_order
+from attriscope.attr._base import Attribution, GradientAttribution
+from attriscope.attr._random import Draws, check_count, check_stdevs
+from attriscope.attr._random_paths import PathMean, RandomPaths
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, excess, join
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, Evaluator
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     describe,
     gather_examples,
     require_floating,
 )
 from attriscope.core.subject import Subject
 
-Form = Callable[[list[tuple[Tensor, ...]]], Any]
+MakeResult = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
 class GradientShap(GradientAttribution):
@@ -57,10 +59,24 @@ class GradientShap(GradientAttribution):
         """Yes: each sample's attributions should add up to the change of the output, if the model were linear."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] = ...,
+        target: Any = ..., additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        *, generator: torch.Generator | None = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] = ...,
+        target: Any = ..., additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        generator: torch.Generator | None = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any,
         n_samples: int = 5,
         stdevs: float | tuple[float, ...] = 0.0,
@@ -69,7 +85,7 @@ class GradientShap(GradientAttribution):
         return_convergence_delta: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Average gradients between inputs and baselines.
 
         Args:
@@ -99,7 +115,7 @@ class GradientShap(GradientAttribution):
         distribution = distribution_of(baselines, inputs, examples)
         samples = check_count(n_samples, "n_samples")
         deviations = check_stdevs(stdevs, examples)
-        paths = Paths(examples, distribution, samples, deviations, Draws(generator))
+        paths = RandomPaths(examples, distribution, samples, deviations, Draws(generator))
         yield from expected_gradients(
             self, paths, target, lambda found: examples.form(found[0]), return_convergence_delta
         )
@@ -107,9 +123,9 @@ class GradientShap(GradientAttribution):
 
 def expected_gradients(
     method: Attribution,
-    paths: Paths,
+    paths: RandomPaths,
     target: Any,
-    form: Form,
+    form: MakeResult,
     with_delta: bool,
     read: Layers | None = None,
 ) -> Iterator[PartialResult]:
@@ -123,23 +139,23 @@ def expected_gradients(
     """
     examples = paths.examples
     evaluator = method._evaluator(examples, target, gradient=True, read=read)
-    differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read)
-    spread: list[list[_Spread]] = []
+    differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read, evaluator)
+    spread: list[list[PathMean]] = []
     sums: list[Tensor] = []  # per place, of each sample's attributions, (samples, N)
     ends: list[Tensor] = []
     done = 0
 
-    def of_each(what: Callable[[_Spread], Tensor]) -> Any:
+    def of_each(what: Callable[[PathMean], Tensor]) -> Any:
         return form([tuple(what(one) for one in place) for place in spread])
 
     def delta() -> Tensor:
         if not ends:
-            ends.append(_rises(method, paths, target))
-        found = torch.stack([(s - ends[0][:done]).T.flatten() for s in sums])
+            ends.append(_rises(method, paths, target, each_alone=not evaluator.together))
+        found = torch.stack([excess(s, ends[0][:done]).T.flatten() for s in sums])
         return found[0] if read is None or len(read) == 1 else found
 
     for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
-        spread = spread or [[_Spread(paths.weights, paths.run) for _ in place] for place in places]
+        spread = spread or [[PathMean(paths.weights, paths.run) for _ in place] for place in places]
         for i, place in enumerate(places):
             effects = [g * d for g, d in place]
             for one, (gradient, _), effect in zip(spread[i], place, effects, strict=True):
@@ -149,24 +165,28 @@ def expected_gradients(
                 sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]
         done = steps.stop
         yield PartialResult(
-            lambda: of_each(_Spread.mean),
+            lambda: of_each(PathMean.mean),
             delta if with_delta else None,
-            (lambda: of_each(_Spread.error)) if done >= paths.run else None,
+            (lambda: of_each(PathMean.error)) if done >= paths.run else None,
             evaluator.evaluations + differences.evaluations,
         )
 
 
-def _rises(method: Attribution, paths: Paths, target: Any) -> Tensor:
-    """f at the end minus f at the start of each sample's path, of shape (samples, N)."""
+def _rises(method: Attribution, paths: RandomPaths, target: Any, each_alone: bool) -> Tensor:
+    """f at the end minus f at the start of each sample's path, of shape (samples, N), or (samples, 1).
+
+    Args:
+        each_alone: f of a baseline is the same whatever stands beside it.
+    """
 
     def values(steps: int, rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Tensor:
         evaluator = method._evaluator(paths.examples, target, gradient=False)
         blocks = evaluator.run(steps, _flat(rows))  # in order, so that they can be joined
         found = [b.f.flatten() for b in blocks if b.f is not None]
-        return torch.cat(found).reshape(steps, paths.examples.count)
+        return torch.cat(found).reshape(steps, -1)
 
     ends = values(paths.samples if paths.noisy else 1, paths.ends)
-    if paths.few:  # each baseline once
+    if paths.few and each_alone:  # each baseline once
         return ends - values(*paths.few).gather(0, paths.choices[0].to(ends.device))
     return ends - values(paths.samples, paths.starts)
 
@@ -177,7 +197,7 @@ class _AtInputs:
     evaluations = 0
     """How many more rows that takes."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: RandomPaths) -> None:
         self._paths = paths
 
     def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
@@ -190,8 +210,9 @@ class _AtLayers:
     That takes two more rows for each sample; where ends have no noise, or baselines are few, they are looked up once.
     """
 
-    def __init__(self, method: Attribution, paths: Paths, read: Layers) -> None:
+    def __init__(self, method: Attribution, paths: RandomPaths, read: Layers, gradients: Evaluator) -> None:
         self._paths = paths
+        self._gradients = gradients
         self._evaluator = Evaluator(Subject(method.forward_func, None, read), paths.examples, gradient=False)
         self._ends: list[tuple[Tensor, ...]] | None = None
         self._starts: list[tuple[Tensor, ...]] | None = None
@@ -233,160 +254,13 @@ class _AtLayers:
     def _at_starts(self, block: Block) -> list[tuple[Tensor, ...]]:
         paths = self._paths
         # A baseline's values could depend on the example by way of further forward arguments.
-        if paths.few is None or paths.examples.arguments:
+        if paths.few is None or paths.examples.arguments or self._gradients.together:
             return self._values(block.steps, block.examples, paths.starts)
         if self._starts is None:
             count, rows = paths.few
             self._starts = self._values(slice(0, count), slice(0, 1), rows)
         chosen = paths.choices[0][block.steps, block.examples]
         return [tuple(v[chosen.to(v.device), 0] for v in layer) for layer in self._starts]
-
-
-class Paths:
-    """Where each sample of each example lies: between which ends, and how far.
-
-    With two samples or more for each baseline, every baseline's path is cut into as many equal pieces as it has
-    samples, with one at random in each, and all baselines weigh the same. With fewer, the path is cut into as many
-    pieces as there are samples, with a baseline at random in each.
-
-    Attributes:
-        weights: how much each sample counts, adding up to 1.
-        run: so many consecutive samples are neighbours, from which the error is read; only the last may have none.
-    """
-
-    def __init__(
-        self,
-        examples: Examples,
-        distribution: tuple[Tensor, ...],
-        samples: int,
-        stdevs: tuple[float, ...],
-        draws: Draws,
-    ) -> None:
-        self.examples, self.samples = examples, samples
-        self.noisy = any(stdevs)
-        self.differences: tuple[Tensor, ...] = ()
-        self._distribution = distribution
-        self._noise = Noise(examples, stdevs, samples, draws)
-        generator, count = draws.stream(-1), examples.count
-        counts = [len(b) for b in distribution]
-        joint = len(set(counts)) == 1
-        slots = counts[0] if joint and samples >= 2 * counts[0] else 1
-        self.run = 3 if samples >= 3 * slots else 2
-        plan = _plan(samples, slots, self.run)
-        slot, piece, pieces = torch.tensor(plan, device="cpu").T
-        self.weights = 1.0 / (slots * pieces.double())
-        # Within a piece the baselines' samples are spread out too.
-        ranks = torch.rand(int(pieces.max()), slots, count, generator=generator, device="cpu").argsort(1)
-        within = torch.rand(samples, count, generator=generator, dtype=torch.float64, device="cpu")
-        self._positions = (piece[:, None] + (ranks[piece, slot] + within) / slots) / pieces[:, None]
-        if joint and slots == counts[0]:
-            choices = even_choices(slots, count, slots, generator)[slot]
-            self.choices = [choices] * len(counts)
-        elif joint:
-            self.choices = [even_choices(samples, count, counts[0], generator)] * len(counts)
-        else:
-            self.choices = [even_choices(samples, count, m, generator) for m in counts]
-
-    @property
-    def few(self) -> tuple[int, Callable[[slice, slice], tuple[Tensor, ...]]] | None:
-        """The baselines themselves as rows, if they are fewer than the samples."""
-        counts = {len(b) for b in self._distribution}
-        if len(counts) > 1 or min(counts) >= self.samples:
-            return None
-        return min(counts), lambda steps, part: tuple(
-            b[steps].unsqueeze(1).expand(-1, part.stop - part.start, *b.shape[1:]) for b in self._distribution
-        )
-
-    def starts(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
-        """The baselines, (steps, examples, ...)."""
-        return tuple(
-            b[chosen[steps, part].to(b.device)]
-            for b, chosen in zip(self._distribution, self.choices, strict=True)
-        )
-
-    def ends(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
-        """The inputs with noise, (steps, examples, ...)."""
-        return self._noise.step_by_step(steps, part)
-
-    def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
-        """Points on the paths, and in :attr:`differences` what leads from one end to the other."""
-        made, differences = [], []
-        for start, end in zip(self.starts(steps, part), self.ends(steps, part), strict=True):
-            dtype = accumulation_dtype(end.dtype)
-            at = self._positions[steps, part].to(dtype if not dtype.is_complex else end.real.dtype)
-            at = at.to(end.device).reshape(*end.shape[:2], *[1] * (end.dim() - 2))
-            start, difference = start.to(dtype), end.to(dtype) - start.to(dtype)
-            made.append((start + at * difference).to(end.dtype).flatten(0, 1))
-            differences.append(difference)
-        self.differences = tuple(differences)
-        return tuple(made)
-
-
-def _plan(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:
-    """For each sample in the order of evaluation its slot (a baseline), its piece of the path, and of how many pieces.
-
-    Runs of neighbouring pieces stay together; their order covers the path early.
-    """
-    pieces = [samples // slots + (slot < samples % slots) for slot in range(slots)]
-    runs = [
-        (slot, run * k + i, pieces[slot])
-        for k in spread_order(max(pieces) // run)
-        for slot in range(slots)
-        if k < pieces[slot] // run
-        for i in range(run)
-    ]
-    return runs + [
-        (slot, piece, pieces[slot])
-        for slot in range(slots)
-        for piece in range(pieces[slot] // run * run, pieces[slot])
-    ]
-
-
-class _Spread:
-    """Weighted mean of samples, and its standard error from how much neighbours differ.
-
-    The error of one sample per piece of the path is what neighbours differ by beyond the path's own trend: in twos
-    their difference, in threes the middle one from the mean of the others.
-    """
-
-    def __init__(self, weights: Tensor, run: int) -> None:
-        self._weights = weights
-        self._contrast = {2: (0.5**0.5, -(0.5**0.5)), 3: (6**-0.5, -2 * 6**-0.5, 6**-0.5)}[run]
-        self._count = self._runs = 0
-        self._total: Tensor | None = None
-        self._squares: Tensor | None = None
-        self._waiting: Tensor | None = None
-
-    def add(self, values: Tensor) -> None:
-        """The next samples, (samples, N, ...)."""
-        weights = (
-            self._weights[self._count : self._count + len(values)].to(dtype=values.dtype).to(values.device)
-        )
-        found = torch.tensordot(weights, values, dims=1)
-        self._total = found if self._total is None else self._total.add_(found)
-        self._count += len(values)
-        if self._waiting is not None:
-            values = torch.cat([self._waiting, values])
-        run = len(self._contrast)
-        runs = len(values) // run
-        self._waiting = values[run * runs :].clone() if len(values) % run else None
-        if runs:
-            contrast = sum(c * values[i : run * runs : run] for i, c in enumerate(self._contrast))
-            squares = contrast.abs().square().sum(0)
-            self._squares = squares if self._squares is None else self._squares.add_(squares)
-            self._runs += runs
-
-    def mean(self) -> Tensor:
-        """The mean so far."""
-        assert self._total is not None
-        return self._total / float(self._weights[: self._count].sum())
-
-    def error(self) -> Tensor:
-        """Its standard error; there must have been neighbours."""
-        assert self._squares is not None
-        weights = self._weights[: self._count]
-        share = float(weights.square().sum() / weights.sum() ** 2)
-        return (self._squares / self._runs * share).sqrt()
 
 
 def _whole_steps(

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from attriscope.attr._base import GradientAttribution, LayerAttribution, join, streaming
+from attriscope.attr._base import GradientAttribution, LayerAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import join
 from attriscope.attr.layer.grad_cam import LayerGradCam
 from attriscope.attr.rules.guided import DECONVOLUTION, GUIDED
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating
+from attriscope.core.inputs import SameForm, gather_examples, require_floating
 from attriscope.core.propagation import Rules, Scheme
 
 
@@ -28,8 +30,8 @@ class _ByRectifiers(GradientAttribution):
 
     @streaming
     def attribute(
-        self, inputs: TensorOrTuple, target: Any = None, additional_forward_args: Any = None
-    ) -> Iterator[PartialResult]:
+        self, inputs: SameForm, target: Any = None, additional_forward_args: Any = None
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute the modified gradient, in one forward and one backward pass.
 
         Args:
@@ -103,12 +105,12 @@ class GuidedGradCam(LayerAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         additional_forward_args: Any = None,
         interpolate_mode: str = "nearest",
         attribute_to_layer_input: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute both maps, in two forward and two backward passes, and multiply them.
 
         Args:
@@ -127,7 +129,7 @@ class GuidedGradCam(LayerAttribution):
         """
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
-        cam = self._cam.attribute(
+        cam: Any = self._cam.attribute(
             inputs,
             target,
             additional_forward_args,

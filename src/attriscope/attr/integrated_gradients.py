@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    Attribution,
-    GradientAttribution,
-    accumulation_dtype,
-    end_points,
-    streaming,
-    sum_per_example,
-)
+from attriscope.attr._base import Attribution, GradientAttribution, end_points
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, excess, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
+from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Block, check_batch
+from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     baseline_rows,
     gather_examples,
     require_floating,
@@ -31,7 +27,7 @@ from attriscope.core.inputs import (
 from attriscope.core.subject import Through
 
 
-def walk(
+def gradients_along(
     method: Attribution,
     examples: Examples,
     baselines: tuple[Tensor, ...],
@@ -49,14 +45,14 @@ def walk(
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         return tuple(
-            line(baseline_rows(b, part), x, nodes[steps])
+            points_between(baseline_rows(b, part), x, nodes[steps])
             for b, x in zip(baselines, examples.slices(part), strict=True)
         )
 
     return evaluator.run(len(nodes), rows)
 
 
-def line(start: Tensor, end: Tensor, positions: tuple[float, ...]) -> Tensor:
+def points_between(start: Tensor, end: Tensor, positions: tuple[float, ...]) -> Tensor:
     """Points between ``start`` (n or 1, ...) and ``end`` (n, ...): rows (len(positions) * n, ...), step by step."""
     dtype = accumulation_dtype(end.dtype)
     at = torch.tensor(positions, dtype=dtype, device=end.device).reshape(-1, *[1] * end.dim())
@@ -96,10 +92,24 @@ class IntegratedGradients(GradientAttribution):
         """Yes: the attributions should add up to the change of the output."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True]
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -107,7 +117,7 @@ class IntegratedGradients(GradientAttribution):
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
         return_convergence_delta: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Integrate the gradient from the baselines to the inputs.
 
         Args:
@@ -134,7 +144,7 @@ class IntegratedGradients(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        rule = quadrature(method, n_steps).spread()
+        rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         yield from integrate(self, examples, starts, target, rule, batch, self.grad_kwargs)
 
@@ -169,11 +179,13 @@ def integrate(
     def delta() -> Tensor:
         if not ends:
             ends.append(end_points(method, examples, starts, target, batch))
-        return sum_per_example(times_change(means())) - (ends[0][1] - ends[0][0])
+        return excess(sum_per_example(times_change(means())), ends[0][1] - ends[0][0])
 
-    for block in walk(method, examples, starts, target, rule.nodes, batch, options=options, through=through):
+    for block in gradients_along(
+        method, examples, starts, target, rule.nodes, batch, options=options, through=through
+    ):
         add_weighted(totals, block.gradients[0], block, rule)
-        evaluations += block.f.numel() if block.f is not None else 0
+        evaluations += block.rows
         if block.examples.stop == examples.count:  # estimates need all examples equally far
             covered = sum(rule.weights[: block.steps.stop])
             yield PartialResult(attributions, None if through is not None else delta, evaluations=evaluations)

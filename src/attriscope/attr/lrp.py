@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.attr._base import GradientAttribution, join, streaming, sum_per_example
+from attriscope.attr._base import GradientAttribution
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
 from attriscope.attr.rules.modules import PropagationRule
@@ -20,7 +22,7 @@ from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layers, module_of
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     as_tuple,
     describe,
     gather_examples,
@@ -94,15 +96,27 @@ class LRP(GradientAttribution):
             told=print if verbose else None,
         )
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., verbose: bool = ...
+    ) -> SameForm: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, target: Any = ..., additional_forward_args: Any = ..., *,
+        return_convergence_delta: Literal[True], verbose: bool = ...
+    ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         verbose: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | tuple[SameForm, Tensor]]]:
         """Propagate the output's relevance to the inputs, in one forward and one backward pass.
 
         Args:
@@ -130,7 +144,7 @@ class LRP(GradientAttribution):
             attributions: a tensor, or a tuple with one per input.
             output: the explained numbers, N of them.
         """
-        return output.flatten() - sum_per_example(as_tuple(attributions))
+        return -excess(sum_per_example(as_tuple(attributions)), output.flatten())
 
 
 def relevances(
@@ -160,7 +174,7 @@ def relevances(
     output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
 
     def delta() -> Tensor:
-        gaps = [output - sum_per_example(tensors) for tensors in found]
+        gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
     yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from attriscope.attr._base import Attribution, GradientAttribution, streaming
+from attriscope.attr._base import Attribution, GradientAttribution
 from attriscope.attr._random import Draws, Noise, check_count, check_stdevs
-from attriscope.attr._repeat import Expansion, parameters_of
-from attriscope.attr._running_moments import FEWEST, Moments, wide
-from attriscope.core.batch_size import finish, pace
+from attriscope.attr._repeat import RepeatedArguments, parameters_of
+from attriscope.attr._running_moments import FEWEST_SAMPLES, RunningMoments, widened
+from attriscope.attr._streaming import streaming
+from attriscope.core.batch_size import batch_size, check_batch, finish
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import grad_mode
-from attriscope.core.inputs import TensorOrTuple, describe, gather_examples
+from attriscope.core.inputs import Inputs, describe, gather_examples
 from attriscope.core.progress import Parts, current
 
 # Methods that are not of this library get about this many input numbers at a time.
@@ -74,7 +74,7 @@ class NoiseTunnel(Attribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         nt_type: str = "smoothgrad",
         nt_samples: int = 5,
         nt_samples_batch_size: int | None = None,
@@ -83,7 +83,7 @@ class NoiseTunnel(Attribution):
         *,
         generator: torch.Generator | None = None,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[Any]]:
         """Average the method's attributions over noisy inputs.
 
         Args:
@@ -120,10 +120,10 @@ class NoiseTunnel(Attribution):
         most = check_batch(nt_samples_batch_size, "nt_samples_batch_size")
         deviations = check_stdevs(stdevs, examples)
         draws = Draws(generator)
-        run = _Run(
+        run = _MethodCalls(
             self.attribution_method,
             Noise(examples, deviations, samples, draws),
-            Expansion(
+            RepeatedArguments(
                 self.attribution_method,
                 kwargs,
                 examples,
@@ -132,42 +132,42 @@ class NoiseTunnel(Attribution):
             ),
             draws,
         )
-        cut = _Cut(run, most)
+        per_call = _SamplesPerCall(run, most)
         parts = Parts(samples)
         summary = _Summary(nt_type)
         done = 0
         while done < samples:
             current().check()
-            count = cut.samples(samples - done)
+            count = per_call.samples(samples - done)
             try:
-                with parts.part(done, done + count, count * examples.count), cut.measured(count):
+                with parts.part(done, done + count, count * examples.count), per_call.measured(count):
                     found, delta = run.attribute(done, count)
             except torch.cuda.OutOfMemoryError:
                 if count == 1:
                     raise
-                cut.limit(count // 2, memory=True)
+                per_call.limit(count // 2, memory=True)
                 continue
             except InputError:
                 # The method's results may not grow with the rows, or the caller is wrong: then one sample alone gives
                 # the message that fits.
                 if count == 1:
                     raise
-                cut.limit(1)
+                per_call.limit(1)
                 continue
             if not _grows(found, examples.count):
-                cut.limit(1)
+                per_call.limit(1)
             summary.add(found, delta)
             done += count
-            yield summary.draft(parts.rows)
+            yield summary.partial_result(parts.rows)
 
 
 @dataclasses.dataclass
-class _Run:
+class _MethodCalls:
     """Calls the method for some of the samples."""
 
     method: Any
     noise: Noise
-    expansion: Expansion
+    arguments: RepeatedArguments
     draws: Draws
 
     def attribute(self, first: int, count: int) -> tuple[Any, Tensor | None]:
@@ -178,7 +178,7 @@ class _Run:
             rows = self.noise.example_by_example(slice(first, first + count))
         if isinstance(self.method, GradientAttribution):
             rows = tuple(r.requires_grad_(r.is_floating_point() or r.is_complex()) for r in rows)
-        kwargs = self.expansion.kwargs(first, count)
+        kwargs = self.arguments.kwargs(first, count)
         if _is_random(self.method):
             kwargs["generator"] = self.draws.stream(-2 - first)
         found = self.method.attribute(examples.form(rows), **kwargs)
@@ -201,11 +201,11 @@ class _Run:
         return leaf.reshape(n, count, *leaf.shape[1:])
 
 
-class _Cut:
+class _SamplesPerCall:
     """How many samples the method gets at a time."""
 
-    def __init__(self, run: _Run, most: int | None) -> None:
-        self._expansion = run.expansion
+    def __init__(self, run: _MethodCalls, most: int | None) -> None:
+        self._arguments = run.arguments
         self._examples = examples = run.noise.examples
         method = run.method
         # At a layer, dimension 0 need not count the examples, and might happen to be as long as there are rows: the
@@ -217,7 +217,7 @@ class _Cut:
             # Others' methods may draw random numbers: no clock may decide how often they are called.
             batch = max(1, _NUMBERS // sum(max(1, t[0].numel()) for t in examples.tensors))
         forward = getattr(method, "forward_func", method)
-        self._pace = pace(forward, examples, ("NoiseTunnel", type(method)), batch)
+        self._batch = batch_size(forward, examples, ("NoiseTunnel", type(method)), batch)
 
     def samples(self, left: int) -> int:
         """How many of the samples that are left to take next."""
@@ -225,9 +225,9 @@ class _Cut:
             self._probing = False
             return 1
         n = self._examples.count
-        count = self._pace.rows(left * n, current().batch_seconds) // n
+        count = self._batch.rows(left * n, current().batch_seconds) // n
         count = max(1, min(count, left, self._most or left))
-        while count > 1 and self._expansion.collides(count * n):
+        while count > 1 and self._arguments.collides(count * n):
             count -= 1
         return count
 
@@ -235,16 +235,16 @@ class _Cut:
         """More than this does not work; in later calls neither, if for want of memory."""
         self._most = most
         if memory:
-            self._pace.limit(most * self._examples.count)
+            self._batch.limit(most * self._examples.count)
 
     @contextlib.contextmanager
     def measured(self, count: int) -> Iterator[None]:
         """The block is the work for so many samples."""
         began = time.perf_counter()
         yield
-        if self._pace.measuring or current().batch_seconds is not None:
+        if self._batch.measuring or current().batch_seconds is not None:
             finish(self._examples.tensors[0].device)
-            self._pace.record(count * self._examples.count, time.perf_counter() - began)
+            self._batch.record(count * self._examples.count, time.perf_counter() - began)
 
 
 class _Summary:
@@ -257,36 +257,42 @@ class _Summary:
         self._deltas: list[Tensor] = []
 
     def add(self, found: Any, delta: Tensor | None) -> None:
-        """Take note of some samples, as :meth:`_Run.attribute` gives them."""
+        """Take note of some samples, as :meth:`_MethodCalls.attribute` gives them."""
         leaves, tree = tree_flatten(found)
         if self._tree is None:
             self._tree = tree
             order = 4 if self._type == "vargrad" else 2
-            self._moments = [Moments(order) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+            self._moments = [RunningMoments(order) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         for moments, leaf in zip(self._moments, leaves, strict=True):
             if isinstance(leaf, Tensor):
-                values = wide(leaf)
+                values = widened(leaf)
                 moments.add(
                     values.square() if self._type == "smoothgrad_sq" else values, min(1, leaf.dim() - 1)
                 )
         if delta is not None:
             self._deltas.append(delta)
 
-    def draft(self, evaluations: int) -> PartialResult:
+    def partial_result(self, evaluations: int) -> PartialResult:
         """The estimate so far."""
-        count = next((m.count for m in self._moments if isinstance(m, Moments)), 0)
+        count = next((m.count for m in self._moments if isinstance(m, RunningMoments)), 0)
         variance = self._type == "vargrad"
         return PartialResult(
-            lambda: self._of_each(Moments.variance if variance else lambda m: m.mean.clone()),
+            lambda: self._of_each(RunningMoments.variance if variance else lambda m: m.mean.clone()),
             (lambda: torch.cat(self._deltas, 1).flatten()) if self._deltas else None,
-            (lambda: self._of_each(Moments.error_of_variance if variance else Moments.error_of_mean))
-            if count >= FEWEST
+            (
+                lambda: self._of_each(
+                    RunningMoments.error_of_variance if variance else RunningMoments.error_of_mean
+                )
+            )
+            if count >= FEWEST_SAMPLES
             else None,
             evaluations,
         )
 
     def _of_each(self, what: Callable[[Any], Tensor]) -> Any:
-        return tree_unflatten([what(m) if isinstance(m, Moments) else m for m in self._moments], self._tree)
+        return tree_unflatten(
+            [what(m) if isinstance(m, RunningMoments) else m for m in self._moments], self._tree
+        )
 
 
 def _grows(found: Any, examples: int) -> bool:

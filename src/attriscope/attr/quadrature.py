@@ -21,6 +21,7 @@ class Quadrature:
     nodes: tuple[float, ...]
     weights: tuple[float, ...]
 
+    @functools.cached_property
     def spread(self) -> Quadrature:
         """The same nodes in an order of which every beginning covers the whole path.
 
@@ -59,6 +60,7 @@ def quadrature(method: str, n_steps: int) -> Quadrature:
     return _rule(method, int(n_steps))
 
 
+# With it the rule's other order is kept; a call of a small model takes as long as working either out.
 @functools.lru_cache(maxsize=64)
 def _rule(method: str, n: int) -> Quadrature:
     if method == "gausslegendre":

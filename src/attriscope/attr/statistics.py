@@ -1,21 +1,28 @@
-"""Statistics of tensors that come one after another, such as the attributions of many batches."""
+"""Statistics of tensors that come one after another, such as the attributions of many batches.
+
+:class:`Summarizer`, in :mod:`attriscope.attr.summarizers`, keeps several of them at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from attriscope.attr.summarizers import SummarizerSingleTensor
 
 StatValue = Tensor | int | float
 S = TypeVar("S", bound="Stat")
+
+
+class Siblings(Protocol):
+    """The statistics beside one, which it may be worked out from."""
+
+    def get(self, stat: Stat) -> Stat | None:
+        """The statistic that equals ``stat``."""
 
 
 class Stat:
@@ -34,7 +41,7 @@ class Stat:
     def __init__(self, name: str | None = None, **kwargs: Any) -> None:
         self.params = kwargs
         self._name = name
-        self._other_stats: SummarizerSingleTensor | None = None
+        self._other_stats: Siblings | None = None
 
     def needs(self) -> tuple[Stat, ...]:
         """The statistics that this one is worked out from."""

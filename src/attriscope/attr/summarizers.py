@@ -1,4 +1,7 @@
-"""Summaries of tensors that come one after another: several statistics at once, also by class."""
+"""Summaries of tensors that come one after another: several statistics at once, also by class.
+
+What there is to be kept is in :mod:`attriscope.attr.statistics`.
+"""
 
 from __future__ import annotations
 

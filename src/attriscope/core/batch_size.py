@@ -1,15 +1,17 @@
-"""How many rows go through a model at a time: what the user asked for, or what is measured to be fastest."""
+"""How many rows go through a model at a time: what the user says, or what was measured to be fastest."""
 
 from __future__ import annotations
 
 import math
+import numbers
 import weakref
 from collections.abc import Hashable
 from typing import Any
 
 import torch
 
-from attriscope.core.inputs import Examples
+from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.inputs import Examples, describe
 
 # Without a measurement the first batch holds about this many input numbers: tiny models start with all their rows at
 # once, image models with a few.
@@ -22,6 +24,21 @@ _LONG_ENOUGH = 0.25
 _TRIES = 2
 
 
+def check_batch(batch: Any, name: str) -> int | None:
+    """A batch size given by the user.
+
+    Raises:
+        InputTypeError, InputError: it is not a positive whole number.
+    """
+    if batch is None:
+        return None
+    if not isinstance(batch, numbers.Integral) or isinstance(batch, bool):
+        raise InputTypeError(f"{name} must be a positive int or None, but {describe(batch)} came")
+    if batch < 1:
+        raise InputError(f"{name} must be at least 1, but {batch} came")
+    return int(batch)
+
+
 def finish(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock tells the truth."""
     if device.type == "cuda":
@@ -32,17 +49,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether there was too little memory, on whatever device."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(
-        error
-    )  # torch's allocator for the CPU
+    # What torch's allocator for the CPU says.
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
 
 
-def pace(forward: Any, examples: Examples, kind: Hashable, batch: int | None) -> _Fixed | _Measured:
+def batch_size(
+    forward: Any, examples: Examples, kind: Hashable, batch: int | None
+) -> FixedBatchSize | MeasuredBatchSize:
     """Says how many rows go through the model at a time: ``batch``, or what was measured for work of this kind."""
-    return _Fixed(batch) if batch is not None else _Measured.of(forward, examples, kind)
+    return FixedBatchSize(batch) if batch is not None else MeasuredBatchSize.of(forward, examples, kind)
 
 
-class _Fixed:
+class FixedBatchSize:
     """The number of rows that the user asked for."""
 
     measuring = False
@@ -60,13 +78,13 @@ class _Fixed:
         """Nothing is measured."""
 
 
-class _Measured:
+class MeasuredBatchSize:
     """Finds the batch size with the most rows per second, and remembers it for the model and the row's shape.
 
     It doubles and halves as long as that pays. Smaller may be faster: on a CPU, what fits into the cache.
     """
 
-    _known: weakref.WeakKeyDictionary[Any, dict[Any, _Measured]] = weakref.WeakKeyDictionary()
+    _known: weakref.WeakKeyDictionary[Any, dict[Any, MeasuredBatchSize]] = weakref.WeakKeyDictionary()
 
     def __init__(self, first: int) -> None:
         self._batch = self._best = first
@@ -83,11 +101,11 @@ class _Measured:
         return self._searching or not self._warm
 
     @classmethod
-    def of(cls, forward: Any, examples: Examples, kind: Hashable) -> _Measured:
+    def of(cls, forward: Any, examples: Examples, kind: Hashable) -> MeasuredBatchSize:
         per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
         first = max(1, _FIRST_BATCH_NUMBERS // per_row)
         # A section of a model is an object of its own in each call, but runs as fast as in the last.
-        forward, part = getattr(forward, "paced_as", (forward, None))
+        forward, part = getattr(forward, "timing_key", (forward, None))
         key = (kind, part, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
         try:
             return cls._known.setdefault(forward, {}).setdefault(key, cls(first))

@@ -1,4 +1,4 @@
-"""Whether Python looks at numbers in tensors, so that what a model does next may depend on them."""
+"""Whether a model's code reads numbers out of tensors, so that what it does next may depend on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 # What hands numbers, or shapes that depend on numbers, over to Python.
-_LOOKS = frozenset(
+_READERS = frozenset(
     {
         "__array__", "__bool__", "__complex__", "__contains__", "__float__", "__index__", "__int__", "allclose",
         "argwhere", "bincount", "equal", "is_nonzero", "item", "masked_select", "nonzero", "nonzero_static", "numpy",
@@ -18,25 +18,25 @@ _LOOKS = frozenset(
 )  # fmt: skip
 
 
-class Looking(TorchFunctionMode):
-    """Inside the block, notes whether the code of this thread looks at the numbers in a tensor.
+class DataDependenceMode(TorchFunctionMode):
+    """Inside the block, notes whether the code of this thread reads the numbers in a tensor.
 
-    Code that never does goes the same way whatever the numbers are. Compiled and scripted code is not seen.
+    Code that never does takes the same path whatever the numbers are. Compiled and scripted code is not seen.
 
     Attributes:
-        looked: whether it did.
+        found: whether it did.
     """
 
-    looked = False
+    found = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
         where = name == "where" and len(args) + len(kwargs or {}) == 1  # with one argument: where it is true
-        self.looked |= name in _LOOKS or where or (name == "__getitem__" and _picks(args[1]))
+        self.found |= name in _READERS or where or (name == "__getitem__" and _is_mask(args[1]))
         return func(*args, **(kwargs or {}))
 
 
-def _picks(index: Any) -> bool:
-    """Whether an index is a mask: then the result's shape depends on numbers."""
+def _is_mask(index: Any) -> bool:
+    """Whether there is a mask in an index: then the result's shape depends on numbers."""
     entries = index if isinstance(index, tuple) else (index,)
     return any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in entries)

@@ -1,15 +1,21 @@
-"""Results that improve while they are computed."""
+"""Results that improve while they are computed.
+
+A method yields a :class:`PartialResult` after each batch; whoever asks for it gets it worked out, as an
+:class:`Estimate`. :func:`attriscope.attr.streaming` says how a method of one's own does that.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
 from attriscope.core.inputs import TensorOrTuple
+
+R = TypeVar("R", covariant=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +48,18 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
-class PartialResult:
+class PartialResult(Generic[R]):
     """What a method yields: how to work the estimate out, should anybody ask before it goes on.
 
-    ``attribute`` asks only at the end, so a method may yield after every batch at no cost.
+    ``attribute`` asks only at the end, so a method may yield after every batch at no cost. The parameter in
+    ``PartialResult[Tensor]`` is what ``attribute`` returns.
+
+    Attributes:
+        attributions: works the attributions out from what is known so far.
+        delta: works out what they sum to minus what they should, of shape (N,); ``None`` for methods that promise no
+            sum.
+        error: works out the standard error of each attribution; ``None`` where there is no such estimate (yet).
+        evaluations: how many rows went through the model so far.
     """
 
     attributions: Callable[[], Any]
@@ -53,7 +67,7 @@ class PartialResult:
     error: Callable[[], TensorOrTuple] | None = None
     evaluations: int = 0
 
-    def settle(self, stopped: str | None = None) -> Estimate:
+    def estimate(self, stopped: str | None = None) -> Estimate:
         """Work the estimate out."""
         return Estimate(
             self.attributions(),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import numbers
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,18 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.core.batch_size import finish, is_out_of_memory, pace
+from attriscope.core.batch_size import batch_size, finish, is_out_of_memory
 from attriscope.core.errors import (
     Cancelled,
     InputError,
-    InputTypeError,
     LayerError,
     NonFiniteError,
     OperationError,
     RowDependenceWarning,
     TargetError,
 )
-from attriscope.core.inputs import Examples, describe
+from attriscope.core.inputs import Examples
 from attriscope.core.notices import tell, tell_of_training
 from attriscope.core.progress import current
 from attriscope.core.row_dependence import (
@@ -68,25 +66,15 @@ class Block:
     baseline_f: Tensor | None = None
     baseline_values: Nested = ()
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return _size(self.steps, self.examples)
+
     def grid(self, rows: Tensor) -> Tensor:
         """A tensor with the block's rows in dimension 0, as (steps, examples, ...)."""
         k, n = self.steps.stop - self.steps.start, self.examples.stop - self.examples.start
         return rows.reshape(k, n, *rows.shape[1:])
-
-
-def check_batch(batch: Any, name: str) -> int | None:
-    """A batch size given by the user.
-
-    Raises:
-        InputTypeError, InputError: it is not a positive whole number.
-    """
-    if batch is None:
-        return None
-    if not isinstance(batch, numbers.Integral) or isinstance(batch, bool):
-        raise InputTypeError(f"{name} must be a positive int or None, but {describe(batch)} came")
-    if batch < 1:
-        raise InputError(f"{name} must be at least 1, but {batch} came")
-    return int(batch)
 
 
 class Evaluator:
@@ -125,7 +113,7 @@ class Evaluator:
     def set_batch(self, batch: int | None) -> None:
         """From the next batch on, this many rows go through the model at a time; ``None`` measures and chooses."""
         kind = (self.gradient, self.subject.method)
-        self._pace = pace(self.subject.forward, self.examples, kind, batch)
+        self._batch = batch_size(self.subject.forward, self.examples, kind, batch)
 
     def run(self, steps: int, rows: MakeRows) -> Iterator[Block]:
         """Send ``steps`` x examples rows through the model, part by part.
@@ -163,7 +151,7 @@ class Evaluator:
     def _part(self, step: int, example: int, steps: int, seconds: float | None) -> Part:
         """The steps and examples of the next batch."""
         count = self.examples.count
-        batch = self._pace.rows((steps - step) * count - example, seconds)
+        batch = self._batch.rows((steps - step) * count - example, seconds)
         if self._unit is None and (batch < count or batch >= 2 * count):
             self._unit = self._units.unit
         if self._unit in ("row", "step"):
@@ -171,6 +159,11 @@ class Evaluator:
         if example == 0 and batch >= count:
             return slice(step, min(steps, step + batch // count)), slice(0, count)
         return slice(step, step + 1), slice(example, min(count, example + batch))
+
+    @property
+    def together(self) -> bool:
+        """Whether all examples of a step are one unit, as far as that is known."""
+        return (self._unit or self._units.unit) == "step"
 
     @functools.cached_property
     def _units(self) -> Units:
@@ -192,15 +185,15 @@ class Evaluator:
             if is_out_of_memory(error):
                 if size == 1 or self._unit == "step":
                     raise
-                self._pace.limit(size // 2)
+                self._batch.limit(size // 2)
                 return None
             found = self._otherwise(error, rows, steps, examples)
             if found is None:
                 return None
             result = found
-        if self._pace.measuring or current().batch_seconds is not None:
+        if self._batch.measuring or current().batch_seconds is not None:
             finish(self.examples.tensors[0].device)
-            self._pace.record(size, time.perf_counter() - began)
+            self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
             self._unit = self._found_unit(result, rows, steps, examples)
             if self._unit == "step":

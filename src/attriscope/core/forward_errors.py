@@ -1,4 +1,4 @@
-"""Saying more than torch does when a model refuses what it is given."""
+"""Errors that say more than torch's own when a model refuses its inputs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from attriscope.core.inputs import describe
 
 
 @contextlib.contextmanager
-def refusals(model: Any, rows: tuple[Any, ...]) -> Iterator[None]:
-    """Turns torch's complaint about ``model(*rows)`` into one that quotes the rows; models that are functions are left.
+def quoting_inputs(model: Any, rows: tuple[Any, ...]) -> Iterator[None]:
+    """Turns torch's error about ``model(*rows)`` into one that quotes the rows; models that are functions are left.
 
     Raises:
         ForwardError: the model refused the rows.
@@ -22,14 +22,14 @@ def refusals(model: Any, rows: tuple[Any, ...]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # Only torch's own bare complaint about shapes, types and devices; a model's own errors stay as they are.
+        # Only torch's own bare errors about shapes, types and devices; a model's own errors stay as they are.
         tensors = tuple(row for row in rows if isinstance(row, Tensor))
         if type(error) is not RuntimeError or not isinstance(model, nn.Module) or not tensors:
             raise
-        raise ForwardError(_complaint(model, tensors, error)) from error
+        raise ForwardError(_message(model, tensors, error)) from error
 
 
-def _complaint(model: nn.Module, rows: tuple[Tensor, ...], error: RuntimeError) -> str:
+def _message(model: nn.Module, rows: tuple[Tensor, ...], error: RuntimeError) -> str:
     message = f"the model {type(model).__name__} refused its inputs, which were {describe(rows)}: {error}"
     parameter = next(model.parameters(), None)
     if parameter is None:

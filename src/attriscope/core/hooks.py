@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
-from attriscope.core.pytree import take_apart
+from attriscope.core.pytree import flatten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +240,7 @@ class Reading:
 
         The model gets copies, so that operations in place on what a layer gave do not reach what was read.
         """
-        leaves, rebuild = take_apart(value)
+        leaves, unflatten = flatten(value)
         several = sum(isinstance(leaf, Tensor) for leaf in leaves) > 1
         read: list[Tensor] = []
         for i, leaf in enumerate(leaves):
@@ -260,7 +261,7 @@ class Reading:
         self.calls[module].append(tuple(read))
         if self._done is not None:
             self._done(self)
-        return rebuild(leaves)
+        return unflatten(leaves)
 
     def _is_nudged(self, module: nn.Module, position: int) -> bool:
         place, wanted = self._nudged or (0, -1)
@@ -325,12 +326,12 @@ def edited(edits: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[No
     """
 
     def change(module: nn.Module, output: Any) -> Any:
-        leaves, rebuild = take_apart(output)
+        leaves, unflatten = flatten(output)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):
                 leaves[i] = edits[module](leaf.clone(memory_format=torch.contiguous_format))
                 break
-        return rebuild(leaves)
+        return unflatten(leaves)
 
     with passing(edits, False, change):
         yield
@@ -367,11 +368,14 @@ def grad_mode(gradient: bool) -> Iterator[None]:
         yield
 
 
+_TRAINING = operator.attrgetter("training")  # asked of every module before every batch
+
+
 @contextlib.contextmanager
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    training = isinstance(model, nn.Module) and any(module.training for module in model.modules())
+    training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
     saved = [
         (module, name, buffer, buffer.detach().clone())
         for module in (model.modules() if training else ())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch import Tensor
 from attriscope.core.errors import InputError, InputTypeError
 
 TensorOrTuple = Tensor | tuple[Tensor, ...]
+Inputs = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+# What comes back in the form of the inputs; the union is for callers who do not know which form they have.
+SameForm = TypeVar("SameForm", Tensor, tuple[Tensor, ...], dict[str, Tensor], TensorOrTuple)
 
 
 def describe(value: Any) -> str:
@@ -64,7 +68,7 @@ class Examples:
     keys: tuple[int | str, ...] = ()
     blanks: tuple[int | str, ...] = ()
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         """The number N of examples."""
         return self.tensors[0].shape[0]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attriscope.core.errors import InputTypeError
 from attriscope.core.hooks import grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import describe
-from attriscope.core.pytree import leaves_of
+from attriscope.core.pytree import tree_leaves
 
 Shape = tuple[int, ...]
 
@@ -183,14 +183,14 @@ class _Watch:
             return
         if module not in self.inputs:
             self.inputs[module] = tuple(
-                tuple(leaf.shape) for leaf in leaves_of((args, kwargs)) if isinstance(leaf, Tensor)
+                tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
             )
         self._began.append((module, time.perf_counter()))
 
     def after(self, module: nn.Module, args: Any, output: Any) -> None:
         if threading.get_ident() != self._ours:
             return
-        tensors = [leaf for leaf in leaves_of(output) if isinstance(leaf, Tensor)]
+        tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
         self._wait(tensors)
         # A call that raised something, which the model then caught, has left its beginning behind.
         while self._began:

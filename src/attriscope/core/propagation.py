@@ -22,7 +22,7 @@ from torch.nn.modules._functions import BackwardHookFunction
 
 from attriscope.core.errors import OperationError
 from attriscope.core.graph import between, sources
-from attriscope.core.tape import Call, Tape, key_of, plain, tensors_in
+from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
 
 Passed = tuple[Tensor | None, ...]
 Apply = Callable[["Step", Passed, Passed], Sequence[Tensor | None]]
@@ -147,7 +147,7 @@ class Propagation:
         self._records = any(keeps.values())
         self._keeps = keeps.get
         self._tape = self._new_tape()
-        self._reference: list[Call] = []
+        self._reference: list[Record] = []
         self.partial = False
 
     def _new_tape(self) -> Tape:
@@ -158,7 +158,7 @@ class Propagation:
         """The pass for the baselines runs in the block."""
         with self._new_tape() as tape:
             yield
-        self._reference = tape.calls
+        self._reference = tape.records
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
@@ -186,12 +186,12 @@ class Propagation:
 
     def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
         found = [(node, needs, self._rule(node)) for node, needs in between(ends, starts)]
-        calls = self._pairs()
+        records = self._pairs()
         for node, needs, rule in found:
             key = key_of(node)
             if rule is None or rule.apply is None or (rule.several and sum(needs) < 2):
                 continue
-            pair = calls.get(node)
+            pair = records.get(node)
             if pair is None and rule.keep not in (None, "masked"):
                 raise OperationError(
                     f"{self.scheme.method}: the values of {key} were not seen in the forward pass. Does it run in "
@@ -216,10 +216,10 @@ class Propagation:
             raise OperationError(_refusal(key, self.scheme.method))
         return rule
 
-    def _pairs(self) -> dict[Any, tuple[Call, Call | None]]:
-        here, there = self._tape.calls, self._reference
+    def _pairs(self) -> dict[Any, tuple[Record, Record | None]]:
+        here, there = self._tape.records, self._reference
         if not self.scheme.paired:
-            return {node: (call, None) for node, call in self._tape.of_node.items()}
+            return {node: (record, None) for node, record in self._tape.of_node.items()}
         for one, other in zip(here, there, strict=False):
             if one.function != other.function or _shapes(one) != _shapes(other):
                 raise OperationError(_another_way(self.scheme.method, one, other))
@@ -227,7 +227,7 @@ class Propagation:
             longer = here if len(here) > len(there) else there
             raise OperationError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
         twin = {id(one): other for one, other in zip(here, there, strict=True)}
-        return {node: (call, twin[id(call)]) for node, call in self._tape.of_node.items()}
+        return {node: (record, twin[id(record)]) for node, record in self._tape.of_node.items()}
 
     def _into_view(self, node: Any) -> Rule | None:
         function = self._tape.into_view.get(node)
@@ -276,7 +276,7 @@ class _Hook:
 
     apply: Apply
     operation: str
-    calls: tuple[Call, Call | None] | None
+    records: tuple[Record, Record | None] | None
     needs: tuple[bool, ...]
     sources: tuple[str, ...]
     propagation: Propagation
@@ -289,15 +289,15 @@ class _Hook:
         )
 
     def _step(self) -> Step:
-        here, there = self.calls if self.calls is not None else (Call(None, {}, []), None)
-        return self._told(here, None if there is None else self._told(there, None))
+        here, there = self.records if self.records is not None else (Record(None, {}, []), None)
+        return self._step_of(here, None if there is None else self._step_of(there, None))
 
-    def _told(self, call: Call, reference: Step | None) -> Step:
+    def _step_of(self, record: Record, reference: Step | None) -> Step:
         return Step(
             self.operation,
-            call.function,
-            {name: _widened(value) for name, value in call.arguments.items()},
-            tuple(_widened(o) for o in call.outputs if o is not None),
+            record.function,
+            {name: _widened(value) for name, value in record.arguments.items()},
+            tuple(_widened(o) for o in record.outputs if o is not None),
             self.needs,
             self.sources,
             self.propagation.scheme.eps,
@@ -306,7 +306,7 @@ class _Hook:
         )
 
 
-def _nothing_differs(rule: Rule, pair: tuple[Call, Call | None] | None, needs: tuple[bool, ...]) -> bool:
+def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, needs: tuple[bool, ...]) -> bool:
     """Of an operation on one activation and constants, whether the constants are in the same place in both passes."""
     if (
         pair is None
@@ -315,7 +315,9 @@ def _nothing_differs(rule: Rule, pair: tuple[Call, Call | None] | None, needs: t
         or sum(needs) > 1
     ):
         return False
-    here, there = ([t.data_ptr() for t in tensors_in(list(call.arguments.values()))] for call in pair if call)
+    here, there = (
+        [t.data_ptr() for t in tensors_in(list(record.arguments.values()))] for record in pair if record
+    )
     return not pair[0].outputs and here == there
 
 
@@ -337,8 +339,8 @@ def _clones(arguments: dict[str, Any]) -> dict[str, Any]:
     return {n: v.clone() if isinstance(v, Tensor) and v.requires_grad else v for n, v in arguments.items()}
 
 
-def _shapes(call: Call) -> list[Any]:
-    return [o.shape for o in call.outputs if o is not None]
+def _shapes(record: Record) -> list[Any]:
+    return [o.shape for o in record.outputs if o is not None]
 
 
 _FUSED = {
@@ -364,7 +366,7 @@ def _refusal(key: Any, method: str) -> str:
     )
 
 
-def _another_way(method: str, one: Call, other: Call | None) -> str:
+def _another_way(method: str, one: Record, other: Record | None) -> str:
     found = "ended" if other is None else f"went through {other.function} {_shapes(other)}"
     return (
         f"{method}: the model went another way for the baseline than for the input: where the one went through "

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from attriscope.core.hooks import module_of
 from attriscope.core.inputs import Examples, describe
-from attriscope.core.pytree import leaves_of
+from attriscope.core.pytree import tree_leaves
 from attriscope.core.subject import Evaluation, Nested
 
 Unit = Literal["row", "step", "any"]
@@ -43,12 +43,12 @@ class Units:
     """
 
     def __init__(self, forward: Any, examples: Examples) -> None:
-        owner, part = getattr(forward, "paced_as", (forward, None))
+        owner, part = getattr(forward, "timing_key", (forward, None))
         # A bound method is made anew each time it is looked up.
         owner, part = getattr(owner, "__self__", owner), (part, getattr(owner, "__name__", None))
         model = module_of(forward)
         modes = any(module.training for module in model.modules()) if isinstance(model, nn.Module) else None
-        self._key = (part, modes, *map(_form, examples.tensors), *map(_form, leaves_of(examples.arguments)))
+        self._key = (part, modes, *map(_form, examples.tensors), *map(_form, tree_leaves(examples.arguments)))
         try:
             self._known = _KNOWN.setdefault(owner, {})
         except TypeError:  # a callable that takes no weak reference or has no hash
@@ -145,7 +145,7 @@ def _same_direction(found: Tensor, alone: Tensor) -> bool:
 def _largest(found: Evaluation) -> Tensor:
     """The largest finite number that the model gave for a batch: what rounding is measured by."""
     given = (found.output, found.f, found.values if found.f is None else ())
-    tensors = [leaf for leaf in leaves_of(given) if isinstance(leaf, Tensor) and leaf.numel()]
+    tensors = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
     sizes = [t.detach().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in tensors if t.dtype != torch.bool]
     none = torch.zeros((), device="cpu", dtype=torch.float64)
     return max((size.to("cpu", torch.float64) for size in sizes), default=none, key=float)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.detour import detour
 from attriscope.core.errors import InputError, LayerError
-from attriscope.core.hooks import Layers, NotRun, module_of, not_run, passing
+from attriscope.core.hooks import Layers, NotRun, grad_mode, kept_buffers, module_of, not_run, passing
 from attriscope.core.inputs import Examples, repeat_rows
-from attriscope.core.pytree import leaves_of, take_apart
-from attriscope.core.replay import Again, Before, Made
-
-if TYPE_CHECKING:
-    from attriscope.core.section import Section
+from attriscope.core.progress import current
+from attriscope.core.pytree import flatten, tree_leaves
+from attriscope.core.replaced_forward import replaced_forward
+from attriscope.core.replay import OutputRecorder, OutputReplay, RecordedOutput
+from attriscope.core.section import Section
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class OpenedSection:
     """A section that starts at a layer, and what belongs there.
 
     Attributes:
@@ -72,13 +71,13 @@ class Injector:
         counts = [0] * len(self.start)
 
         def change(module: nn.Module, value: Any) -> Any:
-            leaves, rebuild = take_apart(value)
+            leaves, unflatten = flatten(value)
             for position, one in enumerate(self.start.modules):
                 if one is module:
                     if self._meant(position, counts[position]):
                         visit(position, leaves, _places(leaves))
                     counts[position] += 1
-            return rebuild(leaves)
+            return unflatten(leaves)
 
         with passing(dict.fromkeys(self.start.modules), self.start.at_input, change):
             yield counts
@@ -88,15 +87,61 @@ class Injector:
         return call is None or call < 0 or call == count
 
 
-def open_section(section: Section, start: Layers, examples: Examples, resume: bool) -> Opened:
+def open_section(section: Section, examples: Examples, resume: bool = True) -> OpenedSection:
+    """Look at what the examples make of the place where a section starts.
+
+    Args:
+        section: with a start.
+        examples: inputs of the model.
+        resume: keep what the layers before the start give, so that they need not run again. That is done in evaluation
+            mode only, and only if the model is seen to give the same with and without.
+    """
+    assert section.start is not None
+    current().check()
+    try:
+        with grad_mode(False), kept_buffers(section.explained_model):
+            return _open(section, section.start, examples, resume)
+    except torch.cuda.OutOfMemoryError:
+        if examples.count == 1:
+            raise
+    return _open_in_halves(section, section.start, examples)
+
+
+def _open_in_halves(section: Section, start: Layers, examples: Examples) -> OpenedSection:
+    """Half of the examples, and then the other: together they did not fit into memory."""
+    middle = examples.count // 2
+    halves = [
+        open_section(
+            section,
+            dataclasses.replace(
+                examples, tensors=examples.slices(part), arguments=examples.forward_arguments(1, part)
+            ),
+            resume=False,
+        )
+        for part in (slice(0, middle), slice(middle, examples.count))
+    ]
+    values = tuple(torch.cat(both) for both in zip(*(h.examples.tensors for h in halves), strict=True))
+    counts = halves[0].counts
+    forward = ResumedSection(section, Injector(start), counts, examples, ())
+    return OpenedSection(
+        forward, _at_start(values, examples), counts, start, sum(h.evaluations for h in halves)
+    )
+
+
+def _at_start(values: tuple[Tensor, ...], examples: Examples) -> Examples:
+    """The values there as inputs of the section, whose arguments are the inputs of the model."""
+    return Examples(values, len(values) == 1, (*examples.tensors, *examples.arguments))
+
+
+def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> OpenedSection:
     model = module_of(section.explained_model)
     whole = isinstance(model, nn.Module)
     resume = resume and whole and not any(module.training for module in model.modules())
-    at, before = Injector(start), Before()
+    injector, recorder = Injector(start), OutputRecorder()
     found: dict[int, list[Tensor]] = {}
 
     def visit(position: int, leaves: list[Any], places: list[int]) -> None:
-        before.now()
+        recorder.stop()
         if position in found:
             raise InputError(
                 f"the layer {start.name(position)} runs several times in one forward pass, and no values can be put in "
@@ -107,51 +152,51 @@ def open_section(section: Section, start: Layers, examples: Examples, resume: bo
             leaves[i] = tensor.clone()
 
     given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
-    watched = model.modules() if resume else ()
 
     def run() -> Any:
         return section(*given, *examples.arguments, **named)
 
-    with at.visited(visit) as counts, detour(watched, before):
+    with injector.visited(visit) as calls, replaced_forward(model.modules() if resume else (), recorder):
         output = run()
     for position in range(len(start)):
-        _check_found(start, position, found, counts, section, run)
+        _check_found(start, position, found, calls, section, run)
     values = tuple(t for position in range(len(start)) for t in found[position])
-    per_layer = tuple(len(found[position]) for position in range(len(start)))
-    inner = Examples(values, len(values) == 1, (*examples.tensors, *examples.arguments))
+    counts = tuple(len(found[position]) for position in range(len(start)))
     if any(t.dim() == 0 or t.shape[0] != examples.count for t in values):
         shapes = ", ".join(str(tuple(t.shape)) for t in values)
         raise LayerError(
             f"at the {start.side} of {', '.join(map(start.name, range(len(start))))} are tensors of shape {shapes}; to "
             f"put values there, dimension 0 must count the {examples.count} example(s)"
         )
-    plain = ResumedSection(section, at, per_layer, examples, ())
+    inner = _at_start(values, examples)
+    evaluations = examples.count
     # Calls are counted, and those inside what is left out would be missed.
-    kept = tuple(before.kept or ()) if all((start.call(p) or 0) <= 0 for p in range(len(start))) else ()
-    if kept:
-        tail = ResumedSection(section, at, per_layer, examples, kept)
-        arguments = (*inner.arguments, *(t for made in kept for t in made.tensors))
+    first_or_last = all((start.call(p) or 0) <= 0 for p in range(len(start)))
+    recorded = tuple(recorder.recorded or ()) if first_or_last else ()
+    if recorded:
+        forward = ResumedSection(section, injector, counts, examples, recorded)
+        arguments = (*inner.arguments, *(t for record in recorded for t in record.tensors))
         resumed = dataclasses.replace(inner, arguments=arguments)
-        tried = sum(steps * (part.stop - part.start) for steps, part in _tries(examples.count))
-        if _same(tail, resumed, output):
-            return Opened(tail, resumed, per_layer, start, examples.count + tried)
-        return Opened(plain, inner, per_layer, start, examples.count + tried)
-    return Opened(plain, inner, per_layer, start, examples.count)
+        evaluations += sum(steps * (part.stop - part.start) for steps, part in _trials(examples.count))
+        if _gives_the_same(forward, resumed, output):
+            return OpenedSection(forward, resumed, counts, start, evaluations)
+    forward = ResumedSection(section, injector, counts, examples, ())
+    return OpenedSection(forward, inner, counts, start, evaluations)
 
 
 def _check_found(
     start: Layers,
     position: int,
     found: dict[int, list[Tensor]],
-    counts: list[int],
+    calls: list[int],
     section: Section,
     run: Callable[[], Any],
 ) -> None:
     name = start.name(position)
     if position not in found:
-        if counts[position]:
+        if calls[position]:
             raise LayerError(
-                f"the layer {name} has no call {start.call(position)}: it ran {counts[position]} time(s)"
+                f"the layer {name} has no call {start.call(position)}: it ran {calls[position]} time(s)"
             )
         error = NotRun(
             _out_of_reach(name)
@@ -167,32 +212,32 @@ def _out_of_reach(name: str) -> str:
     return f"the layer {name} did not run before what is explained was reached, so it has no effect"
 
 
-def _tries(count: int) -> list[tuple[int, slice]]:
-    """Which rows show whether what was kept can be repeated, and cut, with the examples."""
+def _trials(count: int) -> list[tuple[int, slice]]:
+    """Which rows show whether what was recorded can be repeated, and cut, with the examples."""
     return [(2, slice(0, count)), *([(1, slice(0, 1))] if count > 1 else [])]
 
 
-def _same(tail: ResumedSection, examples: Examples, output: Any) -> bool:
+def _gives_the_same(forward: ResumedSection, examples: Examples, output: Any) -> bool:
     """Whether the section gives what the model gave: for two copies of the examples twice, for one example its own."""
-    wanted = [leaf for leaf in leaves_of(output) if isinstance(leaf, Tensor)]
-    for steps, part in _tries(examples.count):
+    wanted = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+    for steps, part in _trials(examples.count):
         rows = tuple(repeat_rows(t, steps).clone() for t in examples.slices(part))
         try:
-            again = tail(*rows, *examples.forward_arguments(steps, part))
+            again = forward(*rows, *examples.forward_arguments(steps, part))
         except Exception:  # some shape does not fit: then everything runs anew each time
             return False
-        found = [leaf for leaf in leaves_of(again) if isinstance(leaf, Tensor)]
+        found = [leaf for leaf in tree_leaves(again) if isinstance(leaf, Tensor)]
         if len(found) != len(wanted):
             return False
         expected = [
             repeat_rows(w[part], steps) if w.dim() > 0 and w.shape[0] == examples.count else w for w in wanted
         ]
-        if not all(_near(f, w) for f, w in zip(found, expected, strict=True)):
+        if not all(_nearly_equal(f, w) for f, w in zip(found, expected, strict=True)):
             return False
     return True
 
 
-def _near(found: Tensor, wanted: Tensor) -> bool:
+def _nearly_equal(found: Tensor, wanted: Tensor) -> bool:
     if found.shape != wanted.shape:
         return False
     if wanted.is_meta:
@@ -211,51 +256,47 @@ _ROUNDING = {torch.float16: 1e-2, torch.bfloat16: 3e-2, torch.float32: 1e-4, tor
 
 
 class ResumedSection:
-    """A section from its start on, as a function of the values there, the model's inputs, and what was kept."""
+    """A section from its start on, as a function of the values there, the model's inputs and what was recorded."""
 
     def __init__(
         self,
         section: Section,
-        at: Injector,
+        injector: Injector,
         counts: tuple[int, ...],
         examples: Examples,
-        kept: tuple[Made, ...],
+        recorded: tuple[RecordedOutput, ...],
     ) -> None:
         self.explained_model = section.explained_model
-        self._section, self._at, self._counts, self._kept = section, at, counts, kept
+        self._section, self._injector, self._counts, self._recorded = section, injector, counts, recorded
         self._inputs = len(examples.tensors)
         self._arguments = len(examples.arguments)
         self._arrange = examples.arrange
-        self.paced_as = section.paced_as
+        self.timing_key = section.timing_key
         self.steady = section.steady
 
     def __call__(self, *given: Any) -> Any:
-        values, inputs, arguments, kept = self._parts(given)
+        values, inputs, arguments, tensors = self._split(given)
         # Copies: these may be the caller's own, and the model may work in place on them.
         positional, named = self._arrange(tuple(x.detach().clone() for x in inputs))
-        position_of = [sum(self._counts[:i]) for i in range(len(self._counts))]
-
-        def put(position: int, leaves: list[Any], places: list[int]) -> None:
-            for offset, place in enumerate(places):
-                # A copy, as the model may go on in place.
-                leaves[place] = values[position_of[position] + offset].clone()
-
+        first_of = [sum(self._counts[:i]) for i in range(len(self._counts))]
         filled: set[int] = set()
 
         def fill(position: int, leaves: list[Any], places: list[int]) -> None:
             filled.add(position)
-            put(position, leaves, places)
+            for offset, place in enumerate(places):
+                # A copy, as the model may go on in place.
+                leaves[place] = values[first_of[position] + offset].clone()
 
-        queue = Again(self._kept, kept)
-        skipped = dict.fromkeys(made.module for made in self._kept)
-        with self._at.visited(fill), detour(skipped, queue):
+        replay = OutputReplay(self._recorded, tensors)
+        skipped = dict.fromkeys(record.module for record in self._recorded)
+        with self._injector.visited(fill), replaced_forward(skipped, replay):
             output = self._section(*positional, *arguments, **named)
         missing = [p for p in range(len(self._counts)) if p not in filled]
         if missing:
-            raise NotRun(_out_of_reach(self._at.start.name(missing[0])))
+            raise NotRun(_out_of_reach(self._injector.start.name(missing[0])))
         return output
 
-    def _parts(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
+    def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
         parts, done = [], 0
         for count in (sum(self._counts), self._inputs, self._arguments):
             parts.append(given[done : done + count])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
-from attriscope.core.forward_errors import refusals
+from attriscope.core.forward_errors import quoting_inputs
 from attriscope.core.hooks import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, nudge, unwrap
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
@@ -267,7 +267,7 @@ class Subject:
         return tuple(tuple(next(grads) for _ in layer) for layer in values), missing
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
-        with refusals(forward, rows):
+        with quoting_inputs(forward, rows):
             if self._takes_nothing:
                 return forward()
             given, named = (rows, {}) if self.arrange is None else self.arrange(rows)

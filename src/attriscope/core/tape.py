@@ -72,8 +72,8 @@ KEEPS = {
 }
 
 
-class Call:
-    """One operation of a forward pass.
+class Record:
+    """One call of an operation in a forward pass.
 
     Attributes:
         function: the operator, to be called again if need be.
@@ -117,12 +117,12 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self._keeps = keeps
         self._steady = steady
-        self._pending: tuple[Any, Any, Call | None] | None = None
+        self._pending: tuple[Any, Any, Record | None] | None = None
         # For each storage, where its values are kept: written down before something overwrites them.
         self._kept: dict[int, list[tuple[Any, Any]]] = {}
         self._masks: dict[int, Tensor] = {}
-        self.calls: list[Call] = []
-        self.of_node: dict[Any, Call] = {}
+        self.records: list[Record] = []
+        self.of_node: dict[Any, Record] = {}
         self.into_view: dict[Any, Any] = {}
 
     def __exit__(self, *error: Any) -> None:
@@ -133,7 +133,7 @@ class Tape(TorchDispatchMode):
 
     def forget(self) -> None:
         """Let go of everything that was written down."""
-        self.calls.clear()
+        self.records.clear()
         self.of_node.clear()
         self.into_view.clear()
 
@@ -150,24 +150,24 @@ class Tape(TorchDispatchMode):
                 self._masks[id(output)] = output
             return output
         keep = self._resolved(keep, args)
-        call = None
+        record = None
         if keep is not None:
-            call = Call(function, _arguments(function, args, kwargs, keep), [])
+            record = Record(function, _arguments(function, args, kwargs, keep), [])
         for position in _written(function):
             if position < len(args):
                 for tensor in tensors_in(args[position]):
                     self._save(tensor)
-        if call is not None:
+        if record is not None:
             written = {function._schema.arguments[i].name for i in _written(function)}
-            self._watch(call.arguments, written)
+            self._watch(record.arguments, written)
         output = function(*args, **kwargs)
-        if call is not None and keep == "all":
-            call.outputs.extend(
+        if record is not None and keep == "all":
+            record.outputs.extend(
                 o.detach() if isinstance(o, Tensor) else None
                 for o in (output if isinstance(output, tuple | list) else (output,))
             )
-            self._watch(call.outputs, ())
-        self._pending = function, output, call
+            self._watch(record.outputs, ())
+        self._pending = function, output, record
         return output
 
     def _resolved(self, keep: str | None, args: Any) -> str | None:
@@ -185,7 +185,7 @@ class Tape(TorchDispatchMode):
         """Autograd has by now given the latest output its graph node."""
         if self._pending is None:
             return
-        function, output, call = self._pending
+        function, output, record = self._pending
         self._pending = None
         first = next((t for t in tensors_in(output) if t.requires_grad), None)
         if first is None:
@@ -201,13 +201,13 @@ class Tape(TorchDispatchMode):
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             # A user's own function: what it saved, and what it gave, is all there is to know.
             saved = {f"saved_{i}": t.detach() for i, t in enumerate(node.saved_tensors) if t is not None}
-            call = Call(type(node), saved, [o.detach() for o in tensors_in(output)])
-            self._watch(call.arguments, ())
-            self._watch(call.outputs, ())
-        elif call is None or not _same_operation(node, function):
+            record = Record(type(node), saved, [o.detach() for o in tensors_in(output)])
+            self._watch(record.arguments, ())
+            self._watch(record.outputs, ())
+        elif record is None or not _same_operation(node, function):
             return
-        self.calls.append(call)
-        self.of_node[node] = call
+        self.records.append(record)
+        self.of_node[node] = record
 
     def _watch(self, slots: Any, written: Any) -> None:
         for key, value in list(slots.items() if isinstance(slots, dict) else enumerate(slots)):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr._base import sum_per_example
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import check_count
+from attriscope.attr._sums import sum_per_example
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import (
     Examples,
@@ -21,15 +21,19 @@ from attriscope.core.inputs import (
     resolve_baselines,
 )
 from attriscope.core.progress import Parts
-from attriscope.metrics._checks import check_number
-from attriscope.metrics._draw import gives_back
-from attriscope.metrics._explain import Explainer, as_explainer, attributions_of, flat
-from attriscope.metrics._removal import relevances
-from attriscope.metrics._replace import resolve_replacement
-from attriscope.metrics._rows import answers, at_inputs
-from attriscope.metrics.features import features_of
+from attriscope.metrics._arguments import check_number
+from attriscope.metrics._explanations import Explainer, as_explainer, attributions_of, flattened
+from attriscope.metrics._feature_removal import relevances
+from attriscope.metrics._generators import restores_generators
+from attriscope.metrics._model_outputs import outputs_at_inputs, outputs_of_rows
+from attriscope.metrics._replacements import resolve_replacement
+from attriscope.metrics.base import LOWER, on_removal, register
+from attriscope.metrics.feature_masks import features_of
 
 
+@register(
+    "completeness gap", better=LOWER, call=lambda function, case: function(*case.explanation, **case.asked)
+)
 def completeness_gap(
     forward_func: Any,
     inputs: Any,
@@ -72,7 +76,7 @@ def completeness_gap(
         ]
         return tuple(torch.cat(each) for each in zip(*ends, strict=True))
 
-    f = answers(forward_func, examples, target, 2, rows, max_examples_per_batch)
+    f = outputs_of_rows(forward_func, examples, target, 2, rows, max_examples_per_batch)
     difference = (f[1] - f[0]).to(total)
     gap = (total - difference).abs()
     if relative:
@@ -84,7 +88,8 @@ def completeness_gap(
     return gap.to(f.dtype)
 
 
-@gives_back
+@register("non-sensitivity", better=LOWER, call=on_removal)
+@restores_generators
 def non_sensitivity(
     forward_func: Any,
     inputs: Any,
@@ -135,7 +140,9 @@ def non_sensitivity(
             return values.rows(place[None] != gone, part)
 
         with parts.part(sample, sample + 1, (features.count + 1) * examples.count):
-            f = answers(forward_func, examples, target, features.count + 1, rows, max_examples_per_batch)
+            f = outputs_of_rows(
+                forward_func, examples, target, features.count + 1, rows, max_examples_per_batch
+            )
         largest = torch.maximum(largest, (f[:1] - f[1:]).abs().T.to(largest))
     sizes = relevance.abs()
     matters = largest > allowed * largest.amax(1, keepdim=True)
@@ -252,12 +259,12 @@ def _difference(
     outputs, maps = [], []
     for i, (model, examples) in enumerate((first, second)):
         with parts.part(2 * i, 2 * i + 1, examples.count):
-            outputs.append(at_inputs(model, examples, target))
+            outputs.append(outputs_at_inputs(model, examples, target))
         explainer = as_explainer(explanation(model))
         if not isinstance(explainer, Explainer):
             raise InputTypeError("explanation must give a method for a model, and not attributions")
         with parts.part(2 * i + 1, 2 * i + 2, examples.count):
-            found = flat(explainer.explain(examples, target))
+            found = flattened(explainer.explain(examples, target))
         maps.append(found.to(exact_dtype(found.device)))
     f, g = outputs
     apart = (f - g).abs() / (1 + torch.maximum(f.abs(), g.abs()))

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._features import exact_dtype
-from attriscope.metrics._checks import check_number, refuse_undefined
-from attriscope.metrics._draw import gives_back
-from attriscope.metrics._explain import flat
-from attriscope.metrics._maps import maps_of
-from attriscope.metrics._removal import Removal
+from attriscope.metrics._arguments import check_number
+from attriscope.metrics._explanations import flattened, given_attributions
+from attriscope.metrics._feature_removal import FeatureRemoval
+from attriscope.metrics._generators import restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, on_removal, refuse_undefined, register
 
 
+@register("sparseness", better=HIGHER, call=lambda function, case: function(case.attributions))
 def sparseness(
     attributions: Any, *, inputs: Any = None, target: Any = None, additional_forward_args: Any = None
 ) -> Tensor:
@@ -43,6 +44,7 @@ def sparseness(
     return 1 - 2 * (ordered * (count - place + 0.5)).sum(1) / (count * ordered.sum(1))
 
 
+@register("entropy", better=LOWER, call=lambda function, case: function(case.attributions))
 def entropy(
     attributions: Any, *, inputs: Any = None, target: Any = None, additional_forward_args: Any = None
 ) -> Tensor:
@@ -64,7 +66,8 @@ def entropy(
     return torch.special.entr(sizes / sizes.sum(1, keepdim=True)).sum(1)
 
 
-@gives_back
+@register("effective complexity", better=LOWER, call=on_removal)
+@restores_generators
 def effective_complexity(
     forward_func: Any,
     inputs: Any,
@@ -97,16 +100,16 @@ def effective_complexity(
         as :func:`~attriscope.metrics.deletion`.
     """
     allowed = check_number(tolerance, "tolerance", 0, 1)
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "size", generator
     )
-    f = plan.run(forward_func, plan.by_number(1), max_examples_per_batch, insert=True)
+    f = removal.run(forward_func, removal.by_number(1), max_examples_per_batch, insert=True)
     near = (f - f[:, -1:]).abs() <= allowed * (f[:, :1] - f[:, -1:]).abs()
     return near.to(f.dtype).argmax(1).to(f.dtype)  # the first; with everything there is no difference left
 
 
 def _sizes(attributions: Any, inputs: Any, target: Any, arguments: Any) -> Tensor:
-    found = flat(maps_of(attributions, inputs, target, arguments))
+    found = flattened(given_attributions(attributions, inputs, target, arguments))
     sizes = found.to(exact_dtype(found.device)).abs()
     refuse_undefined(sizes.sum(1) == 0, "all attributions are 0, so they have no shares")
     return sizes

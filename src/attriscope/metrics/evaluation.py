@@ -9,21 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.core.batch_size import finish
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
-from attriscope.metrics._checks import UndefinedMetricError, takes
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._explain import Explainer, accepted, as_explainer
-from attriscope.metrics.catalogue import CATALOGUE, Case, Metric, default_metrics
+from attriscope.metrics._arguments import takes
+from attriscope.metrics._explanations import Explainer, accepted_arguments, as_explainer
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.base import CATALOGUE, Case, Metric, UndefinedMetricError
 from attriscope.metrics.table import Cost, Table
 
 
-@gives_back
+@restores_generators
 def evaluate(
     methods: Mapping[str, Any],
     model: Any,
@@ -51,7 +51,8 @@ def evaluate(
         model: what is judged: the model that the methods explain, or :func:`probabilities` of it.
         inputs: a tensor, tuple or dict of tensors, N examples in dimension 0.
         targets: what is explained, as ``target`` of ``Saliency.attribute``.
-        metrics: names out of :data:`CATALOGUE`; or, by name, such names or :class:`Metric` objects of your own.
+        metrics: names out of :data:`CATALOGUE`, which :func:`register` adds to; or, by name, such names or
+            :class:`Metric` objects of your own.
             ``None``: deletion, insertion, sensitivity, randomisation (of modules) and sparseness; with masks,
             localisation too.
         masks: where the object is, as for :func:`pointing_game`.
@@ -82,15 +83,15 @@ def evaluate(
     if not isinstance(methods, Mapping) or not methods:
         raise InputTypeError(f"methods must be a dict of methods by name, but {describe(methods)} came")
     explainers = {name: _explainer(name, method) for name, method in methods.items()}
-    draws = take(generator)
+    draws = draws_from(generator)
     parts = Parts(len(explainers) * (1 + len(judges)))
     table = Table(tuple(explainers), judges, {}, {}, {}, {})
     number = 0
     for name, explainer in explainers.items():
-        run = _Run(explainer, model, draws.stream(-1))
+        run = _MethodRun(explainer, model, draws.stream(-1))
         current().check()
         began, before = time.perf_counter(), parts.rows
-        with parts.part(number, number + 1, 0), _named(name, "explaining"):
+        with parts.part(number, number + 1, 0), _naming(name, "explaining"):
             maps = run.bound(model).explain(examples, targets)
             finish(maps[0].device)
         number += 1
@@ -103,7 +104,7 @@ def evaluate(
             current().check()
             case = dataclasses.replace(case, generator=draws.stream(position))
             began, before = time.perf_counter(), parts.rows
-            with parts.part(number, number + 1, 0), _named(name, metric):
+            with parts.part(number, number + 1, 0), _naming(name, metric):
                 values, note = _judged(judge, case, examples)
             number += 1
             table.values[name, metric] = values
@@ -113,7 +114,7 @@ def evaluate(
     return table
 
 
-class _Run:
+class _MethodRun:
     """A method as metrics call it."""
 
     def __init__(self, explainer: Explainer, model: Any, generator: torch.Generator) -> None:
@@ -129,7 +130,7 @@ class _Run:
 
         def function(inputs: Any, target: Any = None, **more: Any) -> Any:
             function = self._explainer.function
-            return function(model, inputs, target, **accepted(function, more))
+            return function(model, inputs, target, **accepted_arguments(function, more))
 
         return Explainer(None, function, self.method.options)
 
@@ -151,9 +152,18 @@ def _explainer(name: Any, method: Any) -> Explainer:
     return found
 
 
+def _default_metrics(model: Any, masks: Any) -> tuple[str, ...]:
+    """What is asked of methods if nobody says what."""
+    always = ("deletion", "insertion", "sensitivity")
+    learned = (
+        ("randomisation",) if isinstance(model, nn.Module) else ()
+    )  # a function has no parameters to be seen
+    return (*always, *learned, "sparseness", *(("localisation",) if masks is not None else ()))
+
+
 def _metrics(given: Any, model: Any, masks: Any) -> dict[str, Metric]:
     if given is None:
-        given = default_metrics(model, masks)
+        given = _default_metrics(model, masks)
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or not given:
         raise InputTypeError(f"metrics must be a list of names or a dict, but {describe(given)} came")
     named = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
@@ -182,7 +192,7 @@ def _judged(judge: Metric, case: Case, examples: Examples) -> tuple[Tensor, str 
     found = torch.full((examples.count,), torch.nan, device="cpu")
     for i in range(examples.count):
         try:
-            found[i] = _checked(judge.function(_only(case, examples, i)), 1)[0]
+            found[i] = _checked(judge.function(_one_example(case, examples, i)), 1)[0]
         except UndefinedMetricError:
             continue
     missing = int(found.isnan().sum())
@@ -198,7 +208,7 @@ def _checked(values: Any, count: int) -> Tensor:
     return found
 
 
-def _only(case: Case, examples: Examples, i: int) -> Case:
+def _one_example(case: Case, examples: Examples, i: int) -> Case:
     """The same case of one example."""
     count = examples.count
 
@@ -224,7 +234,7 @@ def _only(case: Case, examples: Examples, i: int) -> Case:
 
 
 @contextlib.contextmanager
-def _named(method: str, metric: str) -> Iterator[None]:
+def _naming(method: str, metric: str) -> Iterator[None]:
     """What goes wrong inside is said with the names of method and metric."""
     try:
         yield

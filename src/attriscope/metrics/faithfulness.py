@@ -11,16 +11,18 @@ from torch import Tensor
 
 from attriscope.attr._random import check_count
 from attriscope.core.errors import InputError
-from attriscope.metrics._checks import check_fractions, check_number, refuse_undefined
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._removal import Removal
-from attriscope.metrics._rows import answers
+from attriscope.metrics._arguments import check_fractions, check_number
+from attriscope.metrics._feature_removal import FeatureRemoval
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics._model_outputs import outputs_of_rows
+from attriscope.metrics.base import HIGHER, LOWER, on_removal, refuse_undefined, register
 from attriscope.metrics.similarity import pearson
 
 _RATIONALES = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
-@gives_back
+@register("comprehensiveness", better=HIGHER, call=on_removal)
+@restores_generators
 def comprehensiveness(
     forward_func: Any,
     inputs: Any,
@@ -50,13 +52,14 @@ def comprehensiveness(
     Raises:
         as :func:`deletion`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
-    return _fall(plan, forward_func, fractions, max_examples_per_batch, insert=False)
+    return _fall(removal, forward_func, fractions, max_examples_per_batch, insert=False)
 
 
-@gives_back
+@register("sufficiency", better=LOWER, call=on_removal)
+@restores_generators
 def sufficiency(
     forward_func: Any,
     inputs: Any,
@@ -83,21 +86,23 @@ def sufficiency(
     Raises:
         as :func:`deletion`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
-    return _fall(plan, forward_func, fractions, max_examples_per_batch, insert=True)
+    return _fall(removal, forward_func, fractions, max_examples_per_batch, insert=True)
 
 
-def _fall(plan: Removal, forward_func: Any, fractions: Any, batch: int | None, insert: bool) -> Tensor:
+def _fall(
+    removal: FeatureRemoval, forward_func: Any, fractions: Any, batch: int | None, insert: bool
+) -> Tensor:
     """How far the output falls, on average, with the top shares removed or alone, (N,)."""
-    points = plan.points(check_fractions(fractions)).clamp(min=1)
-    whole = plan.counts[None] if insert else torch.zeros_like(points[:1])
-    scores = plan.run(forward_func, torch.cat([whole, points]), batch, insert)
+    points = removal.points(check_fractions(fractions)).clamp(min=1)
+    whole = removal.counts[None] if insert else torch.zeros_like(points[:1])
+    scores = removal.run(forward_func, torch.cat([whole, points]), batch, insert)
     return (scores[:, :1] - scores[:, 1:]).mean(1)
 
 
-@gives_back
+@restores_generators
 def sensitivity_n(
     forward_func: Any,
     inputs: Any,
@@ -132,22 +137,23 @@ def sensitivity_n(
         as :func:`deletion`; InputError also for an ``n`` that is too large, or a mask that differs between examples;
             UndefinedMetricError also if the output never changes, or always by as much.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
     count = check_count(n, "n")
-    if count >= plan.features.count and not (count == 1 == plan.features.count):
+    if count >= removal.features.count and not (count == 1 == removal.features.count):
         raise InputError(
-            f"n is {count}, but there are {plan.features.count} features: n must be at most "
-            f"{plan.features.count - 1}, or there is only one set"
+            f"n is {count}, but there are {removal.features.count} features: n must be at most "
+            f"{removal.features.count - 1}, or there is only one set"
         )
-    sets = _sets(plan.features.count, count, check_count(n_subsets, "n_subsets"), generator).to(
-        plan.ranks.device
+    sets = _sets(removal.features.count, count, check_count(n_subsets, "n_subsets"), generator).to(
+        removal.ranks.device
     )
-    return _agreement(plan, forward_func, sets, max_examples_per_batch)
+    return _agreement(removal, forward_func, sets, max_examples_per_batch)
 
 
-@gives_back
+@register("faithfulness correlation", better=HIGHER, call=on_removal)
+@restores_generators
 def faithfulness_correlation(
     forward_func: Any,
     inputs: Any,
@@ -176,18 +182,19 @@ def faithfulness_correlation(
     Raises:
         as :func:`sensitivity_n`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
     share = check_number(fraction, "fraction", 0, 1, open_low=True)
-    size = min(max(1, round(share * plan.features.count)), max(1, plan.features.count - 1))
-    sets = _sets(plan.features.count, size, check_count(n_subsets, "n_subsets"), generator).to(
-        plan.ranks.device
+    size = min(max(1, round(share * removal.features.count)), max(1, removal.features.count - 1))
+    sets = _sets(removal.features.count, size, check_count(n_subsets, "n_subsets"), generator).to(
+        removal.ranks.device
     )
-    return _agreement(plan, forward_func, sets, max_examples_per_batch)
+    return _agreement(removal, forward_func, sets, max_examples_per_batch)
 
 
-@gives_back
+@register("faithfulness estimate", better=HIGHER, call=on_removal)
+@restores_generators
 def faithfulness_estimate(
     forward_func: Any,
     inputs: Any,
@@ -216,29 +223,32 @@ def faithfulness_estimate(
     Raises:
         as :func:`sensitivity_n`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "most", generator
     )
-    _require_shared(plan)
-    size, count = check_count(features_per_step, "features_per_step"), plan.features.count
+    _require_shared(removal)
+    size, count = check_count(features_per_step, "features_per_step"), removal.features.count
     steps = -(-count // size)
     if steps < 2:
         raise InputError(
             f"features_per_step is {size}, but there are {count} features: there must be two groups"
         )
-    group = plan.ranks // size
+    group = removal.ranks // size
 
     def rows(part_of: slice, part: slice) -> tuple[Tensor, ...]:
         # Step 0 is the inputs: no feature is in group -1.
         which = torch.arange(part_of.start - 1, part_of.stop - 1, device=group.device)[:, None, None]
-        return plan.replacement.rows(group[part][None] != which, part)
+        return removal.replacement.rows(group[part][None] != which, part)
 
-    f = answers(forward_func, plan.examples, plan.target, steps + 1, rows, max_examples_per_batch)
-    sums = plan.relevance.new_zeros(len(group), steps).scatter_add_(1, group, plan.relevance)
+    f = outputs_of_rows(
+        forward_func, removal.examples, removal.target, steps + 1, rows, max_examples_per_batch
+    )
+    sums = removal.relevance.new_zeros(len(group), steps).scatter_add_(1, group, removal.relevance)
     return _correlated(sums, (f[:1] - f[1:]).T)
 
 
-@gives_back
+@register("monotonicity", better=HIGHER, call=on_removal)
+@restores_generators
 def monotonicity(
     forward_func: Any,
     inputs: Any,
@@ -268,19 +278,19 @@ def monotonicity(
     Raises:
         as :func:`deletion`.
     """
-    plan = Removal.of(
+    removal = FeatureRemoval.of(
         inputs, attributions, target, additional_forward_args, feature_mask, replacement, "least", generator
     )
-    points = plan.by_number(features_per_step)
-    f = plan.run(forward_func, points, max_examples_per_batch, insert=True)
+    points = removal.by_number(features_per_step)
+    f = removal.run(forward_func, points, max_examples_per_batch, insert=True)
     real = (
         points.diff(dim=0).T > 0
     )  # of examples with fewer features than others, the last steps change nothing
     return ((f.diff(dim=1) >= 0) & real).sum(1) / real.sum(1).to(f.dtype)
 
 
-def _require_shared(plan: Removal) -> None:
-    if not plan.features.shared:
+def _require_shared(removal: FeatureRemoval) -> None:
+    if not removal.features.shared:
         raise InputError(
             "this metric needs a feature_mask that is the same for all examples (first dimension 1)"
         )
@@ -292,23 +302,23 @@ def _sets(features: int, size: int, most: int, generator: torch.Generator | None
         sets = list(itertools.combinations(range(features), size))
         chosen = torch.tensor(sets, dtype=torch.int64, device="cpu")
     else:
-        drawn = torch.rand(most, features, generator=take(generator).stream(0), device="cpu")
+        drawn = torch.rand(most, features, generator=draws_from(generator).stream(0), device="cpu")
         chosen = drawn.argsort(1)[:, :size]
     return chosen.new_zeros(len(chosen), features, dtype=torch.bool).scatter_(1, chosen, True)
 
 
-def _agreement(plan: Removal, forward_func: Any, sets: Tensor, batch: int | None) -> Tensor:
+def _agreement(removal: FeatureRemoval, forward_func: Any, sets: Tensor, batch: int | None) -> Tensor:
     """How sums of attributions over sets of features go with the change that removing these makes, (N,)."""
-    _require_shared(plan)
+    _require_shared(removal)
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         lead = int(steps.start == 0)  # step 0 is the inputs
         gone = sets[max(steps.start - 1, 0) : steps.stop - 1]
         keep = torch.cat([gone.new_ones(lead, gone.shape[1]), ~gone])
-        return plan.replacement.rows(keep, part)
+        return removal.replacement.rows(keep, part)
 
-    f = answers(forward_func, plan.examples, plan.target, len(sets) + 1, rows, batch)
-    return _correlated(plan.relevance @ sets.T.to(plan.relevance), (f[:1] - f[1:]).T)
+    f = outputs_of_rows(forward_func, removal.examples, removal.target, len(sets) + 1, rows, batch)
+    return _correlated(removal.relevance @ sets.T.to(removal.relevance), (f[:1] - f[1:]).T)
 
 
 def _correlated(sums: Tensor, changes: Tensor) -> Tensor:

@@ -10,12 +10,18 @@ from torch import Tensor
 from attriscope.attr._features import exact_dtype
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import describe
-from attriscope.metrics._checks import check_choice, refuse_undefined
-from attriscope.metrics._maps import maps_of
+from attriscope.metrics._arguments import check_choice
+from attriscope.metrics._explanations import given_attributions
+from attriscope.metrics.base import HIGHER, Case, refuse_undefined, register
 
 SIGNS = ("positive", "absolute")
 
 
+def _on_masks(function: Any, case: Case) -> Tensor:
+    return function(case.attributions, case.where())
+
+
+@register("pointing game", better=HIGHER, call=_on_masks)
 def pointing_game(
     attributions: Any,
     masks: Tensor,
@@ -48,11 +54,12 @@ def pointing_game(
     refuse_undefined(heat.amax(1) == heat.amin(1), "all positions have the same attribution")
     if tolerance:
         # A channel dimension of 1, which masks may have, is in nobody's way.
-        inside = _widened(inside.reshape(len(inside), *masks.shape[1:]), tolerance).flatten(1)
+        inside = _dilated(inside.reshape(len(inside), *masks.shape[1:]), tolerance).flatten(1)
     top = heat == heat.amax(1, keepdim=True)
     return ((top & inside).sum(1) / top.sum(1)).to(torch.get_default_dtype())
 
 
+@register("relevance mass", better=HIGHER, call=_on_masks)
 def relevance_mass_accuracy(
     attributions: Any,
     masks: Tensor,
@@ -79,6 +86,7 @@ def relevance_mass_accuracy(
     return _share(_signed(heat, sign), inside)
 
 
+@register("relevance rank", better=HIGHER, call=_on_masks)
 def relevance_rank_accuracy(
     attributions: Any,
     masks: Tensor,
@@ -107,6 +115,7 @@ def relevance_rank_accuracy(
     return ((ordered & first).sum(1) / count[:, 0]).to(torch.get_default_dtype())
 
 
+@register("localisation", better=HIGHER, call=_on_masks)
 def attribution_localisation(
     attributions: Any,
     masks: Tensor,
@@ -149,7 +158,7 @@ def _heat_and_mask(
     attributions: Any, masks: Any, inputs: Any, target: Any, arguments: Any
 ) -> tuple[Tensor, Tensor]:
     """One number per position and whether it is on the object, each (N, positions)."""
-    maps = maps_of(attributions, inputs, target, arguments)
+    maps = given_attributions(attributions, inputs, target, arguments)
     if len(maps) != 1:
         raise InputError(f"localisation is about one picture per example, but there are {len(maps)} inputs")
     found = maps[0].to(exact_dtype(maps[0].device))
@@ -174,7 +183,7 @@ def _heat_and_mask(
     return heat.flatten(1), inside
 
 
-def _widened(inside: Tensor, reach: int) -> Tensor:
+def _dilated(inside: Tensor, reach: int) -> Tensor:
     """Masks (N, *positions) with all that is within ``reach`` positions along each axis."""
     found = inside.to(torch.float32)
     for dimension in range(1, inside.dim()):

@@ -18,9 +18,10 @@ from attriscope.core.errors import InputError, LayerError
 from attriscope.core.hooks import find_layer
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.progress import Parts
-from attriscope.metrics._checks import check_choice, refuse_undefined
-from attriscope.metrics._draw import gives_back, take
-from attriscope.metrics._explain import Explainer, copied, flat
+from attriscope.metrics._arguments import check_choice
+from attriscope.metrics._explanations import Explainer, copied_with_model, flattened
+from attriscope.metrics._generators import draws_from, restores_generators
+from attriscope.metrics.base import HIGHER, LOWER, Case, refuse_undefined, register
 from attriscope.metrics.similarity import resolve_similarity
 
 MODES = ("cascading", "independent", "complete")
@@ -53,13 +54,31 @@ class Randomisation:
         return self.scores[:, -1]
 
     def figure(self) -> Any:
-        """Mean and spread over the layers, as a matplotlib figure."""
-        from attriscope.metrics.figures import randomisation_figure
+        """Median and spread over the layers, as a matplotlib figure; see :func:`attriscope.plots.depth`."""
+        from attriscope.plots import depth
 
-        return randomisation_figure(self)
+        axes = depth(
+            self.scores.T,
+            self.layers,
+            label="median, middle half and 90 % of the examples",
+            use_pyplot=False,
+            title=f"parameters made random, {self.mode}: lower is better",
+            xlabel=f"similarity ({self.similarity}) to the trained model's explanation",
+            ylabel="layer",
+        )
+        # On a scale of similarities, so that hardly any difference does not look like one.
+        axes.set_xlim(min(-0.1, axes.get_xlim()[0]), 1.02)
+        return axes.figure
 
 
-@gives_back
+def _complete_randomisation(function: Any, case: Case) -> Tensor:
+    return function(
+        case.method, case.model, case.inputs, mode="complete", generator=case.generator, **case.asked
+    ).last
+
+
+@register("randomisation", better=LOWER, call=_complete_randomisation)
+@restores_generators
 def parameter_randomisation(
     explanation: Any,
     model: nn.Module,
@@ -105,7 +124,7 @@ def parameter_randomisation(
     check_choice(mode, MODES, "mode")
     measure = resolve_similarity(similarity)
     examples = gather_examples(inputs, additional_forward_args)
-    random = _Random(explanation, model, layers, generator)
+    random = _RandomisedModel(explanation, model, layers, generator)
     stages = random.stages(mode)
     parts = Parts(len(stages) + 1)
     before = _explained(random.explainer, examples, target, parts, 0, absolute)
@@ -122,7 +141,14 @@ def parameter_randomisation(
     )
 
 
-@gives_back
+@register(
+    "randomisation complexity",
+    better=HIGHER,
+    call=lambda function, case: function(
+        case.method, case.model, case.inputs, generator=case.generator, **case.asked
+    ),
+)
+@restores_generators
 def randomisation_complexity(
     explanation: Any,
     model: nn.Module,
@@ -151,7 +177,7 @@ def randomisation_complexity(
     """
     count = check_count(bins, "bins")
     examples = gather_examples(inputs, additional_forward_args)
-    random = _Random(explanation, model, None, generator)
+    random = _RandomisedModel(explanation, model, None, generator)
     parts = Parts(2)
     before = histogram_entropy(_explained(random.explainer, examples, target, parts, 0, False), count)
     refuse_undefined(before == 0, "the trained model's attributions are all the same, so their entropy is 0")
@@ -174,12 +200,12 @@ def _explained(
     explainer: Explainer, examples: Examples, target: Any, parts: Parts, number: int, absolute: bool
 ) -> Tensor:
     with parts.part(number, number + 1, examples.count):
-        found = flat(explainer.explain(examples, target))
+        found = flattened(explainer.explain(examples, target))
     found = found.to(exact_dtype(found.device))
     return found.abs() if absolute else found
 
 
-class _Random:
+class _RandomisedModel:
     """A copy of a model whose layers can be made random, and the explanation that runs on it."""
 
     def __init__(
@@ -191,7 +217,7 @@ class _Random:
     ) -> None:
         self._generator = check_generator(generator)
         self._draws: Draws | None = None
-        self._model, self.explainer = copied(explanation, model)
+        self._model, self.explainer = copied_with_model(explanation, model)
         paths = {module: name for name, module in model.named_modules()}
         own = dict(self._model.named_modules())
         if layers is None:
@@ -224,12 +250,12 @@ class _Random:
     def layers(self, which: Sequence[int]) -> Any:
         """Inside the block these layers of the copy are random; each has the same random numbers in every stage."""
         if self._draws is None:  # not before it is needed: an error should leave generators as they are
-            self._draws = take(self._generator)
-        return _made_random([(i, self._modules[i]) for i in which], self._draws)
+            self._draws = draws_from(self._generator)
+        return _randomised([(i, self._modules[i]) for i in which], self._draws)
 
 
 @contextlib.contextmanager
-def _made_random(modules: list[tuple[int, nn.Module]], draws: Draws) -> Iterator[None]:
+def _randomised(modules: list[tuple[int, nn.Module]], draws: Draws) -> Iterator[None]:
     """Inside the block modules have random parameters and fresh running statistics."""
     both = (itertools.chain(module.parameters(), module.buffers()) for _, module in modules)
     tensors = {id(tensor): tensor for tensor in itertools.chain.from_iterable(both)}.values()
@@ -237,7 +263,7 @@ def _made_random(modules: list[tuple[int, nn.Module]], draws: Draws) -> Iterator
     try:
         for number, module in modules:
             for i, part in enumerate(module.modules()):
-                with torch.no_grad(), _Seeded(draws, number * 10_000 + i):
+                with torch.no_grad(), _SeededOperations(draws, number * 10_000 + i):
                     _reset(part)
         yield
     finally:
@@ -257,7 +283,7 @@ def _reset(module: nn.Module) -> None:
         parameter.copy_(parameter.detach().flatten()[shuffled].reshape(parameter.shape))
 
 
-class _Seeded(TorchDispatchMode):
+class _SeededOperations(TorchDispatchMode):
     """Random numbers come from a generator of their own, in this thread only: the global one stays as it is."""
 
     def __init__(self, draws: Draws, number: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.metrics.catalogue import HIGHER, Metric
+from attriscope.metrics.base import HIGHER, Metric
 
 _COSTS = ("rows", "seconds")
 
@@ -144,10 +145,19 @@ class Table:
         return pandas.DataFrame(columns, index=pandas.Index(self.methods, name="method"))
 
     def figure(self) -> Any:
-        """Means and standard errors, a panel for each metric, as a matplotlib figure."""
-        from attriscope.metrics.figures import table_figure
+        """Means and standard errors, a panel for each metric, as a matplotlib figure; the best have another colour."""
+        from attriscope.plots import dots
 
-        return table_figure(self)
+        titles = {metric: f"{metric} {about.arrow}" for metric, about in self.metrics.items()}
+
+        def panels(number: Callable[[str, str], float]) -> dict[str, list[float]]:
+            return {titles[metric]: [number(method, metric) for method in self.methods] for metric in titles}
+
+        best = {
+            titles[metric]: [self.methods.index(method) for method in self.best(metric)] for metric in titles
+        }
+        axes = dots(panels(self.mean), self.methods, errors=panels(self.error), marked=best, use_pyplot=False)
+        return axes[0].figure
 
     def _of(self, method: str, metric: str) -> Tensor:
         if (method, metric) not in self.values:

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from attriscope._drawing.drawing import legend
 from attriscope._drawing.scales import Floats
 from attriscope.core.errors import InputError, InputTypeError
-from attriscope.plots._common import axes_for, differ, named, numbers, write_title
-from attriscope.plots._numbers import short
+from attriscope.plots._arguments import finite_array, names_for
+from attriscope.plots._axes import axes_for, write_title
+from attriscope.plots._number_text import short_number, visibly_differ
 
 DASHES = ("-", "--", ":", "-.")
 
@@ -24,14 +25,17 @@ DASHES = ("-", "--", ":", "-.")
 def curves(
     curves: Mapping[str, Any],
     *,
+    each_example: bool = False,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "fraction of features changed",
     ylabel: str = "score",
 ) -> Axes:
     """Draw deletion, insertion or other perturbation curves, with their areas in the legend.
 
-    Of several examples the mean is drawn, and a band of one standard error on either side of it.
+    Of several examples the mean is drawn, and a band of one standard error on either side of it, or a thin line for
+    each example.
 
     Args:
         curves: from the name of a curve, usually of a method, to a pair of fractions, of shape (points,) and
@@ -39,7 +43,9 @@ def curves(
             attributes ``fractions`` and ``scores``. If it has an ``auc`` as well, of shape () or (examples,), that is
             what the legend says; else it is the area below the curve by the trapezoidal rule, in units of
             score times fraction.
+        each_example: draw the curve of every example, thin, in place of the band.
         ax: where to draw; by default on a new figure.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel, ylabel: texts, taken literally.
 
     Returns:
@@ -56,11 +62,15 @@ def curves(
     checked = {str(name): _checked(repr(name), given) for name, given in curves.items()}
     if not checked:
         raise InputError("curves must hold at least one curve, but it is empty")
-    with axes_for(ax, (6.4, 4.2)) as axes:
+    with axes_for(ax, (6.4, 4.2), use_pyplot=use_pyplot) as axes:
         lines = []
         for i, curve in enumerate(checked.values()):
             (line,) = axes.plot(curve.fractions, curve.mean, linestyle=_dashes(i))
-            if curve.error is not None:
+            if curve.error is not None and each_example:
+                alpha = max(0.08, 0.6 / len(curve.scores) ** 0.5)
+                thin = {"color": line.get_color(), "alpha": alpha, "linewidth": 0.8, "zorder": 1.9}
+                axes.plot(curve.fractions, curve.scores.T, **thin)
+            elif curve.error is not None:
                 low, high = curve.mean - curve.error, curve.mean + curve.error
                 axes.fill_between(curve.fractions, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
             lines.append(line)
@@ -74,6 +84,7 @@ class _Curve:
     """What is drawn of one entry; ``error`` is ``None`` for a single example."""
 
     fractions: Floats
+    scores: Floats
     mean: Floats
     error: Floats | None
     auc: str
@@ -90,8 +101,8 @@ def _checked(name: str, given: Any) -> _Curve:
             f"the curve {name} must be a pair of fractions and scores, or an object with these attributes, "
             f"but {given!r:.80} came"
         )
-    x = numbers(fractions, f"fractions of {name}", "(points,)", 1)
-    y = numbers(scores, f"scores of {name}", "(points,) or (examples, points)", 1, 2)
+    x = finite_array(fractions, f"fractions of {name}", "(points,)", 1)
+    y = finite_array(scores, f"scores of {name}", "(points,) or (examples, points)", 1, 2)
     if y.shape[-1] != len(x):
         raise InputError(f"scores of {name}, of shape {y.shape}, do not fit {len(x)} fractions")
     if (np.diff(x) <= 0).any():
@@ -100,11 +111,11 @@ def _checked(name: str, given: Any) -> _Curve:
     if auc is None:
         areas = ((y[:, 1:] + y[:, :-1]) / 2 * np.diff(x)).sum(axis=1)
     else:
-        areas = np.atleast_1d(numbers(auc, f"auc of {name}", "() or (examples,)", 0, 1))
+        areas = np.atleast_1d(finite_array(auc, f"auc of {name}", "() or (examples,)", 0, 1))
     text = f"{areas.mean():.3g}".replace("-", "\N{MINUS SIGN}")
     if len(areas) > 1:
         text += f" ± {float(_standard_error(areas)):.1g}"
-    return _Curve(x, y.mean(axis=0), _standard_error(y) if len(y) > 1 else None, text)
+    return _Curve(x, y, y.mean(axis=0), _standard_error(y) if len(y) > 1 else None, text)
 
 
 def _standard_error(values: Floats) -> Floats:
@@ -119,6 +130,7 @@ def path(
     *,
     names: Sequence[object] | None = None,
     ax: Axes | None = None,
+    use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "α, from baseline (0) to input (1)",
     ylabel: str = "model output",
@@ -137,6 +149,7 @@ def path(
             point up to each point.
         names: of the classes.
         ax: where to draw; by default on a new figure.
+        use_pyplot: whether the new figure is pyplot's.
         title, xlabel, ylabel: texts, taken literally.
 
     Returns:
@@ -146,7 +159,7 @@ def path(
         InputError: (a ``ValueError``) shapes or names that do not fit each other, numbers that are not finite, alphas
             that do not increase.
     """
-    x = numbers(alphas, "alphas", "(points,)", 1)
+    x = finite_array(alphas, "alphas", "(points,)", 1)
     outputs = _per_class(scores, "scores", x)
     if (np.diff(x) <= 0).any():
         raise InputError(f"alphas must increase, but {x.tolist()} came")
@@ -156,9 +169,9 @@ def path(
             f"accumulated, of {sums.shape[1]} classes, does not fit scores, of {outputs.shape[1]}"
         )
     classes = outputs.shape[1]
-    labels = ["output"] if names is None and classes == 1 else named(names, classes, "names", "class")
+    labels = ["output"] if names is None and classes == 1 else names_for(names, classes, "names", "class")
     spread = float(np.ptp(outputs)) or 1.0
-    with axes_for(ax, (6.4, 4.2)) as axes:
+    with axes_for(ax, (6.4, 4.2), use_pyplot=use_pyplot) as axes:
         lines: list[Line2D] = []
         dashed: list[Line2D] = []
         for k in range(classes):
@@ -169,8 +182,8 @@ def path(
             follow = outputs[0, k] + sums[:, k]
             dashed += axes.plot(x, follow, linestyle="--", color=line.get_color())
             gap = float(follow[-1] - outputs[-1, k])
-            if differ(gap, 0.0, spread):
-                labels[k] += f" (attributions end {short(abs(gap))} {'above' if gap > 0 else 'below'})"
+            if visibly_differ(gap, 0.0, spread):
+                labels[k] += f" (attributions end {short_number(abs(gap))} {'above' if gap > 0 else 'below'})"
         if sums is not None:
             # A dashed line of no colour in particular: it stands for those of all classes.
             lines.append(Line2D([], [], linestyle="--", color=axes.xaxis.label.get_color()))
@@ -182,7 +195,7 @@ def path(
 
 
 def _per_class(values: ArrayLike, argument: str, x: Floats) -> Floats:
-    array = numbers(values, argument, "(points,) or (points, classes)", 1, 2)
+    array = finite_array(values, argument, "(points,) or (points, classes)", 1, 2)
     if len(array) != len(x):
         raise InputError(f"{argument} of shape {array.shape} does not fit {len(x)} alphas")
     return array[:, None] if array.ndim == 1 else array

@@ -19,7 +19,6 @@ from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.labels import Words
 from attriscope.widget.model.session import Session
 from attriscope.widget.state.selection import Selection
-from attriscope.widget.state.traits import kernel_trait
 from attriscope.widget.validation import ChoiceTraits
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ class Comparing(JobWidget, ChoiceTraits):
     _requested: Selection | None
     _table: Table | None = None
     _compared: Any = None  # the weights that the table is of
-    comparison = kernel_trait()
 
     def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Self:
         """Judge several methods on the example on show, for what is explained now: the table is on the page.

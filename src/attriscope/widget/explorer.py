@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import traitlets
 from torch import Tensor, nn
 
 from attriscope.core.errors import Cancelled, InputError, InputTypeError
@@ -27,7 +26,7 @@ from attriscope.widget.model import example
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.session import Map, Session
 from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.traits import OverlayTraits, PathTraits
+from attriscope.widget.state.table import REQUESTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,13 +36,8 @@ _PICTURE_SECONDS = 1.5
 # A strip of more examples than this is of no use to anybody.
 _MOST_EXAMPLES = 1000
 
-_CHOICES = [
-    "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
-    "contrast", "example", "settings",
-]  # fmt: skip
 
-
-class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
+class Explorer(Comparing, LookingInside):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -122,9 +116,10 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
             added up as if they all erred the same way (an upper bound); ``relative_error``; ``gap`` and
             ``evaluations``.
-        flow, depth, channels, neuron_info, what_if, pinned: what else the page draws: how much passes at each layer,
-            the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the picked layer, what
-            is known of the picked neuron, the changed predictions, and the map that was kept by :meth:`pin`.
+        layer_relevance, layer_maps, channels, neuron_info, what_if, pinned: what else the page draws: how much passes
+            at each layer, the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the
+            picked layer, what is known of the picked neuron, the changed predictions, and the map that was kept by
+            :meth:`pin`.
 
     Raises:
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
@@ -152,10 +147,6 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
 
         Explorer(model, image, methods=[Squared], method="Squared", settings={"Squared": {"power": 3.0}})
     """
-
-    examples: Any = traitlets.List().tag(sync=True)
-    code = traitlets.Unicode("").tag(sync=True)
-    weights_changed = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -194,7 +185,7 @@ class Explorer(Comparing, LookingInside, OverlayTraits, PathTraits):
         self.layer_methods, self.neuron_methods = self._menu.message("layer"), self._menu.message("neuron")
         self.examples = example.thumbnails(self._batch, to_image)
         self.picture, self._shown = self._session.example(self.example).shown, self.example
-        self.observe(self._choose, _CHOICES)
+        self.observe(self._choose, REQUESTED)
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------

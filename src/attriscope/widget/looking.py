@@ -12,7 +12,6 @@ from attriscope.widget.messages.layers import Channel, top_channels
 from attriscope.widget.model.layouts import Layout
 from attriscope.widget.model.session import Session
 from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.traits import InsideTraits, kernel_trait
 from attriscope.widget.validation import ChoiceTraits
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def pinned_message(heat: Any, picture: Any) -> Any:
     return {"heat": heat, "picture": picture, "title": heat["title"]} if heat else {}
 
 
-class LookingInside(JobWidget, ChoiceTraits, InsideTraits):
+class LookingInside(JobWidget, ChoiceTraits):
     """Layers, neurons, and what the model says without some of them."""
 
     _session: Session
@@ -41,7 +40,6 @@ class LookingInside(JobWidget, ChoiceTraits, InsideTraits):
     _of_layer: tuple[Selection, Tensor] | None = (
         None  # the latest attributions of a layer, and what they answer
     )
-    pinned = kernel_trait()
 
     def pin(self) -> Self:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.

@@ -11,12 +11,15 @@ from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe, gather_examples, require_floating
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawPath
 from attriscope.widget.model.images import Pictures, ToImage, as_pixels, custom_baseline
 from attriscope.widget.model.path import MeanWalk, Walk, thinned
-from attriscope.widget.state.traits import OverlayTraits, Part, PathTraits, PredictionTraits
+from attriscope.widget.state.part import Part
+from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.traits import also
 
 
-class Overlay(Part, OverlayTraits):
+class Overlay(Part):
     """Any attributions over any picture, to restyle by hand.
 
     Args:
@@ -27,6 +30,17 @@ class Overlay(Part, OverlayTraits):
         to_image: see :class:`Explorer`.
         **traits: initial ``opacity``, ``colormap``, ``sign``, ``mode``, ``outlier_percent`` or ``scale_limit``.
     """
+
+    picture = also(ExplorerTraits.picture)
+    baseline_picture = also(ExplorerTraits.baseline_picture)
+    heat = also(ExplorerTraits.heat)
+    luts = also(ExplorerTraits.luts)
+    opacity = also(ExplorerTraits.opacity)
+    colormap = also(ExplorerTraits.colormap)
+    sign = also(ExplorerTraits.sign)
+    mode = also(ExplorerTraits.mode)
+    outlier_percent = also(ExplorerTraits.outlier_percent)
+    scale_limit = also(ExplorerTraits.scale_limit)
 
     def __init__(
         self,
@@ -48,7 +62,7 @@ class Overlay(Part, OverlayTraits):
         )
 
 
-class Predictions(Part, PredictionTraits):
+class Predictions(Part):
     """A model's output for one example as a list of classes to pick from; the pick is ``target``.
 
     Args:
@@ -56,6 +70,9 @@ class Predictions(Part, PredictionTraits):
         class_names: a name for each class, as a sequence or a dict.
         target: the class picked at first; ``None`` picks the best.
     """
+
+    predictions = also(ExplorerTraits.predictions)
+    target = also(ExplorerTraits.target)
 
     def __init__(
         self,
@@ -72,13 +89,16 @@ class Predictions(Part, PredictionTraits):
         self.predictions = wire.predictions_message(scores, class_names)
 
 
-class PathWalk(Part, PathTraits):
+class PathWalk(Part):
     """The prediction along the path from a baseline to the input; the position is ``alpha``.
 
     Args:
         model, inputs, target, baseline, to_image: see :class:`Explorer`; ``target`` must be given.
         n_steps: points on the path.
     """
+
+    path = also(ExplorerTraits.path)
+    alpha = also(ExplorerTraits.alpha)
 
     def __init__(
         self,
@@ -109,7 +129,7 @@ def path_message(
     title: str,
     target_label: str,
     request: Any,
-) -> wire.Message:
+) -> RawPath:
     """A finished walk for the page: as many points as are worth sending."""
     kept = thinned(len(walk.positions))
     chances = walk.chances if classes else None

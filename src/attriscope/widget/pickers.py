@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import traitlets
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
@@ -14,7 +13,6 @@ from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.worker import Job
-from attriscope.widget.messages import wire
 from attriscope.widget.messages.layers import (
     Channel,
     channels_message,
@@ -24,8 +22,10 @@ from attriscope.widget.messages.layers import (
 )
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.layouts import Layout, layouts_of, why_not
+from attriscope.widget.state.part import Part
 from attriscope.widget.state.selection import ChoiceError
-from attriscope.widget.state.traits import LayerTraits, OneOf, Part, kernel_trait, shared_trait
+from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.traits import also
 from attriscope.widget.validation import NeuronTraits
 
 
@@ -62,7 +62,7 @@ class _Seen:
         return self.model(*inputs, *self.examples.arguments)
 
 
-class LayerPicker(Part, LayerTraits):
+class LayerPicker(Part):
     """The tree of a model's modules, with how much of an output passes at each; the pick is ``layer``.
 
     The bars are gradient x activation, added up over each layer; a model without gradients gets none.
@@ -84,12 +84,16 @@ class LayerPicker(Part, LayerTraits):
         ipywidgets.HBox([picker, grid])
     """
 
+    layers = also(ExplorerTraits.layers)
+    layer = also(ExplorerTraits.layer)
+    layer_relevance = also(ExplorerTraits.layer_relevance)
+
     def __init__(self, model: nn.Module, *inputs: Any, target: Any = None) -> None:
         seen = _Seen(model, inputs[0] if len(inputs) == 1 else inputs, None, target)
         super().__init__(_part="layers")
         self.layers = layer_rows(seen.layers, seen.forms)
         found = model_layers.flow(model, seen.layers, seen.forms, seen.examples, seen.target)
-        self.flow = flow_message(seen.layers, found.amounts, {})
+        self.layer_relevance = flow_message(seen.layers, found.amounts, {})
 
 
 class ChannelGrid(JobWidget, NeuronTraits):
@@ -118,9 +122,11 @@ class ChannelGrid(JobWidget, NeuronTraits):
             in the widget and is raised by :meth:`wait`.
     """
 
-    channels = kernel_trait()
-    luts = kernel_trait()
-    colormap = shared_trait(OneOf(wire.COLORMAPS, "auto", help="a colour map's name, or auto"))
+    layers = also(ExplorerTraits.layers)
+    channels = also(ExplorerTraits.channels)
+    luts = also(ExplorerTraits.luts)
+    colormap = also(ExplorerTraits.colormap)
+    layer_relevance = also(ExplorerTraits.layer_relevance)
 
     def __init__(
         self,
@@ -141,10 +147,6 @@ class ChannelGrid(JobWidget, NeuronTraits):
         super().__init__(_part="channels", layer=layer, **traits)
         self.observe(self._choose, ["layer"])
         self._follow()
-
-    @traitlets.default("luts")
-    def _default_luts(self) -> dict[str, wire.Message]:
-        return wire.color_tables()
 
     def wait(self, timeout: float | None = None) -> ChannelGrid:
         """Wait for the channels of the picked layer; as :meth:`Explorer.wait`."""

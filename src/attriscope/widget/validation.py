@@ -12,35 +12,38 @@ from attriscope.core.hooks import find_layer, layer_names
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.labels import baseline_choices
+from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.images import BASELINES, custom_baseline
 from attriscope.widget.model.layouts import Layout
-from attriscope.widget.state.selection import ChoiceError, Neuron, Own, Place, Selection, refusing
-from attriscope.widget.state.traits import Checked, LayerTraits, OneOf, PredictionTraits, shared_trait
+from attriscope.widget.state.selection import (
+    ChoiceError,
+    Own,
+    Place,
+    Selection,
+    baseline_names,
+    refusing,
+)
+from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.traits import also
 
 # More neurons than this to switch off are a mistake.
 _MOST_ABLATED = 1000
-
-
-def _named(baseline: Any) -> Any:
-    """A baseline, or several, by their names."""
-    if isinstance(baseline, list):
-        return [_named(one) for one in baseline]
-    return baseline if isinstance(baseline, str) else "custom"
 
 
 def _whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-class NeuronTraits(LayerTraits):
+class NeuronTraits(traitlets.HasTraits):
     """The picked layer, and the neuron that is picked in it.
 
     Whoever has them sets ``_model`` first.
     """
 
     _model: nn.Module
-    neuron = shared_trait(Checked(None, help="the picked neuron of the picked layer, or None"), rank=1)
+    layer = also(ExplorerTraits.layer)
+    neuron = also(ExplorerTraits.neuron)
 
     def _form(self, layer: str) -> Layout | None:
         """How to read a layer; ``None`` while that is not known."""
@@ -84,7 +87,7 @@ class NeuronTraits(LayerTraits):
             self.neuron = None
 
 
-class ChoiceTraits(PredictionTraits, NeuronTraits):
+class ChoiceTraits(NeuronTraits, ExplorerTraits):
     """What is explained and how.
 
     Whoever has them sets ``_model``, ``_batch`` (all examples) and ``_menu`` first.
@@ -93,28 +96,6 @@ class ChoiceTraits(PredictionTraits, NeuronTraits):
     _batch: Examples
     _menu: MethodRegistry
     _own: Own | None = None
-    method = shared_trait(traitlets.Unicode("IntegratedGradients"))
-    baseline = shared_trait(
-        Checked("zero"),
-        to_json=lambda value, widget: _named(value),
-        from_json=lambda value, widget: widget._from_names(value),
-    )
-    contrast = shared_trait(
-        traitlets.Any(None, help="the class that the target is compared with, or None"), rank=1
-    )
-    example = shared_trait(Checked(0, help="which example of the inputs is on show"))
-    settings: Any = shared_trait(Checked(help="what is set otherwise than the methods' defaults"))
-    layer_method = shared_trait(traitlets.Unicode("LayerGradCam", help="how the picked layer is explained"))
-    neuron_method = shared_trait(
-        traitlets.Unicode("NeuronGradient", help="how it is found out what drives the picked neuron")
-    )
-    ablated: Any = shared_trait(Checked(help="neurons that are switched off, as [layer, neuron]"))
-    ablate_to = shared_trait(OneOf(("zero", "baseline"), "zero", help="what these are set to"))
-    layer_methods: Any = traitlets.List().tag(sync=True)
-    neuron_methods: Any = traitlets.List().tag(sync=True)
-    effort = traitlets.Int(0, help="how often Refine was asked for").tag(sync=True)
-    methods: Any = traitlets.List().tag(sync=True)
-    baselines: Any = traitlets.List().tag(sync=True)
 
     @property
     def _outputs(self) -> int | None:
@@ -124,7 +105,7 @@ class ChoiceTraits(PredictionTraits, NeuronTraits):
     @property
     def choice(self) -> Selection:
         """All of it, as it is now."""
-        named = _named(self.baseline)
+        named = baseline_names(self.baseline)
         names = tuple(named) if isinstance(named, list) else (named,)
         return Selection(
             self.method,
@@ -143,19 +124,11 @@ class ChoiceTraits(PredictionTraits, NeuronTraits):
             self.ablate_to,
         )
 
-    def _from_names(self, value: Any) -> Any:
+    def baseline_of(self, value: Any) -> Any:
         """What the page's names stand for."""
         if isinstance(value, list):
-            return [self._from_names(one) for one in value]
+            return [self.baseline_of(one) for one in value]
         return self._own.tensor if value == "custom" and self._own is not None else value
-
-    @traitlets.default("settings")
-    def _default_settings(self) -> dict[str, Any]:
-        return {}
-
-    @traitlets.default("ablated")
-    def _default_ablated(self) -> list[Any]:
-        return []
 
     @traitlets.default("baselines")
     def _default_baselines(self) -> Any:
@@ -208,11 +181,11 @@ class ChoiceTraits(PredictionTraits, NeuronTraits):
         if not isinstance(value, list | tuple):
             return self._one_baseline(value)
         found = [self._one_baseline(one) for one in value[: len(BASELINES) + 2]]
-        names = [_named(one) for one in found]
+        names = [baseline_names(one) for one in found]
         if not found or len(set(names)) < len(value):
             raise ChoiceError(
                 "several baselines must be different ones, and at most one tensor, but "
-                f"{describe(_named(list(value[:10])))} came"
+                f"{describe(baseline_names(list(value[:10])))} came"
             )
         return found if len(found) > 1 else found[0]
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from attriscope.attr._base import Attribution, LayerAttribution, join, streaming
+from attriscope.attr._base import Attribution, LayerAttribution, PerLayer
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import join
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer, Layers, grad_mode
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples
+from attriscope.core.inputs import Examples, Inputs, gather_examples
 from attriscope.core.subject import Subject
 
 
@@ -32,10 +34,10 @@ class LayerActivation(LayerAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         additional_forward_args: Any = None,
         attribute_to_layer_input: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Run the model once and read the layer.
 
         Args:
@@ -90,12 +92,12 @@ class LayerGradientXActivation(LayerAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Run the model once, forward and back.
 
         Args:
@@ -138,7 +140,7 @@ def values_of(method: Attribution, site: Layers, examples: Examples) -> list[tup
 
 def values_and_gradients(
     method: LayerAttribution,
-    inputs: TensorOrTuple,
+    inputs: Inputs,
     target: Any,
     additional_forward_args: Any,
     at_input: bool,

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from attriscope.attr._base import LayerAttribution, PerturbationAttribution, streaming
+from attriscope.attr._base import LayerAttribution, PerLayer, PerturbationAttribution
+from attriscope.attr._streaming import streaming
 from attriscope.attr.at import each_layer
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation
 from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import TensorOrTuple, gather_examples
+from attriscope.core.inputs import Inputs, gather_examples
 
 
 class LayerFeatureAblation(LayerAttribution, PerturbationAttribution):
@@ -35,14 +36,14 @@ class LayerFeatureAblation(LayerAttribution, PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         layer_baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         layer_mask: Any = None,
         attribute_to_layer_input: bool = False,
         perturbations_per_eval: int | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Ablate the layer feature by feature.
 
         Args:
@@ -93,7 +94,7 @@ class LayerFeaturePermutation(LayerFeatureAblation):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         layer_mask: Any = None,
@@ -101,7 +102,7 @@ class LayerFeaturePermutation(LayerFeatureAblation):
         *,
         n_repeats: int = 1,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Shuffle what the layer puts out, feature by feature.
 
         Args:

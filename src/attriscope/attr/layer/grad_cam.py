@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import LayerAttribution, streaming
+from attriscope.attr._base import LayerAttribution, PerLayer
+from attriscope.attr._streaming import streaming
 from attriscope.attr.layer.activation import values_and_gradients
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import TensorOrTuple
+from attriscope.core.inputs import Inputs
 
 
 class LayerGradCam(LayerAttribution):
@@ -29,14 +30,14 @@ class LayerGradCam(LayerAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         attribute_to_layer_input: bool = False,
         relu_attributions: bool = False,
         attr_dim_summation: bool = True,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Compute Grad-CAM.
 
         Args:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
+from torch import Tensor
 
-from attriscope.attr._base import GradientAttribution, LayerAttribution, streaming
+from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer
 from attriscope.attr._random import Draws, check_count, check_stdevs
-from attriscope.attr.gradient_shap import Paths, distribution_of, expected_gradients
+from attriscope.attr._random_paths import RandomPaths
+from attriscope.attr._streaming import streaming
+from attriscope.attr.gradient_shap import distribution_of, expected_gradients
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating
+from attriscope.core.inputs import Inputs, gather_examples, require_floating
 
 
 class LayerGradientShap(LayerAttribution, GradientAttribution):
@@ -48,10 +51,24 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
         """Yes: each sample's attributions should add up to the change of the output, if what follows were linear."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] =
+        ..., target: Any = ..., additional_forward_args: Any = ..., return_convergence_delta: Literal[False] =
+        ..., attribute_to_layer_input: bool = ..., *, generator: torch.Generator | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] =
+        ..., target: Any = ..., additional_forward_args: Any = ..., *, return_convergence_delta:
+        Literal[True], attribute_to_layer_input: bool = ..., generator: torch.Generator | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any,
         n_samples: int = 5,
         stdevs: float | tuple[float, ...] = 0.0,
@@ -61,7 +78,7 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
         attribute_to_layer_input: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Average the layer's gradients between inputs and baselines.
 
         Args:
@@ -85,7 +102,7 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
         distribution = distribution_of(baselines, inputs, examples)
         samples = check_count(n_samples, "n_samples")
         deviations = check_stdevs(stdevs, examples)
-        paths = Paths(examples, distribution, samples, deviations, Draws(generator))
+        paths = RandomPaths(examples, distribution, samples, deviations, Draws(generator))
         yield from expected_gradients(
             self, paths, target, self._form, return_convergence_delta, self._site(attribute_to_layer_input)
         )

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import (
-    GradientAttribution,
-    LayerAttribution,
-    accumulation_dtype,
-    end_points,
-    streaming,
-)
+from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype, excess
 from attriscope.attr.at import each_layer
-from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, walk
+from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Block, check_batch
+from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layer, Layers
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
 
 _Point = tuple[Tensor, Tensor]
 """Values and gradients at a point of the path."""
@@ -45,7 +42,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -54,7 +51,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
         internal_batch_size: int | None = None,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer]]:
         """Average the layer's gradient.
 
         Args:
@@ -74,7 +71,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
-        rule = quadrature(method, n_steps).spread()
+        rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
@@ -85,11 +82,13 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             share = 1.0 if evaluations == n_steps * examples.count else covered
             return self._form([tuple(t / share for t in layer) for layer in totals])
 
-        for block in walk(self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs):
+        for block in gradients_along(
+            self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
+        ):
             totals = totals or _zeros(block, site, examples.count)
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
-            evaluations += block.f.numel() if block.f is not None else 0
+            evaluations += block.rows
             if block.examples.stop == examples.count:
                 covered = sum(rule.weights[: block.steps.stop])
                 yield PartialResult(means, evaluations=evaluations)
@@ -122,10 +121,26 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         """Yes: all that changes the output flows through the layer, if there is no way around it."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., grad_kwargs: dict[str,
+        Any] | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -135,7 +150,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Add the layer's changes up along the path.
 
         Args:
@@ -186,29 +201,35 @@ class LayerConductance(LayerAttribution, GradientAttribution):
                 if not ends:
                     ends.append(end_points(self, examples, starts, target, batch))
                 change = ends[0][1] - ends[0][0]
-            gaps = torch.stack(found) - change
+            gaps = excess(torch.stack(found), change)
             return gaps if len(site) > 1 else gaps[0]
 
-        for block in walk(self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs):
+        for block in gradients_along(
+            self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
+        ):
             assert block.f is not None
             part = block.examples
             if not totals:
                 totals = _zeros(block, site, examples.count)
                 latest = [[None for _ in layer] for layer in totals]
-                first, last = totals[0][0].new_zeros(examples.count), totals[0][0].new_zeros(examples.count)
+                of_all = 1 if block.f.shape[1] == 1 else examples.count
+                first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
                     here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
-                    latest[i][j] = _flow(total, latest[i][j], here, part, share, first=block.steps.start == 0)
+                    latest[i][j] = _add_conductance(
+                        total, latest[i][j], here, part, share, first=block.steps.start == 0
+                    )
+            here_of = slice(0, 1) if len(last) == 1 else part
             if block.steps.start == 0:
-                first[part] = block.f[0].to(first.dtype)
-            last[part] = block.f[-1].to(last.dtype)
-            evaluations += block.f.numel()
+                first[here_of] = block.f[0].to(first.dtype)
+            last[here_of] = block.f[-1].to(last.dtype)
+            evaluations += block.rows
             if part.stop == examples.count and block.steps.stop > 1:
                 yield PartialResult(sums, delta, evaluations=evaluations)
 
 
-def _flow(
+def _add_conductance(
     total: Tensor, latest: _Point | None, here: _Point, part: slice, share: float, first: bool
 ) -> _Point:
     """Add what flows between the points of a block, and from the point before it, and return the last point.
@@ -292,10 +313,26 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
         """Yes: the attributions should add up to the change of the output."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ..., *,
+        return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., grad_kwargs: dict[str,
+        Any] | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -305,7 +342,7 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Integrate the gradient from the layer's baseline to what it holds.
 
         Args:

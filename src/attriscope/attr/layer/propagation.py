@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
-from attriscope.attr._base import GradientAttribution, LayerAttribution, streaming
-from attriscope.attr.deep_lift import Custom, DeepLift, DeepLiftShap, compare, compare_all, distribution
+from torch import Tensor
+
+from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer
+from attriscope.attr._streaming import streaming
+from attriscope.attr.deep_lift import (
+    CustomAttribution,
+    DeepLift,
+    DeepLiftShap,
+    compare,
+    compare_all,
+    distribution,
+)
 from attriscope.attr.lrp import LRP, relevances
+from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import check_batch
 from attriscope.core.hooks import Layer
-from attriscope.core.inputs import TensorOrTuple, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
 
 
 class LayerDeepLift(LayerAttribution, GradientAttribution):
@@ -50,18 +60,32 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
         """Yes: the attributions add up to the change of the output."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ...,
+        custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., *, return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ...,
+        custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
         grad_kwargs: dict[str, Any] | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Compare what the layer holds for the inputs with what it holds for the baselines.
 
         Args:
@@ -98,18 +122,34 @@ class LayerDeepLiftShap(LayerDeepLift):
 
     _method = DeepLiftShap
 
+    @overload  # type: ignore[override]
+    def attribute(
+        self, inputs: Inputs, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: Literal[False] = ...,
+        attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
+        internal_batch_size: int | None = ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
+        attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
+        internal_batch_size: int | None = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
-    def attribute(  # type: ignore[override]
+    def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
-        custom_attribution_func: Custom | None = None,
+        custom_attribution_func: CustomAttribution | None = None,
         internal_batch_size: int | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Compare every input with every baseline, at the layer.
 
         Args:
@@ -159,16 +199,29 @@ class LayerLRP(LayerAttribution, GradientAttribution):
         """Yes: relevance is conserved but for biases and epsilon."""
         return True
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: bool = ..., verbose: bool =
+        ...
+    ) -> PerLayer: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, target: Any = ..., additional_forward_args: Any = ..., *,
+        return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., verbose: bool = ...
+    ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         return_convergence_delta: bool = False,
         attribute_to_layer_input: bool = False,
         verbose: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[PerLayer | tuple[PerLayer, Tensor]]]:
         """Propagate the output's relevance to the layer.
 
         Args:

@@ -39,7 +39,7 @@ class Game:
         """One number per feature: (F, numbers of a step)."""
         raise NotImplementedError
 
-    def doubts(self) -> Tensor | None:
+    def standard_errors(self) -> Tensor | None:
         """The standard errors of these; ``None`` if they cannot be told."""
         raise NotImplementedError
 
@@ -52,17 +52,17 @@ class Game:
 
     def attributions(self, found: OutputShape) -> tuple[Tensor, ...]:
         """The features' numbers in the shape of the outputs and the inputs."""
-        return self._spread(self.numbers(), found)
+        return self._to_elements(self.numbers(), found)
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...] | None:
         """Their standard errors."""
-        doubts = self.doubts()
-        return None if doubts is None else self._spread(doubts, found)
+        standard_errors = self.standard_errors()
+        return None if standard_errors is None else self._to_elements(standard_errors, found)
 
-    def _spread(self, numbers: Tensor, found: OutputShape) -> tuple[Tensor, ...]:
+    def _to_elements(self, numbers: Tensor, found: OutputShape) -> tuple[Tensor, ...]:
         assert found.shape is not None
         devices = (self.device,) * len(self.examples.tensors)
-        maps = self.features.spread(numbers.T.float(), devices)
+        maps = self.features.to_elements(numbers.T.float(), devices)
         return tuple(m.reshape(*(found.shape or (1,)), *m.shape[1:]) for m in maps)
 
 
@@ -102,7 +102,7 @@ class Enumeration(Game):
         assert self._totals is not None
         return self._totals
 
-    def doubts(self) -> Tensor:
+    def standard_errors(self) -> Tensor:
         """None at all."""
         return torch.zeros_like(self.numbers())
 

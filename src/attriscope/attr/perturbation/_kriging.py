@@ -6,7 +6,7 @@ complements gives a value of h free of g. The odd part is a sum of interactions 
 interaction of d features adds 2/d of its coefficient to the Shapley value of each. Interactions of equal order are
 taken to be alike in size, how much there is of each order is judged by likelihood, and the rest is Gaussian
 conditioning (kriging): the most likely game through all known values, its Shapley values, and their variance. With the
-linear part left free and nothing else this would be KernelSHAP's regression.
+additive part left free and nothing else this would be KernelSHAP's regression.
 
 Several assumptions about the sizes of orders are averaged by likelihood, and what they differ in is part of the
 variance. Such estimates are not unbiased: from few observations the interactions come out too small.
@@ -25,12 +25,12 @@ _ORDERS = 11  # interactions of more features are left out: no sample shows them
 _DECAYS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of the variance, from one odd (or even) order to the next
 _FEW_DECAYS, _DECAY = (0.1, 0.6), 0.2  # the same, where few, or hardly any, observations tell
 _EVEN = (1e-4, 0.03, 0.3, 3.0, 30.0)  # variance of the even part relative to the odd interactions
-_CURVED = (1e-8, 1e-4, 1e-2, 0.1, 0.5)  # variance of the odd interactions relative to the linear part
+_CURVED = (1e-8, 1e-4, 1e-2, 0.1, 0.5)  # variance of the odd interactions relative to the additive part
 _JITTER = 1e-9  # relative: keeps matrices of nearly equal coalitions invertible
 _ROUNDING = 1e-11  # of squares, relative
 _SHOWN = 200  # observations that choose between the assumptions, unless there are many features
 _TOGETHER = 1024  # observations that are solved at once: the cost grows with their cube
-_FEW = 5  # observations for each feature, below which the size of the linear part is judged too
+_FEW = 5  # observations for each feature, below which the size of the additive part is judged too
 _UNLIKELY = 0.01  # assumptions that are so much less likely than the best are left out
 _NUMBERS = 1 << 20  # observations times games that are solved at once
 
@@ -64,7 +64,7 @@ class _Assumption:
 
     decay: float
     even: float
-    curved: float | None  # None leaves the linear part free
+    curved: float | None  # None leaves the additive part free
 
 
 Errors = Callable[[], Tensor | None]
@@ -76,9 +76,9 @@ def krige(known: Observations) -> tuple[Tensor, Errors]:
     count, device = known.sets.shape[1], known.values.device
     if rows <= known.ends:  # nothing but the ends: equal parts
         return (2 * known.values[:1] / count).expand(count, -1).clone(), lambda: None
-    linear = _linear(known)
-    if linear is not None:
-        return linear
+    additive = _if_additive(known)
+    if additive is not None:
+        return additive
     ends = torch.arange(known.ends, device=device)
     together = max(64, _NUMBERS // min(rows, _TOGETHER))
     found: list[list[tuple[Tensor, Errors]]] = []
@@ -96,8 +96,8 @@ def krige(known: Observations) -> tuple[Tensor, Errors]:
     return torch.stack([torch.cat([phi for phi, _ in solved], 1) for solved in found]).mean(0), errors
 
 
-def _linear(known: Observations) -> tuple[Tensor, Errors] | None:
-    """The answer if the linear part alone explains all observations of all games, up to rounding; else ``None``."""
+def _if_additive(known: Observations) -> tuple[Tensor, Errors] | None:
+    """The answer if the additive part alone explains all observations of all games, up to rounding; else ``None``."""
     rows, count = known.sets.shape
     some = 2 * count + 10
     if rows < some or bool(known.even.any()):
@@ -121,7 +121,7 @@ def _solve(known: Observations) -> tuple[Tensor, Errors]:
         for even in (_EVEN if mixed else (1.0,))
         for curved in (_CURVED if few else (None,))
     ]
-    # A free linear part takes one observation for each feature before anything shows.
+    # A free additive part takes one observation for each feature before anything shows.
     step = max(1, len(known.values) // (_SHOWN if few else max(_SHOWN, 3 * count)))
     shown = torch.arange(known.ends, len(known.values), step, device=known.values.device)
     sample = known[torch.cat([torch.arange(known.ends, device=shown.device), shown])]
@@ -176,8 +176,8 @@ class _Geometry:
         self.even_pairs = torch.outer(self.even, self.even) if bool(self.even.any()) else None
 
     @functools.cached_property
-    def linear(self) -> Tensor:
-        """The covariance of a linear part about its mean, (R, R)."""
+    def additive(self) -> Tensor:
+        """The covariance of an additive part about its mean, (R, R)."""
         # The product of two coalitions' signs adds up to F less two for each feature in which they differ.
         mean = self.signs.mean(1)
         about = self.count - 2 * self.differ - self.count * torch.outer(mean, mean)
@@ -185,7 +185,7 @@ class _Geometry:
 
 
 class _Fits:
-    """The most likely games under each of G assumptions, which are all with, or all without, a free linear part."""
+    """The most likely games under each of G assumptions, which are all with, or all without, a free additive part."""
 
     def __init__(self, geometry: _Geometry, values: Tensor, assumptions: list[_Assumption]) -> None:
         self._geometry, self._values, self._assumptions = geometry, values, assumptions
@@ -214,7 +214,7 @@ class _Fits:
         return found.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
     def explained(self, best: Tensor) -> bool:
-        """Whether nothing but rounding is left of any game beside its linear part."""
+        """Whether nothing but rounding is left of any game beside its additive part."""
         left = self._variance.gather(0, best[None])[0]
         return bool((left <= _ROUNDING * self._scale).all())
 
@@ -247,10 +247,10 @@ class _Fits:
         return (shares.clamp_min(0)[:, None] * self._variance[at, games]).sqrt()
 
     def _free(self) -> Tensor:
-        """What a priori is of any size, (R, free coefficients): the linear part or its mean, and the even constant."""
+        """What a priori is of any size, (R, free coefficients): the additive part or its mean, the even constant."""
         geometry = self._geometry
-        linear = geometry.signs.sum(1, keepdim=True) if self._curved else geometry.signs
-        found = [linear / 2 * geometry.odd[:, None]]
+        additive = geometry.signs.sum(1, keepdim=True) if self._curved else geometry.signs
+        found = [additive / 2 * geometry.odd[:, None]]
         if geometry.even_pairs is not None:
             found.append(geometry.even[:, None])
         return torch.cat(found, 1)
@@ -266,7 +266,7 @@ class _Fits:
             if even:
                 one.add_(even[assumption.decay], alpha=assumption.even)
             if assumption.curved is not None:
-                one.add_(geometry.linear, alpha=1 / assumption.curved)
+                one.add_(geometry.additive, alpha=1 / assumption.curved)
         diagonal = found.diagonal(dim1=1, dim2=2)
         diagonal += _JITTER * diagonal.mean(1, keepdim=True)
         return found
@@ -286,8 +286,8 @@ class _Fits:
         out = (count - size).round().long()  # how many features are switched off
         inside, outside = others[out.clamp(0, count - 1)], -others[(out - 1).clamp(0, count - 1)]
         if assumption.curved is not None:
-            mean, linear = (2 * size - count) / count, 2 / (assumption.curved * count)
-            inside, outside = inside + linear * (1 - mean), outside + linear * (-1 - mean)
+            mean, additive = (2 * size - count) / count, 2 / (assumption.curved * count)
+            inside, outside = inside + additive * (1 - mean), outside + additive * (-1 - mean)
         return inside * self._geometry.odd, outside * self._geometry.odd
 
 

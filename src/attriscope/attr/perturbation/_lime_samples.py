@@ -18,7 +18,7 @@ from attriscope.attr.perturbation._runner import OutputShape
 from attriscope.attr.perturbation.similarity import ExponentialKernel, tensors_in
 from attriscope.attr.perturbation.surrogate_models import LinearModel, SkLearnLinearModel, Solution
 from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, as_tuple, baseline_rows
+from attriscope.core.inputs import Examples, Inputs, TensorOrTuple, as_tensor, as_tuple, baseline_rows
 
 
 def fit(model: Any, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -51,18 +51,18 @@ class Coefficients(Game):
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...] | None:
         """Their standard errors."""
-        doubts = self.doubts()
-        return None if doubts is None else self._formed(doubts, found)
+        standard_errors = self.standard_errors()
+        return None if standard_errors is None else self._formed(standard_errors, found)
 
     def _formed(self, numbers: Tensor, found: OutputShape) -> tuple[Tensor, ...]:
         if self.shaped:
-            return self._spread(numbers, found)
+            return self._to_elements(numbers, found)
         values = numbers.T.float().to(self.device)
         return (values if values.shape[1] != self.features.count else self.features.dense(values),)
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class LimeSetup:
     """The parts of a surrogate method that its user chooses; see :class:`attriscope.attr.LimeBase`."""
 
     model: Any
@@ -70,12 +70,12 @@ class Recipe:
     perturb: Callable[..., Any]
 
 
-class Samples(Coefficients):
+class LimeSamples(Coefficients):
     """Lime's samples, and the model fitted to them."""
 
     def __init__(
         self,
-        recipe: Recipe,
+        setup: LimeSetup,
         examples: Examples,
         baselines: tuple[Tensor, ...],
         features: Features,
@@ -84,8 +84,8 @@ class Samples(Coefficients):
         generator: torch.Generator | None,
     ) -> None:
         super().__init__(examples, baselines, features)
-        self._recipe, self.shaped = recipe, shaped
-        self._custom = recipe.perturb is not default_perturb_func
+        self._setup, self.shaped = setup, shaped
+        self._custom = setup.perturb is not default_perturb_func
         # A user's own samples are drawn for each example, unless the output is one for all: a first step tells.
         self._asks = int(self._custom and examples.count > 1)
         self.steps = samples + self._asks
@@ -111,7 +111,7 @@ class Samples(Coefficients):
         series = []
         for example in self._separately():
             given, context = self._context(example)
-            function = self._recipe.perturb
+            function = self._setup.perturb
             stream = function(given, **context) if inspect.isgeneratorfunction(function) else None
             drawn: list[Tensor] = []
             for _ in range(samples):
@@ -160,7 +160,7 @@ class Samples(Coefficients):
             return
         self._kept = None
         self._values.append(values.to(self.device))
-        similarity = self._recipe.similarity
+        similarity = self._setup.similarity
         if not isinstance(similarity, ExponentialKernel):
             self._weights.append(self._similarities(steps))
         self.ready = True
@@ -178,7 +178,7 @@ class Samples(Coefficients):
             found = []
             for on, point in zip(keep, points, strict=True):
                 perturbed = self.examples.form(self.features.mix(on[None], inputs, self.baselines, example))
-                weight = self._recipe.similarity(given, perturbed, point[None], **context)
+                weight = self._setup.similarity(given, perturbed, point[None], **context)
                 found.append(torch.as_tensor(weight, device=self.device).reshape(()))
             series.append(torch.stack(found))
         return torch.stack(series, 1)
@@ -187,7 +187,7 @@ class Samples(Coefficients):
         """Samples, outputs (S, M) and weights (S, M) so far."""
         y = torch.cat(self._values)
         points = self._points[: len(y)]
-        similarity = self._recipe.similarity
+        similarity = self._setup.similarity
         if isinstance(similarity, ExponentialKernel):
             weights = similarity.weights(
                 points != 0, self.examples, self.baselines, self.features, self._whole
@@ -198,7 +198,7 @@ class Samples(Coefficients):
 
     def _solution(self) -> Solution | None:
         """What a model of this library makes of the data; ``None`` for others. Kept until the next answers come."""
-        model = self._recipe.model
+        model = self._setup.model
         if not isinstance(model, LinearModel) or isinstance(model, SkLearnLinearModel):
             return None
         if self._kept is None:
@@ -208,7 +208,7 @@ class Samples(Coefficients):
 
     def numbers(self) -> Tensor:
         """The coefficients, (F, M)."""
-        solution, model = self._solution(), self._recipe.model
+        solution, model = self._solution(), self._setup.model
         if solution is not None:
             return solution.coefficients.T
         x, y, weights = self._data()
@@ -224,7 +224,7 @@ class Samples(Coefficients):
             )
         return found_by_model
 
-    def doubts(self) -> Tensor | None:
+    def standard_errors(self) -> Tensor | None:
         """The standard errors of the coefficients, where the model has them."""
         solution = self._solution()
         errors = None if solution is None else solution.errors()
@@ -238,9 +238,7 @@ def default_perturb_func(original_inp: TensorOrTuple, **kwargs: Any) -> Tensor:
     return torch.bernoulli(chances).to(device).long()
 
 
-def default_from_interp_rep_transform(
-    curr_sample: Tensor, original_inputs: TensorOrTuple, **kwargs: Any
-) -> Any:
+def default_from_interp_rep_transform(curr_sample: Tensor, original_inputs: Inputs, **kwargs: Any) -> Any:
     """The inputs with the features that are off in a sample (1, F) replaced by their baselines."""
 
     def mixed(x: Any, mask: Any, baseline: Any) -> Any:

@@ -14,7 +14,7 @@ from attriscope.core.inputs import Examples
 _TRIED, _SHARE = 6, 4  # at least so many pairs, and one in so many, show whether a game is odd
 
 
-class Pairs(Game):
+class PairedCoalitions(Game):
     """Step 0 is the inputs, step 1 the baselines, then come pairs of complements, and then coalitions alone.
 
     Where a game is odd, a coalition's complement tells nothing new, so all but the first pairs come alone.
@@ -89,7 +89,7 @@ class Pairs(Game):
         """The Shapley values."""
         return self._solution()[0]
 
-    def doubts(self) -> Tensor | None:
+    def standard_errors(self) -> Tensor | None:
         """Their standard errors."""
         return self._solution()[1]()
 

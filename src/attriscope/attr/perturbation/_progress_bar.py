@@ -8,7 +8,7 @@ import time
 _EVERY = 0.1  # seconds between two updates
 
 
-class Bar:
+class ProgressBar:
     """Says on stderr how many rows went through the model, and how long the others will take.
 
     Args:

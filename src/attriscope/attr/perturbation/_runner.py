@@ -1,4 +1,4 @@
-"""Asking a model about perturbed copies of the examples.
+"""Runs perturbed copies of the examples through a model, and says what came back to the method that planned them.
 
 Unlike gradients, differences of outputs need not be single numbers per example: here outputs may have any shape, belong
 to each example or, like a loss, to all of them together, and may arrive later.
@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.futures import Future, collect_all
 
 from attriscope.attr._base import Attribution
-from attriscope.attr.perturbation._progress_bar import Bar
+from attriscope.attr.perturbation._progress_bar import ProgressBar
+from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Evaluator, MakeRows, check_batch
+from attriscope.core.evaluate import Evaluator, MakeRows
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, describe
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target, resolve_target
@@ -165,7 +166,7 @@ class PerturbationPlan(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """Whom a plan is carried out on.
+    """What a plan is carried out on: a method's model, with these examples and this target.
 
     Attributes:
         method: whose ``forward_func`` is asked.
@@ -191,7 +192,7 @@ class Query:
         return self.examples.form(values) if self.shaped else values[0]
 
     def outputs(self) -> Outputs:
-        """The selection of this question's numbers."""
+        """The selection of this query's numbers."""
         check_batch(self.batch, "perturbations_per_eval")
         chosen = resolve_target(self.target, self.examples.count)
         fields = (chosen.column, chosen.each, chosen.function, chosen.given)
@@ -221,13 +222,15 @@ class Query:
 class Runner:
     """Runs the steps of a plan; a step is one perturbed copy of every example."""
 
-    def __init__(self, question: Query, steps: int) -> None:
-        self._question = question
-        self._outputs = question.outputs()
-        examples = question.examples
+    def __init__(self, query: Query, steps: int) -> None:
+        self._query = query
+        outputs = query.outputs()
+        self.found = outputs.found
+        """What the first step told."""
+        examples = query.examples
         # The first step goes alone and whole: it tells what kind of output this is.
         self._evaluator = Evaluator(
-            Subject(question.method.forward_func, self._outputs),
+            Subject(query.method.forward_func, outputs),
             examples,
             gradient=False,
             batch=examples.count,
@@ -235,13 +238,8 @@ class Runner:
         self._evaluator.expected = steps * examples.count
         self._together = True
         self._bar = (
-            Bar(question.method.get_name(), steps * examples.count) if question.show_progress else None
+            ProgressBar(query.method.get_name(), steps * examples.count) if query.show_progress else None
         )
-
-    @property
-    def found(self) -> OutputShape:
-        """What the first step told."""
-        return self._outputs.found
 
     @property
     def evaluations(self) -> int:
@@ -266,7 +264,7 @@ class Runner:
                     done = steps.stop
                     yield steps, values
             except _DoesNotGrow:
-                if self._question.batch is not None or not self.found.grows:
+                if self._query.batch is not None or not self.found.grows:
                     raise
                 # What looked like one number per example is as many numbers for the batch as a whole.
                 self.found.grows, fresh = False, True
@@ -280,8 +278,8 @@ class Runner:
 
     def _begin(self) -> None:
         """Choose the batches of all steps after the first."""
-        self._question.check(self.found)
-        count, batch = self._question.examples.count, self._question.batch
+        self._query.check(self.found)
+        count, batch = self._query.examples.count, self._query.batch
         if self.found.shape is None or not (self.found.grows and self._together):
             self._evaluator.set_batch(count)
         else:
@@ -289,16 +287,16 @@ class Runner:
 
     def _whole_steps(self, first: int, last: int, rows: MakeRows) -> Iterator[tuple[slice, Tensor]]:
         """Answers step by step, even where the examples of one step did not fit into a batch."""
-        count, pieces = self._question.examples.count, list[Tensor]()
+        count, pieces = self._query.examples.count, list[Tensor]()
 
         def later(steps: slice, part: slice) -> tuple[Tensor, ...]:
             return rows(slice(first + steps.start, first + steps.stop), part)
 
         for block in self._evaluator.run(last - first, later):
             assert block.f is not None
-            if self.found.refused and self._question.batch is not None:
+            if self.found.refused and self._query.batch is not None:
                 raise InputError(
-                    f"perturbations_per_eval is {self._question.batch}, but the output does not grow with the batch; "
+                    f"perturbations_per_eval is {self._query.batch}, but the output does not grow with the batch; "
                     "set it to 1 or None"
                 )
             pieces.append(block.f)
@@ -310,17 +308,17 @@ class Runner:
                 pieces = []
 
 
-def estimates(question: Query, plan: PerturbationPlan) -> Iterator[PartialResult]:
-    """Carry a plan out, draft by draft."""
-    answers, form = Runner(question, plan.steps), question.form
+def estimates(query: Query, plan: PerturbationPlan) -> Iterator[PartialResult]:
+    """Carry a plan out, and yield a partial result after each batch."""
+    runner, form = Runner(query, plan.steps), query.form
 
     @torch.no_grad()
     def attributions() -> TensorOrTuple:
-        return form(plan.attributions(answers.found))
+        return form(plan.attributions(runner.found))
 
     @torch.no_grad()
     def error() -> TensorOrTuple | None:
-        found = plan.error(answers.found)
+        found = plan.error(runner.found)
         return None if found is None else form(found)
 
     ends = [0, *plan.checkpoints, plan.steps]
@@ -329,21 +327,21 @@ def estimates(question: Query, plan: PerturbationPlan) -> Iterator[PartialResult
             if first:
                 with torch.no_grad():
                     plan.adapt()
-            for steps, values in answers.ask(first, last, plan.rows):
+            for steps, values in runner.ask(first, last, plan.rows):
                 with torch.no_grad():
                     plan.take(steps, values)
                 if plan.ready:
-                    yield PartialResult(attributions, error=cast(Any, error), evaluations=answers.evaluations)
+                    yield PartialResult(attributions, error=cast(Any, error), evaluations=runner.evaluations)
     finally:
-        answers.close()
+        runner.close()
 
 
-def future(question: Query, plan: PerturbationPlan) -> Future[Any]:
+def future(query: Query, plan: PerturbationPlan) -> Future[Any]:
     """Carry a plan out on a function that returns futures: all batches are sent off, none is waited for."""
-    outputs, examples = question.outputs(), question.examples
+    outputs, examples = query.outputs(), query.examples
     arrange = examples.arrange if examples.keys else None
-    subject, whole = Subject(question.method.forward_func, None, arrange=arrange), slice(0, examples.count)
-    batch = question.batch or 1  # without having seen an output, only one step at a time is safe
+    subject, whole = Subject(query.method.forward_func, None, arrange=arrange), slice(0, examples.count)
+    batch = query.batch or 1  # without having seen an output, only one step at a time is safe
     cuts = [0, *range(1, plan.steps, batch), plan.steps]
     parts = [slice(a, b) for a, b in itertools.pairwise(cuts)]
     sent: list[Future[Any]] = []
@@ -363,8 +361,8 @@ def future(question: Query, plan: PerturbationPlan) -> Future[Any]:
         for steps, done in zip(parts, all_of_them.value(), strict=True):
             count = steps.stop - steps.start
             values = outputs.select(done.value(), count, whole)
-            question.check(outputs.found)
+            query.check(outputs.found)
             plan.take(steps, values.detach().reshape(count, -1))
-        return question.form(plan.attributions(outputs.found))
+        return query.form(plan.attributions(outputs.found))
 
     return collect_all(sent).then(finish)

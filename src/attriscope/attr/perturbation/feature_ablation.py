@@ -9,15 +9,23 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import PerturbationAttribution, accumulation_dtype, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import Features, resolve_features
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import accumulation_dtype
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates, future
 from attriscope.core.errors import InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import (
+    Examples,
+    Inputs,
+    SameForm,
+    gather_examples,
+    resolve_baselines,
+)
 
 
-class Differences:
+class DifferencePlan:
     """A plan of which step 0 is the inputs, and each later one the inputs with one thing changed.
 
     ``rows`` is left to those who derive from it.
@@ -61,11 +69,11 @@ class Differences:
         effects[max(self.done - 1, 0) :] = 0
         return effects.T
 
-    def doubts(self) -> Tensor:
+    def effect_errors(self) -> Tensor:
         """The error of each effect: none where the answer came, infinite where it is still out."""
-        doubts = torch.zeros(self._values.shape[1], self.steps - 1, device=self._values.device)
-        doubts[:, max(self.done - 1, 0) :] = torch.inf
-        return doubts
+        effect_errors = torch.zeros(self._values.shape[1], self.steps - 1, device=self._values.device)
+        effect_errors[:, max(self.done - 1, 0) :] = torch.inf
+        return effect_errors
 
     @property
     def dtype(self) -> torch.dtype:
@@ -78,7 +86,7 @@ class Differences:
         return tuple(x.device for x in self.examples.tensors)
 
 
-class _Removal(Differences):
+class _AblationPlan(DifferencePlan):
     """Each step replaces one feature by its baseline."""
 
     def __init__(self, examples: Examples, baselines: tuple[Tensor, ...], features: Features) -> None:
@@ -104,11 +112,11 @@ class _Removal(Differences):
 
     def attributions(self, found: OutputShape) -> tuple[Tensor, ...]:
         """The change that each feature made."""
-        return tuple(a.to(self.dtype) for a in self._features.spread(self.effects(), self.devices))
+        return tuple(a.to(self.dtype) for a in self._features.to_elements(self.effects(), self.devices))
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...]:
         """Nothing is estimated: an effect is known or not."""
-        return self._features.spread(self.doubts(), self.devices)
+        return self._features.to_elements(self.effect_errors(), self.devices)
 
 
 class FeatureAblation(PerturbationAttribution):
@@ -128,7 +136,7 @@ class FeatureAblation(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -136,7 +144,7 @@ class FeatureAblation(PerturbationAttribution):
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Ablate feature by feature.
 
         Args:
@@ -172,7 +180,7 @@ class FeatureAblation(PerturbationAttribution):
 
     def attribute_future(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -193,11 +201,11 @@ class FeatureAblation(PerturbationAttribution):
 
     def _plan(
         self, inputs: Any, baselines: Any, target: Any, arguments: Any, mask: Any, batch: Any, show: bool
-    ) -> tuple[Query, Differences]:
+    ) -> tuple[Query, DifferencePlan]:
         examples = gather_examples(inputs, arguments)
         starts, features = resolve_baselines(baselines, examples), resolve_features(mask, examples)
-        question = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
-        return question, _Removal(examples, starts, features)
+        query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
+        return query, _AblationPlan(examples, starts, features)
 
 
 def refuse_more(method: PerturbationAttribution, kwargs: dict[str, Any]) -> None:

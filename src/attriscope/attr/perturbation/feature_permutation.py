@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import join, streaming
 from attriscope.attr._features import Features, resolve_features
 from attriscope.attr._random import check_count, check_generator, device_of
+from attriscope.attr._streaming import streaming
+from attriscope.attr._sums import join
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates, future
-from attriscope.attr.perturbation.feature_ablation import Differences, FeatureAblation, refuse_more
+from attriscope.attr.perturbation.feature_ablation import DifferencePlan, FeatureAblation, refuse_more
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples
+from attriscope.core.inputs import Examples, Inputs, SameForm, describe, gather_examples
 
 
 def permute_feature(x: Tensor, feature_mask: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ def _permutations(count: int, length: int, generator: torch.Generator | None) ->
     return torch.stack(drawn) if drawn else identity.new_empty(0, length)
 
 
-class _Shuffle(Differences):
+class _PermutationPlan(DifferencePlan):
     """Each step takes one feature of every example from another example."""
 
     def __init__(
@@ -123,7 +124,7 @@ class _Shuffle(Differences):
         rounds = self._rounds()
         mean = rounds[0] if len(rounds) == 1 else rounds.to(torch.get_default_dtype()).mean(0)
         dtype = self.dtype if len(rounds) == 1 or self.dtype.is_floating_point else mean.dtype
-        return tuple(a.to(dtype) for a in self._features.spread(mean, self.devices))
+        return tuple(a.to(dtype) for a in self._features.to_elements(mean, self.devices))
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...] | None:
         """How much the rounds differ; one alone does not tell."""
@@ -131,7 +132,7 @@ class _Shuffle(Differences):
         if len(rounds) < 2:
             return None
         error = rounds.std(0) / len(rounds) ** 0.5
-        return self._features.spread(error.float(), self.devices)
+        return self._features.to_elements(error.float(), self.devices)
 
 
 class FeaturePermutation(FeatureAblation):
@@ -165,7 +166,7 @@ class FeaturePermutation(FeatureAblation):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
@@ -175,7 +176,7 @@ class FeaturePermutation(FeatureAblation):
         n_repeats: int = 1,
         generator: torch.Generator | None = None,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Shuffle feature by feature.
 
         Args:
@@ -200,7 +201,7 @@ class FeaturePermutation(FeatureAblation):
 
     def attribute_future(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
@@ -228,7 +229,7 @@ class FeaturePermutation(FeatureAblation):
         show: bool,
         repeats: Any,
         generator: Any,
-    ) -> tuple[Query, Differences]:
+    ) -> tuple[Query, DifferencePlan]:
         examples = gather_examples(inputs, arguments)
         features = resolve_features(mask, examples)
         rounds, drawn_from = check_count(repeats, "n_repeats"), check_generator(generator)
@@ -238,5 +239,5 @@ class FeaturePermutation(FeatureAblation):
                 stacklevel=4,
             )
         custom = None if self.perm_func is permute_feature else self.perm_func
-        question = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
-        return question, _Shuffle(examples, features, rounds, custom, drawn_from)
+        query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
+        return query, _PermutationPlan(examples, features, rounds, custom, drawn_from)

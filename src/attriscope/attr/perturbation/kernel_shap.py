@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import streaming
 from attriscope.attr._features import Features, resolve_features
 from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration
 from attriscope.attr.perturbation._lime_samples import Coefficients
-from attriscope.attr.perturbation._paired_coalitions import Pairs
+from attriscope.attr.perturbation._paired_coalitions import PairedCoalitions
 from attriscope.attr.perturbation._runner import PerturbationPlan, Query, estimates
 from attriscope.attr.perturbation.lime import Lime
 from attriscope.attr.perturbation.similarity import tensors_in
 from attriscope.attr.perturbation.surrogate_models import LinearRegression
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import Examples, SameForm, TensorOrTuple, gather_examples, resolve_baselines
 
 _END_WEIGHT = 1_000_000.0  # stands for infinity
 # With fewer samples per feature than the first number, only one in so many has its complement sampled too: coalitions
@@ -56,7 +56,7 @@ class KernelShap(Lime):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -67,7 +67,7 @@ class KernelShap(Lime):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | Tensor]]:
         """Estimate Shapley values.
 
         Args:
@@ -90,7 +90,7 @@ class KernelShap(Lime):
             raise InputError("n_samples must be at least 2, because inputs and baselines are run, but 1 came")
         if features.count == 0:
             raise InputError("the inputs have no elements, so there are no features to explain")
-        question = Query(
+        query = Query(
             self,
             examples,
             target,
@@ -101,7 +101,7 @@ class KernelShap(Lime):
             return_input_shape,
         )
         yield from estimates(
-            question, _plan(examples, starts, features, samples, return_input_shape, drawn_from)
+            query, _plan(examples, starts, features, samples, return_input_shape, drawn_from)
         )
 
     def kernel_shap_similarity_kernel(
@@ -132,19 +132,19 @@ def _plan(
     generator: torch.Generator | None,
 ) -> PerturbationPlan:
     if features.count < 60 and 1 << features.count <= samples:
-        plan: Coefficients = _All(examples, baselines, features)
+        plan: Coefficients = _AllCoalitions(examples, baselines, features)
     else:
         share = next((s for limit, s in _UNPAIRED if samples < limit * features.count), 2)
         pairs = (samples - 2) // share
         rows = samples if share > 2 else 2 + 2 * pairs
-        plan = _Pairs(examples, baselines, features, rows, pairs, generator)
+        plan = _SampledCoalitions(examples, baselines, features, rows, pairs, generator)
     plan.shaped = shaped
     return plan
 
 
-class _All(Enumeration, Coefficients):
+class _AllCoalitions(Enumeration, Coefficients):
     """Every coalition."""
 
 
-class _Pairs(Pairs, Coefficients):
+class _SampledCoalitions(PairedCoalitions, Coefficients):
     """Some coalitions."""

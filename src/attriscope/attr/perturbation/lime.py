@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import PerturbationAttribution, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import resolve_features
 from attriscope.attr._random import check_count, check_generator
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._lime_samples import (
-    Recipe,
-    Samples,
+    LimeSamples,
+    LimeSetup,
     default_from_interp_rep_transform,
     default_perturb_func,
     fit,
@@ -27,7 +28,8 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    Inputs,
+    SameForm,
     as_tensor,
     describe,
     gather_examples,
@@ -92,14 +94,14 @@ class LimeBase(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         target: Any = None,
         additional_forward_args: Any = None,
         n_samples: int = 50,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
         **kwargs: Any,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[Any]]:
         """Draw samples, run the model on them and fit the surrogate.
 
         Args:
@@ -118,10 +120,10 @@ class LimeBase(PerturbationAttribution):
         """
         examples = gather_examples(inputs, additional_forward_args)
         samples = check_count(n_samples, "n_samples")
-        question = Query(
+        query = Query(
             self, examples, target, perturbations_per_eval, single=True, show_progress=show_progress
         )
-        answers, draw = Runner(question, samples), self._sampler(inputs, examples, kwargs)
+        runner, draw = Runner(query, samples), self._sampler(inputs, examples, kwargs)
         numbers = sum(x.numel() for x in examples.tensors)
         at_once = max(1, min(samples, _AT_ONCE // max(numbers, 1)))
         points: list[Tensor] = []
@@ -143,21 +145,21 @@ class LimeBase(PerturbationAttribution):
                 if not drawn:
                     break
                 rows, alike = _rows_of(drawn, first)
-                for _, values in answers.ask(first, len(points), rows, together=alike):
+                for _, values in runner.ask(first, len(points), rows, together=alike):
                     if values.shape[1] != 1:
                         raise InputError(
                             "Number of outputs is not appropriate, must return one output per perturbed input, but "
                             f"{values.shape[1]} came; explain the examples one by one, or use Lime"
                         )
                     outputs.append(values[:, 0].to(points[0].device))
-                    yield PartialResult(fitted, evaluations=answers.evaluations)
+                    yield PartialResult(fitted, evaluations=runner.evaluations)
         finally:
-            answers.close()
+            runner.close()
         if not outputs:
             raise InputError("perturb_func gave no sample")
 
     def _sampler(
-        self, inputs: TensorOrTuple, examples: Examples, kwargs: dict[str, Any]
+        self, inputs: Inputs, examples: Examples, kwargs: dict[str, Any]
     ) -> Callable[[int], Iterator[tuple[Tensor, tuple[Tensor, ...], Tensor]]]:
         """Draws samples: the interpretable vector (1, F), the perturbed inputs, and the weight (1,)."""
         stream = (
@@ -241,7 +243,7 @@ class Lime(LimeBase):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -252,7 +254,7 @@ class Lime(LimeBase):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm | Tensor]]:
         """Fit a surrogate model to each example.
 
         Args:
@@ -275,7 +277,7 @@ class Lime(LimeBase):
         examples = gather_examples(inputs, additional_forward_args)
         starts, features = resolve_baselines(baselines, examples), resolve_features(feature_mask, examples)
         samples, drawn_from = check_count(n_samples, "n_samples"), check_generator(generator)
-        question = Query(
+        query = Query(
             self,
             examples,
             target,
@@ -285,6 +287,6 @@ class Lime(LimeBase):
             show_progress,
             return_input_shape,
         )
-        recipe = Recipe(self.interpretable_model, self.similarity_func, self.perturb_func)
-        plan = Samples(recipe, examples, starts, features, samples, return_input_shape, drawn_from)
-        yield from estimates(question, plan)
+        setup = LimeSetup(self.interpretable_model, self.similarity_func, self.perturb_func)
+        plan = LimeSamples(setup, examples, starts, features, samples, return_input_shape, drawn_from)
+        yield from estimates(query, plan)

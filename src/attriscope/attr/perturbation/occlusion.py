@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr._base import streaming
 from attriscope.attr._features import copies, exact_dtype
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates
-from attriscope.attr.perturbation.feature_ablation import Differences, FeatureAblation
+from attriscope.attr.perturbation.feature_ablation import DifferencePlan, FeatureAblation
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import (
     Examples,
-    TensorOrTuple,
+    SameForm,
     baseline_rows,
     describe,
     gather_examples,
@@ -63,7 +63,7 @@ class _Windows:
         return found
 
 
-class _Hiding(Differences):
+class _OcclusionPlan(DifferencePlan):
     """Each step hides one window of one input."""
 
     def __init__(
@@ -96,7 +96,7 @@ class _Hiding(Differences):
 
     def error(self, found: OutputShape) -> tuple[Tensor, ...]:
         """None where all windows are known, infinite elsewhere."""
-        missing = self._cover(self.doubts().isinf())
+        missing = self._cover(self.effect_errors().isinf())
         return tuple(torch.where(m > 0, torch.inf, 0.0) for m in missing)
 
     def _cover(self, values: Tensor) -> tuple[Tensor, ...]:
@@ -131,7 +131,7 @@ class Occlusion(FeatureAblation):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         sliding_window_shapes: tuple[int, ...] | tuple[tuple[int, ...], ...],
         strides: int | tuple[Any, ...] | None = None,
         baselines: Any = None,
@@ -139,7 +139,7 @@ class Occlusion(FeatureAblation):
         additional_forward_args: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Hide window by window.
 
         Args:
@@ -161,8 +161,8 @@ class Occlusion(FeatureAblation):
         examples = gather_examples(inputs, additional_forward_args)
         starts = resolve_baselines(baselines, examples)
         windows = resolve_windows(sliding_window_shapes, strides, examples)
-        question = Query(self, examples, target, perturbations_per_eval, show_progress=show_progress)
-        yield from estimates(question, _Hiding(examples, starts, windows))
+        query = Query(self, examples, target, perturbations_per_eval, show_progress=show_progress)
+        yield from estimates(query, _OcclusionPlan(examples, starts, windows))
 
     def attribute_future(self, *args: Any, **kwargs: Any) -> Any:
         """Not available, as in Captum.

@@ -10,16 +10,23 @@ import torch
 from torch import Tensor
 from torch.futures import Future
 
-from attriscope.attr._base import PerturbationAttribution, streaming
+from attriscope.attr._base import PerturbationAttribution
 from attriscope.attr._features import Features, exact_dtype, resolve_features
 from attriscope.attr._random import check_count, check_generator, device_of
-from attriscope.attr._running_moments import FEWEST, Moments
+from attriscope.attr._running_moments import FEWEST_SAMPLES, RunningMoments
+from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration, Game
-from attriscope.attr.perturbation._paired_coalitions import Pairs
+from attriscope.attr.perturbation._paired_coalitions import PairedCoalitions
 from attriscope.attr.perturbation._runner import PerturbationPlan, Query, estimates, future
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import (
+    Examples,
+    Inputs,
+    SameForm,
+    gather_examples,
+    resolve_baselines,
+)
 
 _MOST_FEATURES = 24  # for enumeration: 16 million rows per example
 _MANY_FEATURES = 16  # from here on the user is asked whether that was meant
@@ -27,7 +34,7 @@ _FEWEST_ORDERS = 3  # that give enough pairs of complements to estimate interact
 _MOST_FOR_PAIRS = 512  # features: with more, so many pairs as can be solved at once tell little about each
 
 
-class _Orders(Game):
+class _OrderSampling(Game):
     """Features are added to the baselines in random orders.
 
     Every feature comes at every place equally often, and every second order is the one before it reversed: what a
@@ -64,7 +71,7 @@ class _Orders(Game):
         self._odd_one: Tensor | None = None  # the effects of a pair's first order
         self._tried: list[Tensor] = []  # both orders' effects, (2, F, numbers of a step)
         self._total: Tensor | None = None
-        self._moments = Moments()  # of what is independent: pairs, or orders without a partner
+        self._moments = RunningMoments()  # of what is independent: pairs, or orders without a partner
 
     def coalitions(self, steps: slice) -> Tensor:
         """All, none, and then the first 1 .. F - 1 features of each order."""
@@ -121,9 +128,9 @@ class _Orders(Game):
         assert self._total is not None
         return self._total / self._taken
 
-    def doubts(self) -> Tensor | None:
+    def standard_errors(self) -> Tensor | None:
         """How much the pairs of orders differ."""
-        return self._moments.error_of_mean() if self._moments.count >= FEWEST else None
+        return self._moments.error_of_mean() if self._moments.count >= FEWEST_SAMPLES else None
 
 
 def even_orders(count: int, number: int, generator: torch.Generator | None) -> Tensor:
@@ -170,7 +177,7 @@ class ShapleyValueSampling(PerturbationAttribution):
     @streaming
     def attribute(
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -180,7 +187,7 @@ class ShapleyValueSampling(PerturbationAttribution):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Estimate Shapley values.
 
         Args:
@@ -206,7 +213,7 @@ class ShapleyValueSampling(PerturbationAttribution):
 
     def attribute_future(
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -241,16 +248,16 @@ class ShapleyValueSampling(PerturbationAttribution):
     ) -> tuple[Query, PerturbationPlan]:
         examples = gather_examples(inputs, arguments)
         starts, features = resolve_baselines(baselines, examples), resolve_features(mask, examples)
-        question = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
+        query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
         orders, drawn_from = check_count(samples, "n_samples"), check_generator(generator)
         count = features.count
         between = max(count - 1, 0)
         if count <= _MOST_FEATURES and 1 << count <= orders * between + 2:
-            return question, Enumeration(examples, starts, features)
+            return query, Enumeration(examples, starts, features)
         if orders < _FEWEST_ORDERS or count > _MOST_FOR_PAIRS:
-            return question, _Orders(examples, starts, features, orders, drawn_from)
+            return query, _OrderSampling(examples, starts, features, orders, drawn_from)
         pairs = orders * between // 2
-        return question, Pairs(examples, starts, features, 2 + 2 * pairs, pairs, drawn_from)
+        return query, PairedCoalitions(examples, starts, features, 2 + 2 * pairs, pairs, drawn_from)
 
 
 class ShapleyValues(ShapleyValueSampling):
@@ -265,14 +272,14 @@ class ShapleyValues(ShapleyValueSampling):
     @streaming
     def attribute(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: SameForm,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[PartialResult[SameForm]]:
         """Compute Shapley values.
 
         Args:
@@ -292,7 +299,7 @@ class ShapleyValues(ShapleyValueSampling):
 
     def attribute_future(  # type: ignore[override]
         self,
-        inputs: TensorOrTuple,
+        inputs: Inputs,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,
@@ -318,5 +325,5 @@ class ShapleyValues(ShapleyValueSampling):
             )
         if count >= _MANY_FEATURES:
             warnings.warn(f"{count} features need {1 << count} rows per example; {advice}", stacklevel=4)
-        question = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
-        return question, Enumeration(examples, starts, features)
+        query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
+        return query, Enumeration(examples, starts, features)

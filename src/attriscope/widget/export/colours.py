@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawHeat, RawPath, RawPicture
 
 Array = NDArray[Any]
 
@@ -18,18 +19,18 @@ GROUND = 128 / 255
 _KNEE = 0.6
 
 
-def pixels(message: wire.Message) -> Array:
+def pixels(message: RawPicture) -> Array:
     """The picture (H, W, 3) in a message, from 0 to 1."""
     height, width = message["shape"]
     return np.frombuffer(message["data"], np.uint8).reshape(height, width, 3) / 255.0
 
 
-def values(message: wire.Message) -> Array:
+def values(message: RawHeat) -> Array:
     """The map (H, W) in a message."""
     return np.frombuffer(message["data"], "<f4").reshape(message["shape"]).astype(float)
 
 
-def frame(path: wire.Message, alpha: float) -> Array:
+def frame(path: RawPath, alpha: float) -> Array:
     """What has been attributed up to a position on the path, (h, w)."""
     alphas = np.asarray(path["alphas"])
     after = int(np.clip(np.searchsorted(alphas, alpha), 1, len(alphas) - 1))

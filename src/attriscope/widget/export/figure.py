@@ -13,7 +13,7 @@ import numpy as np
 
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import Array, Scale
-from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawHeat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,8 @@ class View:
         Raises:
             RuntimeError: there is no picture yet.
         """
-        heat, path, alpha = widget.heat, getattr(widget, "path", {}), getattr(widget, "alpha", 1.0)
+        path: Any = getattr(widget, "path", {})
+        heat, alpha = widget.heat, getattr(widget, "alpha", 1.0)
         if not widget.picture:
             raise RuntimeError("there is no picture to draw")
         picture = colours.pixels(widget.picture)
@@ -110,9 +111,13 @@ def _caption(numbers: list[str], scale: Scale) -> str:
     return "; ".join([*numbers, clipped])
 
 
-def _numbers(heat: wire.Message) -> list[str]:
-    named = (("sum", "sum"), ("error", "standard error up to"), ("gap", "gap"))
-    return [f"{words} {heat[name]:.3g}" for name, words in named if heat.get(name) is not None]
+def _numbers(heat: RawHeat) -> list[str]:
+    named = (
+        ("sum", heat.get("sum")),
+        ("standard error up to", heat.get("error")),
+        ("gap", heat.get("gap")),
+    )
+    return [f"{words} {value:.3g}" for words, value in named if value is not None]
 
 
 def figure(view: View) -> Figure:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from attriscope.widget.export import figure
-from attriscope.widget.state.traits import Part
+from attriscope.widget.state.part import Part
 
 _TEMPLATE = pathlib.Path(__file__).parent / "page.html"
 

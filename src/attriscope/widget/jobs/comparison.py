@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +13,10 @@ from attriscope import metrics
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import describe
 from attriscope.core.progress import Parts
-from attriscope.metrics.catalogue import CATALOGUE, Metric
+from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import RawComparison, Request
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import SEED, MethodRegistry
 from attriscope.widget.model.session import Session
@@ -30,17 +30,6 @@ CONTROLS: dict[str, tuple[str, Callable[..., Tensor]]] = {
 # Of both what costs little: a few passes to explain, and a few dozen rows to judge.
 _METHODS = ("IntegratedGradients", "Saliency", "InputXGradient", "DeepLift")
 _METRICS = ("deletion", "insertion", "comprehensiveness", "sufficiency", "sparseness")
-
-# Metrics whose functions are called otherwise.
-_FUNCTIONS = {
-    "road": "road_combined",
-    "sensitivity": "sensitivity_max",
-    "average sensitivity": "sensitivity_average",
-    "randomisation": "parameter_randomisation",
-    "relevance mass": "relevance_mass_accuracy",
-    "relevance rank": "relevance_rank_accuracy",
-    "localisation": "attribution_localisation",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Comparison:
     metrics: Mapping[str, Metric]
 
     @property
-    def request(self) -> wire.Message:
+    def request(self) -> Request:
         """As the page compares it with what is chosen."""
         return self.choice.walk_message
 
@@ -202,7 +191,7 @@ def _joined(a: Table, b: Table) -> Table:
 
 def comparison_message(
     table: Table, asked: Comparison, menu: MethodRegistry, *, title: str, final: bool
-) -> wire.Message:
+) -> RawComparison:
     """The table as the page draws it."""
     best = {metric: table.best(metric) for metric in table.metrics}
     return {
@@ -212,7 +201,7 @@ def comparison_message(
         "final": final,
         "outdated": False,
         "metrics": [
-            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": _doc(name, metric)}
+            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
             for name, metric in table.metrics.items()
         ],
         "methods": [
@@ -229,12 +218,3 @@ def comparison_message(
             for name in table.methods
         ],
     }
-
-
-def _doc(name: str, metric: Metric) -> str:
-    """What a metric is about, in a line or two."""
-    function: Any = metric.function
-    if CATALOGUE.get(name) is metric:
-        spelled = name.lower().replace(" ", "_").replace("-", "_")
-        function = getattr(metrics, _FUNCTIONS.get(name, spelled))
-    return plain(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0])

@@ -8,7 +8,7 @@ import math
 import threading
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 import traitlets
@@ -18,8 +18,12 @@ from attriscope.core.inputs import describe
 from attriscope.core.progress import control
 from attriscope.widget.jobs.torch_context import TorchContext
 from attriscope.widget.jobs.worker import Job, Worker
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import Message
+from attriscope.widget.state.part import Part
 from attriscope.widget.state.selection import ChoiceError
-from attriscope.widget.state.traits import Part, kernel_trait, short
+from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.traits import also
 
 # Seconds: one batch of interactive work.
 _BATCH_SECONDS = 0.1
@@ -34,10 +38,10 @@ class JobWidget(Part):
     with :meth:`_submit`, and hand results over with :meth:`_publish`.
     """
 
-    status = traitlets.Enum(("idle", "running", "cancelled", "error"), "idle").tag(sync=True)
-    progress = traitlets.Float(0.0).tag(sync=True)
-    message = traitlets.Unicode("").tag(sync=True)
-    refused = kernel_trait()
+    status = also(ExplorerTraits.status)
+    progress = also(ExplorerTraits.progress)
+    message = also(ExplorerTraits.message)
+    refused = also(ExplorerTraits.refused)
 
     _closed = False
 
@@ -199,7 +203,7 @@ class JobWidget(Part):
             "method": about.method,
             "name": about.name,
             "value": _sent_back(about.value if about.method else value),
-            "reason": short(str(refused)),
+            "reason": wire.short(str(refused)),
             "count": self._refusals,
         }
 
@@ -216,7 +220,7 @@ class JobWidget(Part):
 
 
 # What the page may ask for by a message of its own: names of methods.
-_MESSAGES = ("cancel", "recompute", "refine", "compare", "pin", "unpin")
+_MESSAGES = get_args(get_type_hints(Message)["type"])
 
 
 def _unheard(done: int, total: int) -> None:

@@ -15,13 +15,13 @@ from attriscope.core.progress import control
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.labels import Words
+from attriscope.widget.messages.types import RawHeat, Request
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.layers import QUICK
 from attriscope.widget.model.session import Map, Session
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.parts import path_message
 from attriscope.widget.state.selection import Selection
-from attriscope.widget.state.traits import short
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Page(Protocol):
     def hand_over(self, found: Map, weights: Any, choice: Selection, **traits: Any) -> None:
         """The map of a choice, the weights that it was made with, and the traits that show it."""
 
-    def shows(self, trait: str, request: wire.Message) -> bool:
+    def shows(self, trait: str, request: Request) -> bool:
         """Whether what a trait holds is the final answer to this request."""
 
     def turn_to(self, example: int, **traits: Any) -> None:
@@ -132,11 +132,11 @@ class ExplanationJob:
         except Cancelled:
             raise
         except Exception:
-            self.page.publish(flow={}, depth={})
+            self.page.publish(layer_relevance={}, layer_maps={})
             return
         if not self._conductance_is_known(choice):
             self.page.publish(
-                flow=layer_messages.flow_message(self.session.layers, found.amounts, choice.seen)
+                layer_relevance=layer_messages.flow_message(self.session.layers, found.amounts, choice.seen)
             )
         if choice.layer_method in QUICK:
             self._depth(choice)
@@ -146,21 +146,23 @@ class ExplanationJob:
         offer = self.menu.every[choice.layer_method]
         request = self._depth_request(choice)
         quick = choice.layer_method in QUICK
-        if self.page.shows("depth", request) or not (quick or choice.place == "layer"):
+        if self.page.shows("layer_maps", request) or not (quick or choice.place == "layer"):
             return
         title, shown = self.words.depth_title(choice), False
         what = f"{offer.title} of all layers"
         for found in self.reported(what, self.session.depth(choice), pace=0.5):
             message = layer_messages.depth_message(found, title=title, request=request)
-            self.page.publish(depth=message)
+            self.page.publish(layer_maps=message)
             shown = True
         if not shown:
-            self.page.publish(depth={})
+            self.page.publish(layer_maps={})
         elif self._conductance_is_known(choice):
             layers, doc = self.session.layers, layer_messages.CONDUCTANCE_DOC
-            self.page.publish(flow=layer_messages.flow_message(layers, found.sums, choice.walk_message, doc))
+            self.page.publish(
+                layer_relevance=layer_messages.flow_message(layers, found.sums, choice.walk_message, doc)
+            )
 
-    def _depth_request(self, choice: Selection) -> wire.Message:
+    def _depth_request(self, choice: Selection) -> Request:
         name = choice.layer_method
         about = {"layer_method": name, "settings": choice.settings.get(name, {})}
         if not self.menu.every[name].compares:
@@ -171,7 +173,7 @@ class ExplanationJob:
     def _conductance_is_known(self, choice: Selection) -> bool:
         """Whether the bars in the tree can show conductance, which is what really comes through each layer."""
         conductance = choice.layer_method == "LayerConductance"
-        return conductance and self.page.shows("depth", self._depth_request(choice))
+        return conductance and self.page.shows("layer_maps", self._depth_request(choice))
 
     def _channels(self, choice: Selection) -> None:
         """Show what the channels of the picked layer hold and contribute."""
@@ -215,8 +217,8 @@ class ExplanationJob:
             path={},
             predictions={},
             baseline_picture={},
-            flow={},
-            depth={},
+            layer_relevance={},
+            layer_maps={},
             channels={},
             neuron_info={},
             what_if={},
@@ -227,7 +229,7 @@ class ExplanationJob:
         session.look(index)
         scores = session.scores(index)
         if not session.layers_published:  # it was run for the first time, or with other weights
-            self.page.publish(flow={}, depth={}, channels={}, neuron_info={}, what_if={})
+            self.page.publish(layer_relevance={}, layer_maps={}, channels={}, neuron_info={}, what_if={})
             self.page.publish(layers=layer_messages.layer_rows(session.layers, session.interior.forms))
             session.layers_published = True
         if choice.layer is not None and choice.neuron is not None:
@@ -268,7 +270,7 @@ class ExplanationJob:
             if not self.session.without_gradients(choice):
                 raise
             self.page.publish(path={})
-            return f"No path: that needs gradients, which this model does not give. {short(str(error))}"
+            return f"No path: that needs gradients, which this model does not give. {wire.short(str(error))}"
         scores = self.session.scores(choice.example)
         classes = [] if scores is None else wire.best(scores)
         if isinstance(choice.target, int) and classes:
@@ -312,7 +314,7 @@ class ExplanationJob:
 
     def _heat(
         self, choice: Selection, found: Map, title: str, preview: bool = False, changed: bool = False
-    ) -> wire.Message:
+    ) -> RawHeat:
         over = found.over_picture
         if over is None:  # the page says what the layer gives instead
             return {}

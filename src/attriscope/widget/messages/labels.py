@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import BaselineInfo, Neuron
 from attriscope.widget.methods.registry import MethodSpec
 from attriscope.widget.model.images import BASELINES
-from attriscope.widget.state.selection import Neuron, Selection
+from attriscope.widget.state.selection import Selection
 
 ClassNames = wire.ClassNames
 
@@ -115,7 +116,7 @@ def neuron_label(neuron: Neuron, layer: str, noun: str) -> str:
     return f"{noun} {first}{where} of {layer or 'the model'}"
 
 
-def baseline_choices(own: bool) -> list[wire.Message]:
+def baseline_choices(own: bool) -> list[BaselineInfo]:
     """The baselines to choose from; with the user's own if there is one."""
-    offered = [{"name": name, "label": label} for name, label in BASELINES.items()]
+    offered: list[BaselineInfo] = [{"name": name, "label": label} for name, label in BASELINES.items()]
     return [*offered, {"name": "custom", "label": "Your own"}] if own else offered

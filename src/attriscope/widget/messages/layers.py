@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from attriscope.core.layer_map import LayerInfo
-from attriscope.widget.messages.wire import ClassNames, Message, best, class_label, number, probabilities
+from attriscope.widget.messages.types import (
+    LayerRow,
+    Neuron,
+    RawChannels,
+    RawLayerMaps,
+    RawLayerRelevance,
+    RawNeuronInfo,
+    RawWhatIf,
+    Request,
+)
+from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities
 from attriscope.widget.model.layers import Depth, Held, reduced
 from attriscope.widget.model.layouts import Layout, why_not
-from attriscope.widget.state.selection import Neuron
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # Bytes for the maps of all layers, and for the channels of one: more are sent coarser.
 _DEPTH_BYTES = 2_000_000
@@ -36,13 +48,13 @@ NEURON_DOC = (
 )
 
 
-def layer_rows(layers: Sequence[LayerInfo], forms: Mapping[str, Layout]) -> list[Message]:
+def layer_rows(layers: Sequence[LayerInfo], forms: Mapping[str, Layout]) -> list[LayerRow]:
     """The rows of the layer tree."""
     return [_row(layer, forms.get(layer.name)) for layer in layers]
 
 
-def _row(layer: LayerInfo, form: Layout | None) -> Message:
-    return {
+def _row(layer: LayerInfo, form: Layout | None) -> LayerRow:
+    row: LayerRow = {
         "name": layer.name,
         "kind": layer.kind,
         "depth": layer.depth,
@@ -52,13 +64,15 @@ def _row(layer: LayerInfo, form: Layout | None) -> Message:
         "pickable": form is not None,
         "form": None if form is None else form.kind,
         "order": layer.order,
-        **({"why": why_not(layer)} if form is None else {}),
     }
+    if form is None:
+        row["why"] = why_not(layer)
+    return row
 
 
 def flow_message(
-    layers: Sequence[LayerInfo], amounts: Mapping[str, float], request: Message, doc: str = FLOW_DOC
-) -> Message:
+    layers: Sequence[LayerInfo], amounts: Mapping[str, float], request: Request, doc: str = FLOW_DOC
+) -> RawLayerRelevance:
     """How much of the explained output passes at each layer."""
     if not amounts:
         return {}
@@ -70,7 +84,7 @@ def flow_message(
     }
 
 
-def depth_message(depth: Depth, **about: Any) -> Message:
+def depth_message(depth: Depth, **about: Unpack[RawLayerMaps]) -> RawLayerMaps:
     """The maps of layers, (h, w) each, in 16 bits: a share of the largest value of the map."""
     if not depth.maps:
         return {}
@@ -96,13 +110,13 @@ def _fitting(maps: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return maps
 
 
-def channels_message(held: Held, positions: Sequence[str] | None, request: Message) -> Message:
+def channels_message(held: Held, positions: Sequence[str] | None, request: Request) -> RawChannels:
     """The channels of a layer: what they hold, what they contribute, and a small picture of each."""
     count, height, width = held.values.shape
     values = _small(held.values)
     parts = held.parts
     thumbs, scales = _coded(values)
-    found: Message = {
+    found: RawChannels = {
         "request": request,
         "form": held.form.kind,
         "noun": held.form.noun,
@@ -167,8 +181,8 @@ def _largest(values: Tensor) -> float:
 
 
 def what_if_message(
-    intact: Tensor, changed: Tensor, names: ClassNames, request: Message, message: str = ""
-) -> Message:
+    intact: Tensor, changed: Tensor, names: ClassNames, request: Request, message: str = ""
+) -> RawWhatIf:
     """What the model says of its best classes, those of before and those of now, with neurons switched off.
 
     Args:
@@ -186,7 +200,7 @@ def what_if_message(
         chance if is_chance and chance is not None else scores
         for chance, scores in zip(chances, (before, after), strict=True)
     ]
-    return {
+    found: RawWhatIf = {
         "request": request,
         "kind": "probability" if is_chance else "score",
         "items": [
@@ -200,24 +214,26 @@ def what_if_message(
             }
             for i in shown
         ],
-        **({"message": message} if message else {}),
     }
+    if message:
+        found["message"] = message
+    return found
 
 
 def neuron_message(
     held: Held,
     neuron: Neuron,
-    at_baseline: Tensor | None,
+    baseline_values: Tensor | None,
     by_class: Mapping[int, Tensor | None],
     names: ClassNames,
-    **about: Any,
-) -> Message:
+    **about: Unpack[RawNeuronInfo],
+) -> RawNeuronInfo:
     """What a neuron holds, and what it contributes to each class.
 
     Args:
         held: its layer.
         neuron: which.
-        at_baseline: what the layer holds at the baseline, (C, H, W).
+        baseline_values: what the layer holds at the baseline, (C, H, W).
         by_class: gradient x activation of the layer for each class, (C, H, W).
         names: of the classes.
         **about: title and request.
@@ -231,7 +247,7 @@ def neuron_message(
 
     return {
         "activation": of(held.values, False),
-        "at_baseline": of(at_baseline, False),
+        "at_baseline": of(baseline_values, False),
         "classes": [
             {"index": i, "label": class_label(i, names), "contribution": of(found, True)}
             for i, found in by_class.items()
@@ -249,7 +265,7 @@ class Channel(NamedTuple):
     activation: float
 
 
-def top_channels(message: Message, k: int) -> list[Channel]:
+def top_channels(message: RawChannels, k: int) -> list[Channel]:
     """The channels of a layer that contribute most, out of what the page was sent."""
     activations = np.frombuffer(message["activations"], "<f4")
     sent = message.get("contributions")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Message = dict[str, Any]
+from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture, RawPredictions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 ClassNames = Sequence[str] | dict[int, str] | None
 
 # What the page offers, best first. Diverging ones are safe for colour-blind eyes, the others perceptually uniform.
-_COLORMAPS = {
+_COLORMAPS: dict[str, tuple[str, LutKind]] = {
     "RdBu_r": ("Blue to red", "diverging"),
     "PuOr_r": ("Purple to orange", "diverging"),
     "BrBG_r": ("Teal to brown", "diverging"),
@@ -36,7 +40,7 @@ LAYER_SIDE = 56
 
 
 @functools.cache
-def color_tables() -> dict[str, Message]:
+def color_tables() -> dict[str, RawLut]:
     """For each colour map its label, kind and 256 RGB colours of 8 bits."""
     import matplotlib
 
@@ -51,7 +55,7 @@ def color_tables() -> dict[str, Message]:
     }
 
 
-def picture_message(pixels: NDArray[np.uint8]) -> Message:
+def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
     """A picture (H, W, 3)."""
     return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
 
@@ -67,13 +71,13 @@ def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
     return heat[0]
 
 
-def heat_message(heat: Tensor, **about: Any) -> Message:
+def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:
     """A map (H, W) of signed numbers."""
     values = heat.to("cpu", torch.float32).contiguous().numpy()
     return {"shape": list(values.shape), "data": values.astype("<f4", copy=False).tobytes(), **about}
 
 
-def frames_message(frames: Tensor, **about: Any) -> Message:
+def frames_message(frames: Tensor, **about: Unpack[RawPath]) -> RawPath:
     """Maps (K, H, W) in 8 bits each: sign and square root, so that small values keep their detail.
 
     The page gets ``scale * sign(q) * (|q| / 127) ** 2``.
@@ -94,7 +98,7 @@ def best(output: Tensor, most: int = 8) -> list[int]:
     return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
 
 
-def predictions_message(output: Tensor, names: ClassNames) -> Message:
+def predictions_message(output: Tensor, names: ClassNames) -> RawPredictions:
     """The best classes of one example's output (C,)."""
     scores = output.detach().to("cpu", torch.float64)
     chances = probabilities(scores)
@@ -136,3 +140,12 @@ def number(value: Any) -> float | None:
     """For JSON, which knows no NaN and no infinity."""
     value = float(value)
     return value if math.isfinite(value) else None
+
+
+# The longest reason that is worth showing.
+_REASON = 500
+
+
+def short(text: str) -> str:
+    """A reason that fits on the page."""
+    return text if len(text) <= _REASON else text[: _REASON - 3] + "..."

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
+from attriscope.widget.messages.types import ParameterInfo
 
 Home = Literal["init", "attribute", "own"]
 
@@ -57,7 +58,7 @@ class Parameter:
     """
 
     name: str
-    kind: str
+    kind: Literal["int", "float", "bool", "choice"]
     default: Any
     doc: str = ""
     least: float | None = None
@@ -73,7 +74,7 @@ class Parameter:
         return _LABELS.get(self.name) or self.name.replace("_", " ").capitalize()
 
     @property
-    def message(self) -> dict[str, Any]:
+    def message(self) -> ParameterInfo:
         """As the page makes a control of it."""
         return {
             "name": self.name,

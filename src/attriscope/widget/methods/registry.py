@@ -16,6 +16,7 @@ from attriscope.attr.baselines import blur, mean
 from attriscope.attr.quadrature import quadrature
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import describe
+from attriscope.widget.messages.types import MethodInfo
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code, range_of
 from attriscope.widget.methods.parameters import Parameter, plain, read_parameters
 from attriscope.widget.state.selection import ChoiceError, Place, refusing
@@ -202,7 +203,7 @@ class MethodRegistry:
         """What is on offer for the input, for layers or for neurons."""
         return {name: offer for name, offer in self.every.items() if offer.place == place}
 
-    def message(self, place: Place = "input") -> list[dict[str, Any]]:
+    def message(self, place: Place = "input") -> list[MethodInfo]:
         """As the page lists it."""
         return [
             {

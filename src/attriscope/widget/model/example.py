@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import ExampleInfo, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.registry import SEED
 from attriscope.widget.model.images import Pictures, ToImage
@@ -85,11 +86,11 @@ class Example:
         return CodeValue(tensor, f"baselines.{name}({x})")
 
     @functools.cached_property
-    def shown(self) -> wire.Message:
+    def shown(self) -> RawPicture:
         """The picture for the page."""
         return wire.picture_message(self.pictures.show(self.tensor))
 
-    def show_starts(self, choice: Selection) -> wire.Message:
+    def show_starts(self, choice: Selection) -> RawPicture:
         """The baseline as a picture; of several their mean."""
         shown = [self.pictures.show(start.value) for start in self.starts(choice)]
         return wire.picture_message(
@@ -97,7 +98,7 @@ class Example:
         )
 
 
-def thumbnails(batch: Examples, to_image: ToImage | None) -> list[wire.Message]:
+def thumbnails(batch: Examples, to_image: ToImage | None) -> list[ExampleInfo]:
     """Small pictures of all examples, to choose from; none if there is only one."""
     if batch.count == 1:
         return []

@@ -17,9 +17,9 @@ from attriscope.core.errors import Cancelled, TargetError
 from attriscope.core.hooks import edited, grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
+from attriscope.widget.messages.types import Neuron
 from attriscope.widget.messages.wire import LAYER_SIDE
 from attriscope.widget.model.layouts import Layout, silencer
-from attriscope.widget.state.selection import Neuron
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -249,7 +249,7 @@ def by_class(
 def value_at(model: Any, name: str, form: Layout, examples: Examples, start: Tensor) -> Tensor:
     """What a layer's channels hold at a baseline, (C, H, W)."""
     arguments = examples.arguments or None
-    found = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
+    found: Any = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
     return form.channels(found[0] if isinstance(found, tuple) else found)
 
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from attriscope.core.inputs import describe
 from attriscope.core.layer_map import LayerInfo
+from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.state.selection import ChoiceError, Neuron
+from attriscope.widget.state.selection import ChoiceError
 
 Kind = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr import IntegratedGradients
-from attriscope.attr.integrated_gradients import add_weighted, walk
+from attriscope.attr.integrated_gradients import add_weighted, gradients_along
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages.wire import FRAME_SIDE, FRAMES, flat_map, probabilities
@@ -35,7 +35,7 @@ class Walk:
         n_steps: int = 50,
         rule: str = "gausslegendre",
     ) -> None:
-        inner = quadrature(rule, n_steps).spread()
+        inner = quadrature(rule, n_steps).spread
         weights = dict(zip(inner.nodes, inner.weights, strict=True))
         # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
         # the start what the attributions should add up to.
@@ -59,7 +59,9 @@ class Walk:
             return
         walked = len(self._maps)
         rest = Quadrature(self._rule.nodes[walked:], self._rule.weights[walked:])
-        for block in walk(self._method, self._examples, (self._baseline,), self._target, rest.nodes):
+        for block in gradients_along(
+            self._method, self._examples, (self._baseline,), self._target, rest.nodes
+        ):
             effects = block.gradients[0][0] * self._difference
             maps = [flat_map(effect[None], FRAME_SIDE) for effect in effects]
             sums = effects.flatten(1).sum(1)

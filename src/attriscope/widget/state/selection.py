@@ -12,10 +12,8 @@ import traitlets
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.widget.messages.wire import Message
+from attriscope.widget.messages.types import Neuron, Request
 
-# A place inside a layer: a channel (or unit, or head), or with it the row and column, or the position.
-Neuron = int | list[int]
 Place = Literal["input", "layer", "neuron"]
 
 
@@ -56,6 +54,13 @@ class Own:
 
     tensor: Tensor
     number: int = dataclasses.field(default_factory=itertools.count(1).__next__)
+
+
+def baseline_names(baseline: Any) -> Any:
+    """A baseline, or several, by their names."""
+    if isinstance(baseline, list):
+        return [baseline_names(one) for one in baseline]
+    return baseline if isinstance(baseline, str) else "custom"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,12 +127,12 @@ class Selection:
         )
 
     @property
-    def seen(self) -> Message:
+    def seen(self) -> Request:
         """Which output, of which example."""
         return {"target": self.target, "contrast": self.contrast, "example": self.example}
 
     @property
-    def what_if_message(self) -> Message:
+    def what_if_message(self) -> Request:
         """What the changed predictions answer."""
         return {
             "example": self.example,
@@ -136,13 +141,13 @@ class Selection:
         }
 
     @property
-    def walk_message(self) -> Message:
+    def walk_message(self) -> Request:
         """What the path answers."""
         names = list(self.baselines)
         return {**self.seen, "baseline": names[0] if len(names) == 1 else names}
 
     @property
-    def message(self) -> Message:
+    def message(self) -> Request:
         """As the page compares it with the present choice."""
         return {
             **self.walk_message,

@@ -1,0 +1,71 @@
+/** Where in a map the attribution lies: sums over a grid of cells, and the strongest part of it in words. */
+import { number, percent } from "../lib/format";
+
+/** A map as a grid of cells, each with the sum of the values in it (NaN counts as nothing). */
+export interface Regions {
+  readonly columns: number;
+  readonly rows: number;
+  /** rows * columns, row by row */
+  readonly sums: Float64Array;
+  /** The same for the sizes |value|. */
+  readonly sizes: Float64Array;
+}
+
+export function regionsOf(
+  w: number,
+  h: number,
+  valueAt: (index: number) => number,
+  columns: number,
+  rows: number,
+): Regions {
+  const wide = Math.min(columns, w);
+  const high = Math.min(rows, h);
+  const sums = new Float64Array(wide * high);
+  const sizes = new Float64Array(wide * high);
+  for (let y = 0; y < h; y++) {
+    const row = Math.floor((y * high) / h) * wide;
+    for (let x = 0; x < w; x++) {
+      const value = valueAt(y * w + x);
+      if (!Number.isFinite(value)) continue;
+      const cell = row + Math.floor((x * wide) / w);
+      sums[cell]! += value;
+      sizes[cell]! += Math.abs(value);
+    }
+  }
+  return { columns: wide, rows: high, sums, sizes };
+}
+
+/** The pixels that belong to one of `parts` equal parts, as "0–27". */
+export function span(part: number, parts: number, pixels: number): string {
+  const first = Math.ceil((part * pixels) / parts);
+  const last = Math.max(first, Math.ceil(((part + 1) * pixels) / parts) - 1);
+  return first === last ? String(first) : `${first}–${last}`;
+}
+
+const ROWS = ["top", "middle", "bottom"] as const;
+const COLUMNS = ["left", "centre", "right"] as const;
+
+function place(cell: number): string {
+  const row = ROWS[Math.floor(cell / 3)]!;
+  const column = COLUMNS[cell % 3]!;
+  if (row === "middle") return column === "centre" ? "the centre" : `the ${column}, half-way up`;
+  return column === "centre" ? `the ${row} centre` : `the ${row} ${column}`;
+}
+
+/** The strongest part of a map in words, from a grid of three by three; undefined where there is none. */
+export function strongest({ columns, rows, sums, sizes }: Regions): string | undefined {
+  if (columns !== 3 || rows !== 3) return undefined;
+  let total = 0;
+  let best = 0;
+  sizes.forEach((size, cell) => {
+    total += size;
+    if (size > sizes[best]!) best = cell;
+  });
+  if (!(total > 0)) return undefined;
+  const sum = sums[best]!;
+  const direction = sum > 0 ? "for" : sum < 0 ? "against" : "neither for nor against";
+  return (
+    `The strongest ninth is ${place(best)}, with ${percent(sizes[best]! / total)} of the attribution; ` +
+    `it speaks ${direction} the output (sum ${number(sum)}).`
+  );
+}

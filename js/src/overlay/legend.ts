@@ -1,0 +1,146 @@
+/** The legend of the overlay: a colour bar with numbers, and honest words about what it leaves out. */
+import { legendStrip } from "../data/colour-tables";
+import type { Heat } from "../data/messages";
+import type { Scale, Summary } from "../data/statistics";
+import { PixelBuffer } from "../lib/canvas";
+import { h, setAttribute, setText } from "../lib/dom";
+import { number, percent, signed } from "../lib/format";
+import type { Mode, Sign } from "../state/traits";
+
+const LENGTH = 256;
+
+export interface LegendContent {
+  readonly scale: Scale;
+  readonly summary: Summary;
+  readonly sign: Sign;
+  readonly mode: Mode;
+  readonly table: Uint32Array | undefined;
+  /** Only for a finished map, not while walking. */
+  readonly heat: Heat | undefined;
+  /** The scale is that of two maps, and ends where the larger one's does. */
+  readonly shared?: boolean;
+  /** What has to be said before anything else. */
+  readonly first?: string;
+}
+
+const SIGN_WORDS: Readonly<Record<Sign, string>> = {
+  all: "",
+  positive: "positive values only",
+  negative: "magnitude of negative values",
+  absolute: "absolute values",
+};
+
+/** The numbers below the bar: low end, middle, high end. */
+export function legendTicks(limit: number, sign: Sign): readonly [string, string, string] {
+  return sign === "all" ? [number(-limit), "0", number(limit)] : ["0", number(limit / 2), number(limit)];
+}
+
+/** The words of the legend, most important first. */
+export function legendNotes({ scale, summary, sign, mode, heat, shared, first }: LegendContent): string[] {
+  const notes: string[] = first ? [first] : [];
+  const blank = summary.min === 0 && summary.max === 0;
+  if (scale.limit === 0 || blank) {
+    notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
+  } else {
+    if (mode === "masked") notes.push("grey hides the picture where values are small");
+    if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
+    if (shared) notes.push("one scale for both maps");
+    else if (scale.held) notes.push("scale held");
+    if (scale.sparse) notes.push("scale ends at the largest value");
+    else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");
+  }
+  if (summary.nans > 0) notes.push(`${summary.nans} NaN, not drawn`);
+  if (heat) {
+    if (heat.sum !== undefined) notes.push(`sum ${signed(heat.sum)}`); // not all maps can be added up
+    notes.push(...estimateNotes(heat));
+  }
+  return notes;
+}
+
+/** How good the map is as an estimate, and what it has cost. */
+export function estimateNotes({ gap, error, relativeError, evaluations }: Heat): string[] {
+  const notes: string[] = [];
+  if (gap !== undefined) notes.push(`gap ${signed(gap)}`);
+  if (error !== undefined) {
+    const relative = relativeError === undefined ? "" : ` (${percent(relativeError)} of the map)`;
+    notes.push(`error ±${number(error)}${relative}`);
+  } else if (relativeError !== undefined) {
+    notes.push(`error ${percent(relativeError)} of the map`);
+  }
+  if (evaluations !== undefined) {
+    const rows = evaluations.toLocaleString("en-US");
+    notes.push(evaluations === 1 ? "1 evaluation" : `${rows} evaluations`);
+  }
+  return notes;
+}
+
+/** What the less familiar words of the notes mean. */
+function glossary(heat: Heat | undefined): string {
+  const lines: string[] = [];
+  if (heat?.gap !== undefined) {
+    lines.push(
+      "gap: sum of the attributions minus the change of the output from the baseline to the input; " +
+        "0 when the attribution is complete",
+    );
+  }
+  if (heat?.error !== undefined) lines.push("error: largest standard error of a value");
+  if (heat?.relativeError !== undefined) {
+    lines.push("% of the map: root mean square of the errors over that of the map");
+  }
+  if (heat?.evaluations !== undefined) lines.push("evaluations: how many inputs the model was run on");
+  return lines.join("\n");
+}
+
+export class Legend {
+  readonly element: HTMLElement;
+  private readonly bar = new PixelBuffer();
+  private painted: Uint32Array | undefined;
+  private readonly ticks = [h("span"), h("span"), h("span")] as const;
+  private readonly notes = h("div", { class: "as-notes" });
+
+  /** `aside` stands beside the notes: what can be done about them. */
+  constructor(...aside: readonly HTMLElement[]) {
+    this.bar.canvas.className = "as-bar";
+    this.bar.canvas.setAttribute("aria-hidden", "true");
+    this.element = h(
+      "div",
+      { class: "as-legend", "data-empty": "1" },
+      this.bar.canvas,
+      h("div", { class: "as-ticks" }, ...this.ticks),
+      h("div", { class: "as-verdict" }, ...aside, this.notes),
+    );
+  }
+
+  /** Shows what a map's colours mean; without content a quiet place holder, with a word about why. */
+  show(content: LegendContent | undefined, otherwise = ""): void {
+    setAttribute(this.element, "data-empty", content?.table && content.scale.limit > 0 ? undefined : "1");
+    if (!content) {
+      for (const tick of this.ticks) setText(tick, "");
+      this.note([otherwise]);
+      this.explain("");
+      return;
+    }
+    const { table, sign, scale, mode, heat } = content;
+    if (table && scale.limit > 0 && table !== this.painted) {
+      this.painted = table; // a table is made anew when anything about its colours changes
+      this.bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
+    }
+    const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
+    this.ticks.forEach((tick, i) => setText(tick, texts[i]!));
+    this.note(legendNotes(content));
+    this.explain(glossary(heat));
+  }
+
+  private explain(text: string): void {
+    if (this.notes.title !== text) this.notes.title = text;
+  }
+
+  /** Each note stays in one piece; the dots between them end lines and do not begin them. */
+  private note(notes: readonly string[]): void {
+    const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
+    if (this.notes.textContent === texts.join(" ")) return;
+    if (texts.length === 1)
+      setText(this.notes, texts[0]!); // alone it may be long, and break
+    else this.notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+  }
+}

@@ -1,0 +1,326 @@
+/**
+ * What travels between kernel and page.
+ *
+ * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * `python -m attriscope.widget.state.typescript`.
+ */
+
+export type PartName = "explorer" | "overlay" | "predictions" | "path" | "layers" | "channels";
+
+export type Status = "idle" | "running" | "cancelled" | "error";
+
+export type Sign = "all" | "positive" | "negative" | "absolute";
+
+export type Mode = "blended" | "heat" | "masked" | "side";
+
+export type LutKind = "diverging" | "sequential";
+
+export type AblateTo = "zero" | "baseline";
+
+export type OutputKind = "probability" | "score";
+
+/** One baseline by name, or several whose maps are averaged. */
+export type Baseline = string | readonly string[];
+
+/** An explained output: one index, an index per output dimension, or null for a model with one output. */
+export type Target = number | readonly number[] | null;
+
+/** What a method's parameter may be set to. */
+export type SettingValue = number | string | boolean | null;
+
+/** The parameters of one method that differ from its defaults. */
+export type MethodSettings = Readonly<Record<string, SettingValue>>;
+
+/** For each method the parameters that differ from its defaults. */
+export type Settings = Readonly<Record<string, MethodSettings>>;
+
+/** A place inside a layer: a channel, or a channel and where in it; for tokens a unit, or a unit and a position. */
+export type Neuron = number | readonly number[];
+
+/** A neuron that is switched off: its layer's path and its place there. */
+export type Ablated = readonly [layer: string, neuron: Neuron];
+
+/** What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else. */
+export type LayerForm = "map" | "attention" | "tokens" | "sequence" | "vector" | "other";
+
+/** Rows and columns. */
+export type Size = readonly [number, number];
+
+/** A binary value: ipywidgets gives a DataView, other hosts may give what lies under it. */
+export type Binary = DataView | ArrayBuffer | ArrayBufferView;
+
+/** What the page may ask for besides setting a trait. */
+export interface Message {
+  type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
+}
+
+/** A parameter of a method, made from its signature in Python. */
+export interface ParameterInfo {
+  name: string;
+  label: string;
+  kind: "int" | "float" | "bool" | "choice" | "text";
+  /** The default. */
+  value: SettingValue;
+  min?: number | null;
+  max?: number | null;
+  choices?: readonly string[];
+  doc?: string;
+}
+
+/** A method on offer. */
+export interface MethodInfo {
+  name: string;
+  label: string;
+  doc?: string;
+  parameters?: readonly ParameterInfo[];
+}
+
+/** A baseline on offer. */
+export interface BaselineInfo {
+  name: string;
+  label: string;
+}
+
+/** The kernel's latest no to a wish of the page; without `reason` there is none. */
+export interface RawRefusal {
+  trait?: string;
+  method?: string | null;
+  name?: string | null;
+  value?: unknown;
+  reason?: string;
+  count?: number;
+}
+
+/** A colour map. */
+export interface RawLut {
+  label: string;
+  kind: LutKind;
+  /** 256 RGB colours of 8 bits. */
+  data: Binary;
+}
+
+/** A picture of RGB pixels of 8 bits. */
+export interface RawPicture {
+  shape?: Size;
+  data?: Binary;
+}
+
+/** One of the examples to choose from. */
+export interface ExampleInfo {
+  label: string;
+  picture: RawPicture;
+}
+
+/** The map on show. */
+export interface RawHeat {
+  shape?: Size;
+  /** Float32, little-endian. */
+  data?: Binary;
+  title?: string;
+  request?: Request | null;
+  final?: boolean;
+  sum?: number | null;
+  gap?: number | null;
+  preview?: boolean;
+  error?: number | null;
+  relative_error?: number | null;
+  evaluations?: number | null;
+  refinable?: boolean;
+  changed?: boolean;
+}
+
+/** What the model says of one class. */
+export interface Prediction {
+  index: number;
+  label: string;
+  score: number;
+  probability: number | null;
+}
+
+/** The best classes. */
+export interface RawPredictions {
+  kind?: OutputKind;
+  items?: readonly Prediction[];
+}
+
+/** A class of the model. */
+export interface ClassInfo {
+  index: number;
+  label: string;
+}
+
+/** What happens on the path from the baseline to the input. */
+export interface RawPath {
+  alphas?: readonly number[];
+  scores?: readonly number[];
+  totals?: readonly number[];
+  classes?: readonly ClassInfo[];
+  probabilities?: readonly (readonly number[])[];
+  shape?: Size;
+  /** Int8, one map after another; value = scale * sign(code) * (|code| / 127) ** 2 */
+  maps?: Binary;
+  scale?: number;
+  title?: string;
+  target_label?: string;
+  request?: Request | null;
+}
+
+/** A row of the layer tree. */
+export interface LayerRow {
+  name: string;
+  kind: string;
+  parameters: number;
+  shape: readonly number[] | null;
+  depth: number;
+  /** A map can be laid over the picture. */
+  spatial: boolean;
+  pickable?: boolean;
+  /** Why it cannot be picked. */
+  why?: string;
+  form?: LayerForm | null;
+  /** Of its first call; null if it did not run. */
+  order?: number | null;
+}
+
+/** How much of the prediction passes at each layer, aligned with `layers`; {} before it is known. */
+export interface RawLayerRelevance {
+  request?: Request;
+  label?: string;
+  doc?: string;
+  values?: readonly (number | null)[];
+}
+
+/** The maps of all layers that have one, for scrubbing; {} before they are known. */
+export interface RawLayerMaps {
+  request?: Request;
+  /** The title of a layer's map is the first, the layer's path and the second. */
+  title?: readonly [string, string];
+  final?: boolean;
+  names?: readonly string[];
+  shapes?: readonly Size[];
+  /** Value = scale * float16 */
+  scales?: readonly number[];
+  sums?: readonly (number | null)[];
+  /** Float16, little-endian, one map after another. */
+  maps?: Binary;
+}
+
+/** The channels of the picked layer; {} when there are none. */
+export interface RawChannels {
+  request?: Request;
+  form?: LayerForm;
+  noun?: string;
+  count?: number;
+  /** Of one channel as the layer gives it: rows, columns. */
+  size?: Size;
+  /** Of one channel as it was sent. */
+  shape?: Size;
+  positions?: readonly string[];
+  heads?: number;
+  /** Float32, one for each channel: the mean over positions. */
+  activations?: Binary;
+  /** Float32, one for each channel: the sum of gradient x activation. */
+  contributions?: Binary;
+  /** Int8; value = scale * code / 127 */
+  thumbs?: Binary;
+  scales?: Binary;
+  parts?: Binary;
+  part_scales?: Binary;
+  notice?: string;
+}
+
+/** What a neuron contributes to a class. */
+export interface NeuronClass {
+  index: number;
+  label: string;
+  contribution: number | null;
+}
+
+/** What is known about the picked neuron; {} when there is none. */
+export interface RawNeuronInfo {
+  request?: Request;
+  title?: string;
+  activation?: number | null;
+  at_baseline?: number | null;
+  classes?: readonly NeuronClass[];
+  doc?: string;
+}
+
+/** What the model says of a class with and without some neurons. */
+export interface ChangedPrediction {
+  index: number;
+  label: string;
+  before: number | null;
+  after: number | null;
+  before_score: number | null;
+  after_score: number | null;
+}
+
+/** The predictions with some neurons switched off; {} when none are. */
+export interface RawWhatIf {
+  request?: Request;
+  kind?: OutputKind;
+  items?: readonly ChangedPrediction[];
+  message?: string;
+}
+
+/** A view that was kept, to look at beside the present one; {} when there is none. */
+export interface RawPinned {
+  heat?: RawHeat;
+  picture?: RawPicture;
+  title?: string;
+}
+
+/** A column of the comparison. */
+export interface ComparedMetric {
+  name: string;
+  arrow: string;
+  better: "higher" | "lower";
+  doc?: string;
+}
+
+/** A line of the comparison. */
+export interface ComparedMethod {
+  name: string;
+  label: string;
+  /** It knows nothing of the model, and cannot be picked. */
+  control: boolean;
+  /** One for each metric; null where the metric is undefined, of which the notes say why. */
+  values: readonly (number | null)[];
+  best: readonly boolean[];
+  notes: readonly (string | null)[];
+  /** What explaining has cost. */
+  rows: number;
+  seconds: number;
+}
+
+/** Methods by metrics, as many lines as are ready; {} before the first comparison. */
+export interface RawComparison {
+  title?: string;
+  request?: Request;
+  /** Of the methods that were compared. */
+  settings?: Settings;
+  /** False while there are lines to come. */
+  final?: boolean;
+  /** The model's weights are no longer those that were judged. */
+  outdated?: boolean;
+  metrics?: readonly ComparedMetric[];
+  methods?: readonly ComparedMethod[];
+}
+
+/** The choices a result was computed for, as far as they matter to it. */
+export interface Request {
+  method?: string;
+  target?: Target;
+  baseline?: Baseline | null;
+  contrast?: number | null;
+  example?: number;
+  settings?: MethodSettings;
+  effort?: number;
+  layer?: string | null;
+  layer_method?: string;
+  neuron?: Neuron | null;
+  neuron_method?: string;
+  ablated?: readonly Ablated[];
+  ablate_to?: AblateTo;
+}

@@ -1,0 +1,225 @@
+/**
+ * The traits that kernel and page share.
+ *
+ * Made from src/attriscope/widget/state/table.py; to change it, change that and run
+ * `python -m attriscope.widget.state.typescript`.
+ */
+import type {
+  Ablated,
+  AblateTo,
+  Baseline,
+  BaselineInfo,
+  ExampleInfo,
+  LayerRow,
+  MethodInfo,
+  Mode,
+  Neuron,
+  PartName,
+  RawChannels,
+  RawComparison,
+  RawHeat,
+  RawLayerMaps,
+  RawLayerRelevance,
+  RawLut,
+  RawNeuronInfo,
+  RawPath,
+  RawPicture,
+  RawPinned,
+  RawPredictions,
+  RawRefusal,
+  RawWhatIf,
+  Request,
+  Settings,
+  Sign,
+  Status,
+  Target,
+} from "./messages.generated";
+
+export interface Traits {
+  _part: PartName;
+  _live: boolean;
+  status: Status;
+  progress: number;
+  message: string;
+  refused: RawRefusal;
+  method: string;
+  /** The explained output */
+  target: Target;
+  baseline: Baseline;
+  /** The class that the target is compared with, or None */
+  contrast: number | null;
+  /** Which example of the inputs is on show */
+  example: number;
+  /** What is set otherwise than the methods' defaults */
+  settings: Settings;
+  /** How often Refine was asked for */
+  effort: number;
+  /** Path of the picked layer, or None */
+  layer: string | null;
+  /** How the picked layer is explained */
+  layer_method: string;
+  /** The picked neuron of the picked layer, or None */
+  neuron: Neuron | null;
+  /** How it is found out what drives the picked neuron */
+  neuron_method: string;
+  /** Neurons that are switched off, as [layer, neuron] */
+  ablated: readonly Ablated[];
+  /** What these are set to */
+  ablate_to: AblateTo;
+  methods: readonly MethodInfo[];
+  layer_methods: readonly MethodInfo[];
+  neuron_methods: readonly MethodInfo[];
+  baselines: readonly BaselineInfo[];
+  examples: readonly ExampleInfo[];
+  layers: readonly LayerRow[];
+  luts: Readonly<Record<string, RawLut>>;
+  picture: RawPicture;
+  baseline_picture: RawPicture;
+  predictions: RawPredictions;
+  heat: RawHeat;
+  code: string;
+  weights_changed: boolean;
+  path: RawPath;
+  layer_relevance: RawLayerRelevance;
+  layer_maps: RawLayerMaps;
+  channels: RawChannels;
+  neuron_info: RawNeuronInfo;
+  what_if: RawWhatIf;
+  comparison: RawComparison;
+  pinned: RawPinned;
+  /** Position on the path: 0 baseline, 1 input */
+  alpha: number;
+  /** 0 shows the picture alone, 1 the map alone */
+  opacity: number;
+  /** A colour map's name, or auto */
+  colormap: string;
+  /** Which attributions are shown */
+  sign: Sign;
+  /** How map and picture are drawn */
+  mode: Mode;
+  /** Percent of the largest values that the colour scale clips */
+  outlier_percent: number;
+  /** Where the colour scale ends, held over several maps; None asks the map */
+  scale_limit: number | null;
+}
+
+/** What traits are before anybody sets them. */
+export const DEFAULTS: Omit<Traits, "luts"> = {
+  _part: "explorer",
+  _live: true,
+  status: "idle",
+  progress: 0,
+  message: "",
+  refused: {},
+  method: "IntegratedGradients",
+  target: null,
+  baseline: "zero",
+  contrast: null,
+  example: 0,
+  settings: {},
+  effort: 0,
+  layer: null,
+  layer_method: "LayerGradCam",
+  neuron: null,
+  neuron_method: "NeuronGradient",
+  ablated: [],
+  ablate_to: "zero",
+  methods: [],
+  layer_methods: [],
+  neuron_methods: [],
+  baselines: [],
+  examples: [],
+  layers: [],
+  picture: {},
+  baseline_picture: {},
+  predictions: {},
+  heat: {},
+  code: "",
+  weights_changed: false,
+  path: {},
+  layer_relevance: {},
+  layer_maps: {},
+  channels: {},
+  neuron_info: {},
+  what_if: {},
+  comparison: {},
+  pinned: {},
+  alpha: 1,
+  opacity: 0.6,
+  colormap: "auto",
+  sign: "all",
+  mode: "blended",
+  outlier_percent: 1,
+  scale_limit: null,
+};
+
+/** What is chosen, and answered by a computation: a change asks the kernel for a new answer. */
+export const REQUESTED = [
+  "method",
+  "target",
+  "baseline",
+  "contrast",
+  "example",
+  "settings",
+  "layer",
+  "layer_method",
+  "neuron",
+  "neuron_method",
+  "ablated",
+  "ablate_to",
+] as const satisfies readonly (keyof Traits)[];
+
+/** What only the kernel writes: a change of any of these is a sign of life. */
+export const KERNEL_WRITTEN = [
+  "_part",
+  "_live",
+  "status",
+  "progress",
+  "message",
+  "refused",
+  "effort",
+  "methods",
+  "layer_methods",
+  "neuron_methods",
+  "baselines",
+  "examples",
+  "layers",
+  "luts",
+  "picture",
+  "baseline_picture",
+  "predictions",
+  "heat",
+  "code",
+  "weights_changed",
+  "path",
+  "layer_relevance",
+  "layer_maps",
+  "channels",
+  "neuron_info",
+  "what_if",
+  "comparison",
+  "pinned",
+] as const satisfies readonly (keyof Traits)[];
+
+/** For each result the traits that its request says it answers: where one of these is another now, it is stale. */
+export const ANSWERS = {
+  heat: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
+  path: ["target", "contrast", "example", "baseline"],
+  layer_relevance: ["target", "contrast", "example", "baseline"],
+  layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
+  channels: ["target", "contrast", "example", "layer"],
+  neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  what_if: ["example", "ablated", "ablate_to"],
+  comparison: ["target", "contrast", "example", "baseline"],
+} as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

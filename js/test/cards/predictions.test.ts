@@ -1,0 +1,57 @@
+/** The predictions: what a person sees, does and hears. */
+import { describe, expect, it } from "vitest";
+import { all, draw, option, press, useViews, view } from "../support/view";
+
+useViews();
+
+describe("predictions", () => {
+  it("show label and share, and mark the explained one", () => {
+    draw();
+    expect(all("[role=option]").map((row) => row.textContent)).toEqual(["cat70.0%", "dog20.0%", "hat<0.1%"]);
+    expect(all("[role=option]").map((row) => row.getAttribute("aria-selected"))).toEqual([
+      "true",
+      "false",
+      "false",
+    ]);
+  });
+
+  it("pick a target by click and by key, and change nothing else", () => {
+    draw({ alpha: 0.5, layer: "stem" });
+    option("dog").click();
+    view.frame();
+    expect(view.model.saves).toEqual([{ target: 2 }]);
+    press(option("dog"), "ArrowDown");
+    press(option("hat"), "Enter");
+    view.frame();
+    expect(view.model.saves[1]).toEqual({ target: 9 });
+    press(option("hat"), "Home");
+    expect(document.activeElement).toBe(option("cat"));
+    expect(all("[role=option]").map((row) => row.tabIndex)).toEqual([0, -1, -1]);
+  });
+
+  it("follow the walk for the classes the path knows", () => {
+    draw({ alpha: 0.75 });
+    expect(option("cat").textContent).toContain("60.0%");
+    expect(option("dog").textContent).toContain("25.0%");
+    expect(option("hat").dataset.unknown).toBe("1");
+    view.model.receive({ baseline: "blur" }); // the path now belongs to another baseline
+    view.frame();
+    expect(option("cat").textContent).toContain("70.0%");
+  });
+
+  it("show scores when there are no probabilities", () => {
+    draw({
+      alpha: 0.5,
+      target: [1],
+      predictions: {
+        kind: "score",
+        items: [
+          { index: 0, label: "a", score: -1.5, probability: null },
+          { index: 1, label: "b", score: 12, probability: null },
+        ],
+      },
+    });
+    expect(all("[role=option]").map((row) => row.textContent)).toEqual(["a−1.5", "b12.0"]);
+    expect(option("b").getAttribute("aria-selected")).toBe("true");
+  });
+});

@@ -1,0 +1,359 @@
+"""What travels between kernel and page: the contract of both halves.
+
+``js/src/state/messages.generated.ts`` is made from these types by ``python -m attriscope.widget.state.typescript``. A
+message without keys means that there is nothing to tell, so those that may be empty have no key that must be there.
+
+``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
+it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired
+
+PartName: TypeAlias = Literal["explorer", "overlay", "predictions", "path", "layers", "channels"]
+Status: TypeAlias = Literal["idle", "running", "cancelled", "error"]
+Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
+Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
+LutKind: TypeAlias = Literal["diverging", "sequential"]
+AblateTo: TypeAlias = Literal["zero", "baseline"]
+OutputKind: TypeAlias = Literal["probability", "score"]
+
+# One baseline by name, or several whose maps are averaged.
+Baseline: TypeAlias = str | Sequence[str]
+# An explained output: one index, an index per output dimension, or null for a model with one output.
+Target: TypeAlias = int | Sequence[int] | None
+# What a method's parameter may be set to.
+SettingValue: TypeAlias = int | float | str | bool | None
+# The parameters of one method that differ from its defaults.
+MethodSettings: TypeAlias = Mapping[str, SettingValue]
+# For each method the parameters that differ from its defaults.
+Settings: TypeAlias = Mapping[str, MethodSettings]
+# A place inside a layer: a channel, or a channel and where in it; for tokens a unit, or a unit and a position.
+Neuron: TypeAlias = int | Sequence[int]
+# A neuron that is switched off: its layer's path and its place there.
+Ablated: TypeAlias = Annotated[Sequence[Any], "readonly [layer: string, neuron: Neuron]"]
+# What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else.
+LayerForm: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
+# Rows and columns.
+Size: TypeAlias = Annotated[Sequence[int], "readonly [number, number]"]
+# A binary value: ipywidgets gives a DataView, other hosts may give what lies under it.
+Binary: TypeAlias = Annotated[bytes, "DataView | ArrayBuffer | ArrayBufferView"]
+# Values of the requested traits that a result was computed for, by name; which of them, the table says.
+Request: TypeAlias = Mapping[str, Any]
+
+
+class Message(TypedDict):
+    """What the page may ask for besides setting a trait."""
+
+    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+
+
+class ParameterInfo(TypedDict):
+    """A parameter of a method, made from its signature in Python.
+
+    Attributes:
+        value: the default.
+    """
+
+    name: str
+    label: str
+    kind: Literal["int", "float", "bool", "choice", "text"]
+    value: SettingValue
+    min: NotRequired[float | None]
+    max: NotRequired[float | None]
+    choices: NotRequired[Sequence[str]]
+    doc: NotRequired[str]
+
+
+class MethodInfo(TypedDict):
+    """A method on offer."""
+
+    name: str
+    label: str
+    doc: NotRequired[str]
+    parameters: NotRequired[Sequence[ParameterInfo]]
+
+
+class BaselineInfo(TypedDict):
+    """A baseline on offer."""
+
+    name: str
+    label: str
+
+
+class RawRefusal(TypedDict, total=False):
+    """The kernel's latest no to a wish of the page; without ``reason`` there is none."""
+
+    trait: str
+    method: str | None
+    name: str | None
+    value: object
+    reason: str
+    count: int
+
+
+class RawLut(TypedDict):
+    """A colour map.
+
+    Attributes:
+        data: 256 RGB colours of 8 bits.
+    """
+
+    label: str
+    kind: LutKind
+    data: Binary
+
+
+class RawPicture(TypedDict, total=False):
+    """A picture of RGB pixels of 8 bits."""
+
+    shape: Size
+    data: Binary
+
+
+class ExampleInfo(TypedDict):
+    """One of the examples to choose from."""
+
+    label: str
+    picture: RawPicture
+
+
+class RawHeat(TypedDict, total=False):
+    """The map on show.
+
+    Attributes:
+        data: float32, little-endian.
+    """
+
+    shape: Size
+    data: Binary
+    title: str
+    request: Request | None
+    final: bool
+    sum: float | None
+    gap: float | None
+    preview: bool
+    error: float | None
+    relative_error: float | None
+    evaluations: int | None
+    refinable: bool
+    changed: bool
+
+
+class Prediction(TypedDict):
+    """What the model says of one class."""
+
+    index: int
+    label: str
+    score: float
+    probability: float | None
+
+
+class RawPredictions(TypedDict, total=False):
+    """The best classes."""
+
+    kind: OutputKind
+    items: Sequence[Prediction]
+
+
+class ClassInfo(TypedDict):
+    """A class of the model."""
+
+    index: int
+    label: str
+
+
+class RawPath(TypedDict, total=False):
+    """What happens on the path from the baseline to the input.
+
+    Attributes:
+        maps: int8, one map after another; value = scale * sign(code) * (|code| / 127) ** 2
+    """
+
+    alphas: Sequence[float]
+    scores: Sequence[float]
+    totals: Sequence[float]
+    classes: Sequence[ClassInfo]
+    probabilities: Sequence[Sequence[float]]
+    shape: Size
+    maps: Binary
+    scale: float
+    title: str
+    target_label: str
+    request: Request | None
+
+
+class LayerRow(TypedDict):
+    """A row of the layer tree.
+
+    Attributes:
+        spatial: a map can be laid over the picture.
+        why: why it cannot be picked.
+        order: of its first call; null if it did not run.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    shape: Sequence[int] | None
+    depth: int
+    spatial: bool
+    pickable: NotRequired[bool]
+    why: NotRequired[str]
+    form: NotRequired[LayerForm | None]
+    order: NotRequired[int | None]
+
+
+class RawLayerRelevance(TypedDict, total=False):
+    """How much of the prediction passes at each layer, aligned with ``layers``; {} before it is known."""
+
+    request: Request
+    label: str
+    doc: str
+    values: Sequence[float | None]
+
+
+class RawLayerMaps(TypedDict, total=False):
+    """The maps of all layers that have one, for scrubbing; {} before they are known.
+
+    Attributes:
+        title: the title of a layer's map is the first, the layer's path and the second.
+        scales: value = scale * float16
+        maps: float16, little-endian, one map after another.
+    """
+
+    request: Request
+    title: tuple[str, str]
+    final: bool
+    names: Sequence[str]
+    shapes: Sequence[Size]
+    scales: Sequence[float]
+    sums: Sequence[float | None]
+    maps: Binary
+
+
+class RawChannels(TypedDict, total=False):
+    """The channels of the picked layer; {} when there are none.
+
+    Attributes:
+        size: of one channel as the layer gives it: rows, columns.
+        shape: of one channel as it was sent.
+        activations: float32, one for each channel: the mean over positions.
+        contributions: float32, one for each channel: the sum of gradient x activation.
+        thumbs: int8; value = scale * code / 127
+    """
+
+    request: Request
+    form: LayerForm
+    noun: str
+    count: int
+    size: Size
+    shape: Size
+    positions: Sequence[str]
+    heads: int
+    activations: Binary
+    contributions: Binary
+    thumbs: Binary
+    scales: Binary
+    parts: Binary
+    part_scales: Binary
+    notice: str
+
+
+class NeuronClass(TypedDict):
+    """What a neuron contributes to a class."""
+
+    index: int
+    label: str
+    contribution: float | None
+
+
+class RawNeuronInfo(TypedDict, total=False):
+    """What is known about the picked neuron; {} when there is none."""
+
+    request: Request
+    title: str
+    activation: float | None
+    at_baseline: float | None
+    classes: Sequence[NeuronClass]
+    doc: str
+
+
+class ChangedPrediction(TypedDict):
+    """What the model says of a class with and without some neurons."""
+
+    index: int
+    label: str
+    before: float | None
+    after: float | None
+    before_score: float | None
+    after_score: float | None
+
+
+class RawWhatIf(TypedDict, total=False):
+    """The predictions with some neurons switched off; {} when none are."""
+
+    request: Request
+    kind: OutputKind
+    items: Sequence[ChangedPrediction]
+    message: str
+
+
+class RawPinned(TypedDict, total=False):
+    """A view that was kept, to look at beside the present one; {} when there is none."""
+
+    heat: RawHeat
+    picture: RawPicture
+    title: str
+
+
+class ComparedMetric(TypedDict):
+    """A column of the comparison."""
+
+    name: str
+    arrow: str
+    better: Literal["higher", "lower"]
+    doc: NotRequired[str]
+
+
+class ComparedMethod(TypedDict):
+    """A line of the comparison.
+
+    Attributes:
+        control: it knows nothing of the model, and cannot be picked.
+        values: one for each metric; null where the metric is undefined, of which the notes say why.
+        rows: what explaining has cost.
+    """
+
+    name: str
+    label: str
+    control: bool
+    values: Sequence[float | None]
+    best: Sequence[bool]
+    notes: Sequence[str | None]
+    rows: int
+    seconds: float
+
+
+class RawComparison(TypedDict, total=False):
+    """Methods by metrics, as many lines as are ready; {} before the first comparison.
+
+    Attributes:
+        settings: of the methods that were compared.
+        final: false while there are lines to come.
+        outdated: the model's weights are no longer those that were judged.
+    """
+
+    title: str
+    request: Request
+    settings: Settings
+    final: bool
+    outdated: bool
+    metrics: Sequence[ComparedMetric]
+    methods: Sequence[ComparedMethod]

@@ -1,0 +1,171 @@
+"""The table of all traits that kernel and page share, a row for each.
+
+A row is the trait's name, its type, its kind and default, who writes it, whether it is part of a request, and for a
+result which requested traits it answers. Everything else that is said of traits is made from these rows: the page's
+types, defaults and lists (:mod:`attriscope.widget.state.typescript`), what a change asks the kernel for, what the page
+may write. Values that cannot be are refused in :mod:`attriscope.widget.validation`.
+
+To add a trait: a row here; a check there, if any value can be wrong; then what the kernel and the page do with it.
+The parts that can stand alone (:mod:`attriscope.widget.views`) repeat the rows that they have with :func:`also`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import traitlets
+
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import (
+    Ablated,
+    AblateTo,
+    BaselineInfo,
+    ExampleInfo,
+    LayerRow,
+    MethodInfo,
+    Mode,
+    Neuron,
+    PartName,
+    RawChannels,
+    RawComparison,
+    RawHeat,
+    RawLayerMaps,
+    RawLayerRelevance,
+    RawLut,
+    RawNeuronInfo,
+    RawPath,
+    RawPicture,
+    RawPinned,
+    RawPredictions,
+    RawRefusal,
+    RawWhatIf,
+    Settings,
+    Sign,
+    Status,
+    Target,
+)
+from attriscope.widget.state.selection import baseline_names
+from attriscope.widget.state.traits import (
+    Checked,
+    Limit,
+    Number,
+    OneOf,
+    filled_by,
+    kernel_trait,
+    shared_trait,
+)
+
+# What results answer: which output of which example, with which baselines, ...
+_OUTPUT = ("target", "contrast", "example")
+_PATH = (*_OUTPUT, "baseline")
+_MAP = (*_PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
+
+
+class ExplorerTraits(traitlets.HasTraits):
+    """All rows: the Explorer has them all."""
+
+    # Which part of the page it is, and whether there is a kernel.
+    _part: PartName = kernel_trait(traitlets.Unicode("explorer"))
+    _live: bool = kernel_trait(traitlets.Bool(True))
+
+    # How the computation goes on, and what cannot be asked for.
+    status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
+    progress: float = kernel_trait(traitlets.Float(0.0))
+    message: str = kernel_trait(traitlets.Unicode(""))
+    refused: RawRefusal = kernel_trait()
+
+    # What is explained, and how.
+    method: str = shared_trait(traitlets.Unicode("IntegratedGradients"), requested=True)
+    target: Target = shared_trait(traitlets.Any(None, help="the explained output"), requested=True)
+    # The page has only names: "custom" stands for a tensor.
+    baseline: Any = shared_trait(
+        Checked("zero"),
+        requested="Baseline | None",
+        page_type="Baseline",
+        to_json=lambda value, widget: baseline_names(value),
+        from_json=lambda value, widget: widget.baseline_of(value),
+    )
+    contrast: int | None = shared_trait(
+        traitlets.Any(None, help="the class that the target is compared with, or None"),
+        requested=True,
+        rank=1,
+    )
+    example: int = shared_trait(Checked(0, help="which example of the inputs is on show"), requested=True)
+    settings: Settings = shared_trait(
+        filled_by(dict, Checked(help="what is set otherwise than the methods' defaults")),
+        requested="MethodSettings",
+    )
+    effort: int = kernel_trait(traitlets.Int(0, help="how often Refine was asked for"), requested=True)
+
+    # Where inside the model it is looked for, and what is switched off there.
+    layer: str | None = shared_trait(
+        traitlets.Unicode(None, allow_none=True, help="path of the picked layer, or None"), requested=True
+    )
+    layer_method: str = shared_trait(
+        traitlets.Unicode("LayerGradCam", help="how the picked layer is explained"), requested=True
+    )
+    neuron: Neuron | None = shared_trait(
+        Checked(None, help="the picked neuron of the picked layer, or None"), requested=True, rank=1
+    )
+    neuron_method: str = shared_trait(
+        traitlets.Unicode("NeuronGradient", help="how it is found out what drives the picked neuron"),
+        requested=True,
+    )
+    ablated: Sequence[Ablated] = shared_trait(
+        filled_by(list, Checked(help="neurons that are switched off, as [layer, neuron]")), requested=True
+    )
+    ablate_to: AblateTo = shared_trait(
+        OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
+    )
+
+    # What there is to choose from.
+    methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
+    layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
+    neuron_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
+    baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
+    examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
+    layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
+    luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
+
+    # Results.
+    picture: RawPicture = kernel_trait()
+    baseline_picture: RawPicture = kernel_trait()
+    predictions: RawPredictions = kernel_trait()
+    heat: RawHeat = kernel_trait(answers=_MAP)
+    code: str = kernel_trait(traitlets.Unicode(""))
+    weights_changed: bool = kernel_trait(traitlets.Bool(False))
+    path: RawPath = kernel_trait(answers=_PATH)
+    layer_relevance: RawLayerRelevance = kernel_trait(answers=_PATH)
+    layer_maps: RawLayerMaps = kernel_trait(answers=(*_PATH, "layer_method", "settings"))
+    channels: RawChannels = kernel_trait(answers=(*_OUTPUT, "layer"))
+    neuron_info: RawNeuronInfo = kernel_trait(answers=(*_OUTPUT, "layer", "neuron"))
+    what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"))
+    comparison: RawComparison = kernel_trait(answers=_PATH)
+    pinned: RawPinned = kernel_trait()
+
+    # How it is drawn: all of it restyles on the page.
+    alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
+    opacity: float = shared_trait(
+        Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
+    )
+    colormap: str = shared_trait(OneOf(wire.COLORMAPS, "auto", help="a colour map's name, or auto"))
+    sign: Sign = shared_trait(OneOf(get_args(Sign), "all", help="which attributions are shown"))
+    mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
+    outlier_percent: float = shared_trait(
+        Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    scale_limit: float | None = shared_trait(
+        Limit(
+            None,
+            allow_none=True,
+            help="where the colour scale ends, held over several maps; None asks the map",
+        )
+    )
+
+
+ROWS: Mapping[str, Any] = {name: getattr(ExplorerTraits, name) for name in ExplorerTraits.__annotations__}
+"""By name, in the order of the table."""
+
+REQUESTED = tuple(name for name, row in ROWS.items() if row.metadata["requested"] and row.metadata["page"])
+"""What both sides choose and each result says it answers: a change asks the kernel for a new one."""
