@@ -1,53 +1,75 @@
 /** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
-import { comparison } from "./cards/comparison";
-import { examples } from "./cards/examples";
-import { path } from "./cards/path";
-import { predictions } from "./cards/predictions";
-import { banner } from "./controls/error-banner";
-import { kernelBanner } from "./controls/kernel-banner";
-import { toolbar } from "./controls/toolbar";
-import { channels } from "./inside/channels-card";
-import { inside } from "./inside/inside";
-import { layers } from "./layers/layers";
-import { h } from "./lib/dom";
+import type { AnyWidget } from "@anywidget/types";
+import { ComparisonCard } from "./cards/comparison";
+import { Examples } from "./cards/examples";
+import { PathCard } from "./cards/path";
+import { PredictionsCard } from "./cards/predictions";
+import { ErrorBanner } from "./controls/error-banner";
+import { KernelBanner } from "./controls/kernel-banner";
+import { Toolbar } from "./controls/toolbar";
+import { ChannelsCard } from "./inside/channels-card";
+import { Inside } from "./inside/inside";
+import { LayersCard } from "./layers/layers";
+import { h, setAttribute } from "./lib/dom";
 import { keepKeys } from "./lib/keys";
-import { overlay } from "./overlay/overlay";
+import { Overlay } from "./overlay/overlay";
+import { pinned } from "./selection/displayed";
 import type { Model } from "./state/model";
-import { State } from "./state/state";
+import { type Shows, State } from "./state/state";
 import type { Part } from "./state/traits";
+import type { View } from "./state/view";
 
-/** Draws one part of the state into an element, and keeps it drawn until the state's signal is aborted. */
-type DrawPart = (state: State, el: HTMLElement) => void;
+/** What stands on the page. It follows the state by itself until the state's signal is aborted. */
+interface Card extends Shows {
+  readonly node: HTMLElement;
+}
+type CardClass = new (state: State) => Card;
 
-/** What stands on the Explorer's board, in this order. */
-const BOARD: readonly DrawPart[] = [overlay, predictions, path, layers, inside, comparison];
+/** What stands on the Explorer's board, in this order; some only where the kernel knows of what they show. */
+const BOARD: readonly { readonly card: CardClass; readonly where?: (view: View) => boolean }[] = [
+  { card: Overlay },
+  { card: PredictionsCard },
+  { card: PathCard },
+  { card: LayersCard },
+  { card: Inside, where: (view) => view.has("channels") },
+  { card: ComparisonCard, where: (view) => view.has("comparison") },
+];
 
 /** What can stand alone. */
-const PARTS: Readonly<Record<Exclude<Part, "explorer">, DrawPart>> = {
-  overlay,
-  predictions,
-  path,
-  layers,
-  channels,
+const PARTS: Readonly<Record<Exclude<Part, "explorer">, CardClass>> = {
+  overlay: Overlay,
+  predictions: PredictionsCard,
+  path: PathCard,
+  layers: LayersCard,
+  channels: ChannelsCard,
 };
 
-const explorer: DrawPart = (state, el) => {
-  toolbar(state, el);
-  banner(state, el);
-  kernelBanner(state, el);
-  examples(state, el);
+/** Gives the overlay more room while two maps stand side by side in it. */
+function widenForPair(state: State, around: HTMLElement): void {
+  state.follow({ show: (view) => setAttribute(around, "data-pinned", pinned(view) ? "1" : undefined) });
+}
+
+function explorer(state: State, root: HTMLElement): void {
+  root.append(
+    ...new Toolbar(state).nodes,
+    new ErrorBanner(state).node,
+    new KernelBanner(state).node,
+    new Examples(state).node,
+  );
   const board = h("div", { class: "as-board" });
-  el.append(board);
-  for (const draw of BOARD) draw(state, board);
-};
+  root.append(board);
+  widenForPair(state, board);
+  for (const { card, where } of BOARD) {
+    if (where?.(state.view) ?? true) board.append(new card(state).node);
+  }
+}
 
-const alone =
-  (draw: DrawPart): DrawPart =>
-  (state, el) => {
-    if (state.has("status")) banner(state, el);
-    kernelBanner(state, el);
-    draw(state, el);
-  };
+function alone(state: State, root: HTMLElement, card: CardClass): void {
+  if (state.view.has("status")) root.append(new ErrorBanner(state).node);
+  root.append(new KernelBanner(state).node);
+  widenForPair(state, root);
+  root.append(new card(state).node);
+}
 
 interface RenderProps {
   model: Model;
@@ -62,16 +84,17 @@ function render({ model, el, signal }: RenderProps): () => void {
   signal?.addEventListener("abort", end, { signal: life.signal });
 
   const state = new State(model, life.signal);
-  const wanted = state.get("_part") ?? "explorer";
+  const wanted = state.view.get("_part");
   const part = Object.hasOwn(PARTS, wanted) ? (wanted as keyof typeof PARTS) : "explorer";
   const root = h("div", { class: "as-root", "data-part": part });
   keepKeys(root, life.signal);
-  el.append(root); // before drawing: some parts ask where the focus is
-  (part === "explorer" ? explorer : alone(PARTS[part]))(state, root);
+  el.append(root); // before drawing: some cards ask where the focus is
+  if (part === "explorer") explorer(state, root);
+  else alone(state, root, PARTS[part]);
   root.dataset.ready = "1";
 
   life.signal.addEventListener("abort", () => root.remove());
   return end;
 }
 
-export default { render };
+export default { render } satisfies AnyWidget<Record<string, unknown>>;

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { circle, importGraph, longFiles, longFunctions, type Sources, wrongImports } from "./support/house";
 
 const MOST_LINES_OF_A_FILE = 450;
+const MOST_LINES_OF_A_FUNCTION = 70;
 
 const read = (found: Record<string, string>, root: string): Sources =>
   Object.fromEntries(Object.entries(found).map(([path, text]) => [path.slice(root.length), text]));
@@ -41,6 +42,10 @@ describe("the page half", () => {
 
   it("imports from below only", () => {
     expect(wrongImports(importGraph(source))).toEqual([]);
+  });
+
+  it("has no function that is too long", () => {
+    expect(longFunctions(source, MOST_LINES_OF_A_FUNCTION)).toEqual([]);
   });
 
   it("has no file that is too long", () => {

@@ -11,17 +11,8 @@ import torch
 
 from attriscope.attr import Attribution, IntegratedGradients, LayerActivation, LayerGradCam, Saliency
 from attriscope.core.errors import InputError
-from models import (
-    METHODS,
-    Method,
-    Snapshot,
-    draw,
-    every_fixed_input_method,
-    every_method,
-    every_targeted_method,
-    pictures,
-    spelled,
-)
+from methods import METHODS, Method, every_fixed_input_method, every_method, every_targeted_method
+from models import Snapshot, draw, pictures, spelled
 
 X = draw(3, 2, 6, 5)
 

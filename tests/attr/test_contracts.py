@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
 import types
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,29 +12,19 @@ import torch
 from torch import Tensor, nn
 
 import attriscope
-from attriscope.attr import IntegratedGradients
-from models import (
-    METHODS,
+from methods import (
     Method,
-    Recorder,
-    Snapshot,
-    assert_same,
-    draw,
     every_fixed_input_method,
     every_fixed_method,
-    every_input_method,
     every_method,
-    every_method_in_both_modes,
     every_path_method,
-    every_targeted_method,
     every_trainable_method,
-    mlp,
-    pair,
-    pictures,
-    tensors_in,
 )
+from models import Recorder, Snapshot, assert_same, draw, pictures, tensors_in
 
 X = draw(5, 2, 6, 5)
+
+
 TARGET = [0, 3, 1, 2, 1]
 
 
@@ -185,287 +172,6 @@ def test_results_are_of_the_type_that_is_documented(method: Method, dtype: torch
     assert wrong < 8 * torch.finfo(dtype).eps
 
 
-# --- forms of inputs, targets and arguments -----------------------------------------------------------------
-
-
-@every_input_method
-def test_the_form_of_inputs_is_the_form_of_results(method: Method) -> None:
-    x, y = draw(3, 4), draw(3, 2, 3, seed=4)
-    both = method.attribute(pair(), (x, y), 1)
-    assert [t.shape for t in both] == [x.shape, y.shape]
-    bare = method.attribute(mlp(), x, 1)
-    wrapped = method.attribute(mlp(), (x,), 1)
-    assert isinstance(bare, Tensor)
-    assert isinstance(wrapped, tuple)
-    assert_same(wrapped[0], bare)
-
-
-@every_targeted_method
-@pytest.mark.parametrize(
-    "target",
-    [
-        np.array(TARGET),
-        torch.tensor(TARGET),
-        [np.int64(t) for t in TARGET],
-        [(t,) for t in TARGET],
-        lambda out: out.gather(1, torch.tensor([[t] for t in TARGET])),
-    ],
-    ids=["array", "tensor", "numpy integers", "tuples", "function"],
-)
-def test_every_form_of_target_means_the_same(method: Method, target: Any) -> None:
-    if callable(target) and (method.random or method.baselines):
-        pytest.skip("the function is written for five rows")
-    options = {} if not method.path else {"internal_batch_size": 5}
-    expected = method.attribute(pictures(), X, TARGET, **options)
-    assert_same(method.attribute(pictures(), X, target, **options), expected)
-
-
-@every_targeted_method
-@pytest.mark.parametrize(
-    "target", [np.int64(2), np.uint8(2), (2,), torch.tensor(2), -2, lambda out: out[:, 2]]
-)
-def test_every_form_of_one_target_for_all(method: Method, target: Any) -> None:
-    assert_same(method.attribute(pictures(), X, target), method.attribute(pictures(), X, 2))
-
-
-@every_fixed_input_method
-@pytest.mark.parametrize("batch", [None, 1, 4])
-def test_arguments_beside_the_inputs(method: Method, batch: int | None) -> None:
-    """Each example keeps its own mask; what is shared by all is passed on as it came."""
-    x, y = draw(3, 4), draw(3, 2, 3, seed=4)
-    mask, shared = draw(3, 3, seed=5), draw(1, 3, seed=6)
-    weights, scale = draw(5, 3, seed=7), torch.tensor(1.5, dtype=torch.float64)
-    options = {"internal_batch_size": batch} if method.path else {}
-
-    def with_table(x: Tensor, y: Tensor, mask: Tensor, shared: Tensor, table: Tensor, *more: Any) -> Tensor:
-        assert table.shape == weights.shape
-        assert len(mask) == len(x)
-        return pair()(x, y, mask * shared, table[2], *more)
-
-    args = (mask, shared, weights, scale, "squares")
-    both = method.attribute(with_table, (x, y), 1, additional_forward_args=args, **options)
-    for i in range(3):
-        one = slice(i, i + 1)
-        args = (mask[one], shared, weights, scale, "squares")
-        alone = method.attribute(with_table, (x[one], y[one]), 1, additional_forward_args=args)
-        for part, whole in zip(alone, both, strict=True):
-            torch.testing.assert_close(part, whole[one], rtol=1e-11, atol=1e-13)
-
-
-@every_input_method
-def test_a_single_argument_needs_no_tuple(method: Method) -> None:
-    x, mask = draw(3, 4), draw(3, 3, seed=5)
-    net = mlp()
-    expected = method.attribute(lambda x, m: net(x) * m, x, 1, additional_forward_args=(mask,))
-    assert_same(method.attribute(lambda x, m: net(x) * m, x, 1, additional_forward_args=mask), expected)
-    assert expected.abs().sum() > 0
-
-
-@every_input_method
-@pytest.mark.parametrize(
-    "reduce",
-    [lambda s: s.sum(), lambda s: s.sum()[None], lambda s: s.sum()[None, None]],
-    ids=["()", "(1,)", "(1, 1)"],
-)
-def test_one_number_for_a_batch_is_explained_example_by_example(method: Method, reduce: Any) -> None:
-    """As for a loss. For one example that is the loss itself."""
-    net = mlp()
-    x = draw(3, 4)
-    expected = method.attribute(lambda x: net(x).square().sum(1), x)
-    found = method.attribute(lambda x: reduce(net(x).square()), x)
-    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
-
-
-class Doubles(nn.Module):
-    def __init__(self, in_place: bool) -> None:
-        super().__init__()
-        self.in_place = in_place
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mul_(2) if self.in_place else x * 2
-
-
-@every_method
-def test_models_that_work_in_place_on_their_input(method: Method) -> None:
-    """The caller's tensor stays, and so does the gradient with respect to it; the end points of a delta too."""
-    takes = inspect.signature(method.on(pictures()).attribute).parameters
-    options = {"return_convergence_delta": True} if "return_convergence_delta" in takes else {}
-    model, same = (nn.Sequential(Doubles(in_place), pictures()) for in_place in (True, False))
-    before = Snapshot(model, (X,))
-    found = method.attribute(model, X, TARGET, layer="1.conv", **options)
-    before.check()
-    assert_same(found, method.attribute(same, X, TARGET, layer="1.conv", **options))
-
-
-@every_input_method
-def test_inputs_that_the_output_does_not_depend_on_get_zeros(method: Method) -> None:
-    x, y = draw(3, 4), draw(3, 2, seed=2)
-    used, unused = method.attribute(lambda x, y: x.square().sum(1), (x, y))
-    assert_same(used, method.attribute(lambda x: x.square().sum(1), x))
-    assert_same(unused, torch.zeros_like(unused))
-
-
-# --- names and signatures that Captum's users know ----------------------------------------------------------
-
-
-@every_method
-def test_arguments_may_be_given_by_position(method: Method) -> None:
-    explainer = method.on(pictures())
-    parameters = inspect.signature(explainer.attribute).parameters
-    fixed = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-
-    def named() -> dict[str, Any]:
-        return {"inputs": X, **method.arguments(TARGET)}
-
-    given = named()
-    positional = [given.pop(name, parameters[name].default) for name in fixed]
-    assert_same(explainer.attribute(*positional, **given), explainer.attribute(**named()))
-
-
-# --- the world afterwards -----------------------------------------------------------------------------------
-
-
-class Failing(nn.Module):
-    """``net`` that fails in its n-th call, after everything else has happened."""
-
-    def __init__(self, net: nn.Module, at: int) -> None:
-        super().__init__()
-        self.net = net
-        self.calls = [at]  # a list, so that counting leaves the module's attributes as they are
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.net(x)
-        self.calls[0] -= 1
-        if self.calls[0] == 0:
-            raise ZeroDivisionError("in the model")
-        return out
-
-
-def prepared(frozen: bool, training: bool = False) -> Any:
-    """A net with everything on it that could be lost: gradients, hooks, flags of its own."""
-    model = pictures()
-    model(X).sum().backward()
-    model.conv.register_forward_hook(lambda *_: None)
-    model.conv.register_forward_pre_hook(lambda *_: None)
-    model.conv.register_full_backward_hook(lambda *_: None)
-    model.conv.note = "mine"
-    if frozen:
-        model.conv.requires_grad_(False)
-    if training:
-        model.bn.train()  # not dropout: what that draws is the model's own business
-    return model
-
-
-def inputs_to_watch() -> tuple[Tensor, ...]:
-    plain, leaf = X.clone(), X.clone().requires_grad_()
-    leaf.grad = torch.ones_like(leaf)
-    return plain, leaf
-
-
-@every_method_in_both_modes
-@pytest.mark.parametrize("frozen", [False, True])
-def test_nothing_is_changed_after_success(method: Method, frozen: bool, training: bool) -> None:
-    model = prepared(frozen, training)
-    for x in inputs_to_watch():
-        before = Snapshot(model, (x, *model.parameters()))
-        method.attribute(model, x, TARGET)
-        before.check()
-
-
-@every_method_in_both_modes
-def test_nothing_is_changed_after_an_exception_in_the_model(method: Method, training: bool) -> None:
-    net = prepared(False, training)
-    options = {"internal_batch_size": 3} if method.path else {}
-    for x in inputs_to_watch():
-        for call in (1, 3) if method.path and not method.neuron else (1,):
-            model = Failing(net, call)
-            before = Snapshot(net, (x, *net.parameters()))
-            with pytest.raises(ZeroDivisionError, match="in the model"):
-                method.attribute(model, x, TARGET, layer="net.conv", **options)
-            before.check()
-
-
-@pytest.mark.parametrize(
-    "method", [m for m in METHODS if m.targeted and m.gradient and not m.rules], ids=lambda m: m.name
-)
-def test_nothing_is_changed_after_an_exception_in_the_backward_pass(method: Method) -> None:
-    class Bad(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor) -> Tensor:
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, gradient: Tensor) -> Tensor:
-            raise ZeroDivisionError("going back")
-
-    model = prepared(False)
-    before = Snapshot(model, (X,))
-    with pytest.raises(ZeroDivisionError, match="going back"):
-        method.attribute(model, X, lambda out: Bad.apply(out)[:, 0])
-    before.check()
-
-
-@every_method_in_both_modes
-def test_nothing_is_changed_after_cancel(method: Method, training: bool) -> None:
-    model = prepared(False, training)
-    stop = threading.Event()
-    before = Snapshot(model, (X,))
-    rows: list[int] = []
-
-    def progress(done: int, total: int) -> None:
-        rows.append(done)
-        stop.set()
-
-    if not method.path:
-        stop.set()  # one batch only: it is stopped before that, or not at all
-    with attriscope.control(progress=progress, cancel=stop), pytest.raises(attriscope.Cancelled):
-        method.attribute(model, X, TARGET, **({"internal_batch_size": 2} if method.path else {}))
-    assert rows == ([2] if method.path else [])
-    before.check()
-    method.attribute(model, X, TARGET)  # and nothing remembers that it was cancelled
-
-
-@every_method
-def test_nothing_is_changed_after_the_progress_callback_raised(method: Method) -> None:
-    """A progress bar that was closed must not break the model."""
-
-    def progress(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    model = prepared(False, training=not method.rules)
-    before = Snapshot(model, (X,))
-    with attriscope.control(progress=progress), pytest.raises(KeyboardInterrupt):
-        method.attribute(model, X, TARGET)
-    before.check()
-
-
-@every_method
-def test_nothing_is_changed_after_bad_input(method: Method) -> None:
-    model = prepared(False, training=not method.rules)
-    before = Snapshot(model, (X,))
-    with pytest.raises(AssertionError):
-        method.attribute(model, X[:, :1], TARGET)
-    if method.targeted:
-        with pytest.raises(IndexError):
-            method.attribute(model, X, 4)
-        with pytest.raises(ArithmeticError):
-            method.attribute(model, X * torch.nan, 0)
-    before.check()
-
-
-@every_method
-def test_random_numbers_of_the_caller_are_not_drawn(method: Method) -> None:
-    model = pictures()
-    torch.manual_seed(7)
-    np.random.seed(7)
-    expected = torch.rand(3), np.random.rand(3)
-    torch.manual_seed(7)
-    np.random.seed(7)
-    method.attribute(model, X, TARGET)
-    assert torch.equal(torch.rand(3), expected[0])
-    assert np.array_equal(np.random.rand(3), expected[1])
-
-
 # --- training mode ------------------------------------------------------------------------------------------
 
 
@@ -491,46 +197,3 @@ def test_dropout_in_training_mode_draws_as_the_model_does(method: Method) -> Non
     torch.manual_seed(3)
     assert_same(method.attribute(model, X, TARGET), first)
     assert all(m.training for m in model.modules())
-
-
-# --- threads ------------------------------------------------------------------------------------------------
-
-
-@every_method
-def test_two_threads_share_a_model(method: Method) -> None:
-    """As when a job of the Explorer runs while a cell explains the same model."""
-    model = pictures()
-    jobs = [(draw(3, 2, 6, 5, seed=i), [0, 3, 1], i) for i in range(4)]
-    expected = [method.attribute(model, x, t) for x, t, _ in jobs]
-    together = threading.Barrier(len(jobs))
-
-    def work(job: tuple[Tensor, list[int], int]) -> list[Any]:
-        x, target, _ = job
-        together.wait(60)
-        return [method.attribute(model, x, target) for _ in range(5)]
-
-    before = Snapshot(model, tuple(x for x, _, _ in jobs))
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        for found, wanted in zip(pool.map(work, jobs), expected, strict=True):
-            for one in found:
-                torch.testing.assert_close(one, wanted, rtol=1e-11, atol=1e-13)
-    before.check()
-
-
-def test_cancelling_one_thread_leaves_the_other_alone() -> None:
-    net = pictures()
-    inside, stop = threading.Event(), threading.Event()
-    expected = IntegratedGradients(net).attribute(X, target=0, n_steps=9)
-
-    def cancelled() -> None:
-        with attriscope.control(progress=lambda *_: (inside.set(), stop.wait(60)), cancel=stop):
-            IntegratedGradients(net).attribute(X, target=0, n_steps=9, internal_batch_size=1)
-
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(cancelled)
-        assert inside.wait(60)
-        found = IntegratedGradients(net).attribute(X, target=0, n_steps=9)
-        stop.set()
-        with pytest.raises(attriscope.Cancelled):
-            future.result(60)
-    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)

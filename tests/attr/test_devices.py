@@ -16,19 +16,8 @@ from attriscope import attr
 from attriscope.attr import IntegratedGradients, LayerGradCam, linear
 from attriscope.attr.perturbation import lime
 from attriscope.zoo import efficientnet_lite0
-from models import (
-    METHODS,
-    Method,
-    Snapshot,
-    assert_same,
-    draw,
-    elsewhere,
-    every_method,
-    pair,
-    pictures,
-    seeded,
-    tensors_in,
-)
+from methods import METHODS, Method, every_method
+from models import Snapshot, assert_same, draw, elsewhere, pair, pictures, seeded, tensors_in
 
 X = draw(3, 2, 6, 5)
 TARGET = [0, 3, 1]

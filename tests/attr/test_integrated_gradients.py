@@ -105,6 +105,49 @@ class Problem:
     batch: int | None
 
 
+def drawn_baselines(
+    draw_: st.DrawFn, rng: np.random.Generator, shapes: list[tuple[int, ...]], count: int, dtype: torch.dtype
+) -> tuple[np.ndarray, list[Any]]:
+    """The baselines as rows, (count, features), and in some form for each input."""
+    b = np.zeros((count, sum(math.prod(shape) for shape in shapes)))
+    baselines: list[Any] = []
+    at = 0
+    for shape in shapes:
+        columns = slice(at, at + math.prod(shape))
+        at = columns.stop
+        form = draw_(st.sampled_from(["none", "number", "one", "each"]))
+        if form == "number":
+            b[:, columns] = number = draw_(st.sampled_from([0, 1, -0.5]))
+            baselines.append(number)
+        elif form in ("one", "each"):
+            rows = 1 if form == "one" else count
+            own = rng.normal(size=(rows, math.prod(shape)))
+            b[:, columns] = own
+            baselines.append(torch.from_numpy(own).to(dtype).reshape(rows, *shape))
+        else:
+            baselines.append(None)
+    return b, baselines
+
+
+def drawn_target(
+    draw_: st.DrawFn, rng: np.random.Generator, outputs: int, count: int
+) -> tuple[Any, list[int]]:
+    """A target in some form, and the output that it means for each example."""
+    targets = [int(t) for t in rng.integers(0, outputs, size=count)]
+    form = draw_(st.sampled_from(["int", "list", "tensor", "tuple", "list of tuples", "function"]))
+    if form in ("int", "tuple", "function"):
+        targets = targets[:1] * count
+    target = {
+        "int": targets[0],
+        "tuple": (targets[0],),
+        "function": lambda out: out[:, targets[0]],
+        "list": targets,
+        "tensor": torch.tensor(targets),
+        "list of tuples": [(t,) for t in targets],
+    }[form]
+    return target, targets
+
+
 @st.composite
 def problems(draw_: st.DrawFn, dtypes: Any = None, smooth: bool | None = None) -> Problem:
     rng = np.random.default_rng(draw_(st.integers(0, 10**6)))
@@ -134,38 +177,10 @@ def problems(draw_: st.DrawFn, dtypes: Any = None, smooth: bool | None = None) -
             for p, shape in zip(parts, shapes, strict=True)
         )
 
-    b = np.zeros_like(x)
-    baselines: list[Any] = []
-    at = 0
-    for shape in shapes:
-        columns = slice(at, at + math.prod(shape))
-        at = columns.stop
-        form = draw_(st.sampled_from(["none", "number", "one", "each"]))
-        if form == "number":
-            b[:, columns] = number = draw_(st.sampled_from([0, 1, -0.5]))
-            baselines.append(number)
-        elif form in ("one", "each"):
-            rows = 1 if form == "one" else count
-            own = rng.normal(size=(rows, math.prod(shape)))
-            b[:, columns] = own
-            baselines.append(torch.from_numpy(own).to(dtype).reshape(rows, *shape))
-        else:
-            baselines.append(None)
+    b, baselines = drawn_baselines(draw_, rng, shapes, count, dtype)
     single = len(shapes) == 1 and draw_(st.booleans())
     all_none = all(value is None for value in baselines)
-
-    targets = [int(t) for t in rng.integers(0, outputs, size=count)]
-    form = draw_(st.sampled_from(["int", "list", "tensor", "tuple", "list of tuples", "function"]))
-    if form in ("int", "tuple", "function"):
-        targets = targets[:1] * count
-    target = {
-        "int": targets[0],
-        "tuple": (targets[0],),
-        "function": lambda out: out[:, targets[0]],
-        "list": targets,
-        "tensor": torch.tensor(targets),
-        "list of tuples": [(t,) for t in targets],
-    }[form]
+    target, targets = drawn_target(draw_, rng, outputs, count)
     method = draw_(st.sampled_from(METHODS))
     return Problem(
         net,

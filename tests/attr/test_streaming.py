@@ -21,17 +21,8 @@ from attriscope.attr import (
     streaming,
 )
 from attriscope.core.errors import InputError, NonFiniteError
-from models import (
-    METHODS,
-    Method,
-    Recorder,
-    Snapshot,
-    assert_same,
-    draw,
-    every_method,
-    mlp,
-    pictures,
-)
+from methods import METHODS, Method, every_method
+from models import Recorder, Snapshot, assert_same, draw, mlp, pictures
 
 X = draw(3, 2, 6, 5)
 TARGET = [0, 3, 1]

@@ -1,19 +1,13 @@
 /** The table of methods by metrics. */
 import { whyOff } from "../controls/needs-kernel";
 import { freshId } from "../lib/disclosure";
-import { h, setAttribute } from "../lib/dom";
+import { focusNear, h, setAttribute } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { aligned } from "../lib/format";
 import { pickMethod } from "../selection/methods";
 import type { State } from "../state/state";
-import type { ComparedMethod, RawComparison } from "../state/traits";
-
-export interface ComparisonTable {
-  readonly element: HTMLElement;
-  fill(raw: RawComparison, title: string): void;
-  /** Marks the line of the method that is on show, and says whether others can be picked. */
-  showState(): void;
-}
+import type { ComparedMethod, ComparedMetric, RawComparison } from "../state/traits";
+import type { View } from "../state/view";
 
 /** Why values are missing: each reason once, with the number that stands for it in the table. */
 export function footnotes(methods: readonly ComparedMethod[]): Map<string, number> {
@@ -35,86 +29,114 @@ export function columnsOf(methods: readonly ComparedMethod[], count: number): st
 
 const forReaders = (text: string): HTMLElement => h("span", { class: "as-sizeless" }, text);
 
-export function comparisonTable(state: State): ComparisonTable {
-  const caption = h("caption", { class: "as-unseen", dir: "auto" });
-  const heads = h("tr");
-  const body = h("tbody");
-  const notes = h("ol", { class: "as-footnotes", id: freshId() });
-  const element = h(
-    "div",
-    {},
-    h(
+function metricHead({ name, arrow, better, doc }: ComparedMetric): HTMLElement {
+  const words = h("bdi", {}, name);
+  const sign = h("span", { "aria-hidden": "true" }, ` ${arrow}`);
+  return h("th", { scope: "col", title: doc }, words, sign, forReaders(`, ${better} is better`));
+}
+
+function valueCell(
+  text: string,
+  best: boolean,
+  note: string | null,
+  number: number | undefined,
+): HTMLElement {
+  const mark = note ? h("sup", { title: note }, String(number)) : "";
+  if (!best) return h("td", {}, text, mark);
+  return h("td", {}, h("strong", {}, text), forReaders(" (best)"), mark);
+}
+
+/** What explaining has cost; nothing is said of a method that failed. */
+function costCells({ values, rows, seconds }: ComparedMethod): HTMLElement[] {
+  const failed = values.length > 0 && values.every((value) => value === null);
+  const texts = failed ? ["–", "–"] : [rows.toLocaleString("en-US"), seconds.toFixed(2)];
+  return texts.map((text) => h("td", {}, text));
+}
+
+interface Line {
+  readonly name: string;
+  readonly row: HTMLElement;
+  readonly pick: HTMLElement;
+}
+
+export class ComparisonTable {
+  readonly element: HTMLElement;
+  readonly #caption = h("caption", { class: "as-unseen", dir: "auto" });
+  readonly #heads = h("tr");
+  readonly #body = h("tbody");
+  readonly #notes = h("ol", { class: "as-footnotes", id: freshId() });
+  #lines: readonly Line[] = [];
+  #life = new AbortController();
+  readonly #state: State;
+
+  constructor(state: State) {
+    this.#state = state;
+    const caption = this.#caption;
+    const heads = this.#heads;
+    const body = this.#body;
+    const notes = this.#notes;
+    this.element = h(
       "div",
-      { class: "as-scroll", tabindex: 0, role: "region", "aria-label": "Comparison, scrolls sideways" },
-      h("table", { class: "as-table" }, caption, h("thead", {}, heads), body),
-    ),
-    notes,
-  );
-  let lines: { readonly name: string; readonly row: HTMLElement; readonly pick: HTMLElement }[] = [];
-  let life = new AbortController();
-  state.signal.addEventListener("abort", () => life.abort());
+      {},
+      h(
+        "div",
+        { class: "as-scroll", tabindex: 0, role: "region", "aria-label": "Comparison, scrolls sideways" },
+        h("table", { class: "as-table" }, caption, h("thead", {}, heads), body),
+      ),
+      notes,
+    );
+    state.signal.addEventListener("abort", () => this.#life.abort());
+  }
 
-  const line = (method: ComparedMethod, cells: HTMLElement[]): HTMLElement => {
-    const { name, label, control } = method;
+  fill({ metrics = [], methods = [] }: RawComparison, title: string): void {
+    const caption = this.#caption;
+    const heads = this.#heads;
+    const body = this.#body;
+    const notes = this.#notes;
+    const held = this.#lines.find(({ pick }) => pick === focusNear(pick))?.name;
+    this.#life.abort();
+    this.#life = new AbortController();
+    caption.textContent = `${title}: methods by metrics`;
+    heads.replaceChildren(
+      h("th", { scope: "col" }, "Method"),
+      ...metrics.map(metricHead),
+      h("th", { scope: "col", title: "Rows sent through the model to explain" }, "model calls"),
+      h("th", { scope: "col", title: "Time to explain" }, "seconds"),
+    );
+    const known = footnotes(methods);
+    const columns = columnsOf(methods, metrics.length);
+    this.#lines = methods.map((method, i) => {
+      const cells = metrics.map((_, j) => {
+        const note = method.notes[j] ?? null;
+        return valueCell(columns[j]![i]!, method.best[j] ?? false, note, known.get(note ?? ""));
+      });
+      return this.#line(method, [...cells, ...costCells(method)]);
+    });
+    body.replaceChildren(...this.#lines.map(({ row }) => row));
+    notes.replaceChildren(...[...known.keys()].map((note) => h("li", { dir: "auto" }, note)));
+    notes.hidden = known.size === 0;
+    this.#lines.find(({ name }) => name === held)?.pick.focus();
+  }
+
+  /** Marks the line of the method that is on show, and says whether others can be picked. */
+  show(view: View): void {
+    const why = whyOff(view.kernel);
+    const present = view.get("layer") === null ? view.get("method") : undefined;
+    for (const { name, row, pick } of this.#lines) {
+      setAttribute(row, "data-picked", name === present ? "1" : undefined);
+      setAttribute(pick, "aria-current", name === present ? "true" : undefined);
+      if (!(pick instanceof HTMLButtonElement)) continue;
+      pick.disabled = why !== undefined;
+      pick.title = why ?? "Show this method's map";
+    }
+  }
+
+  #line({ name, label, control }: ComparedMethod, cells: readonly HTMLElement[]): Line {
+    const words = h("bdi", {}, label);
     const pick = control
-      ? h("span", { class: "as-control" }, h("bdi", {}, label), " (control)")
-      : button("as-link", "", life.signal, () => pickMethod(state, name));
-    if (!control) pick.append(h("bdi", {}, label));
-    const row = h("tr", {}, h("th", { scope: "row" }, pick), ...cells);
-    lines.push({ name, row, pick });
-    return row;
-  };
-
-  return {
-    element,
-    fill({ metrics = [], methods = [] }, title) {
-      const held = lines.find(({ pick }) => pick === pick.ownerDocument.activeElement)?.name;
-      life.abort();
-      life = new AbortController();
-      lines = [];
-      caption.textContent = `${title}: methods by metrics`;
-      heads.replaceChildren(
-        h("th", { scope: "col" }, "Method"),
-        ...metrics.map(({ name, arrow, better, doc }) => {
-          const words = h("bdi", {}, name);
-          const sign = h("span", { "aria-hidden": "true" }, ` ${arrow}`);
-          return h("th", { scope: "col", title: doc }, words, sign, forReaders(`, ${better} is better`));
-        }),
-        h("th", { scope: "col", title: "Rows sent through the model to explain" }, "model calls"),
-        h("th", { scope: "col", title: "Time to explain" }, "seconds"),
-      );
-      const known = footnotes(methods);
-      const columns = columnsOf(methods, metrics.length);
-      body.replaceChildren(
-        ...methods.map((method, i) => {
-          const cells = metrics.map((_, j) => {
-            const note = method.notes[j];
-            const mark = note ? h("sup", { title: note }, String(known.get(note))) : "";
-            const text = columns[j]![i]!;
-            if (!method.best[j]) return h("td", {}, text, mark);
-            return h("td", {}, h("strong", {}, text), forReaders(" (best)"), mark);
-          });
-          const failed = method.values.length > 0 && method.values.every((value) => value === null);
-          const costs = failed
-            ? ["–", "–"]
-            : [method.rows.toLocaleString("en-US"), method.seconds.toFixed(2)];
-          return line(method, [...cells, ...costs.map((text) => h("td", {}, text))]);
-        }),
-      );
-      notes.replaceChildren(...[...known.keys()].map((note) => h("li", { dir: "auto" }, note)));
-      notes.hidden = known.size === 0;
-      lines.find(({ name }) => name === held)?.pick.focus();
-    },
-    showState() {
-      const why = whyOff(state.kernel);
-      const present = typeof state.get("layer") === "string" ? undefined : state.get("method");
-      for (const { name, row, pick } of lines) {
-        setAttribute(row, "data-picked", name === present ? "1" : undefined);
-        setAttribute(pick, "aria-current", name === present ? "true" : undefined);
-        if (!(pick instanceof HTMLButtonElement)) continue;
-        pick.disabled = why !== undefined;
-        pick.title = why ?? "Show this method's map";
-      }
-    },
-  };
+      ? h("span", { class: "as-control" }, words, " (control)")
+      : button("as-link", "", this.#life.signal, () => pickMethod(this.#state, name));
+    if (!control) pick.append(words);
+    return { name, row: h("tr", {}, h("th", { scope: "row" }, pick), ...cells), pick };
+  }
 }

@@ -6,6 +6,7 @@ import { context, pictureCanvas } from "../lib/canvas";
 import { clamp, clipped, h, setAttribute, setClipped } from "../lib/dom";
 import type { State } from "../state/state";
 import type { ExampleInfo } from "../state/traits";
+import type { View } from "../state/view";
 
 /** Which item a key leads to in a list that runs sideways; undefined for keys that lead nowhere. */
 export function itemAfter(key: string, present: number, count: number): number | undefined {
@@ -32,68 +33,76 @@ function thumbnail({ label, picture: raw }: ExampleInfo, index: number): HTMLEle
   return h("div", { class: "as-example", role: "option" }, canvas, name);
 }
 
-export function examples(state: State, el: HTMLElement): void {
-  const { signal } = state;
-  const list = h("div", {
+export class Examples {
+  readonly node: HTMLElement;
+  readonly #list = h("div", {
     class: "as-examples",
     role: "listbox",
     "aria-label": "Examples",
     "aria-orientation": "horizontal",
   });
-  const refusal = new Refusal(state, "example", [list]);
-  const element = h("div", { class: "as-batch", hidden: true }, list, refusal.element);
-  el.append(element);
+  readonly #refusal: Refusal;
+  #source: readonly ExampleInfo[] = [];
+  #items: readonly HTMLElement[] = [];
+  #focus = 0;
+  readonly #state: State;
 
-  let source: readonly ExampleInfo[] = [];
-  let items: HTMLElement[] = [];
-  let focus = 0;
+  constructor(state: State) {
+    this.#state = state;
+    const list = this.#list;
+    const { signal } = state;
+    this.#refusal = new Refusal(state.view, "example", [list]);
+    this.node = h("div", { class: "as-batch", hidden: true }, list, this.#refusal.node);
+    list.addEventListener("click", (event) => this.#clicked(event), { signal });
+    list.addEventListener("keydown", (event) => this.#pressed(event), { signal });
+    state.follow(this);
+  }
 
-  const show = (): void => {
-    const now = state.get("examples") ?? [];
-    if (now !== source) {
-      source = now;
-      items = now.map(thumbnail);
-      list.replaceChildren(...items);
-      element.hidden = items.length < 2;
-    }
-    const present = clamp(state.get("example") ?? 0, 0, Math.max(0, items.length - 1));
-    focus = present;
-    const why = whyOff(state.kernel);
+  show(view: View): void {
+    this.#refusal.show(view);
+    const list = this.#list;
+    this.#build(view.get("examples"));
+    const items = this.#items;
+    const present = clamp(view.get("example"), 0, Math.max(0, items.length - 1));
+    this.#focus = present;
+    const why = whyOff(view.kernel);
     setAttribute(list, "aria-disabled", why ? "true" : undefined);
     list.title = why ?? "";
     items.forEach((item, i) => {
       setAttribute(item, "aria-selected", String(i === present));
       setAttribute(item, "aria-disabled", why && i !== present ? "true" : undefined);
-      setAttribute(item, "tabindex", i === focus ? "0" : "-1");
+      setAttribute(item, "tabindex", i === present ? "0" : "-1");
     });
     bringIntoView(list, items[present]);
-  };
-  const pick = (i: number): void => {
-    refusal.clear();
-    state.choose("example", i);
-    items[i]?.focus();
-  };
-  list.addEventListener(
-    "click",
-    (event) => {
-      const i = items.findIndex((item) => item.contains(event.target as Node));
-      if (i >= 0) pick(i);
-    },
-    { signal },
-  );
-  list.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-      const held = items.findIndex((item) => item === event.target);
-      const to = itemAfter(event.key, held < 0 ? focus : held, items.length);
-      if (to === undefined && event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      pick(to ?? held);
-    },
-    { signal },
-  );
-  state.follow(["examples", "example", "kernel"], show);
+  }
+
+  #build(source: readonly ExampleInfo[]): void {
+    if (source === this.#source) return;
+    this.#source = source;
+    this.#items = source.map(thumbnail);
+    this.#list.replaceChildren(...this.#items);
+    this.node.hidden = this.#items.length < 2;
+  }
+
+  #pick(i: number): void {
+    this.#refusal.clear();
+    this.#state.choose("example", i);
+    this.#items[i]?.focus();
+  }
+
+  #clicked(event: MouseEvent): void {
+    const i = this.#items.findIndex((item) => item.contains(event.target as Node));
+    if (i >= 0) this.#pick(i);
+  }
+
+  #pressed(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const held = this.#items.findIndex((item) => item === event.target);
+    const to = itemAfter(event.key, held < 0 ? this.#focus : held, this.#items.length);
+    if (to === undefined && event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    this.#pick(to ?? held);
+  }
 }
 
 /** Scrolls the strip, and never the notebook around it. */

@@ -2,17 +2,23 @@
 import { h, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import type { State } from "../state/state";
+import type { View } from "../state/view";
 import { needKernel } from "./needs-kernel";
 
-export function banner(state: State, el: HTMLElement): void {
-  const message = h("div", { class: "as-message", tabindex: 0, dir: "auto" });
-  const again = button("as-button", "Try again", state.signal, () => state.send({ type: "recompute" }));
-  const element = h("div", { class: "as-banner", role: "alert", hidden: true }, message, again);
-  el.append(element);
-  needKernel(state, again);
-  state.follow(["status", "message"], () => {
-    const failed = state.get("status") === "error";
-    element.hidden = !failed;
-    setText(message, failed ? (state.get("message") ?? "") || "The computation failed." : "");
-  });
+export class ErrorBanner {
+  readonly node: HTMLElement;
+  readonly #message = h("div", { class: "as-message", tabindex: 0, dir: "auto" });
+
+  constructor(state: State) {
+    const again = button("as-button", "Try again", state.signal, () => state.send({ type: "recompute" }));
+    this.node = h("div", { class: "as-banner", role: "alert", hidden: true }, this.#message, again);
+    needKernel(state, again);
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const failed = view.get("status") === "error";
+    this.node.hidden = !failed;
+    setText(this.#message, failed ? view.get("message") || "The computation failed." : "");
+  }
 }

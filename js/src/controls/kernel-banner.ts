@@ -2,7 +2,8 @@
 import { h, setAttribute, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import type { KernelState } from "../state/liveness";
-import { State } from "../state/state";
+import type { State } from "../state/state";
+import type { View } from "../state/view";
 
 const WORDS: Readonly<Record<KernelState, string>> = {
   live: "",
@@ -15,18 +16,25 @@ const WORDS: Readonly<Record<KernelState, string>> = {
     "Saved without its kernel: nothing new can be computed here. Colours, modes, zoom, the walk, the layers' maps and copying work.",
 };
 
-/** The banner about the kernel, above everything else. */
-export function kernelBanner(state: State, el: HTMLElement): void {
-  const words = h("span");
-  const hide = button("as-link", "Hide", state.signal, () => (element.hidden = true));
-  const element = h("div", { class: "as-banner as-kernel", hidden: true }, words, hide);
-  el.append(element);
-  state.follow(["kernel"], () => {
-    const { kernel } = state;
+export class KernelBanner {
+  readonly node: HTMLElement;
+  readonly #words = h("span");
+  readonly #hide: HTMLElement;
+
+  constructor(state: State) {
+    this.#hide = button("as-link", "Hide", state.signal, () => (this.node.hidden = true));
+    this.node = h("div", { class: "as-banner as-kernel", hidden: true }, this.#words, this.#hide);
+    state.follow(this);
+  }
+
+  show({ kernel }: View): void {
+    const { node } = this;
+    const words = this.#words;
+    const hide = this.#hide;
     setText(words, WORDS[kernel]);
-    setAttribute(element, "role", kernel === "static" ? "note" : "alert");
-    setAttribute(element, "data-kernel", kernel);
+    setAttribute(node, "role", kernel === "static" ? "note" : "alert");
+    setAttribute(node, "data-kernel", kernel);
     hide.hidden = kernel !== "static";
-    element.hidden = kernel === "live";
-  });
+    node.hidden = kernel === "live";
+  }
 }

@@ -1,4 +1,4 @@
-/** What a view says and switches off when there is no kernel behind it. */
+/** What is switched off when there is no kernel behind the page, and why. */
 import type { KernelState } from "../state/liveness";
 import type { State } from "../state/state";
 
@@ -14,11 +14,13 @@ type Control = HTMLButtonElement | HTMLSelectElement | HTMLInputElement | HTMLFi
 /** Switches controls off, and says why, while there is no kernel. */
 export function needKernel(state: State, ...controls: readonly Control[]): void {
   const titles = controls.map(({ title }) => title);
-  state.follow(["kernel"], () => {
-    const why = whyOff(state.kernel);
-    controls.forEach((control, i) => {
-      control.disabled = why !== undefined;
-      control.title = why ?? titles[i]!;
-    });
+  state.follow({
+    show(view) {
+      const why = whyOff(view.kernel);
+      controls.forEach((control, i) => {
+        control.disabled = why !== undefined;
+        control.title = why ?? titles[i]!;
+      });
+    },
   });
 }

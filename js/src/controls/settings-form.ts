@@ -1,154 +1,56 @@
-/** The settings of the method on show (the input's, a layer's or a neuron's): one control for each parameter, with its help and what was refused. */
-import { type Disclosure, disclosure, freshId } from "../lib/disclosure";
-import { h, setAttribute, setClipped, setText } from "../lib/dom";
-import { sameValue } from "../lib/equality";
+/** The settings of the method on show (the input's, a layer's or a neuron's). */
+import { type Disclosure, disclosure } from "../lib/disclosure";
+import { h, setAttribute, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
-import { methodOnShow } from "../selection/level";
-import { parseSetting, settingOf, settingText, withMethod, withSetting } from "../selection/settings";
+import { methodOnShow } from "../selection/scope";
+import { withMethod } from "../selection/settings";
 import type { State } from "../state/state";
-import type { ParameterInfo, SettingValue } from "../state/traits";
+import type { View } from "../state/view";
 import { needKernel } from "./needs-kernel";
-import { Refusal } from "./refusal";
+import { SettingField } from "./setting-field";
 
-type Control = HTMLInputElement | HTMLSelectElement;
+export class SettingsForm {
+  /** The button that opens the form, and the form. */
+  readonly disclosure: Disclosure;
+  readonly #fields = h("div", { class: "as-setting-list" });
+  readonly #intro = h("div", { class: "as-help" });
+  readonly #reset: HTMLButtonElement;
+  #shown: readonly SettingField[] = [];
+  #built = "";
+  readonly #state: State;
 
-function controlOf({ kind, choices, value, label }: ParameterInfo): Control {
-  switch (kind) {
-    case "bool":
-      return h("input", { class: "as-check", type: "checkbox" });
-    case "choice":
-      return h(
-        "select",
-        { class: "as-select" },
-        ...(choices ?? []).map((one) => h("option", { value: one }, one)),
-      );
-    default:
-      return h("input", {
-        class: "as-text",
-        type: "text",
-        inputmode: kind === "int" ? "numeric" : kind === "float" ? "decimal" : undefined,
-        placeholder: value === null ? "automatic" : undefined,
-        autocomplete: "off",
-        spellcheck: "false",
-        "data-parameter": label,
-      });
+  constructor(state: State) {
+    this.#state = state;
+    this.disclosure = disclosure("Settings", "as-settings", state.signal);
+    this.#reset = button("as-button", "Reset to defaults", state.signal, () => {
+      const { view } = state;
+      state.choose("settings", withMethod(view.get("settings"), methodOnShow(view).name, {}));
+    });
+    const set = h("fieldset", { class: "as-fieldset" }, this.#intro, this.#fields, this.#reset);
+    this.disclosure.panel.append(set);
+    needKernel(state, set);
+    state.follow(this);
   }
-}
 
-const isCheck = (control: Control): control is HTMLInputElement =>
-  control instanceof HTMLInputElement && control.type === "checkbox";
-
-function read(control: Control): string {
-  return isCheck(control) ? String(control.checked) : control.value;
-}
-
-function write(control: Control, value: SettingValue): void {
-  if (isCheck(control)) control.checked = value === true;
-  else control.value = settingText(value);
-}
-
-/** One parameter; gives the element, and what brings it up to date. */
-function field(
-  state: State,
-  method: string,
-  parameter: ParameterInfo,
-): { element: HTMLElement; update: () => void } {
-  const control = controlOf(parameter);
-  const label = h("span", { class: "as-label" });
-  setClipped(label, parameter.label || parameter.name, parameter.name);
-  const refusal = new Refusal(
-    state,
-    "settings",
-    [control],
-    (refused) => refused.method === method && refused.name === parameter.name,
-  );
-  const box = parameter.kind === "choice" ? h("span", { class: "as-select-box" }, control) : control;
-  const element = h(
-    "div",
-    { class: "as-setting", "data-kind": parameter.kind },
-    h("label", { class: "as-field" }, label, box),
-    refusal.element,
-  );
-  if (parameter.doc) {
-    const help = h("div", { class: "as-help", id: freshId() });
-    setClipped(help, parameter.doc);
-    control.setAttribute("aria-describedby", help.id);
-    element.append(help);
-  }
-  const present = (): SettingValue => settingOf(state.get("settings") ?? {}, method, parameter);
-
-  let shown: SettingValue | undefined;
-  const commit = (): void => {
-    refusal.clear();
-    const parsed = parseSetting(read(control), parameter);
-    if ("reason" in parsed) {
-      refusal.show(parsed.reason);
-      return;
-    }
-    shown = parsed.value;
-    write(control, shown);
-    state.choose("settings", withSetting(state.get("settings") ?? {}, method, parameter, parsed.value));
-  };
-  // "change" comes with Enter and with leaving the control alike.
-  control.addEventListener("change", commit, { signal: state.signal });
-  return {
-    element,
-    update: () => {
-      const now = present();
-      if (shown !== undefined && sameValue(now, shown)) return;
-      shown = now; // what is being typed stays until somebody sets another value
-      write(control, now);
-    },
-  };
-}
-
-const FOLLOWED = [
-  "method",
-  "methods",
-  "layer",
-  "layers",
-  "layer_method",
-  "layer_methods",
-  "neuron",
-  "neuron_method",
-  "neuron_methods",
-  "settings",
-] as const;
-
-export function settingsForm(state: State): Disclosure {
-  const part = disclosure("Settings", "as-settings", state.signal);
-  const fields = h("div", { class: "as-setting-list" });
-  const intro = h("div", { class: "as-help" });
-  const reset = button("as-button", "Reset to defaults", state.signal, () => {
-    state.choose("settings", withMethod(state.get("settings") ?? {}, methodOnShow(state).name, {}));
-  });
-  const set = h("fieldset", { class: "as-fieldset" }, intro, fields, reset);
-  part.panel.append(set);
-  needKernel(state, set);
-
-  let built: unknown;
-  let updates: (() => void)[] = [];
-  state.follow(FOLLOWED, () => {
-    const { level, name, info } = methodOnShow(state);
+  show(view: View): void {
+    const { button: toggle, panel, open } = this.disclosure;
+    const { scope, name, info } = methodOnShow(view);
     const parameters = info?.parameters ?? [];
-    const key = JSON.stringify([level, name, parameters]);
-    if (key !== built) {
-      built = key;
-      const made = parameters.map((parameter) => field(state, name, parameter));
-      updates = made.map(({ update }) => update);
-      fields.replaceChildren(...made.map(({ element }) => element));
-      setText(intro, info?.doc ?? "");
+    const key = JSON.stringify([scope, name, parameters]);
+    if (key !== this.#built) {
+      this.#built = key;
+      this.#shown = parameters.map((parameter) => new SettingField(this.#state, name, parameter));
+      this.#fields.replaceChildren(...this.#shown.map(({ node }) => node));
+      setText(this.#intro, info?.doc ?? "");
     }
     // The input's method stands beside the button; the others are picked elsewhere.
-    const label = level === "input" ? "Settings" : `Settings of ${info?.label ?? name}`;
-    setText(part.button, label);
-    setAttribute(part.panel, "aria-label", label);
-    part.button.hidden = !state.has("settings") || parameters.length === 0;
-    if (part.button.hidden && part.open) part.button.click();
-    for (const update of updates) update();
-    const settings = state.get("settings") ?? {};
-    reset.disabled = !Object.hasOwn(settings, name);
-    part.button.dataset.changed = reset.disabled ? "" : "1";
-  });
-  return part;
+    const label = scope === "input" ? "Settings" : `Settings of ${info?.label ?? name}`;
+    setText(toggle, label);
+    setAttribute(panel, "aria-label", label);
+    toggle.hidden = !view.has("settings") || parameters.length === 0;
+    if (toggle.hidden && open) toggle.click();
+    for (const field of this.#shown) field.show(view);
+    this.#reset.disabled = !Object.hasOwn(view.get("settings"), name);
+    toggle.dataset.changed = this.#reset.disabled ? "" : "1";
+  }
 }

@@ -1,85 +1,101 @@
-/** How a map is drawn: the choices of style, read together, and the controls that change them on the page alone. */
+/** The controls that change on the page alone how a map is drawn. */
 import { h, setAttribute } from "../lib/dom";
-import { button, select, slider } from "../lib/form-controls";
+import { button, type Select, select, type Slider, slider } from "../lib/form-controls";
 import { number, percent } from "../lib/format";
-import { heldLimit, MODES, SIGNS } from "../selection/style";
-import type { State, TraitName } from "../state/state";
+import { heldLimit, lutsOf, MODES, SIGNS } from "../selection/style";
+import type { State } from "../state/state";
 import type { Mode, Sign } from "../state/traits";
+import type { TraitName, View } from "../state/view";
 import { Refusal } from "./refusal";
 
+const OUTLIERS = "Share of the largest values that is clipped when the colour scale is chosen";
+/** The slider goes as far as makes sense, and further only when somebody has set more. */
+const MOST_OUTLIERS = 50;
+
 /** Switches a control off where it would do nothing, and says why. */
-function useful(
-  element: HTMLElement,
-  control: HTMLInputElement | HTMLSelectElement,
-  why: string,
-  usual = "",
-): void {
-  control.disabled = why !== "";
+function useful({ element, input }: Slider | Select, why: string, usual = ""): void {
+  input.disabled = why !== "";
   element.title = why || usual;
   setAttribute(element, "data-off", why ? "1" : undefined);
 }
 
-const OUTLIERS = "Share of the largest values that is clipped when the colour scale is chosen";
+/** One control for each of the traits of style that this model has. */
+export class StyleControls {
+  readonly node = h("div", { class: "as-controls" });
+  readonly #mode: Select;
+  readonly #sign: Select;
+  readonly #colours: Select;
+  readonly #opacity: Slider;
+  readonly #outliers: Slider;
+  readonly #hold: HTMLButtonElement;
+  readonly #refusals: Refusal[] = [];
 
-/** Only for the traits that this model has. `limit` gives the end of the present scale, for holding it. */
-export function styleControls(state: State, limit: () => number): HTMLElement {
-  const { signal } = state;
-  const mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
-  const opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => state.drag("opacity", v));
-  const outliers = slider("Outlier percentile", { min: 0, max: 50, step: 0.5 }, signal, (v) =>
-    state.drag("outlier_percent", v),
-  );
-  const colours = select("Colour map", signal, (v) => state.set("colormap", v));
-  const sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
-  const hold = button("as-button as-hold", "Hold scale", signal, () => {
-    state.set("scale_limit", heldLimit(state) === null && limit() > 0 ? limit() : null);
-  });
+  /** `limit` gives the end of the present scale, for holding it. */
+  constructor(state: State, limit: () => number) {
+    const { signal } = state;
+    this.#mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
+    this.#sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
+    this.#colours = select("Colour map", signal, (v) => state.set("colormap", v));
+    this.#opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => {
+      state.drag("opacity", v);
+    });
+    this.#outliers = slider("Outlier percentile", { min: 0, max: MOST_OUTLIERS, step: 0.5 }, signal, (v) => {
+      state.drag("outlier_percent", v);
+    });
+    this.#hold = button("as-button as-hold", "Hold scale", signal, () => {
+      state.set("scale_limit", heldLimit(state.view) === null && limit() > 0 ? limit() : null);
+    });
+    const { view } = state;
+    this.#add(view, "mode", this.#mode.element, this.#mode.input);
+    this.#add(view, "sign", this.#sign.element, this.#sign.input);
+    this.#add(view, "colormap", this.#colours.element, this.#colours.input);
+    this.#add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.#hold), this.#hold);
+    this.#add(view, "opacity", this.#opacity.element, this.#opacity.input);
+    this.#add(view, "outlier_percent", this.#outliers.element, this.#outliers.input);
+    state.follow(this);
+  }
 
-  state.follow(["mode"], () => {
-    const now = state.get("mode") ?? "blended";
-    mode.show(MODES, now);
-    useful(opacity.element, opacity.input, now === "blended" ? "" : "Opacity is for the blended mode");
-    useful(colours.element, colours.input, now === "masked" ? "The mask has no colours" : "");
-  });
-  state.follow(["opacity"], () => {
-    const value = state.get("opacity") ?? 0;
-    opacity.show(value, `${Math.round(value * 100)}%`);
-  });
-  state.follow(["outlier_percent", "scale_limit"], () => {
-    const value = state.get("outlier_percent") ?? 0;
-    const held = heldLimit(state);
-    outliers.input.max = String(value > 50 ? 100 : 50);
-    outliers.show(value, percent(value / 100));
-    useful(outliers.element, outliers.input, held === null ? "" : "The scale is held", OUTLIERS);
+  show(view: View): void {
+    for (const refusal of this.#refusals) refusal.show(view);
+    const mode = view.get("mode");
+    this.#mode.show(MODES, mode);
+    this.#sign.show(SIGNS, view.get("sign"));
+    const opacity = view.get("opacity");
+    this.#opacity.show(opacity, `${Math.round(opacity * 100)}%`);
+    useful(this.#opacity, mode === "blended" ? "" : "Opacity is for the blended mode");
+    useful(this.#colours, mode === "masked" ? "The mask has no colours" : "");
+    this.#showColours(view);
+    this.#showScale(view);
+  }
+
+  #showColours(view: View): void {
+    const named = Object.entries(lutsOf(view)).map(([value, { label, kind }]) => ({
+      value,
+      label,
+      group: kind === "diverging" ? "Diverging" : "Sequential",
+    }));
+    this.#colours.show([{ value: "auto", label: "Auto" }, ...named], view.get("colormap"));
+  }
+
+  #showScale(view: View): void {
+    const outliers = this.#outliers;
+    const hold = this.#hold;
+    const percentile = view.get("outlier_percent");
+    const held = heldLimit(view);
+    outliers.input.max = String(percentile > MOST_OUTLIERS ? 100 : MOST_OUTLIERS);
+    outliers.show(percentile, percent(percentile / 100));
+    useful(outliers, held === null ? "" : "The scale is held", OUTLIERS);
     setAttribute(hold, "aria-pressed", String(held !== null));
     hold.title =
       held === null
         ? "Keep the colour scale for the maps that follow, so that their colours can be compared"
         : `The colour scale ends at ${number(held)} for every map; press to let each map have its own`;
-  });
-  state.follow(["colormap", "luts"], () => {
-    const luts = Object.entries(state.get("luts") ?? {});
-    const named = luts.map(([value, { label, kind }]) => ({
-      value,
-      label,
-      group: kind === "diverging" ? "Diverging" : "Sequential",
-    }));
-    colours.show([{ value: "auto", label: "Auto" }, ...named], state.get("colormap") ?? "auto");
-  });
-  state.follow(["sign"], () => sign.show(SIGNS, state.get("sign") ?? "all"));
-
-  const row = h("div", { class: "as-controls" });
-  const add = (trait: TraitName, element: HTMLElement, control: HTMLElement): void => {
-    if (state.has(trait)) row.append(element, new Refusal(state, trait, [control]).element);
-  };
-  add("mode", mode.element, mode.input);
-  add("sign", sign.element, sign.input);
-  add("colormap", colours.element, colours.input);
-  if (state.has("scale_limit")) {
-    const refusal = new Refusal(state, "scale_limit", [hold]);
-    row.append(h("div", { class: "as-field as-field-button" }, hold), refusal.element);
   }
-  add("opacity", opacity.element, opacity.input);
-  add("outlier_percent", outliers.element, outliers.input);
-  return row;
+
+  #add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement): void {
+    if (!view.has(trait)) return;
+    const refusal = new Refusal(view, trait, [control]);
+    this.#refusals.push(refusal);
+    this.node.append(element, refusal.node);
+  }
 }

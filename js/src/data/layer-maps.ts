@@ -1,4 +1,4 @@
-/** The maps of all layers, as they came in one piece: so that scrubbing through the depth asks nobody. */
+/** The maps of all layers, as they came in one piece: so that scrubbing through them asks nobody. */
 import { bytes } from "../lib/binary";
 import { memo } from "../lib/memo";
 import type { RawDepth, Request } from "../state/traits";
@@ -13,7 +13,7 @@ interface LayerMap {
   readonly sum: number | undefined;
 }
 
-export interface Depth {
+export interface LayerMaps {
   readonly maps: ReadonlyMap<string, LayerMap>;
   readonly halves: DataView;
   readonly title: readonly [string, string];
@@ -21,7 +21,7 @@ export interface Depth {
   readonly final: boolean;
 }
 
-export const depth = memo((raw: RawDepth): Depth | undefined => {
+export const layerMaps = memo((raw: RawDepth): LayerMaps | undefined => {
   const { names, shapes, scales, sums = [], maps: data } = raw;
   if (!names || !shapes || !scales || !data) return undefined;
   const what = "the layers' maps:";
@@ -62,13 +62,13 @@ export function half(bits: number): number {
   return bits & 0x8000 ? -size : size;
 }
 
-function decode({ halves }: Depth, { first, w, h, scale }: LayerMap): Float32Array {
+function decode({ halves }: LayerMaps, { first, w, h, scale }: LayerMap): Float32Array {
   const values = new Float32Array(w * h);
   for (let i = 0; i < values.length; i++) values[i] = scale * half(halves.getUint16(first + 2 * i, true));
   return values;
 }
 
-/** For each of `to` places, the two of `from` that it lies between, and how near it is to the second. */
+/** For each of `to` pixels, the two of `from` that it lies between, and how near it is to the second. */
 function between(from: number, to: number): { low: Int32Array; high: Int32Array; share: Float32Array } {
   const low = new Int32Array(to);
   const high = new Int32Array(to);
@@ -104,10 +104,10 @@ export function resize(values: Float32Array, w: number, h: number, toW: number, 
 
 /** Maps at the size of the picture, as many as make up so many values: 80 of 224 by 224. */
 const KEPT_VALUES = 4_000_000;
-const kept: (of: Depth) => Map<string, Heat> = memo(() => new Map());
+const kept: (of: LayerMaps) => Map<string, Heat> = memo(() => new Map());
 
 /** The map of a layer at the size of the picture, or at its own where there is none; undefined when it has no map. */
-export function mapOf(of: Depth, name: string, picture?: { w: number; h: number }): Heat | undefined {
+export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: number }): Heat | undefined {
   const map = of.maps.get(name);
   if (!map) return undefined;
   const { w, h } = picture ?? map;

@@ -35,17 +35,17 @@ export function regionsOf(
   return { columns: wide, rows: high, sums, sizes };
 }
 
-/** The pixels that belong to one of `parts` equal parts, as "0–27". */
-export function span(part: number, parts: number, pixels: number): string {
-  const first = Math.ceil((part * pixels) / parts);
-  const last = Math.max(first, Math.ceil(((part + 1) * pixels) / parts) - 1);
+/** The pixels that belong to one of `cells` equal cells, as "0–27". */
+export function span(cell: number, cells: number, pixels: number): string {
+  const first = Math.ceil((cell * pixels) / cells);
+  const last = Math.max(first, Math.ceil(((cell + 1) * pixels) / cells) - 1);
   return first === last ? String(first) : `${first}–${last}`;
 }
 
 const ROWS = ["top", "middle", "bottom"] as const;
 const COLUMNS = ["left", "centre", "right"] as const;
 
-function place(cell: number): string {
+function nameOf(cell: number): string {
   const row = ROWS[Math.floor(cell / 3)]!;
   const column = COLUMNS[cell % 3]!;
   if (row === "middle") return column === "centre" ? "the centre" : `the ${column}, half-way up`;
@@ -65,7 +65,7 @@ export function strongest({ columns, rows, sums, sizes }: Regions): string | und
   const sum = sums[best]!;
   const direction = sum > 0 ? "for" : sum < 0 ? "against" : "neither for nor against";
   return (
-    `The strongest ninth is ${place(best)}, with ${percent(sizes[best]! / total)} of the attribution; ` +
+    `The strongest ninth is ${nameOf(best)}, with ${percent(sizes[best]! / total)} of the attribution; ` +
     `it speaks ${direction} the output (sum ${number(sum)}).`
   );
 }

@@ -12,15 +12,17 @@ const INFINITY_BITS = 0x7f800000;
 export class Magnitudes {
   /** How many values are finite: infinities and NaN have no say in the scale. */
   readonly count: number;
-  private readonly bits: Int32Array;
-  private readonly upper = new Uint32Array(0x8000);
+  readonly #bits: Int32Array;
+  readonly #upper = new Uint32Array(0x8000);
   /** The sign bit of what counts as zero; 2, which no value has, when nothing does. */
-  private readonly dropped: number;
+  readonly #dropped: number;
 
   constructor(values: Float32Array, sign: Sign) {
-    this.bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-    this.dropped = sign === "positive" ? 1 : sign === "negative" ? 0 : 2;
-    const { bits, upper, dropped } = this;
+    this.#bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+    this.#dropped = sign === "positive" ? 1 : sign === "negative" ? 0 : 2;
+    const bits = this.#bits;
+    const upper = this.#upper;
+    const dropped = this.#dropped;
     const { length } = bits; // for-of over a typed array takes five times as long
     let count = 0;
     for (let i = 0; i < length; i++) {
@@ -38,13 +40,14 @@ export class Magnitudes {
     if (this.count === 0) return 0;
     const rank = (Math.min(100, Math.max(0, percent)) / 100) * (this.count - 1);
     const below = Math.floor(rank);
-    const [low, high] = this.orderStatistics(below);
+    const [low, high] = this.#orderStatistics(below);
     return low + (rank - below) * (high - low);
   }
 
   /** How many values, infinite ones included, lie above the limit. */
   above(limit: number): number {
-    const { bits, dropped } = this;
+    const bits = this.#bits;
+    const dropped = this.#dropped;
     const { length } = bits;
     const bound = toBits(limit);
     let count = 0;
@@ -57,14 +60,14 @@ export class Magnitudes {
   }
 
   /** The value of a rank and the next larger one; the same twice at the end. */
-  private orderStatistics(rank: number): [number, number] {
-    const { upper } = this;
+  #orderStatistics(rank: number): [number, number] {
+    const upper = this.#upper;
     let top = 0;
     let before = 0;
     while (before + upper[top]! <= rank) before += upper[top++]!;
     const inTop = before + upper[top]!;
 
-    this.countLower(top);
+    this.#countLower(top);
     let rest = 0;
     while (before + lower[rest]! <= rank) before += lower[rest++]!;
     const low = fromBits(((top << 16) | rest) >>> 0);
@@ -74,7 +77,7 @@ export class Magnitudes {
     else {
       do top++;
       while (upper[top] === 0);
-      this.countLower(top);
+      this.#countLower(top);
       rest = 0;
     }
     while (lower[rest] === 0) rest++;
@@ -82,8 +85,9 @@ export class Magnitudes {
   }
 
   /** Counts the lower halves of what has the same upper half. */
-  private countLower(top: number): void {
-    const { bits, dropped } = this;
+  #countLower(top: number): void {
+    const bits = this.#bits;
+    const dropped = this.#dropped;
     const { length } = bits;
     lower.fill(0);
     for (let i = 0; i < length; i++) {

@@ -2,13 +2,13 @@
 import { memo } from "../lib/memo";
 import type { Path } from "./messages";
 
-/** A place on the path: `share` of the way from frame `low` to frame `low + 1`. */
-export interface Place {
+/** A position on the path: `share` of the way from frame `low` to frame `low + 1`. */
+export interface Between {
   readonly low: number;
   readonly share: number;
 }
 
-export function locate(alphas: readonly number[], alpha: number): Place {
+export function locate(alphas: readonly number[], alpha: number): Between {
   const last = alphas.length - 1;
   if (!(alpha > alphas[0]!)) return { low: 0, share: 0 };
   if (alpha >= alphas[last]!) return { low: last - 1, share: 1 };
@@ -22,8 +22,8 @@ export function locate(alphas: readonly number[], alpha: number): Place {
   return { low, share: (alpha - alphas[low]!) / (alphas[high]! - alphas[low]!) };
 }
 
-/** A series over the frames, at any place between them. */
-export function at(series: ArrayLike<number>, { low, share }: Place): number {
+/** A series over the frames, anywhere between them. */
+export function at(series: ArrayLike<number>, { low, share }: Between): number {
   const from = series[low] ?? NaN;
   return share === 0 ? from : from + (series[low + 1]! - from) * share;
 }
@@ -49,7 +49,7 @@ export const finalValues: (path: Path) => Float32Array = memo((path) => {
   return values;
 });
 
-export function valueAt(path: Path, { low, share }: Place, index: number): number {
+export function valueAt(path: Path, { low, share }: Between, index: number): number {
   const decode = decoder(path);
   const size = path.w * path.h;
   const code = (frame: number): number => path.codes[frame * size + index]!;

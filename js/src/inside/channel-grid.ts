@@ -7,7 +7,7 @@ import { amountNumber, amountText, headOf, placeAt, valueName } from "../data/ne
 import { paintValues } from "../data/painting";
 import { clamp, h, setAttribute, setText } from "../lib/dom";
 import { VirtualList } from "../lib/virtual-list";
-import { Sheet, type Thumbs } from "./thumbnails";
+import { Thumbnails, type ThumbnailSource } from "./thumbnails";
 
 export type Look = "tiles" | "strips" | "squares";
 
@@ -48,116 +48,115 @@ export interface GridHands {
   look(words: string | undefined): void;
 }
 
-export class ChannelGridBox {
+export class ChannelGrid {
   readonly box = h("div", { class: "as-units", role: "listbox", "aria-label": "Channels" });
-  private readonly list: VirtualList;
-  private readonly sheet = new Sheet();
-  private thumbs: Thumbs | undefined;
-  private content: GridContent | undefined;
+  readonly #list: VirtualList;
+  readonly #thumbnails = new Thumbnails();
+  #source: ThumbnailSource | undefined;
+  #content: GridContent | undefined;
   /** Whose channels were shown last. */
-  private layer: string | null | undefined;
-  private look: Look = "tiles";
+  #layer: string | null | undefined;
+  #look: Look = "tiles";
   /** What is written on each element, piece by piece. */
-  private readonly texts = new WeakMap<HTMLElement, readonly HTMLElement[]>();
-  private active: number | undefined;
+  readonly #texts = new WeakMap<HTMLElement, readonly HTMLElement[]>();
+  #active: number | undefined;
   // Of the box, and where in an element its thumbnail goes.
-  private width = 0;
-  private height = 0;
-  private slot = { x: 0, y: 0, w: 0, h: 0 };
-  private page = PAGE;
-  private rowHeight = 0;
-  private measured = "";
+  #width = 0;
+  #height = 0;
+  #slot = { x: 0, y: 0, w: 0, h: 0 };
+  #page = PAGE;
+  #rowHeight = 0;
+  #measured = "";
+  readonly #hands: GridHands;
 
-  constructor(
-    signal: AbortSignal,
-    private readonly hands: GridHands,
-  ) {
+  constructor(signal: AbortSignal, hands: GridHands) {
+    this.#hands = hands;
     const { box } = this;
-    box.append(this.sheet.canvas);
-    this.list = new VirtualList({
+    box.append(this.#thumbnails.canvas);
+    this.#list = new VirtualList({
       box,
       signal,
       rowHeight: ROOM.tiles.height,
-      make: () => this.make(),
-      update: (element, channel, place) => this.update(element, channel, place),
-      scrolled: () => this.drawThumbs(),
+      make: () => this.#make(),
+      update: (element, channel, index) => this.#update(element, channel, index),
+      scrolled: () => this.#drawThumbnails(),
       resized: (width, height) => {
-        this.width = width;
-        this.height = height;
-        this.page = Math.max(1, Math.floor(height / ROOM[this.look].height)) || PAGE;
-        this.layOut();
-        this.measure();
-        this.drawThumbs();
+        this.#width = width;
+        this.#height = height;
+        this.#page = Math.max(1, Math.floor(height / ROOM[this.#look].height)) || PAGE;
+        this.#layOut();
+        this.#measure();
+        this.#drawThumbnails();
       },
     });
-    box.addEventListener("click", (event) => this.clicked(event), { signal });
-    box.addEventListener("keydown", (event) => this.pressed(event), { signal });
-    box.addEventListener("pointermove", (event) => this.pointed(event), { signal });
+    box.addEventListener("click", (event) => this.#clicked(event), { signal });
+    box.addEventListener("keydown", (event) => this.#pressed(event), { signal });
+    box.addEventListener("pointermove", (event) => this.#pointed(event), { signal });
     box.addEventListener("pointerleave", () => hands.look(undefined), { signal });
     box.addEventListener("focusout", () => hands.look(undefined), { signal });
     box.addEventListener(
       "focusin",
       (event) => {
-        const channel = this.list.itemOf(event.target);
+        const channel = this.#list.itemOf(event.target);
         if (channel === undefined) return;
-        this.active = channel;
-        this.list.keep(channel);
-        hands.look(this.words(channel));
+        this.#active = channel;
+        this.#list.keep(channel);
+        hands.look(this.#words(channel));
       },
       { signal },
     );
   }
 
   show(content: GridContent | undefined): void {
-    const before = this.content;
-    const layer = content ? content.channels.request.layer : this.layer;
-    const sameLayer = layer === this.layer;
-    this.content = content;
-    this.layer = layer;
-    const look = content ? lookOf(content.channels) : this.look;
-    if (look !== this.look) {
-      this.list.show([]); // elements of another look are of no use
-      this.look = look;
+    const before = this.#content;
+    const layer = content ? content.channels.request.layer : this.#layer;
+    const sameLayer = layer === this.#layer;
+    this.#content = content;
+    this.#layer = layer;
+    const look = content ? lookOf(content.channels) : this.#look;
+    if (look !== this.#look) {
+      this.#list.show([]); // elements of another look are of no use
+      this.#look = look;
     }
     setAttribute(this.box, "data-look", look);
     setAttribute(this.box, "aria-label", plural(content?.channels.noun ?? "channel"));
     const items = content?.items ?? [];
-    this.layOut();
-    this.thumbs = content && look !== "squares" ? thumbsOf(content) : undefined;
-    if (before?.items === items) this.list.refresh();
-    else this.showItems(items, sameLayer);
-    this.measure();
-    this.drawThumbs();
+    this.#layOut();
+    this.#source = content && look !== "squares" ? thumbnailsOf(content) : undefined;
+    if (before?.items === items) this.#list.refresh();
+    else this.#showItems(items, sameLayer);
+    this.#measure();
+    this.#drawThumbnails();
   }
 
-  private showItems(items: readonly number[], sameLayer: boolean): void {
-    const keeps = sameLayer && this.active !== undefined && items.includes(this.active);
+  #showItems(items: readonly number[], sameLayer: boolean): void {
+    const keeps = sameLayer && this.#active !== undefined && items.includes(this.#active);
     if (!keeps) {
-      const picked = this.content?.picked;
-      this.active = picked !== undefined && items.includes(picked) ? picked : items[0];
+      const picked = this.#content?.picked;
+      this.#active = picked !== undefined && items.includes(picked) ? picked : items[0];
     }
-    this.list.show(items, this.active);
-    if (!keeps) this.reveal(this.active);
+    this.#list.show(items, this.#active);
+    if (!keeps) this.reveal(this.#active);
   }
 
   /** Scrolls to a channel, which is the one that Tab reaches from now on. False when it is not shown. */
   reveal(channel: number | undefined): boolean {
-    if (channel === undefined || this.list.placeOf(channel) < 0) return false;
-    this.active = channel;
-    this.list.keep(channel);
-    this.list.reveal(channel);
+    if (channel === undefined || this.#list.indexOf(channel) < 0) return false;
+    this.#active = channel;
+    this.#list.keep(channel);
+    this.#list.reveal(channel);
     return true;
   }
 
-  focus(channel = this.active): void {
+  focus(channel = this.#active): void {
     if (channel === undefined) return;
-    this.active = channel;
-    this.list.focus(channel);
+    this.#active = channel;
+    this.#list.focus(channel);
   }
 
   /** The element that Tab reaches. */
   get refuge(): HTMLElement | undefined {
-    return this.active === undefined ? undefined : this.list.elementOf(this.active);
+    return this.#active === undefined ? undefined : this.#list.elementOf(this.#active);
   }
 
   /** Whether the keys are in somebody's hand here. */
@@ -165,39 +164,41 @@ export class ChannelGridBox {
     return this.box.contains((this.box.getRootNode() as Document | ShadowRoot).activeElement);
   }
 
-  private layOut(): void {
-    const { width, height } = ROOM[this.look];
-    const perRow = width ? Math.max(1, Math.floor(this.width / width)) : 1;
-    if (perRow === this.list.itemsPerRow && height === this.rowHeight) return;
-    this.rowHeight = height;
-    this.list.layOut(perRow, height);
+  #layOut(): void {
+    const { width, height } = ROOM[this.#look];
+    const perRow = width ? Math.max(1, Math.floor(this.#width / width)) : 1;
+    if (perRow === this.#list.itemsPerRow && height === this.#rowHeight) return;
+    this.#rowHeight = height;
+    this.#list.layOut(perRow, height);
   }
 
   /** Where the thumbnails go, as the style sheet has it: asked for once per look and width. */
-  private measure(): void {
-    const key = `${this.look} ${this.width} ${this.list.itemsPerRow}`;
+  #measure(): void {
+    const key = `${this.#look} ${this.#width} ${this.#list.itemsPerRow}`;
     const room = this.refuge?.querySelector<HTMLElement>(".as-channel");
-    if (key === this.measured || !room) return;
+    if (key === this.#measured || !room) return;
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = room;
-    this.slot = { x: offsetLeft, y: offsetTop, w: offsetWidth, h: offsetHeight };
-    if (offsetWidth) this.measured = key;
+    this.#slot = { x: offsetLeft, y: offsetTop, w: offsetWidth, h: offsetHeight };
+    if (offsetWidth) this.#measured = key;
   }
 
-  private drawThumbs(): void {
-    const { width, height, slot } = this;
-    this.sheet.draw(this.thumbs, {
-      perRow: this.list.itemsPerRow,
-      rowHeight: this.rowHeight,
-      top: this.list.scrollTop,
+  #drawThumbnails(): void {
+    const width = this.#width;
+    const height = this.#height;
+    const slot = this.#slot;
+    this.#thumbnails.draw(this.#source, {
+      perRow: this.#list.itemsPerRow,
+      rowHeight: this.#rowHeight,
+      top: this.#list.scrollTop,
       width,
       height,
       slot,
     });
   }
 
-  private make(): HTMLElement {
+  #make(): HTMLElement {
     const element = h("div", { class: "as-unit", role: "option", "aria-keyshortcuts": "x" });
-    if (this.look === "squares") return element;
+    if (this.#look === "squares") return element;
     // The name is the text, of which the words that go without saying for the eye stand there at no size.
     const [what, index, before, number, after] = ["as-sizeless", "", "as-sizeless", "", "as-sizeless"].map(
       (name) => h("span", { class: name || undefined }),
@@ -207,33 +208,33 @@ export class ChannelGridBox {
       h("span", { class: "as-channel" }),
       h("span", { class: "as-number" }, before, number, after),
     );
-    this.texts.set(element, [what, index, before, number, after]);
+    this.#texts.set(element, [what, index, before, number, after]);
     return element;
   }
 
-  private update(element: HTMLElement, channel: number, place: number): void {
-    const { content } = this;
+  #update(element: HTMLElement, channel: number, index: number): void {
+    const content = this.#content;
     if (!content) return;
     const { items, off } = content;
     element.dataset.channel = String(channel);
     setAttribute(element, "aria-selected", String(channel === content.picked));
     setAttribute(element, "aria-setsize", String(items.length));
-    setAttribute(element, "aria-posinset", String(place + 1));
-    setAttribute(element, "tabindex", channel === this.active ? "0" : "-1");
+    setAttribute(element, "aria-posinset", String(index + 1));
+    setAttribute(element, "tabindex", channel === this.#active ? "0" : "-1");
     setAttribute(element, "data-off", off.get(channel));
     setAttribute(element, "data-nan", isNan(content, channel) ? "1" : undefined);
-    const parts = this.parts(channel);
-    const words = parts.join("");
+    const pieces = this.#pieces(channel);
+    const words = pieces.join("");
     if (element.title !== words) element.title = words;
-    this.texts.get(element)?.forEach((span, i) => setText(span, parts[i]!));
-    if (this.look !== "squares") return;
+    this.#texts.get(element)?.forEach((span, i) => setText(span, pieces[i]!));
+    if (this.#look !== "squares") return;
     setAttribute(element, "aria-label", words);
     element.style.backgroundColor = colourOf(content, channel);
   }
 
   /** A channel in words: what it is and which, how much, and what else; the second and the fourth are seen. */
-  private parts(channel: number): readonly string[] {
-    const { content } = this;
+  #pieces(channel: number): readonly string[] {
+    const content = this.#content;
     if (!content) return [];
     const { channels, numbers } = content;
     const head = headOf(channels, channel);
@@ -254,19 +255,19 @@ export class ChannelGridBox {
   }
 
   /** The same as one text, and what is at a place of its strip. */
-  private words(channel: number, place?: readonly number[]): string {
-    const { content } = this;
-    const words = this.parts(channel).join("");
+  #words(channel: number, place?: readonly number[]): string {
+    const content = this.#content;
+    const words = this.#pieces(channel).join("");
     if (!place || !content) return words;
     const { channels, quantity } = content;
     return `${words} · ${valueName(channels, channel, quantity, place)}`;
   }
 
   /** The place that a pointer is over, in a strip. */
-  private placeAt(event: MouseEvent): readonly number[] | undefined {
-    const { content } = this;
+  #placeUnder(event: MouseEvent): readonly number[] | undefined {
+    const content = this.#content;
     const strip = event.target instanceof Element ? event.target.closest(".as-channel") : null;
-    if (this.look !== "strips" || !content || !strip) return undefined;
+    if (this.#look !== "strips" || !content || !strip) return undefined;
     const { left, width } = strip.getBoundingClientRect();
     const { columns } = content.channels;
     if (!width) return undefined;
@@ -274,33 +275,33 @@ export class ChannelGridBox {
     return placeAt(content.channels, { x, y: 0 });
   }
 
-  private pointed(event: PointerEvent): void {
-    const channel = this.list.itemOf(event.target);
-    this.hands.look(channel === undefined ? undefined : this.words(channel, this.placeAt(event)));
+  #pointed(event: PointerEvent): void {
+    const channel = this.#list.itemOf(event.target);
+    this.#hands.look(channel === undefined ? undefined : this.#words(channel, this.#placeUnder(event)));
   }
 
-  private clicked(event: MouseEvent): void {
-    const channel = this.list.itemOf(event.target);
+  #clicked(event: MouseEvent): void {
+    const channel = this.#list.itemOf(event.target);
     if (channel === undefined) return;
-    const place = channel === this.content?.picked ? this.placeAt(event) : undefined;
+    const place = channel === this.#content?.picked ? this.#placeUnder(event) : undefined;
     this.focus(channel);
-    this.hands.pick(channel, place);
+    this.#hands.pick(channel, place);
   }
 
-  private pressed(event: KeyboardEvent): void {
+  #pressed(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    const { items = [] } = this.content ?? {};
-    const held = this.list.itemOf(event.target);
+    const { items = [] } = this.#content ?? {};
+    const held = this.#list.itemOf(event.target);
     if (held === undefined) return;
-    if (event.key === "Enter" || event.key === " ") this.hands.pick(held);
-    else if (event.key === "x") this.hands.toggle(held);
+    if (event.key === "Enter" || event.key === " ") this.#hands.pick(held);
+    else if (event.key === "x") this.#hands.toggle(held);
     else {
-      const to = placeAfter(
+      const to = indexAfter(
         event.key,
-        this.list.placeOf(held),
+        this.#list.indexOf(held),
         items.length,
-        this.list.itemsPerRow,
-        this.page,
+        this.#list.itemsPerRow,
+        this.#page,
       );
       if (to === undefined) return;
       this.focus(items[to]);
@@ -309,8 +310,8 @@ export class ChannelGridBox {
   }
 }
 
-/** Which place a key leads to among items in rows; undefined for keys that lead nowhere. */
-export function placeAfter(
+/** Which index a key leads to among items in rows; undefined for keys that lead nowhere. */
+export function indexAfter(
   key: string,
   from: number,
   count: number,
@@ -346,7 +347,7 @@ function paintChannel(content: GridContent, channel: number, out: Uint32Array): 
   paintValues(values, limit(channel) || 1, table, out);
 }
 
-function thumbsOf(content: GridContent): Thumbs {
+function thumbnailsOf(content: GridContent): ThumbnailSource {
   const { channels, items, off } = content;
   return {
     items,

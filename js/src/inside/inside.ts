@@ -1,29 +1,40 @@
 /** Inside the picked layer: its channels, the picked neuron, and what happens without some of them. */
 import { Refusal } from "../controls/refusal";
 import { h } from "../lib/dom";
-import { ablatedOf } from "../selection/channels";
 import type { State } from "../state/state";
-import { channelsCard } from "./channels-card";
-import { neuronCard } from "./neuron-card";
-import { whatIfCard } from "./what-if";
+import type { View } from "../state/view";
+import { ChannelsCard } from "./channels-card";
+import { NeuronCard } from "./neuron-card";
+import { WhatIfCard } from "./what-if";
 
-/** None where the kernel knows nothing of it. What is switched off stays in sight when its layer is left. */
-export function inside(state: State, el: HTMLElement): void {
-  if (!state.has("channels")) return;
-  const channels = channelsCard(state, () => neuron.show());
-  const refusal = new Refusal(state, "ablated", []);
-  const neuron = neuronCard(state, () => channels.quantity, refusal);
-  const whatIf = whatIfCard(state, () => neuron.refuge ?? channels.refuge, refusal);
-  const element = h(
-    "div",
-    { class: "as-inside", hidden: true },
-    channels.element,
-    h("div", { class: "as-inside-beside" }, neuron.element, refusal.element, whatIf.element),
-  );
-  el.append(element);
-  state.follow(["layer", "ablated"], () => {
-    const picked = typeof state.get("layer") === "string";
-    channels.element.hidden = neuron.element.hidden = !picked;
-    element.hidden = !picked && ablatedOf(state).length === 0;
-  });
+/** What is switched off stays in sight when its layer is left. */
+export class Inside {
+  readonly node: HTMLElement;
+  readonly #channels: ChannelsCard;
+  readonly #neuron: NeuronCard;
+  /** Of what cannot be switched off. */
+  readonly #refusal: Refusal;
+
+  constructor(state: State) {
+    this.#refusal = new Refusal(state.view, "ablated", []);
+    this.#channels = new ChannelsCard(state, () => state.redraw(this.#neuron));
+    this.#neuron = new NeuronCard(state, () => this.#channels.quantity, this.#refusal);
+    const whatIf = new WhatIfCard(state, () => this.#neuron.refuge ?? this.#channels.refuge, this.#refusal);
+    const beside = h(
+      "div",
+      { class: "as-inside-beside" },
+      this.#neuron.node,
+      this.#refusal.node,
+      whatIf.node,
+    );
+    this.node = h("div", { class: "as-inside", hidden: true }, this.#channels.node, beside);
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    this.#refusal.show(view);
+    const picked = view.get("layer") !== null;
+    this.#channels.node.hidden = this.#neuron.node.hidden = !picked;
+    this.node.hidden = !picked && view.get("ablated").length === 0;
+  }
 }

@@ -1,210 +1,21 @@
 /** The picked neuron: how active it is, what it contributes to each class, and the switch that takes it out. */
 import { needKernel } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
-import { neuronInfo, type Quantity } from "../data/channels";
-import { singleIndex } from "../data/messages";
+import type { Channels, Quantity } from "../data/channels";
 import { channelOf, isOff, neuronName, placeOf } from "../data/neurons";
-import { barSpan } from "../lib/bars";
 import { card } from "../lib/card";
-import { clipped, h, setAttribute, setClipped, setText, setVariable } from "../lib/dom";
-import { button, select } from "../lib/form-controls";
-import { aligned, number } from "../lib/format";
-import { limits, signOf, tableReader } from "../selection/channel-colours";
-import { ablatedOf, areOfLayer, currentChannels, currentNeuronInfo } from "../selection/channels";
+import { h, setClipped, setText } from "../lib/dom";
+import { button, type Select, select } from "../lib/form-controls";
+import { number } from "../lib/format";
+import { CHANNEL_TABLES, limits, signOf } from "../selection/channel-colours";
+import { currentNeuronInfo, latestNeuronInfo, pickableChannels } from "../selection/channels";
 import { markOf } from "../selection/freshness";
 import { layerOf, nounOf, pickNeuron, toggleOff } from "../selection/neuron";
 import type { State } from "../state/state";
-import type { NeuronClass } from "../state/traits";
-import { Places } from "./position-picker";
-
-export interface NeuronCard {
-  readonly element: HTMLElement;
-  /** Where the focus can go; undefined while nothing is picked. */
-  readonly refuge: HTMLElement | undefined;
-  show(): void;
-}
-
-/** `quantity` tells what the grid shows, which the enlarged channel shows too; `offRefusal` what cannot be switched off. */
-export function neuronCard(state: State, quantity: () => Quantity, offRefusal: Refusal): NeuronCard {
-  const { signal } = state;
-  const frame = card("as-neuron", "Neuron");
-  const back = button("as-link", "Back to layer", signal, () => pickNeuron(state, null));
-  back.title = "Pick no neuron: show the layer's own map again";
-  frame.head.append(h("span", { class: "as-hint" }), back);
-
-  const method = select("Neuron method", signal, (value) => {
-    methodRefusal.clear();
-    state.choose("neuron_method", value);
-  });
-  const methodRefusal = new Refusal(state, "neuron_method", [method.input]);
-  const toggle = button("as-button", "Switch off", signal, () => {
-    const neuron = state.get("neuron") ?? null;
-    offRefusal.clear();
-    if (neuron !== null) toggleOff(state, neuron);
-  });
-  const whole = button("as-button", "Whole channel", signal, () => {
-    pickNeuron(state, channelOf(state.get("neuron")) ?? null);
-    toggle.focus(); // the button goes with the place
-  });
-  needKernel(state, back, method.input, toggle, whole);
-
-  const readTable = tableReader(state);
-  const places = new Places(signal, (place) => {
-    const neuron = state.get("neuron");
-    const channel = channelOf(neuron);
-    if (channel === undefined) return;
-    const same = placeOf(neuron)?.join() === place.join();
-    pickNeuron(state, same ? channel : [channel, ...place]);
-  });
-
-  const invitation = h("div", { class: "as-note" });
-  const activity = h("div", { class: "as-facts", dir: "auto" });
-  const heading = h("div", { class: "as-label" }, "Contribution to the top classes");
-  const classes = h("ul", { class: "as-shares", role: "list" });
-  const doc = h("div", { class: "as-help", dir: "auto" });
-  const body = h(
-    "div",
-    { class: "as-neuron-body" },
-    activity,
-    places.element,
-    heading,
-    classes,
-    doc,
-    h("div", { class: "as-neuron-method" }, method.element, methodRefusal.element),
-    h("div", { class: "as-actions" }, toggle, whole),
-  );
-  frame.element.append(invitation, body);
-
-  let rows: readonly ShareRow[] = [];
-  let built = "";
-  /** The bars around zero; without amounts the classes stay, with nothing said about them. */
-  const showClasses = (items: readonly NeuronClass[], known: boolean): void => {
-    const key = JSON.stringify(items.map(({ index, label }) => [index, label]));
-    if (key !== built) {
-      built = key;
-      rows = items.map(({ label }) => shareRow(label));
-      classes.replaceChildren(...rows.map(({ element }) => element));
-    }
-    const values = items.map(({ contribution }) => (known ? (contribution ?? NaN) : NaN));
-    const limit = Math.max(...values.map(Math.abs).filter(Number.isFinite));
-    const texts = aligned(values);
-    const target = singleIndex(state.get("target"));
-    items.forEach(({ index, contribution }, i) => {
-      const { element, amount, note } = rows[i]!;
-      const value = values[i]!;
-      const { from, to } = barSpan(value, -limit, limit);
-      setVariable(element, "--as-from", from.toFixed(4));
-      setVariable(element, "--as-to", to.toFixed(4));
-      const unknown = !known || contribution === null;
-      setText(amount, unknown ? "–" : value > 0 ? `+${texts[i]}` : texts[i]!);
-      setText(note, index === target ? ", explained" : "");
-      setAttribute(element, "data-explained", index === target ? "1" : undefined);
-    });
-  };
-
-  const show = (): void => {
-    const layer = layerOf(state);
-    const neuron = state.get("neuron") ?? null;
-    const picked = neuron !== null && layer !== undefined;
-    const noun = layer === undefined ? "channel" : nounOf(state, layer);
-    invitation.hidden = picked;
-    body.hidden = back.hidden = !picked;
-    if (!picked) {
-      setText(
-        invitation,
-        `Pick a ${noun} to see how active it is, what it contributes to each class, and what drives it. ` +
-          "Enter picks, the key x switches off.",
-      );
-      setClipped(frame.title, "Neuron");
-      frame.mark(undefined, false);
-      return;
-    }
-    const all = currentChannels(state);
-    const channels = all && areOfLayer(state, all) ? all : undefined;
-    const info = currentNeuronInfo(state);
-    setClipped(frame.title, capital(info?.title ?? neuronName(neuron, noun, channels?.positions)));
-    frame.mark(info ? undefined : markOf(state, true), false);
-    setText(activity, activityText(info?.activation, info?.atBaseline));
-    activity.hidden = !info;
-    const last = neuronInfo(state.get("neuron_info") ?? {});
-    showClasses((info ?? last)?.classes ?? [], info !== undefined);
-    heading.hidden = rows.length === 0;
-    setText(doc, info?.doc ?? "");
-
-    const channel = channelOf(neuron)!;
-    const shown = quantity();
-    if (channels && channel < channels.count) {
-      const sign = signOf(channels, shown);
-      places.show({
-        channels,
-        channel,
-        quantity: shown,
-        limit: limits(channels[shown], sign, false, 0)(channel),
-        table: readTable(sign),
-        picked: placeOf(neuron),
-      });
-    } else {
-      places.show(undefined);
-    }
-    setText(toggle, isOff(ablatedOf(state), layer, neuron) ? "Switch on" : "Switch off");
-    whole.hidden = placeOf(neuron) === undefined;
-    setText(whole, `Whole ${noun}`);
-
-    const methods = state.get("neuron_methods") ?? [];
-    const name = state.get("neuron_method") ?? "";
-    method.element.hidden = methods.length === 0;
-    method.show(
-      methods.map((one) => ({ value: one.name, label: one.label })),
-      name,
-    );
-    method.element.title = methods.find((one) => one.name === name)?.doc ?? "";
-  };
-  state.follow(
-    [
-      "layer",
-      "neuron",
-      "neuron_info",
-      "neuron_method",
-      "neuron_methods",
-      "channels",
-      "ablated",
-      "target",
-      "contrast",
-      "example",
-      "luts",
-      "colormap",
-      "status",
-      "kernel",
-    ],
-    show,
-  );
-  return {
-    element: frame.element,
-    show,
-    get refuge() {
-      return body.hidden ? undefined : toggle;
-    },
-  };
-}
-
-interface ShareRow {
-  readonly element: HTMLElement;
-  readonly amount: HTMLElement;
-  readonly note: HTMLElement;
-}
-
-function shareRow(label: string): ShareRow {
-  const amount = h("span");
-  const note = h("span", { class: "as-sizeless" });
-  const element = h(
-    "li",
-    { class: "as-share" },
-    clipped("as-name", label),
-    h("span", { class: "as-track", "aria-hidden": "true" }, h("span", { class: "as-amount" })),
-    h("span", { class: "as-number" }, amount, note),
-  );
-  return { element, amount, note };
-}
+import type { Neuron } from "../state/traits";
+import type { View } from "../state/view";
+import { ClassContributions } from "./class-contributions";
+import { PositionPicker } from "./position-picker";
 
 function activityText(activation: number | undefined, atBaseline: number | undefined): string {
   const now = `Activation ${activation === undefined ? "unknown" : number(activation)}`;
@@ -212,3 +23,156 @@ function activityText(activation: number | undefined, atBaseline: number | undef
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+export class NeuronCard {
+  readonly node: HTMLElement;
+  readonly #frame = card("as-neuron", "Neuron");
+  readonly #back: HTMLButtonElement;
+  readonly #method: Select;
+  readonly #methodRefusal: Refusal;
+  readonly #toggle: HTMLButtonElement;
+  readonly #whole: HTMLButtonElement;
+  readonly #picker: PositionPicker;
+  readonly #classes = new ClassContributions();
+  readonly #invitation = h("div", { class: "as-note" });
+  readonly #activity = h("div", { class: "as-facts", dir: "auto" });
+  readonly #doc = h("div", { class: "as-help", dir: "auto" });
+  readonly #body: HTMLElement;
+  readonly #state: State;
+  readonly #quantity: () => Quantity;
+  readonly #offRefusal: Refusal;
+
+  /** `quantity` tells what the grid shows, which the enlarged channel shows too; `offRefusal` what cannot be switched off. */
+  constructor(state: State, quantity: () => Quantity, offRefusal: Refusal) {
+    this.#state = state;
+    this.#quantity = quantity;
+    this.#offRefusal = offRefusal;
+    const { signal } = state;
+    this.node = this.#frame.element;
+    this.#back = button("as-link", "Back to layer", signal, () => pickNeuron(state, null));
+    this.#back.title = "Pick no neuron: show the layer's own map again";
+    this.#method = select("Neuron method", signal, (value) => {
+      this.#methodRefusal.clear();
+      state.choose("neuron_method", value);
+    });
+    this.#methodRefusal = new Refusal(state.view, "neuron_method", [this.#method.input]);
+    this.#toggle = button("as-button", "Switch off", signal, () => this.#toggled());
+    this.#whole = button("as-button", "Whole channel", signal, () => {
+      pickNeuron(state, channelOf(state.view.get("neuron")) ?? null);
+      this.#toggle.focus(); // the button goes with the place
+    });
+    needKernel(state, this.#back, this.#method.input, this.#toggle, this.#whole);
+    this.#picker = new PositionPicker(signal, (place) => this.#pickPlace(place));
+    this.#body = this.#build();
+    state.follow(this);
+  }
+
+  /** Where the focus can go; undefined while nothing is picked. */
+  get refuge(): HTMLElement | undefined {
+    return this.#body.hidden ? undefined : this.#toggle;
+  }
+
+  show(view: View): void {
+    this.#methodRefusal.show(view);
+    const layer = layerOf(view);
+    const neuron = view.get("neuron");
+    const noun = layer === undefined ? "channel" : nounOf(view, layer);
+    const picked = neuron !== null && layer !== undefined;
+    this.#invitation.hidden = picked;
+    this.#body.hidden = this.#back.hidden = !picked;
+    if (picked) this.#showNeuron(view, layer, neuron, noun);
+    else this.#showNone(noun);
+  }
+
+  #build(): HTMLElement {
+    const frame = this.#frame;
+    const method = this.#method;
+    const body = h(
+      "div",
+      { class: "as-neuron-body" },
+      this.#activity,
+      this.#picker.element,
+      ...this.#classes.elements,
+      this.#doc,
+      h("div", { class: "as-neuron-method" }, method.element, this.#methodRefusal.node),
+      h("div", { class: "as-actions" }, this.#toggle, this.#whole),
+    );
+    frame.head.append(h("span", { class: "as-hint" }), this.#back);
+    frame.element.append(this.#invitation, body);
+    return body;
+  }
+
+  #showNone(noun: string): void {
+    setText(
+      this.#invitation,
+      `Pick a ${noun} to see how active it is, what it contributes to each class, and what drives it. ` +
+        "Enter picks, the key x switches off.",
+    );
+    setClipped(this.#frame.title, "Neuron");
+    this.#frame.mark(undefined, false);
+  }
+
+  #showNeuron(view: View, layer: string, neuron: Neuron, noun: string): void {
+    const frame = this.#frame;
+    const activity = this.#activity;
+    const whole = this.#whole;
+    const channels = pickableChannels(view);
+    const info = currentNeuronInfo(view);
+    setClipped(frame.title, capital(info?.title ?? neuronName(neuron, noun, channels?.positions)));
+    frame.mark(info ? undefined : markOf(view, true), false);
+    setText(activity, activityText(info?.activation, info?.atBaseline));
+    activity.hidden = !info;
+    const classes = (info ?? latestNeuronInfo(view))?.classes ?? [];
+    this.#classes.show(classes, info !== undefined, view.get("target"));
+    setText(this.#doc, info?.doc ?? "");
+    this.#showChannel(view, channels, neuron);
+    setText(this.#toggle, isOff(view.get("ablated"), layer, neuron) ? "Switch on" : "Switch off");
+    whole.hidden = placeOf(neuron) === undefined;
+    setText(whole, `Whole ${noun}`);
+    this.#showMethod(view);
+  }
+
+  #showChannel(view: View, channels: Channels | undefined, neuron: Neuron): void {
+    const channel = channelOf(neuron)!;
+    if (!channels || channel >= channels.count) {
+      this.#picker.show(undefined);
+      return;
+    }
+    const quantity = this.#quantity();
+    const sign = signOf(channels, quantity);
+    this.#picker.show({
+      channels,
+      channel,
+      quantity,
+      limit: limits(channels[quantity], sign, false, 0)(channel),
+      table: CHANNEL_TABLES[sign](view),
+      picked: placeOf(neuron),
+    });
+  }
+
+  #showMethod(view: View): void {
+    const { element } = this.#method;
+    const methods = view.get("neuron_methods");
+    const name = view.get("neuron_method");
+    element.hidden = methods.length === 0;
+    this.#method.show(
+      methods.map((one) => ({ value: one.name, label: one.label })),
+      name,
+    );
+    element.title = methods.find((one) => one.name === name)?.doc ?? "";
+  }
+
+  #toggled(): void {
+    const neuron = this.#state.view.get("neuron");
+    this.#offRefusal.clear();
+    if (neuron !== null) toggleOff(this.#state, neuron);
+  }
+
+  #pickPlace(place: readonly number[]): void {
+    const neuron = this.#state.view.get("neuron");
+    const channel = channelOf(neuron);
+    if (channel === undefined) return;
+    const same = placeOf(neuron)?.join() === place.join();
+    pickNeuron(this.#state, same ? channel : [channel, ...place]);
+  }
+}

@@ -7,7 +7,7 @@ import { PixelBuffer } from "../lib/canvas";
 import { clamp, h, setAttribute, setText, setVariable } from "../lib/dom";
 import type { Point } from "../lib/zoom";
 
-export interface PlacesContent {
+export interface PickerContent {
   readonly channels: Channels;
   readonly channel: number;
   readonly quantity: Quantity;
@@ -17,120 +17,118 @@ export interface PlacesContent {
   readonly picked: readonly number[] | undefined;
 }
 
-export class Places {
+export class PositionPicker {
   readonly element: HTMLElement;
-  private readonly pixels = new PixelBuffer();
-  private readonly cursor = h("span", { class: "as-place", hidden: true });
-  private readonly mark = h("span", { class: "as-place", "data-picked": "1", hidden: true });
+  readonly #pixels = new PixelBuffer();
+  readonly #cursor = h("span", { class: "as-place", hidden: true });
+  readonly #mark = h("span", { class: "as-place", "data-picked": "1", hidden: true });
   /** Takes the keys: arrows would scroll or read the page otherwise. */
-  private readonly field = h(
+  readonly #field = h(
     "div",
     { class: "as-places-field", role: "application", tabindex: 0 },
-    this.pixels.canvas,
-    this.mark,
-    this.cursor,
+    this.#pixels.canvas,
+    this.#mark,
+    this.#cursor,
   );
-  private readonly readout = h("div", { class: "as-readout", "aria-live": "polite" });
-  private content: PlacesContent | undefined;
-  private point: Point | undefined;
+  readonly #readout = h("div", { class: "as-readout", "aria-live": "polite" });
+  #content: PickerContent | undefined;
+  #point: Point | undefined;
+  readonly #pick: (place: readonly number[]) => void;
 
-  constructor(
-    signal: AbortSignal,
-    private readonly pick: (place: readonly number[]) => void,
-  ) {
-    const { field } = this;
-    this.element = h("div", { class: "as-places" }, field, this.readout);
-    this.pixels.canvas.className = "as-channel";
-    this.pixels.canvas.setAttribute("aria-hidden", "true");
-    const at = (event: MouseEvent): Point | undefined => {
-      const { left, top, width, height } = field.getBoundingClientRect();
-      const { content } = this;
-      if (!content || !width || !height) return undefined;
-      const { rows, columns } = content.channels;
-      return {
-        x: clamp(Math.floor(((event.clientX - left) / width) * columns), 0, columns - 1),
-        y: clamp(Math.floor(((event.clientY - top) / height) * rows), 0, rows - 1),
-      };
-    };
-    field.addEventListener("pointermove", (event) => this.look(at(event)), { signal });
+  constructor(signal: AbortSignal, pick: (place: readonly number[]) => void) {
+    this.#pick = pick;
+    const field = this.#field;
+    this.element = h("div", { class: "as-places" }, field, this.#readout);
+    this.#pixels.canvas.className = "as-channel";
+    this.#pixels.canvas.setAttribute("aria-hidden", "true");
+    field.addEventListener("pointermove", (event) => this.#look(this.#pointAt(event)), { signal });
     for (const name of ["pointerleave", "blur"]) {
-      field.addEventListener(name, () => this.look(undefined), { signal });
+      field.addEventListener(name, () => this.#look(undefined), { signal });
     }
     field.addEventListener(
       "click",
       (event) => {
-        this.look(at(event));
-        this.choose();
+        this.#look(this.#pointAt(event));
+        this.#choose();
       },
       { signal },
     );
-    field.addEventListener(
-      "keydown",
-      (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey) return;
-        if (event.key === "Enter" && event.shiftKey) return; // runs the cell
-        if (event.key === "Enter" || event.key === " ") this.choose();
-        else {
-          const { channels, picked } = this.content ?? {};
-          if (!channels) return;
-          const from = this.point ?? (picked && pointOf(picked));
-          const extent = { width: channels.columns, height: channels.rows };
-          const to = crossStep(event.key, event.shiftKey, from, extent);
-          if (!to) return;
-          this.look(to);
-        }
-        event.preventDefault();
-      },
-      { signal },
-    );
+    field.addEventListener("keydown", (event) => this.#pressed(event), { signal });
   }
 
   /** Hidden where there is no place to pick: no channel, or one of a single value. */
-  show(content: PlacesContent | undefined): void {
+  show(content: PickerContent | undefined): void {
     const { channels } = content ?? {};
-    const changed = content?.channel !== this.content?.channel || channels !== this.content?.channels;
-    this.content = content;
+    const changed = content?.channel !== this.#content?.channel || channels !== this.#content?.channels;
+    this.#content = content;
     this.element.hidden = !channels || channels.rows * channels.columns === 1;
     if (!content || !channels || this.element.hidden) return;
-    if (changed) this.point = undefined;
+    if (changed) this.#point = undefined;
     const { w, h: height, rows, columns } = channels;
     const { channel, table } = content;
     const values = valuesOf(channels[content.quantity]);
-    const part = values.subarray(channel * w * height, (channel + 1) * w * height);
-    this.pixels.paint(w, height, (out) => paintValues(part, content.limit || 1, table, out));
+    const own = values.subarray(channel * w * height, (channel + 1) * w * height);
+    this.#pixels.paint(w, height, (out) => paintValues(own, content.limit || 1, table, out));
     setAttribute(this.element, "data-flat", rows === 1 ? "1" : undefined);
-    setAttribute(this.element, "data-nan", part.some(Number.isNaN) ? "1" : undefined);
-    setAttribute(this.field, "data-large", Math.max(w, height) <= 50 ? "1" : undefined);
-    setVariable(this.field, "--as-ratio", columns / rows);
+    setAttribute(this.element, "data-nan", own.some(Number.isNaN) ? "1" : undefined);
+    setAttribute(this.#field, "data-large", Math.max(w, height) <= 50 ? "1" : undefined);
+    setVariable(this.#field, "--as-ratio", columns / rows);
     setAttribute(
-      this.field,
+      this.#field,
       "aria-label",
       `Places in ${channels.noun} ${channel}, ${rows > 1 ? `${rows} × ` : ""}${columns}: arrow keys move, Enter picks`,
     );
-    this.put(this.mark, content.picked && pointOf(content.picked));
-    this.look(this.point);
+    this.#put(this.#mark, content.picked && pointOf(content.picked));
+    this.#look(this.#point);
   }
 
-  private look(point: Point | undefined): void {
-    const { content } = this;
-    this.point = point;
-    this.put(this.cursor, point);
+  #pointAt(event: MouseEvent): Point | undefined {
+    const { left, top, width, height } = this.#field.getBoundingClientRect();
+    const content = this.#content;
+    if (!content || !width || !height) return undefined;
+    const { rows, columns } = content.channels;
+    return {
+      x: clamp(Math.floor(((event.clientX - left) / width) * columns), 0, columns - 1),
+      y: clamp(Math.floor(((event.clientY - top) / height) * rows), 0, rows - 1),
+    };
+  }
+
+  #pressed(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" && event.shiftKey) return; // runs the cell
+    if (event.key === "Enter" || event.key === " ") this.#choose();
+    else {
+      const { channels, picked } = this.#content ?? {};
+      if (!channels) return;
+      const from = this.#point ?? (picked && pointOf(picked));
+      const extent = { width: channels.columns, height: channels.rows };
+      const to = crossStep(event.key, event.shiftKey, from, extent);
+      if (!to) return;
+      this.#look(to);
+    }
+    event.preventDefault();
+  }
+
+  #look(point: Point | undefined): void {
+    const content = this.#content;
+    this.#point = point;
+    this.#put(this.#cursor, point);
     if (!content) return;
     const { channels, channel, quantity, picked } = content;
     const place = point ? placeAt(channels, point) : picked;
     setText(
-      this.readout,
+      this.#readout,
       place ? valueName(channels, channel, quantity, place) : "Pick a place in it to look at that alone",
     );
   }
 
-  private choose(): void {
-    if (this.point && this.content) this.pick(placeAt(this.content.channels, this.point));
+  #choose(): void {
+    if (this.#point && this.#content) this.#pick(placeAt(this.#content.channels, this.#point));
   }
 
-  private put(mark: HTMLElement, point: Point | undefined): void {
+  #put(mark: HTMLElement, point: Point | undefined): void {
     mark.hidden = !point;
-    const { rows = 1, columns = 1 } = this.content?.channels ?? {};
+    const { rows = 1, columns = 1 } = this.#content?.channels ?? {};
     if (!point) return;
     for (const [name, share] of [
       ["--as-x", point.x / columns],

@@ -22,7 +22,7 @@ export interface Placing {
   readonly slot: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
 }
 
-export interface Thumbs {
+export interface ThumbnailSource {
   readonly items: readonly number[];
   /** Of the values of a thumbnail. */
   readonly w: number;
@@ -35,28 +35,29 @@ export interface Thumbs {
   opacity(item: number): number;
 }
 
-export class Sheet {
+export class Thumbnails {
   readonly canvas = h("canvas", { class: "as-sheet", "aria-hidden": "true", hidden: true });
-  private readonly pixels = new PixelBuffer();
-  private drawn = "";
-  private thumbs: Thumbs | undefined;
+  readonly #pixels = new PixelBuffer();
+  #drawn = "";
+  #source: ThumbnailSource | undefined;
 
   /** Draws what is near the view, unless it is there already. */
-  draw(thumbs: Thumbs | undefined, placing: Placing): void {
-    const { canvas, pixels } = this;
+  draw(source: ThumbnailSource | undefined, placing: Placing): void {
+    const { canvas } = this;
+    const pixels = this.#pixels;
     const { perRow, rowHeight, top, width, height, slot } = placing;
-    canvas.hidden = !thumbs || !(width * height * slot.w * slot.h);
-    if (!thumbs || canvas.hidden) return;
+    canvas.hidden = !source || !(width * height * slot.w * slot.h);
+    if (!source || canvas.hidden) return;
     const sharp = Math.min(2, Math.max(1, globalThis.devicePixelRatio || 1));
     const first = Math.max(0, Math.floor(top / rowHeight) - ROOM);
     const rows = Math.min(
       Math.ceil(height / rowHeight) + 1 + 2 * ROOM,
-      Math.ceil(thumbs.items.length / perRow) - first,
+      Math.ceil(source.items.length / perRow) - first,
     );
     const key = JSON.stringify([first, rows, perRow, rowHeight, width, slot, sharp]);
-    if (key === this.drawn && thumbs === this.thumbs) return;
-    this.drawn = key;
-    this.thumbs = thumbs;
+    if (key === this.#drawn && source === this.#source) return;
+    this.#drawn = key;
+    this.#source = source;
 
     const whole = { width: Math.round(width * sharp), height: Math.max(1, rows) * rowHeight * sharp };
     if (canvas.width !== whole.width || canvas.height !== whole.height) Object.assign(canvas, whole);
@@ -65,25 +66,25 @@ export class Sheet {
     const ctx = context(canvas);
     if (!ctx) return;
     ctx.clearRect(0, 0, canvas.width, canvas.height);
-    const ratio = thumbs.ratio ?? slot.w / slot.h;
+    const ratio = source.ratio ?? slot.w / slot.h;
     const w = Math.min(slot.w, slot.h * ratio);
     const high = w / ratio;
-    ctx.imageSmoothingEnabled = w / thumbs.w < LARGE;
-    const last = Math.min(thumbs.items.length, (first + rows) * perRow);
-    for (let place = first * perRow; place < last; place++) {
-      const item = thumbs.items[place]!;
-      if (!thumbs.has(item)) continue;
-      pixels.paint(thumbs.w, thumbs.h, (out) => thumbs.paint(item, out));
-      const x = ((place % perRow) * width) / perRow + slot.x + (slot.w - w) / 2;
-      const y = (Math.floor(place / perRow) - first) * rowHeight + slot.y + (slot.h - high) / 2;
-      ctx.globalAlpha = thumbs.opacity(item);
+    ctx.imageSmoothingEnabled = w / source.w < LARGE;
+    const last = Math.min(source.items.length, (first + rows) * perRow);
+    for (let index = first * perRow; index < last; index++) {
+      const item = source.items[index]!;
+      if (!source.has(item)) continue;
+      pixels.paint(source.w, source.h, (out) => source.paint(item, out));
+      const x = ((index % perRow) * width) / perRow + slot.x + (slot.w - w) / 2;
+      const y = (Math.floor(index / perRow) - first) * rowHeight + slot.y + (slot.h - high) / 2;
+      ctx.globalAlpha = source.opacity(item);
       const [left, above] = [Math.round(x * sharp), Math.round(y * sharp)];
       ctx.drawImage(
         pixels.canvas,
         0,
         0,
-        thumbs.w,
-        thumbs.h,
+        source.w,
+        source.h,
         left,
         above,
         Math.round((x + w) * sharp) - left,

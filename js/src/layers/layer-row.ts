@@ -1,27 +1,28 @@
 /** One row of the tree of layers: what stands there, and what changes. */
 import { outputShape } from "../data/layer-words";
-import { clipped, h, setAttribute, setText, setVariable, svg } from "../lib/dom";
+import { clipped, h, setVariable, svg } from "../lib/dom";
 import { count } from "../lib/format";
 import { isPickable } from "../selection/layer";
 import type { LayerInfo } from "../state/traits";
-import type { Passage } from "./relevance-bar";
+import { type Relevance, showRelevance } from "./relevance-bar";
 
 /** The input (no layer) or a module. */
 export interface Entry {
   readonly layer: LayerInfo | undefined;
   readonly label: string;
   readonly text: string;
-  readonly depth: number;
+  /** How deep the module is nested. */
+  readonly level: number;
 }
 
 export function entriesOf(layers: readonly LayerInfo[]): Entry[] {
   return [
-    { layer: undefined, label: "Input", text: "Input", depth: 0 },
+    { layer: undefined, label: "Input", text: "Input", level: 0 },
     ...layers.map((layer) => ({
       layer,
       label: layer.name.slice(layer.name.lastIndexOf(".") + 1) || layer.name || layer.kind,
       text: `${layer.name} ${layer.kind}`,
-      depth: layer.depth,
+      level: layer.depth,
     })),
   ];
 }
@@ -75,18 +76,15 @@ export function makeRow({ layer, label }: Entry, level: number, hasChildren: boo
   return element;
 }
 
-/** How much passes at the row's layer, and the tooltip, which says what that means. */
-export function showPassage(
+/** How much the row's layer carries, and the tooltip, which says what that means. */
+export function updateRow(
   element: HTMLElement,
   { layer, label }: Entry,
-  passage: Passage | undefined,
+  relevance: Relevance | undefined,
   doc: string,
 ): void {
-  const bar = element.querySelector<HTMLElement>(".as-flow")!;
-  setVariable(bar, "--as-share", (passage?.share ?? 0).toFixed(4));
-  setAttribute(bar, "data-sign", passage && passage.value < 0 ? "-" : undefined);
-  setText(bar.firstElementChild!, passage ? `, ${passage.words}, ` : "");
-  const carried = passage && (doc ? `${passage.words}: ${doc}` : passage.words);
+  showRelevance(element.querySelector<HTMLElement>(".as-flow")!, relevance);
+  const carried = relevance && (doc ? `${relevance.words}: ${doc}` : relevance.words);
   const tooltip = layer
     ? [layer.name || label, layer.kind, whyNot(layer), carried].filter(Boolean).join("\n")
     : "Back to the method at the level of the input";

@@ -1,39 +1,44 @@
-/** The layer method, and the slider through the depth: from the input through all layers that have a map. */
+/** The layer method, and the slider from the input through all layers that have a map. */
 import { needKernel } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { h, setText, setVariable } from "../lib/dom";
-import { select, showRange } from "../lib/form-controls";
-import { canPick, depthPlace, depthText, mappedLayers } from "../selection/layer";
+import { type Select, select, showRange } from "../lib/form-controls";
+import { canPick, layerNumber, layerText, mappedLayers, numberedLayer } from "../selection/layer";
 import type { State } from "../state/state";
-import { CHOICES } from "../state/traits";
+import type { View } from "../state/view";
 
-/** `pick` takes the name of a layer, or null for the input. */
-export function depthControls(state: State, pick: (name: string | null) => void): HTMLElement[] {
-  const { signal } = state;
-  const row = h("div", { class: "as-depth" });
-  const elements: HTMLElement[] = [row];
+/** The select box of the layer method, where there are several. */
+class LayerMethod {
+  readonly element: HTMLElement;
+  readonly refusal: Refusal;
+  readonly #select: Select;
 
-  if (state.has("layer_methods")) {
-    const method = select("Layer method", signal, (name) => {
-      refusal.clear();
+  constructor(state: State) {
+    this.#select = select("Layer method", state.signal, (name) => {
+      this.refusal.clear();
       state.choose("layer_method", name);
     });
-    needKernel(state, method.input);
-    const refusal = new Refusal(state, "layer_method", [method.input]);
-    row.append(method.element);
-    elements.push(refusal.element);
-    state.follow(["layer_method", "layer_methods"], () => {
-      const methods = state.get("layer_methods") ?? [];
-      const now = state.get("layer_method") ?? "";
-      method.show(
-        methods.map(({ name, label }) => ({ value: name, label })),
-        now,
-      );
-      method.element.title = methods.find(({ name }) => name === now)?.doc ?? "";
-    });
+    this.element = this.#select.element;
+    needKernel(state, this.#select.input);
+    this.refusal = new Refusal(state.view, "layer_method", [this.#select.input]);
+    state.follow(this);
   }
 
-  const input = h("input", {
+  show(view: View): void {
+    this.refusal.show(view);
+    const methods = view.get("layer_methods");
+    const now = view.get("layer_method");
+    this.#select.show(
+      methods.map(({ name, label }) => ({ value: name, label })),
+      now,
+    );
+    this.element.title = methods.find(({ name }) => name === now)?.doc ?? "";
+  }
+}
+
+export class LayerSlider {
+  readonly nodes: readonly HTMLElement[];
+  readonly #input = h("input", {
     class: "as-range",
     type: "range",
     min: 0,
@@ -41,34 +46,48 @@ export function depthControls(state: State, pick: (name: string | null) => void)
     "aria-label": "Depth",
     "aria-keyshortcuts": "[ ]",
   });
-  const output = h("span", { class: "as-value", "aria-hidden": "true" });
-  const slider = h(
-    "label",
-    { class: "as-field as-field-slider", title: "Scrub through the layers that have a map; keys [ and ]" },
-    h("span", { class: "as-label" }, "Depth"),
-    input,
-    output,
-  );
-  row.append(slider);
-  input.addEventListener(
-    "input",
-    () => {
-      const place = Number(input.value);
-      const name = place === 0 ? null : mappedLayers(state)[place - 1]!;
-      if (canPick(state, name)) pick(name);
-      else show(); // it stays where the picked layer is
-    },
-    { signal },
-  );
-  const show = (): void => {
-    const { length } = mappedLayers(state);
-    const place = depthPlace(state);
-    slider.hidden = length === 0;
+  readonly #output = h("span", { class: "as-value", "aria-hidden": "true" });
+  readonly #field: HTMLElement;
+  readonly #state: State;
+  readonly #pick: (name: string | null) => void;
+
+  /** `pick` takes the name of a layer, or null for the input. */
+  constructor(state: State, pick: (name: string | null) => void) {
+    this.#state = state;
+    this.#pick = pick;
+    const input = this.#input;
+    const output = this.#output;
+    this.#field = h(
+      "label",
+      { class: "as-field as-field-slider", title: "Scrub through the layers that have a map; keys [ and ]" },
+      h("span", { class: "as-label" }, "Depth"),
+      input,
+      output,
+    );
+    const method = state.view.has("layer_methods") ? new LayerMethod(state) : undefined;
+    const row = h("div", { class: "as-depth" }, ...(method ? [method.element] : []), this.#field);
+    this.nodes = [row, ...(method ? [method.refusal.node] : [])];
+    input.addEventListener("input", () => this.#moved(), { signal: state.signal });
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const field = this.#field;
+    const input = this.#input;
+    const output = this.#output;
+    const { length } = mappedLayers(view);
+    const number = layerNumber(view);
+    field.hidden = length === 0;
     input.max = String(length);
-    showRange(input, place, depthText(state));
-    setText(output, `${place} / ${length}`);
+    showRange(input, number, layerText(view));
+    setText(output, `${number} / ${length}`);
     setVariable(output, "--as-most", `${length} / ${length}`.length); // so that the track keeps its length
-  };
-  state.follow(["layers", "depth", ...CHOICES], show);
-  return elements;
+  }
+
+  #moved(): void {
+    const { view } = this.#state;
+    const name = numberedLayer(view, Number(this.#input.value));
+    if (canPick(view, name)) this.#pick(name);
+    else this.show(view); // it stays where the picked layer is
+  }
 }

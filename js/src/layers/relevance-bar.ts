@@ -1,32 +1,31 @@
-/** How much of the prediction passes at each layer: the bars of the tree. */
+/** How much of the prediction each layer carries: the bars of the tree. */
+import { setAttribute, setText, setVariable } from "../lib/dom";
+import { derived } from "../lib/derived";
 import { signed } from "../lib/format";
-import { memo } from "../lib/memo";
-import { answers } from "../selection/freshness";
-import type { State } from "../state/state";
-import type { RawFlow } from "../state/traits";
+import { isFresh } from "../selection/freshness";
+import type { View } from "../state/view";
 
-const largest = memo(({ values = [] }: RawFlow): number =>
-  values.reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0),
-);
-
-export interface Passage {
+export interface Relevance {
   readonly value: number;
   /** The bar's length, as a share of the longest. */
   readonly share: number;
   readonly words: string;
 }
 
-/** What passes at the layer of a row; undefined where it is not known, or of other choices than the present ones. */
-export function passageAt(state: State, row: number): Passage | undefined {
-  const flow = state.get("flow");
-  const value = flow?.values?.[row] ?? undefined;
-  if (
-    !flow ||
-    value === undefined ||
-    !answers(state, flow.request ?? {}, ["target", "contrast", "example", "baseline"])
-  ) {
-    return undefined;
-  }
-  const most = largest(flow);
-  return { value, share: most > 0 ? Math.abs(value) / most : 0, words: `carries ${signed(value)}` };
+/** The relevance of each layer, aligned with `layers`; undefined where it is not known, or of other choices. */
+export const layerRelevance = derived((view: View): readonly (Relevance | undefined)[] => {
+  const { request, values = [] } = view.get("flow");
+  if (!isFresh(view, "flow", request ?? {})) return [];
+  const most = values.reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  return values.map((value) => {
+    if (value === null) return undefined;
+    return { value, share: most > 0 ? Math.abs(value) / most : 0, words: `carries ${signed(value)}` };
+  });
+});
+
+/** Draws the bar of a row into the element for it, with its words for those who listen. */
+export function showRelevance(bar: HTMLElement, relevance: Relevance | undefined): void {
+  setVariable(bar, "--as-share", (relevance?.share ?? 0).toFixed(4));
+  setAttribute(bar, "data-sign", relevance && relevance.value < 0 ? "-" : undefined);
+  setText(bar.firstElementChild!, relevance ? `, ${relevance.words}, ` : "");
 }

@@ -34,23 +34,28 @@ export const pictureCanvas: (picture: RgbImage) => HTMLCanvasElement = memo(({ w
 
 /** The part of a picture that is in view, scaled to a pane once, so that each frame of a walk only copies pixels. */
 export class ScaledPicture {
-  private readonly canvas = h("canvas");
-  private source: RgbImage | undefined;
-  private view: Viewport | undefined;
+  readonly #canvas = h("canvas");
+  #source: RgbImage | undefined;
+  #viewport: Viewport | undefined;
 
-  get(picture: RgbImage, width: number, height: number, view: Viewport): HTMLCanvasElement {
-    const { canvas } = this;
-    if (this.source === picture && this.view === view && canvas.width === width && canvas.height === height) {
+  get(picture: RgbImage, width: number, height: number, viewport: Viewport): HTMLCanvasElement {
+    const canvas = this.#canvas;
+    if (
+      this.#source === picture &&
+      this.#viewport === viewport &&
+      canvas.width === width &&
+      canvas.height === height
+    ) {
       return canvas;
     }
-    this.source = picture;
-    this.view = view;
+    this.#source = picture;
+    this.#viewport = viewport;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const ctx = context(canvas);
     if (ctx) {
       ctx.imageSmoothingQuality = "high";
-      ctx.imageSmoothingEnabled = isSmooth(width, picture.w, view);
-      drawPart(ctx, pictureCanvas(picture), picture, view, 0, width, height);
+      ctx.imageSmoothingEnabled = isSmooth(width, picture.w, viewport);
+      drawViewport(ctx, pictureCanvas(picture), picture, viewport, 0, width, height);
     }
     return canvas;
   }
@@ -64,7 +69,7 @@ function isSmooth(width: number, pixels: number, { zoom }: Viewport): boolean {
 }
 
 /** Draws the part in view of something `size` large over a pane that begins at `left`. */
-export function drawPart(
+export function drawViewport(
   ctx: CanvasRenderingContext2D,
   source: HTMLCanvasElement,
   size: { readonly w: number; readonly h: number },
@@ -79,21 +84,21 @@ export function drawPart(
 /** An image of packed pixels that is painted again and again. */
 export class PixelBuffer {
   readonly canvas = h("canvas");
-  private image: ImageData | undefined;
-  private pixels = new Uint32Array(0);
+  #image: ImageData | undefined;
+  #pixels = new Uint32Array(0);
 
   /** Gives the pixels to paint, then shows them on `canvas`. False where there is no canvas to draw on. */
   paint(w: number, height: number, paint: (out: Uint32Array) => void): boolean {
     const ctx = context(this.canvas);
     if (!ctx) return false;
-    if (this.image?.width !== w || this.image.height !== height) {
+    if (this.#image?.width !== w || this.#image.height !== height) {
       this.canvas.width = w;
       this.canvas.height = height;
-      this.image = ctx.createImageData(w, height);
-      this.pixels = new Uint32Array(this.image.data.buffer);
+      this.#image = ctx.createImageData(w, height);
+      this.#pixels = new Uint32Array(this.#image.data.buffer);
     }
-    paint(this.pixels);
-    ctx.putImageData(this.image, 0, 0);
+    paint(this.#pixels);
+    ctx.putImageData(this.#image, 0, 0);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 /** The frame that every card of the page stands in. */
 import { clipped, h, setAttribute, setText } from "./dom";
 
-/** The frame every part stands in: a title, a place for a mark beside it, then whatever the part adds. */
+/** The frame every card stands in: a title, room for a mark beside it, then whatever the card adds. */
 export interface Card {
   readonly element: HTMLElement;
   readonly head: HTMLElement;

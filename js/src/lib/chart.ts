@@ -40,34 +40,34 @@ export class Chart {
   readonly element: HTMLElement;
   /** The area between the axes, for pointers. */
   readonly area: HTMLElement;
-  private readonly curve = svg("polyline", { class: "as-curve" });
-  private readonly second = svg("polyline", { class: "as-curve-second" });
-  private readonly grid = h("div", { class: "as-grid" });
-  private readonly marker = h("div", { class: "as-marker", hidden: true }, h("div", { class: "as-dot" }));
-  private range: Range = { low: 0, high: 1 };
+  readonly #curve = svg("polyline", { class: "as-curve" });
+  readonly #second = svg("polyline", { class: "as-curve-second" });
+  readonly #grid = h("div", { class: "as-grid" });
+  readonly #marker = h("div", { class: "as-marker", hidden: true }, h("div", { class: "as-dot" }));
+  #range: Range = { low: 0, high: 1 };
 
   constructor() {
     const picture = svg(
       "svg",
       { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" },
-      this.second,
-      this.curve,
+      this.#second,
+      this.#curve,
     );
-    this.area = h("div", { class: "as-area" }, this.grid, picture, this.marker);
+    this.area = h("div", { class: "as-area" }, this.#grid, picture, this.#marker);
     this.element = h("div", { class: "as-plot" }, this.area);
   }
 
   /** Draws the curves over x from 0 to 1; without curves only the frame stays. */
   show(xs: readonly number[], main: ArrayLike<number>, second?: ArrayLike<number>): void {
     const all = [...Array.from(main), ...Array.from(second ?? [])].filter(Number.isFinite);
-    this.range = all.length ? paddedRange(all) : { low: 0, high: 1 };
-    const ticks = all.length ? niceTicks(this.range) : [];
-    this.curve.setAttribute("points", polyline(xs, main, this.range));
-    this.second.setAttribute("points", second ? polyline(xs, second, this.range) : "");
-    this.grid.replaceChildren(
+    this.#range = all.length ? paddedRange(all) : { low: 0, high: 1 };
+    const ticks = all.length ? niceTicks(this.#range) : [];
+    this.#curve.setAttribute("points", polyline(xs, main, this.#range));
+    this.#second.setAttribute("points", second ? polyline(xs, second, this.#range) : "");
+    this.#grid.replaceChildren(
       ...ticks.map((tick) => {
         const line = h("div", { class: "as-gridline" }, h("span", {}, tickText(tick)));
-        setVariable(line, "--as-y", this.share(tick).toFixed(4));
+        setVariable(line, "--as-y", this.#share(tick).toFixed(4));
         if (tick === 0) line.dataset.zero = "1";
         return line;
       }),
@@ -80,17 +80,17 @@ export class Chart {
     );
   }
 
-  /** Puts the marker on a place; without a value there is none. */
+  /** Puts the marker somewhere on the curve; without a value there is none. */
   mark(x: number, y: number | undefined): void {
     const known = y !== undefined && Number.isFinite(y);
-    this.marker.hidden = !known;
-    setVariable(this.marker, "--as-x", x.toFixed(4));
-    if (known) setVariable(this.marker, "--as-y", this.share(y).toFixed(4));
+    this.#marker.hidden = !known;
+    setVariable(this.#marker, "--as-x", x.toFixed(4));
+    if (known) setVariable(this.#marker, "--as-y", this.#share(y).toFixed(4));
   }
 
   /** How far up a value stands, as a share of the area. */
-  private share(y: number): number {
-    return (y - this.range.low) / (this.range.high - this.range.low);
+  #share(y: number): number {
+    return (y - this.#range.low) / (this.#range.high - this.#range.low);
   }
 }
 

@@ -15,10 +15,10 @@ export async function toClipboard(text: string): Promise<boolean> {
 /** A box that shows the text for copying by hand. */
 export class CopyBox {
   readonly element: HTMLElement;
-  private readonly box: HTMLTextAreaElement;
+  readonly #box: HTMLTextAreaElement;
 
   constructor(label: string) {
-    this.box = h("textarea", {
+    this.#box = h("textarea", {
       class: "as-code",
       readonly: true,
       rows: 6,
@@ -29,19 +29,19 @@ export class CopyBox {
       "div",
       { class: "as-copy", hidden: true },
       h("div", { class: "as-note" }, "The clipboard cannot be reached from here. Copy the selected text:"),
-      this.box,
+      this.#box,
     );
   }
 
   show(text: string): void {
     this.element.hidden = false;
-    this.box.value = text;
-    this.box.focus();
-    this.box.select();
+    this.#box.value = text;
+    this.#box.focus();
+    this.#box.select();
   }
 
   hide(): void {
     this.element.hidden = true;
-    this.box.value = "";
+    this.#box.value = "";
   }
 }

@@ -1,4 +1,4 @@
-/** The few DOM helpers the parts share. All text goes through text nodes, never through HTML. */
+/** The few DOM helpers that all share. All text goes through text nodes, never through HTML. */
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Makes an element; true and "" give an empty attribute, false and undefined none. */
@@ -58,7 +58,7 @@ export function focusNear(element: Element): Element | null {
   return (element.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
-/** A CSS variable of one element: how a bar's length or a marker's place reaches the style sheet. */
+/** A CSS variable of one element: how a bar's length or a marker's position reaches the style sheet. */
 export function setVariable(element: HTMLElement | SVGElement, name: string, value: number | string): void {
   element.style.setProperty(name, String(value));
 }

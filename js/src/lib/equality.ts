@@ -1,4 +1,3 @@
-/** Equality of values as they stand on the wire. */
 /** Equality of trait values as the wire sees them. */
 export function sameValue(a: unknown, b: unknown): boolean {
   return Object.is(a, b) || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));

@@ -1,4 +1,3 @@
-/** Remembering what was worked out from an object. */
 /** Remembers the answer for each object asked about, for as long as that object lives. */
 export function memo<I extends object, O>(make: (input: I) => O): (input: I) => O {
   const known = new WeakMap<I, { output: O }>();

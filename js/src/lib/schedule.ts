@@ -1,6 +1,15 @@
 /** Runs each asked-for task once in the next animation frame, however often it was asked for. */
 export type Schedule = (task: () => void) => void;
 
+/** Runs a task and only reports when it fails: one that is broken must not stop the others. */
+export function attempt(task: () => void): void {
+  try {
+    task();
+  } catch (error) {
+    console.error("attriscope:", error);
+  }
+}
+
 export function createSchedule(signal: AbortSignal): Schedule {
   const queue = new Set<() => void>();
   let frame = 0;
@@ -9,13 +18,7 @@ export function createSchedule(signal: AbortSignal): Schedule {
     frame = 0;
     const tasks = [...queue];
     queue.clear();
-    for (const task of tasks) {
-      try {
-        task();
-      } catch (error) {
-        console.error("attriscope:", error); // one broken part must not stop the others
-      }
-    }
+    for (const task of tasks) attempt(task);
   };
 
   signal.addEventListener("abort", () => {

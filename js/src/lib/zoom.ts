@@ -58,12 +58,12 @@ export function reveal(view: Viewport, point: Point): Viewport {
   return left === view.left && top === view.top ? view : inside(view.zoom, left, top);
 }
 
-/** A place in the view as a place in the picture. */
+/** A point in the view as a point in the picture. */
 export function toPicture(view: Viewport, at: Point): Point {
   return { x: view.left + at.x / view.zoom, y: view.top + at.y / view.zoom };
 }
 
-/** A place in the picture as a place in the view; outside of 0..1 when it is out of sight. */
+/** A point in the picture as a point in the view; outside of 0..1 when it is out of sight. */
 export function toView(view: Viewport, at: Point): Point {
   return { x: (at.x - view.left) * view.zoom, y: (at.y - view.top) * view.zoom };
 }

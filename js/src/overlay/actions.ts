@@ -6,60 +6,71 @@ import { button } from "../lib/form-controls";
 import { currentHeat } from "../selection/displayed";
 import { heatIsStale } from "../selection/freshness";
 import type { State } from "../state/state";
-import { CHOICES } from "../state/traits";
+import type { View } from "../state/view";
 
 /** Why the map cannot be refined now; undefined when it can. */
-export function whyNotRefine(state: State): string | undefined {
-  const off = whyOff(state.kernel);
+export function whyNotRefine(view: View): string | undefined {
+  const off = whyOff(view.kernel);
   if (off) return off;
-  if (state.get("status") === "running") return "Wait for the present computation, or cancel it";
-  const heat = currentHeat(state);
+  if (view.get("status") === "running") return "Wait for the present computation, or cancel it";
+  const heat = currentHeat(view);
   if (!heat) return "There is no map to refine";
-  if (heatIsStale(state, heat)) return "The map on show is not the one that is chosen";
+  if (heatIsStale(view, heat)) return "The map on show is not the one that is chosen";
   if (!heat.refinable) return "This map is exact, or its method has nothing to spend more on";
   return undefined;
 }
 
-/** The button that spends more on the estimate; none where there is nobody to ask. */
-export function refineButton(state: State): HTMLElement[] {
-  if (!state.has("effort")) return [];
-  const refine = button("as-button as-refine", "Refine", state.signal, () => state.send({ type: "refine" }));
-  const show = (): void => {
-    const why = whyNotRefine(state);
-    const effort = state.get("effort") ?? 0;
-    refine.disabled = why !== undefined;
-    refine.title =
+/** The button that spends more on the estimate. */
+export class RefineButton {
+  readonly node: HTMLButtonElement;
+
+  constructor(state: State) {
+    this.node = button("as-button as-refine", "Refine", state.signal, () => state.send({ type: "refine" }));
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const why = whyNotRefine(view);
+    const effort = view.get("effort");
+    this.node.disabled = why !== undefined;
+    this.node.title =
       why ?? `Double what the method spends${effort > 0 ? `; doubled ${effort} times so far` : ""}`;
-  };
-  state.follow([...CHOICES, "heat", "status", "effort", "kernel"], show);
-  return [refine];
+  }
 }
 
 /** The button that copies the code, a word about how that went, and a box where the clipboard is out of reach. */
-export function codeCopy(state: State): { readonly actions: HTMLElement[]; readonly below: HTMLElement[] } {
-  if (!state.has("code")) return { actions: [], below: [] };
-  const done = h("span", { class: "as-done", "aria-live": "polite" });
-  const box = new CopyBox("Python code");
-  const copy = button("as-button", "Copy code", state.signal, () => {
-    const code = state.get("code") ?? "";
-    setText(done, "");
+export class CodeCopy {
+  readonly button: HTMLButtonElement;
+  readonly done = h("span", { class: "as-done", "aria-live": "polite" });
+  readonly box = new CopyBox("Python code");
+  readonly #state: State;
+
+  constructor(state: State) {
+    this.#state = state;
+    this.button = button("as-button", "Copy code", state.signal, () => this.#copy());
+    this.button.title = "Copy Python lines that compute this map";
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    this.button.disabled = !view.get("code");
+    setText(this.done, "");
+    this.box.hide(); // what it shows is no longer the code
+  }
+
+  #copy(): void {
+    const code = this.#state.view.get("code");
+    setText(this.done, "");
     void toClipboard(code).then((taken) => {
-      if (state.signal.aborted) return;
+      if (this.#state.signal.aborted) return;
       if (taken) {
-        box.hide();
-        setText(done, "Copied");
+        this.box.hide();
+        setText(this.done, "Copied");
       } else {
-        box.show(code);
+        this.box.show(code);
       }
     });
-  });
-  copy.title = "Copy Python lines that compute this map";
-  state.follow(["code"], () => {
-    copy.disabled = !state.get("code");
-    setText(done, "");
-    box.hide(); // what it shows is no longer the code
-  });
-  return { actions: [copy, done], below: [box.element] };
+  }
 }
 
 /** That the model is no longer the one that the map explains. */
@@ -69,14 +80,17 @@ export function weightsWords(since: boolean, during: boolean): string {
   return during ? "The model's weights changed while this map was computed: it mixes old and new." : "";
 }
 
-export function weightsNotice(state: State): HTMLElement {
-  const words = h("span");
-  const element = h("div", { class: "as-warning", role: "note", hidden: true }, words);
-  state.follow(["weights_changed", "heat"], () => {
-    const during = currentHeat(state)?.changed === true;
-    const text = weightsWords(state.get("weights_changed") === true, during);
-    element.hidden = text === "";
-    setText(words, text);
-  });
-  return element;
+export class WeightsNotice {
+  readonly #words = h("span");
+  readonly node = h("div", { class: "as-warning", role: "note", hidden: true }, this.#words);
+
+  constructor(state: State) {
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const text = weightsWords(view.get("weights_changed"), currentHeat(view)?.changed === true);
+    this.node.hidden = text === "";
+    setText(this.#words, text);
+  }
 }

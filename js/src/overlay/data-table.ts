@@ -3,7 +3,7 @@ import { regionsOf, span } from "../data/regions";
 import { disclosure, freshId } from "../lib/disclosure";
 import { h } from "../lib/dom";
 import { aligned } from "../lib/format";
-import type { Field, Shown } from "../selection/displayed";
+import type { Field, Displayed } from "../selection/displayed";
 
 const CELLS = 8;
 
@@ -29,47 +29,47 @@ export function tableContent(field: Field, width: number, height: number): Table
 export class DataTable {
   readonly button: HTMLButtonElement;
   readonly panel: HTMLElement;
-  private readonly caption = h("div", { class: "as-note", id: freshId(), dir: "auto" });
-  private readonly columns = h("tr");
-  private readonly body = h("tbody");
-  private readonly isOpen: () => boolean;
+  readonly #caption = h("div", { class: "as-note", id: freshId(), dir: "auto" });
+  readonly #columns = h("tr");
+  readonly #body = h("tbody");
+  readonly #isOpen: () => boolean;
 
   /** `wanted` runs when the table is opened and has to be filled. */
   constructor(signal: AbortSignal, wanted: () => void) {
-    const part = disclosure("Data table", "as-data", signal, (open) => {
+    const opener = disclosure("Data table", "as-data", signal, (open) => {
       if (open) wanted();
     });
-    this.button = part.button;
-    this.panel = part.panel;
-    this.isOpen = () => part.open;
+    this.button = opener.button;
+    this.panel = opener.panel;
+    this.#isOpen = () => opener.open;
     this.panel.append(
-      this.caption,
+      this.#caption,
       h(
         "div",
         { class: "as-scroll", tabindex: 0, role: "region", "aria-label": "Data table, scrolls sideways" },
         h(
           "table",
-          { class: "as-table", "aria-labelledby": this.caption.id },
-          h("thead", {}, this.columns),
-          this.body,
+          { class: "as-table", "aria-labelledby": this.#caption.id },
+          h("thead", {}, this.#columns),
+          this.#body,
         ),
       ),
     );
   }
 
   /** Fills the table, if anybody looks at it. */
-  show({ field, picture, title }: Shown): void {
-    if (!this.isOpen()) return;
-    this.caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
+  show({ field, picture, title }: Displayed): void {
+    if (!this.#isOpen()) return;
+    this.#caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
     const content = field && tableContent(field, picture?.w ?? field.w, picture?.h ?? field.h);
-    this.columns.replaceChildren();
-    this.body.replaceChildren();
+    this.#columns.replaceChildren();
+    this.#body.replaceChildren();
     if (!content) return;
-    this.columns.append(
+    this.#columns.append(
       h("th", { scope: "col" }, "y \\ x"),
       ...content.columns.map((name) => h("th", { scope: "col" }, name)),
     );
-    this.body.append(
+    this.#body.append(
       ...content.rows.map(({ name, cells }) =>
         h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((text) => h("td", {}, text))),
       ),

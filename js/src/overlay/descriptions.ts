@@ -2,10 +2,14 @@
 import { gives } from "../data/layer-words";
 import { regionsOf, strongest } from "../data/regions";
 import { summary } from "../data/statistics";
-import { number } from "../lib/format";
-import type { Shown } from "../selection/displayed";
+import { number, signed } from "../lib/format";
+import type { Point } from "../lib/zoom";
+import type { Displayed } from "../selection/displayed";
+import { isComputing } from "../selection/freshness";
 import type { Mode } from "../state/traits";
+import { View } from "../state/view";
 import { estimateNotes } from "./legend";
+import { valueUnder } from "./stage";
 
 const OVER: Readonly<Record<Mode, string>> = {
   blended: "over the picture",
@@ -15,7 +19,7 @@ const OVER: Readonly<Record<Mode, string>> = {
 };
 
 /** One sentence or two: what is shown, and between which values. */
-export function describe(shown: Shown, mode: Mode = "blended"): string {
+export function describe(shown: Displayed, mode: Mode = "blended"): string {
   const { field, kind, title, without } = shown;
   if (!field) {
     const why = without ? `: ${gives(without)}` : "";
@@ -37,7 +41,7 @@ export function describe(shown: Shown, mode: Mode = "blended"): string {
 }
 
 /** What a look at the map tells: how much, how sure, and where. Goes through all values: not for every frame. */
-export function summarise({ field, heat }: Shown): string {
+export function summarise({ field, heat }: Displayed): string {
   if (!field) return "";
   const sum = heat ? heat.sum : regionsOf(field.w, field.h, (i) => field.valueAt(i), 1, 1).sums[0];
   const words = sum === undefined ? [] : [`The attributions sum to ${number(sum)}.`];
@@ -48,4 +52,27 @@ export function summarise({ field, heat }: Shown): string {
   if (heat?.preview) words.push("This is a preview; the chosen method is still computing.");
   if (heat?.changed) words.push("The model's weights changed while this was computed.");
   return words.join(" ");
+}
+
+/** Why there is no map over the picture. */
+export function whyNoMap(view: View, { alpha, without }: Displayed): string {
+  if (without) {
+    const below = view.has("channels") && without.form && without.form !== "other";
+    return `no map: ${gives(without)}${below ? "; pick one below to see what drives it" : ""}`;
+  }
+  if (isComputing(view)) return alpha < 1 ? "computing the path" : "computing";
+  return alpha < 1 ? "no path computed" : "no map computed";
+}
+
+/** The value under a pixel of the picture. */
+export function valueText({ field, picture }: Displayed, point: Point): string {
+  return field ? signed(valueUnder(field, point, picture?.w ?? field.w, picture?.h ?? field.h)) : "";
+}
+
+/** What is pointed at. */
+export function readingOf(shown: Displayed, point: Point | undefined): string {
+  if (!point) return "";
+  const pixel = `x ${point.x}, y ${point.y}`;
+  const value = valueText(shown, point);
+  return value ? `${pixel}: ${value}` : pixel;
 }

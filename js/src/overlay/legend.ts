@@ -93,21 +93,21 @@ function glossary(heat: Heat | undefined): string {
 
 export class Legend {
   readonly element: HTMLElement;
-  private readonly bar = new PixelBuffer();
-  private painted: Uint32Array | undefined;
-  private readonly ticks = [h("span"), h("span"), h("span")] as const;
-  private readonly notes = h("div", { class: "as-notes" });
+  readonly #bar = new PixelBuffer();
+  #painted: Uint32Array | undefined;
+  readonly #ticks = [h("span"), h("span"), h("span")] as const;
+  readonly #notes = h("div", { class: "as-notes" });
 
   /** `aside` stands beside the notes: what can be done about them. */
   constructor(...aside: readonly HTMLElement[]) {
-    this.bar.canvas.className = "as-bar";
-    this.bar.canvas.setAttribute("aria-hidden", "true");
+    this.#bar.canvas.className = "as-bar";
+    this.#bar.canvas.setAttribute("aria-hidden", "true");
     this.element = h(
       "div",
       { class: "as-legend", "data-empty": "1" },
-      this.bar.canvas,
-      h("div", { class: "as-ticks" }, ...this.ticks),
-      h("div", { class: "as-verdict" }, ...aside, this.notes),
+      this.#bar.canvas,
+      h("div", { class: "as-ticks" }, ...this.#ticks),
+      h("div", { class: "as-verdict" }, ...aside, this.#notes),
     );
   }
 
@@ -115,32 +115,32 @@ export class Legend {
   show(content: LegendContent | undefined, otherwise = ""): void {
     setAttribute(this.element, "data-empty", content?.table && content.scale.limit > 0 ? undefined : "1");
     if (!content) {
-      for (const tick of this.ticks) setText(tick, "");
-      this.note([otherwise]);
-      this.explain("");
+      for (const tick of this.#ticks) setText(tick, "");
+      this.#note([otherwise]);
+      this.#explain("");
       return;
     }
     const { table, sign, scale, mode, heat } = content;
-    if (table && scale.limit > 0 && table !== this.painted) {
-      this.painted = table; // a table is made anew when anything about its colours changes
-      this.bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
+    if (table && scale.limit > 0 && table !== this.#painted) {
+      this.#painted = table; // a table is made anew when anything about its colours changes
+      this.#bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
     }
     const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
-    this.ticks.forEach((tick, i) => setText(tick, texts[i]!));
-    this.note(legendNotes(content));
-    this.explain(glossary(heat));
+    this.#ticks.forEach((tick, i) => setText(tick, texts[i]!));
+    this.#note(legendNotes(content));
+    this.#explain(glossary(heat));
   }
 
-  private explain(text: string): void {
-    if (this.notes.title !== text) this.notes.title = text;
+  #explain(text: string): void {
+    if (this.#notes.title !== text) this.#notes.title = text;
   }
 
   /** Each note stays in one piece; the dots between them end lines and do not begin them. */
-  private note(notes: readonly string[]): void {
+  #note(notes: readonly string[]): void {
     const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
-    if (this.notes.textContent === texts.join(" ")) return;
+    if (this.#notes.textContent === texts.join(" ")) return;
     if (texts.length === 1)
-      setText(this.notes, texts[0]!); // alone it may be long, and break
-    else this.notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+      setText(this.#notes, texts[0]!); // alone it may be long, and break
+    else this.#notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
   }
 }

@@ -8,13 +8,18 @@ import type { Stage } from "./stage";
 /** How far a key moves the part in view, as a share of it. */
 const PAN = 0.2;
 
-/** The view after a key; undefined for keys that do not change it. Shift and arrows move only what is zoomed. */
-export function viewStep(key: string, shift: boolean, view: Viewport, largest: number): Viewport | undefined {
-  if (key === "+" || key === "=") return zoomBy(view, STEP, largest);
-  if (key === "-" || key === "_") return zoomBy(view, 1 / STEP, largest);
+/** The part in view after a key; undefined for keys that do not change it. Shift and arrows move only what is zoomed. */
+export function viewportStep(
+  key: string,
+  shift: boolean,
+  viewport: Viewport,
+  largest: number,
+): Viewport | undefined {
+  if (key === "+" || key === "=") return zoomBy(viewport, STEP, largest);
+  if (key === "-" || key === "_") return zoomBy(viewport, 1 / STEP, largest);
   if (key === "0") return WHOLE;
-  const arrow = shift && view.zoom > 1 && Object.hasOwn(ARROWS, key) ? ARROWS[key] : undefined;
-  return arrow && panBy(view, arrow[0] * PAN, arrow[1] * PAN);
+  const arrow = shift && viewport.zoom > 1 && Object.hasOwn(ARROWS, key) ? ARROWS[key] : undefined;
+  return arrow && panBy(viewport, arrow[0] * PAN, arrow[1] * PAN);
 }
 
 export interface Hands {
@@ -24,31 +29,57 @@ export interface Hands {
   moved(): void;
 }
 
-export function handle(stage: Stage, signal: AbortSignal, hands: Hands): void {
-  const { canvas } = stage;
-  let drag: { x: number; y: number; view: Viewport } | undefined;
+/** Puts a stage into somebody's hands. */
+export class Pointing {
+  #drag: { readonly x: number; readonly y: number; readonly viewport: Viewport } | undefined;
+  readonly #stage: Stage;
+  readonly #hands: Hands;
 
-  const look = (view: Viewport): void => {
-    stage.look(view);
-    hands.moved();
-  };
+  constructor(stage: Stage, signal: AbortSignal, hands: Hands) {
+    this.#stage = stage;
+    this.#hands = hands;
+    const { canvas } = stage;
+    const drop = (): void => {
+      this.#drag = undefined;
+    };
+    canvas.addEventListener("pointermove", (event) => this.#move(event), { signal });
+    canvas.addEventListener("pointerdown", (event) => this.#take(event), { signal });
+    canvas.addEventListener("pointerup", drop, { signal });
+    canvas.addEventListener("pointercancel", drop, { signal });
+    canvas.addEventListener("pointerleave", () => this.#leave(), { signal });
+    canvas.addEventListener("blur", () => this.#leave(), { signal });
+    canvas.addEventListener("wheel", (event) => this.#turn(event), { signal, passive: false });
+    canvas.addEventListener("keydown", (event) => this.#press(event), { signal });
+  }
+
+  #look(viewport: Viewport): void {
+    this.#stage.look(viewport);
+    this.#hands.moved();
+  }
+
   /** Where a pointer is, as a share of the pane below it. */
-  const place = (event: MouseEvent): Point | undefined => {
-    const box = canvas.getBoundingClientRect();
+  #shareAt(event: MouseEvent): Point | undefined {
+    const stage = this.#stage;
+    const box = stage.canvas.getBoundingClientRect();
     if (!stage.width || !box.width || !box.height) return undefined;
     const at = { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
     return toPane(stage.panes, at);
-  };
-  const move = (event: PointerEvent): void => {
-    const at = place(event);
+  }
+
+  #move(event: PointerEvent): void {
+    const stage = this.#stage;
+    const drag = this.#drag;
+    const at = this.#shareAt(event);
     if (!at) return;
-    if (drag && canvas.hasPointerCapture(event.pointerId)) {
-      const box = canvas.getBoundingClientRect();
+    if (drag && stage.canvas.hasPointerCapture(event.pointerId)) {
+      const box = stage.canvas.getBoundingClientRect();
       const pane = box.width * paneSpan(stage.panes, 0).width;
-      look(panBy(drag.view, (drag.x - event.clientX) / pane, (drag.y - event.clientY) / box.height));
+      this.#look(
+        panBy(drag.viewport, (drag.x - event.clientX) / pane, (drag.y - event.clientY) / box.height),
+      );
       return;
     }
-    const { x, y } = toPicture(stage.view, at);
+    const { x, y } = toPicture(stage.viewport, at);
     stage.pointAt(
       {
         x: clamp(Math.floor(x * stage.width), 0, stage.width - 1),
@@ -56,60 +87,48 @@ export function handle(stage: Stage, signal: AbortSignal, hands: Hands): void {
       },
       false,
     );
-    hands.pointed(false);
-  };
-  const leave = (): void => {
-    stage.pointAt(undefined, false);
-    hands.pointed(false);
-  };
+    this.#hands.pointed(false);
+  }
 
-  canvas.addEventListener("pointermove", move, { signal });
-  canvas.addEventListener(
-    "pointerdown",
-    (event) => {
-      const at = place(event);
-      if (at && event.button === 0 && stage.view.zoom > 1) {
-        canvas.setPointerCapture(event.pointerId);
-        drag = { x: event.clientX, y: event.clientY, view: stage.view };
-      } else {
-        move(event);
-      }
-    },
-    { signal },
-  );
-  canvas.addEventListener("pointerup", () => (drag = undefined), { signal });
-  canvas.addEventListener("pointercancel", () => (drag = undefined), { signal });
-  canvas.addEventListener("pointerleave", leave, { signal });
-  canvas.addEventListener("blur", leave, { signal });
-  canvas.addEventListener(
-    "wheel",
-    (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the notebook
-      const at = place(event);
-      if (!at) return;
+  #take(event: PointerEvent): void {
+    const stage = this.#stage;
+    if (this.#shareAt(event) && event.button === 0 && stage.viewport.zoom > 1) {
+      stage.canvas.setPointerCapture(event.pointerId);
+      this.#drag = { x: event.clientX, y: event.clientY, viewport: stage.viewport };
+    } else {
+      this.#move(event);
+    }
+  }
+
+  #leave(): void {
+    this.#stage.pointAt(undefined, false);
+    this.#hands.pointed(false);
+  }
+
+  #turn(event: WheelEvent): void {
+    if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the notebook
+    const at = this.#shareAt(event);
+    if (!at) return;
+    event.preventDefault();
+    const { viewport, largestZoom } = this.#stage;
+    this.#look(zoomBy(viewport, wheelFactor(event.deltaY, event.deltaMode), largestZoom, at));
+  }
+
+  #press(event: KeyboardEvent): void {
+    const stage = this.#stage;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const viewport = viewportStep(event.key, event.shiftKey, stage.viewport, stage.largestZoom);
+    if (viewport) {
       event.preventDefault();
-      look(zoomBy(stage.view, wheelFactor(event.deltaY, event.deltaMode), stage.largestZoom, at));
-    },
-    { signal, passive: false },
-  );
-  canvas.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const view = viewStep(event.key, event.shiftKey, stage.view, stage.largestZoom);
-      if (view) {
-        event.preventDefault();
-        look(view);
-        return;
-      }
-      const next = crossStep(event.key, event.shiftKey, stage.point, stage);
-      if (!next) return;
-      event.preventDefault();
-      const before = stage.view;
-      stage.pointAt(next, true);
-      if (stage.view !== before) hands.moved();
-      hands.pointed(true);
-    },
-    { signal },
-  );
+      this.#look(viewport);
+      return;
+    }
+    const next = crossStep(event.key, event.shiftKey, stage.point, stage);
+    if (!next) return;
+    event.preventDefault();
+    const before = stage.viewport;
+    stage.pointAt(next, true);
+    if (stage.viewport !== before) this.#hands.moved();
+    this.#hands.pointed(true);
+  }
 }

@@ -1,9 +1,9 @@
 /** The canvas of the overlay: picture, map over or beside it, the part in view, and the cross that reads values. */
 import { GROUND } from "../data/colour-tables";
-import { context, drawPart, PixelBuffer, ScaledPicture } from "../lib/canvas";
+import { context, drawViewport, PixelBuffer, ScaledPicture } from "../lib/canvas";
 import { clamp, h, setAttribute, setVariable } from "../lib/dom";
 import { largestZoom, type Point, reveal, toView, type Viewport, WHOLE } from "../lib/zoom";
-import type { Field, Shown } from "../selection/displayed";
+import type { Displayed, Field } from "../selection/displayed";
 import type { Mode } from "../state/traits";
 import { canvasWidth, paneCount, type Panes, panesFor, paneSpan } from "./panes";
 
@@ -30,18 +30,18 @@ export class Stage {
   panes: Panes = { count: 1, width: 0, height: 0, gap: 0 };
   /** The pixel of the picture that a person points at; undefined when nowhere. */
   point: Point | undefined;
-  view: Viewport = WHOLE;
-  private readonly crosses = [cross(), cross()] as const;
-  private readonly map = new PixelBuffer();
-  private readonly picture = new ScaledPicture();
-  private readonly from = new ScaledPicture();
-  private painted: { source: object; place: number; limit: number; table: Uint32Array } | undefined;
-  private last: readonly unknown[] = [];
-  private drawn = 0;
+  viewport: Viewport = WHOLE;
+  readonly #crosses = [cross(), cross()] as const;
+  readonly #map = new PixelBuffer();
+  readonly #picture = new ScaledPicture();
+  readonly #from = new ScaledPicture();
+  #painted: { source: object; alpha: number; limit: number; table: Uint32Array } | undefined;
+  #last: readonly unknown[] = [];
+  #drawn = 0;
 
   constructor() {
     this.canvas = h("canvas", { class: "as-canvas", role: "img", tabindex: 0, "aria-label": "Picture" });
-    this.element = h("div", { class: "as-stage" }, this.canvas, ...this.crosses);
+    this.element = h("div", { class: "as-stage" }, this.canvas, ...this.#crosses);
   }
 
   get largestZoom(): number {
@@ -49,7 +49,7 @@ export class Stage {
   }
 
   /** Draws the picture (or its mix with the baseline) and the field over it, beside it or instead of it. */
-  draw(shown: Shown, look: Look): void {
+  draw(shown: Displayed, look: Look): void {
     const { canvas } = this;
     const { mode } = look;
     const w = shown.picture?.w ?? shown.field?.w;
@@ -59,7 +59,7 @@ export class Stage {
     setAttribute(canvas, "data-mode", mode);
     if (w === undefined || height === undefined) return;
 
-    this.resize(w, height, paneCount(mode));
+    this.#resize(w, height, paneCount(mode));
     const { panes } = this;
     const { picture, from, alpha, field } = shown;
     const now = [
@@ -67,43 +67,43 @@ export class Stage {
       from,
       from && alpha,
       field?.source,
-      field?.place,
+      field?.alpha,
       look.limit,
       look.table,
       mode,
-      this.view,
+      this.viewport,
     ];
     now.push(panes);
-    if (now.every((value, i) => value === this.last[i])) return; // it stands there already
+    if (now.every((value, i) => value === this.#last[i])) return; // it stands there already
     const ctx = context(canvas);
     if (!ctx) return;
-    this.last = now;
+    this.#last = now;
     const last = panes.count - 1;
     if (panes.gap > 0) ctx.clearRect(panes.width, 0, panes.gap, panes.height);
-    if (shown.picture && (mode !== "heat" || !shown.field)) this.drawPicture(ctx, shown);
+    if (shown.picture && (mode !== "heat" || !shown.field)) this.#drawPicture(ctx, shown);
     else if (last === 0 || !shown.picture) drawGround(ctx, 0, panes);
     if (last === 1) drawGround(ctx, panes.width + panes.gap, panes);
-    this.drawMap(ctx, shown.field, look, w, last * (panes.width + panes.gap));
-    canvas.dataset.drawn = String(++this.drawn);
+    this.#drawMap(ctx, shown.field, look, w, last * (panes.width + panes.gap));
+    canvas.dataset.drawn = String(++this.#drawn);
   }
 
   /** Points at a pixel of the picture, or nowhere; keys need a cross, and so does whoever looks at two panes. */
   pointAt(point: Point | undefined, byKeyboard: boolean): void {
     this.point = point;
-    if (point && byKeyboard) this.view = reveal(this.view, this.share(point));
-    this.showCross(point !== undefined && (byKeyboard || this.panes.count === 2));
+    if (point && byKeyboard) this.viewport = reveal(this.viewport, this.#share(point));
+    this.#showCross(point !== undefined && (byKeyboard || this.panes.count === 2));
   }
 
   /** Shows a cross where another stage is pointed at. */
   pointAlong(point: Point | undefined): void {
     this.point = point;
-    this.showCross(point !== undefined);
+    this.#showCross(point !== undefined);
   }
 
   /** Puts the cross where its pixel is now, after the view has moved. */
-  private showCross(visible: boolean): void {
-    this.crosses.forEach((element, i) => {
-      const at = this.point && toView(this.view, this.share(this.point));
+  #showCross(visible: boolean): void {
+    this.#crosses.forEach((element, i) => {
+      const at = this.point && toView(this.viewport, this.#share(this.point));
       const seen = at && at.x >= 0 && at.x <= 1 && at.y >= 0 && at.y <= 1;
       element.hidden = !visible || i >= this.panes.count || !seen;
       if (!at || element.hidden) return;
@@ -115,27 +115,27 @@ export class Stage {
     });
   }
 
-  look(view: Viewport): void {
-    this.view = view;
-    setAttribute(this.canvas, "data-zoomed", view.zoom > 1 ? "1" : undefined);
-    if (!this.crosses[0].hidden) this.showCross(true);
+  look(viewport: Viewport): void {
+    this.viewport = viewport;
+    setAttribute(this.canvas, "data-zoomed", viewport.zoom > 1 ? "1" : undefined);
+    if (!this.#crosses[0].hidden) this.#showCross(true);
   }
 
   /** The middle of a pixel as a share of the picture. */
-  private share({ x, y }: Point): Point {
+  #share({ x, y }: Point): Point {
     return { x: (x + 0.5) / this.width, y: (y + 0.5) / this.height };
   }
 
-  private drawPicture(ctx: CanvasRenderingContext2D, { picture, from, alpha }: Shown): void {
+  #drawPicture(ctx: CanvasRenderingContext2D, { picture, from, alpha }: Displayed): void {
     if (!picture) return;
     const { width, height } = this.panes;
-    if (from) ctx.drawImage(this.from.get(from, width, height, this.view), 0, 0);
+    if (from) ctx.drawImage(this.#from.get(from, width, height, this.viewport), 0, 0);
     ctx.globalAlpha = from ? alpha : 1; // over the baseline: the mix in display space
-    ctx.drawImage(this.picture.get(picture, width, height, this.view), 0, 0);
+    ctx.drawImage(this.#picture.get(picture, width, height, this.viewport), 0, 0);
     ctx.globalAlpha = 1;
   }
 
-  private drawMap(
+  #drawMap(
     ctx: CanvasRenderingContext2D,
     field: Field | undefined,
     { limit, table }: Look,
@@ -143,24 +143,25 @@ export class Stage {
     x: number,
   ): void {
     if (!field || !table || !(limit > 0)) return;
-    const { source, place } = field;
-    const { painted, view, panes } = this;
+    const { source, alpha } = field;
+    const { viewport, panes } = this;
+    const painted = this.#painted;
     if (
       painted?.source !== source ||
-      painted.place !== place ||
+      painted.alpha !== alpha ||
       painted.limit !== limit ||
       painted.table !== table
     ) {
-      this.painted = this.map.paint(field.w, field.h, (out) => field.paint(limit, table, out))
-        ? { source, place, limit, table }
+      this.#painted = this.#map.paint(field.w, field.h, (out) => field.paint(limit, table, out))
+        ? { source, alpha, limit, table }
         : undefined;
     }
     // A map of the picture's size keeps its pixels even; a coarser one, or one that is scaled down, is smooth.
-    ctx.imageSmoothingEnabled = field.w < w || panes.width * view.zoom < w;
-    drawPart(ctx, this.map.canvas, field, view, x, panes.width, panes.height);
+    ctx.imageSmoothingEnabled = field.w < w || panes.width * viewport.zoom < w;
+    drawViewport(ctx, this.#map.canvas, field, viewport, x, panes.width, panes.height);
   }
 
-  private resize(w: number, height: number, count: 1 | 2): void {
+  #resize(w: number, height: number, count: 1 | 2): void {
     if (w === this.width && height === this.height && count === this.panes.count) return;
     if (w !== this.width || height !== this.height) {
       this.point = undefined;
@@ -172,7 +173,7 @@ export class Stage {
     const width = canvasWidth(this.panes);
     Object.assign(this.canvas, { width, height: this.panes.height });
     setVariable(this.element, "--as-ratio", width / this.panes.height);
-    this.showCross(false);
+    this.#showCross(false);
   }
 }
 

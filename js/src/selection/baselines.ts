@@ -1,10 +1,9 @@
 /** Choices of baselines, and what to call them. */
-import { State } from "../state/state";
 import type { Baseline } from "../state/traits";
+import { View } from "../state/view";
 
 /** The names in a choice of baselines. */
-export function namesOf(baseline: Baseline | undefined): readonly string[] {
-  if (baseline === undefined) return [];
+export function namesOf(baseline: Baseline): readonly string[] {
   return typeof baseline === "string" ? [baseline] : baseline;
 }
 
@@ -13,10 +12,14 @@ export function choiceOf(names: readonly string[]): Baseline | undefined {
   return names.length > 1 ? names : names[0];
 }
 
-/** What to call a choice of baselines. */
-export function baselineLabel(state: State): string {
-  const names = namesOf(state.get("baseline"));
+/** What is chosen; nothing where this model knows of no baselines. */
+export const chosenBaselines = (view: View): readonly string[] =>
+  view.has("baseline") ? namesOf(view.get("baseline")) : [];
+
+/** What to call the present choice of baselines. */
+export function baselineLabel(view: View): string {
+  const names = chosenBaselines(view);
   if (names.length > 1) return `Average of ${names.length}`;
   const name = names[0] ?? "";
-  return state.get("baselines")?.find((one) => one.name === name)?.label ?? name;
+  return view.get("baselines").find((one) => one.name === name)?.label ?? name;
 }

@@ -3,8 +3,10 @@ import { type Amounts, type Channels, isSigned, type Quantity, valuesOf } from "
 import { chooseLut, colourTable } from "../data/colour-tables";
 import type { Lut } from "../data/messages";
 import { scaleOf } from "../data/statistics";
-import type { State } from "../state/state";
+import { derived } from "../lib/derived";
 import type { Sign } from "../state/traits";
+import { View } from "../state/view";
+import { lutsOf } from "./style";
 
 /** Blue over white to red, for a grid that stands alone without colour maps. */
 const OWN: Lut = {
@@ -23,23 +25,16 @@ const OWN: Lut = {
 export const signOf = (channels: Channels, quantity: Quantity): Sign =>
   quantity === "contribution" || isSigned(channels.activation) ? "all" : "positive";
 
-/** Reads the colours; a table is made again only when what it depends on has changed. */
-export function tableReader(state: State): (sign: Sign) => Uint32Array {
-  let key = "";
-  let luts: unknown;
-  let table: Uint32Array | undefined;
-  return (sign) => {
-    const available = state.get("luts") ?? {};
-    const colormap = state.get("colormap") ?? "auto";
-    const wanted = `${colormap} ${sign}`;
-    if (!table || wanted !== key || luts !== available) {
-      key = wanted;
-      luts = available;
-      table = colourTable(chooseLut(available, colormap, sign)?.lut ?? OWN, sign, 1);
-    }
-    return table;
-  };
-}
+const tableOf = (sign: Sign): ((view: View) => Uint32Array) =>
+  derived((view) => colourTable(chooseLut(lutsOf(view), view.get("colormap"), sign)?.lut ?? OWN, sign, 1));
+
+/** For each sign the colours of the present colour map. */
+export const CHANNEL_TABLES: Readonly<Record<Sign, (view: View) => Uint32Array>> = {
+  all: tableOf("all"),
+  positive: tableOf("positive"),
+  negative: tableOf("negative"),
+  absolute: tableOf("absolute"),
+};
 
 /** Where the colours end: for all channels together, or at the largest size of each. */
 export function limits(

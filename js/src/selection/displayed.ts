@@ -1,29 +1,33 @@
-/** Decides what the overlay shows, and whether that still answers the present choices. No drawing here. */
-import { type Depth, depth, mapOf } from "../data/layer-maps";
-import { type Heat, heat, type Path, path, type Picture, picture } from "../data/messages";
+/**
+ * What the overlay and the path display: the present map or the walk, the picture under it, and whether they still
+ * answer the present choices. Values only, no drawing.
+ */
+import { type LayerMaps, layerMaps, mapOf } from "../data/layer-maps";
+import { heat, type Heat, path, type Path, picture, type Picture } from "../data/messages";
 import { paintBetween, paintValues } from "../data/painting";
 import { decoder, finalValues, locate, valueAt } from "../data/walk-frames";
+import { derived } from "../lib/derived";
 import { position } from "../lib/format";
 import { memo } from "../lib/memo";
-import type { State, TraitName } from "../state/state";
-import { CHOICES, type LayerInfo } from "../state/traits";
-import { answers, heatIsStale, OF_LAYER_MAPS, pathIsStale } from "./freshness";
-import { levelOf, withoutMap } from "./level";
+import type { LayerInfo } from "../state/traits";
+import type { View } from "../state/view";
+import { heatIsStale, isFresh, pathIsStale } from "./freshness";
+import { layerWithoutMap, scopeOf } from "./scope";
 
-/** A map that can be coloured: the present heat, or the path at some place. */
+/** A map that can be coloured: the present heat, or the path somewhere on the way. */
 export interface Field {
   readonly w: number;
   readonly h: number;
-  /** What the values come from, and which place of it: fields that have both in common have the same values. */
+  /** What the values come from, and how far along it: fields that have both in common have the same values. */
   readonly source: object;
-  readonly place: number;
+  readonly alpha: number;
   /** The values whose size sets the colour scale: the map itself, or the end of the path. */
   readonly reference: Float32Array;
   valueAt(index: number): number;
   paint(limit: number, table: Uint32Array, out: Uint32Array): void;
 }
 
-export interface Shown {
+export interface Displayed {
   readonly kind: "empty" | "picture" | "heat" | "walk";
   readonly title: string;
   readonly picture: Picture | undefined;
@@ -38,134 +42,111 @@ export interface Shown {
   readonly without?: LayerInfo | undefined;
 }
 
-/** The traits that `shown` reads. */
-export const SHOWN_TRAITS: readonly TraitName[] = [
-  "picture",
-  "baseline_picture",
-  "heat",
-  "path",
-  "alpha",
-  "depth",
-  "layers",
-  ...CHOICES,
-];
+export const currentPicture = (view: View): Picture | undefined => picture(view.get("picture"));
+export const currentBaseline = (view: View): Picture | undefined => picture(view.get("baseline_picture"));
+export const currentHeat = (view: View): Heat | undefined => heat(view.get("heat"));
+export const currentPath = (view: View): Path | undefined => path(view.get("path"));
 
-export const currentPicture = (state: State): Picture | undefined => picture(state.get("picture") ?? NOTHING);
-export const currentBaseline = (state: State): Picture | undefined =>
-  picture(state.get("baseline_picture") ?? NOTHING);
-export const currentHeat = (state: State): Heat | undefined => heat(state.get("heat") ?? NOTHING);
-export const currentPath = (state: State): Path | undefined => path(state.get("path") ?? NOTHING);
-
-const NOTHING = {};
+/** Where on the path from the baseline (0) to the input (1). */
+export const presentAlpha = (view: View): number => Math.min(1, Math.max(0, view.get("alpha")));
 
 /** The maps of all layers, if they answer the present choices: the layer itself is none of them. */
-export function currentDepth(state: State): Depth | undefined {
-  const all = depth(state.get("depth") ?? NOTHING);
-  return all && answers(state, all.request, OF_LAYER_MAPS, "layer") ? all : undefined;
-}
-
-/** The map of the picked layer from among those of all layers. */
-function depthMap(state: State, image: Picture | undefined): Heat | undefined {
-  const all = levelOf(state) === "layer" ? currentDepth(state) : undefined;
-  return all && mapOf(all, state.get("layer") ?? "", image);
-}
-
-export function presentAlpha(state: State): number {
-  const alpha = state.get("alpha") ?? 1;
-  return Math.min(1, Math.max(0, alpha));
-}
-
-const heatField: (of: Heat) => Field = memo((of) => {
-  return {
-    w: of.w,
-    h: of.h,
-    source: of,
-    place: 1,
-    reference: of.values,
-    valueAt: (index) => of.values[index] ?? NaN,
-    paint: (limit, table, out) => paintValues(of.values, limit, table, out),
-  };
+export const currentLayerMaps = derived((view: View): LayerMaps | undefined => {
+  const all = layerMaps(view.get("depth"));
+  return all && isFresh(view, "depth", all.request) ? all : undefined;
 });
 
+/** The map of the picked layer from among those of all layers. */
+function layerMap(view: View, image: Picture | undefined): Heat | undefined {
+  const layer = view.get("layer");
+  if (scopeOf(view) !== "layer" || layer === null) return undefined;
+  const all = currentLayerMaps(view);
+  return all && mapOf(all, layer, image);
+}
+
+const heatField: (of: Heat) => Field = memo((of) => ({
+  w: of.w,
+  h: of.h,
+  source: of,
+  alpha: 1,
+  reference: of.values,
+  valueAt: (index) => of.values[index] ?? NaN,
+  paint: (limit, table, out) => paintValues(of.values, limit, table, out),
+}));
+
 function pathField(of: Path, alpha: number): Field {
-  const place = locate(of.alphas, alpha);
+  const between = locate(of.alphas, alpha);
   const size = of.w * of.h;
+  const low = between.low * size;
   return {
     w: of.w,
     h: of.h,
     source: of,
-    place: alpha,
+    alpha,
     reference: finalValues(of),
-    valueAt: (index) => valueAt(of, place, index),
+    valueAt: (index) => valueAt(of, between, index),
     paint: (limit, table, out) =>
-      paintBetween(
-        of.codes,
-        place.low * size,
-        (place.low + 1) * size,
-        place.share,
-        decoder(of),
-        limit,
-        table,
-        out,
-      ),
+      paintBetween(of.codes, low, low + size, between.share, decoder(of), limit, table, out),
   };
 }
 
 /** What shows a map at the input's end of the path. */
-function heatView(map: Heat): Pick<Shown, "kind" | "title" | "field" | "heat"> {
-  return { kind: "heat", title: map.title || "Attribution", field: heatField(map), heat: map };
-}
+const ofHeat = (map: Heat): Pick<Displayed, "kind" | "title" | "field" | "heat"> => ({
+  kind: "heat",
+  title: map.title || "Attribution",
+  field: heatField(map),
+  heat: map,
+});
 
-/** The view that was kept to be looked at beside the present one. */
-export function pinnedShown(state: State): Shown | undefined {
-  const { heat: map, picture: under, title } = state.get("pinned") ?? {};
-  const image = picture(under ?? NOTHING);
-  const kept = heat(map ?? NOTHING);
-  if (!kept) return undefined;
-  const seen = heatView(kept);
-  return { ...seen, title: title ?? seen.title, picture: image, from: undefined, alpha: 1, stale: false };
-}
+const NO_MAP = { field: undefined, stale: false, heat: undefined };
 
-export function decideShown(state: State): Shown {
-  const image = currentPicture(state);
-  const alpha = presentAlpha(state);
-  const walking = alpha < 1;
-  const from = walking ? currentBaseline(state) : undefined;
-  const common = { picture: image, from, alpha };
-
-  if (walking) {
-    const way = currentPath(state);
-    if (way) {
-      return {
-        ...common,
-        kind: "walk",
-        title: `${way.title || "Attribution"}, accumulated to α = ${position(alpha)}`,
-        field: pathField(way, alpha),
-        stale: pathIsStale(state, way),
-        heat: undefined,
-      };
-    }
-  } else {
-    const told = currentHeat(state);
-    const fresh = told !== undefined && !heatIsStale(state, told);
-    const without = withoutMap(state);
-    if (image && without && !fresh) {
-      return {
-        ...common,
-        kind: "picture",
-        title: "Picture",
-        field: undefined,
-        stale: false,
-        heat: undefined,
-        without,
-      };
-    }
-    // The kernel's own map when it is there; a draft of it is no better than what all layers came with.
-    const quick = fresh && told.final && !told.preview ? undefined : depthMap(state, image);
-    const map = quick && (!fresh || quick.final) ? quick : told;
-    if (map) return { ...common, ...heatView(map), stale: map === told && !fresh };
+/** On the way: the mix of both pictures, with what is attributed so far. */
+function onTheWay(view: View, image: Picture | undefined, alpha: number): Displayed {
+  const common = { picture: image, from: currentBaseline(view), alpha };
+  const way = currentPath(view);
+  if (way) {
+    return {
+      ...common,
+      kind: "walk",
+      title: `${way.title || "Attribution"}, accumulated to α = ${position(alpha)}`,
+      field: pathField(way, alpha),
+      stale: pathIsStale(view, way),
+      heat: undefined,
+    };
   }
-  const none = { ...common, field: undefined, stale: false, heat: undefined };
-  if (!image) return { ...none, kind: "empty", title: "Picture" };
-  return { ...none, kind: "picture", title: walking ? `Picture at α = ${position(alpha)}` : "Picture" };
+  if (!image) return { ...common, ...NO_MAP, kind: "empty", title: "Picture" };
+  return { ...common, ...NO_MAP, kind: "picture", title: `Picture at α = ${position(alpha)}` };
 }
+
+/** At the input: the kernel's map, or the picked layer's from among those of all layers, or the picture alone. */
+function atInput(view: View, image: Picture | undefined): Displayed {
+  const common = { picture: image, from: undefined, alpha: 1 };
+  const told = currentHeat(view);
+  const fresh = told !== undefined && !heatIsStale(view, told);
+  const without = layerWithoutMap(view);
+  if (image && without && !fresh) {
+    return { ...common, ...NO_MAP, kind: "picture", title: "Picture", without };
+  }
+  // The kernel's own map when it is there; a draft of it is no better than what all layers came with.
+  const quick = fresh && told.final && !told.preview ? undefined : layerMap(view, image);
+  const map = quick && (!fresh || quick.final) ? quick : told;
+  if (map) return { ...common, ...ofHeat(map), stale: map === told && !fresh };
+  return { ...common, ...NO_MAP, kind: image ? "picture" : "empty", title: "Picture" };
+}
+
+/** What the overlay shows. */
+export const displayed = derived((view: View): Displayed => {
+  const image = currentPicture(view);
+  const alpha = presentAlpha(view);
+  return alpha < 1 ? onTheWay(view, image, alpha) : atInput(view, image);
+});
+
+/** What was kept to be looked at beside it. */
+export const pinned = derived((view: View): Displayed | undefined => {
+  const { heat: map, picture: under, title } = view.get("pinned");
+  const kept = map && heat(map);
+  if (!kept) return undefined;
+  const seen = ofHeat(kept);
+  const image = under && picture(under);
+  return { ...seen, title: title ?? seen.title, picture: image, from: undefined, alpha: 1, stale: false };
+});

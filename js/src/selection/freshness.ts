@@ -1,97 +1,124 @@
-/** Whether what the kernel has told answers the present choices. */
+/**
+ * Whether what the kernel has told answers the present choices. Every result carries the request that it answers; which
+ * traits of it matter says the table of traits, and how they are compared is said here, for all results alike.
+ */
 import type { Heat, Path } from "../data/messages";
 import { neuronKey } from "../data/neurons";
-import { State } from "../state/state";
 import {
+  type Ablated,
+  ANSWERS,
   type Baseline,
-  CHOICES,
   type Neuron,
+  type RawComparison,
   type Request,
+  type REQUESTED,
   type Settings,
   type Target,
 } from "../state/traits";
-import { type Level, levelOf, METHOD_OF } from "./level";
+import type { View } from "../state/view";
+import { methodOf, type Scope, scopeOf } from "./scope";
+
+type Requested = (typeof REQUESTED)[number];
+export type Result = keyof typeof ANSWERS;
+
+/** Results that are of one scope, whatever is on show. */
+const SCOPE_OF: Partial<Record<Result, Scope>> = { depth: "layer" };
 
 function targetKey(target: Target): string {
   return target === null ? "" : JSON.stringify(typeof target === "number" ? [target] : target);
 }
 
 /** The names of the baselines in an order of their own: an average does not ask for the order. */
-export function baselineKey(baseline: Baseline): string {
+function baselineKey(baseline: Baseline): string {
   return typeof baseline === "string" ? baseline : JSON.stringify([...baseline].sort());
 }
 
 /** Settings with their names in order. */
-export function settingsKey(settings: Settings[string] | undefined): string {
+function settingsKey(settings: Settings[string] | undefined): string {
   return JSON.stringify(Object.entries(settings ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-type Answered = (typeof CHOICES)[number];
+/** What is switched off, in an order of its own: the order makes no difference to the model. */
+function ablatedKey(ablated: readonly Ablated[]): string {
+  return JSON.stringify(ablated.map(([layer, neuron]) => [layer, neuronKey(neuron)].join("\n")).sort());
+}
 
-/** Whether a result agrees with one of the choices, among those that matter at a level. */
-function agrees(state: State, request: Request, name: Answered, level: Level): boolean {
+function settingsFor(settings: Settings, method: string): Settings[string] | undefined {
+  return Object.hasOwn(settings, method) ? settings[method] : undefined;
+}
+
+/** Whether a result agrees with one of the choices, among those that matter in a scope. */
+function agrees(view: View, request: Request, name: Requested, scope: Scope): boolean {
   const asked = request[name];
-  const present = state.get(name);
-  if (present === undefined || asked === undefined) return true;
+  if (asked === undefined || !view.has(name)) return true; // a trait that is not there is no choice
+  const present = view.get(name);
   switch (name) {
     case "target":
-      if (present === null) return true; // one output, or not known yet: nothing to contradict
-      return targetKey(present as Target) === targetKey(asked as Target);
+      // Null: one output, or not known yet. There is nothing to contradict.
+      return present === null || targetKey(present as Target) === targetKey(asked as Target);
     case "baseline":
       // A method that compares with none says so.
       return asked === null || baselineKey(present as Baseline) === baselineKey(asked as Baseline);
     case "method":
-      return level !== "input" || present === asked;
+      return scope !== "input" || present === asked;
     case "layer_method":
-      return level !== "layer" || present === asked;
+      return scope !== "layer" || present === asked;
     case "neuron_method":
-      return level !== "neuron" || present === asked;
+      return scope !== "neuron" || present === asked;
     case "neuron":
-      return level === "input" || neuronKey(present as Neuron | null) === neuronKey(asked as Neuron | null);
+      return scope === "input" || neuronKey(present as Neuron | null) === neuronKey(asked as Neuron | null);
     case "settings": {
-      const own = (present as Settings)[state.get(METHOD_OF[level]) ?? ""];
+      const own = settingsFor(present as Settings, methodOf(view, scope));
       return settingsKey(own) === settingsKey(asked as Settings[string]);
     }
+    case "ablated":
+      return ablatedKey(present as readonly Ablated[]) === ablatedKey(asked as readonly Ablated[]);
     default:
       return present === asked;
   }
 }
 
-/**
- * Whether a result asked for with `request` answers the present choices; traits that are not there are no choice.
- * `level` is the one that the result is of, where that is not the one on show.
- */
-export function answers(
-  state: State,
-  request: Request,
-  names: readonly Answered[],
-  level: Level = levelOf(state),
-): boolean {
-  return names.every((name) => agrees(state, request, name, level));
+/** Whether a result that was asked for with `request` answers the present choices. */
+export function isFresh(view: View, result: Result, request: Request): boolean {
+  const scope = SCOPE_OF[result] ?? scopeOf(view);
+  return ANSWERS[result].every((name) => agrees(view, request, name, scope));
 }
 
-const OF_PATH = ["target", "baseline", "contrast", "example"] as const;
+/** Whether a result is of the present choice of one trait, whatever else has changed. */
+export const agreesOn = (view: View, name: Requested, request: Request): boolean =>
+  agrees(view, request, name, scopeOf(view));
 
-export const OF_LAYER_MAPS = [
-  "target",
-  "contrast",
-  "example",
-  "layer_method",
-  "baseline",
-  "settings",
-] as const;
+export const heatIsStale = (view: View, { request }: Heat): boolean => !isFresh(view, "heat", request);
+export const pathIsStale = (view: View, { request }: Path): boolean => !isFresh(view, "path", request);
 
-export const heatIsStale = (state: State, of: Heat): boolean => !answers(state, of.request, CHOICES);
+/** Whether a map is of the input, and of no layer. */
+export const isOfInput = ({ request }: Heat): boolean => request.layer === null;
 
-export const pathIsStale = (state: State, of: Path): boolean => !answers(state, of.request, OF_PATH);
+/** Whether the table is of other choices than the present ones, or of other weights. */
+export function comparisonIsStale(view: View, raw: RawComparison): boolean {
+  if (raw.outdated || !isFresh(view, "comparison", raw.request ?? {})) return true;
+  const now = view.get("settings");
+  const then = raw.settings ?? {};
+  return Object.keys(then).some((name) => settingsKey(then[name]) !== settingsKey(settingsFor(now, name)));
+}
+
+/** What to write beside a table that is not what it should be; undefined when all is well. */
+export function comparisonMark(view: View, raw: RawComparison): string | undefined {
+  if (comparisonIsStale(view, raw)) return "out of date";
+  if (raw.final !== false) return undefined;
+  return isComputing(view) ? "comparing" : "unfinished";
+}
+
+/** Whether something is computed, as far as one can know. */
+export const isComputing = (view: View): boolean => view.get("status") === "running" && view.reachable;
 
 /** What to write beside something stale, preliminary or unfinished; undefined when all is well. */
-export function markOf(state: State, stale: boolean, heat?: Heat): string | undefined {
-  const status = state.get("status");
+export function markOf(view: View, stale: boolean, heat?: Heat): string | undefined {
+  const status = view.get("status");
   if (stale) {
-    return status === "error" || status === "cancelled" || !state.reachable ? "out of date" : "updating";
+    return status === "error" || status === "cancelled" || !view.reachable ? "out of date" : "updating";
   }
   if (heat?.preview) return "preview";
   if (heat?.final !== false) return undefined;
-  return status === "running" && state.reachable ? "refining" : "unfinished";
+  return isComputing(view) ? "refining" : "unfinished";
 }

@@ -1,17 +1,8 @@
 /** How a map is drawn: the choices of style, read together. */
 import { chooseLut, modeTable } from "../data/colour-tables";
-import { State, type TraitName } from "../state/state";
-import type { Mode, Sign } from "../state/traits";
-
-export const STYLE_TRAITS: readonly TraitName[] = [
-  "mode",
-  "opacity",
-  "colormap",
-  "sign",
-  "outlier_percent",
-  "scale_limit",
-  "luts",
-];
+import { derived } from "../lib/derived";
+import type { Mode, RawLut, Sign } from "../state/traits";
+import type { View } from "../state/view";
 
 export const SIGNS: readonly { value: Sign; label: string }[] = [
   { value: "all", label: "All" },
@@ -36,30 +27,33 @@ export interface Style {
   readonly table: Uint32Array | undefined;
 }
 
-/** Reads the style; the colour table is made again only when something it depends on has changed. */
-export function styleReader(state: State): () => Style {
-  let key = "";
-  let luts: unknown;
-  let table: Uint32Array | undefined;
-  return () => {
-    const opacity = state.get("opacity") ?? 0.6;
-    const sign = SIGNS.find(({ value }) => value === state.get("sign"))?.value ?? "all";
-    const mode = MODES.find(({ value }) => value === state.get("mode"))?.value ?? "blended";
-    const outlierPercent = state.get("outlier_percent") ?? 2;
-    const held = heldLimit(state);
-    const available = state.get("luts") ?? {};
-    const chosen = chooseLut(available, state.get("colormap") ?? "auto", sign);
-    const wanted = `${chosen?.name ?? ""} ${sign} ${mode} ${opacity}`;
-    if (wanted !== key || luts !== available) {
-      key = wanted;
-      luts = available;
-      table = chosen && modeTable(mode, chosen.lut, sign, opacity);
-    }
-    return { mode, sign, outlierPercent, held, table };
-  };
-}
+const NO_LUTS: Readonly<Record<string, RawLut>> = {};
 
-export function heldLimit(state: State): number | null {
-  const held = state.get("scale_limit");
-  return typeof held === "number" && held > 0 && Number.isFinite(held) ? held : null;
+/** The colour maps to choose from, by name. */
+export const lutsOf = (view: View): Readonly<Record<string, RawLut>> => view.get("luts") ?? NO_LUTS;
+
+const signOf = (view: View): Sign =>
+  SIGNS.find(({ value }) => value === view.get("sign"))?.value ?? SIGNS[0]!.value;
+
+export const modeOf = (view: View): Mode =>
+  MODES.find(({ value }) => value === view.get("mode"))?.value ?? MODES[0]!.value;
+
+/** A table is made again only when something about its colours has changed. */
+const table = derived((view: View): Uint32Array | undefined => {
+  const sign = signOf(view);
+  const chosen = chooseLut(lutsOf(view), view.get("colormap"), sign);
+  return chosen && modeTable(modeOf(view), chosen.lut, sign, view.get("opacity"));
+});
+
+export const style = derived((view: View): Style => ({
+  mode: modeOf(view),
+  sign: signOf(view),
+  outlierPercent: view.get("outlier_percent"),
+  held: heldLimit(view),
+  table: table(view),
+}));
+
+export function heldLimit(view: View): number | null {
+  const held = view.get("scale_limit");
+  return held !== null && held > 0 && Number.isFinite(held) ? held : null;
 }

@@ -10,35 +10,36 @@ export type KernelState = "live" | "silent" | "gone" | "static";
 export const PATIENCE_MS = 5_000;
 export const PATIENCE_AT_WORK_MS = 20_000;
 
-export class Contact {
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private now: KernelState;
+/** Whether it is worth asking. */
+export const isReachable = (kernel: KernelState): boolean => kernel === "live" || kernel === "silent";
 
-  constructor(
-    start: KernelState,
-    signal: AbortSignal,
-    private readonly changed: () => void,
-  ) {
-    this.now = start;
-    signal.addEventListener("abort", () => clearTimeout(this.timer));
+export class Liveness {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #now: KernelState;
+  readonly #changed: () => void;
+
+  constructor(start: KernelState, signal: AbortSignal, changed: () => void) {
+    this.#changed = changed;
+    this.#now = start;
+    signal.addEventListener("abort", () => clearTimeout(this.#timer));
   }
 
   get state(): KernelState {
-    return this.now;
+    return this.#now;
   }
 
   /** Whether it is worth asking. */
   get reachable(): boolean {
-    return this.now === "live" || this.now === "silent";
+    return isReachable(this.#now);
   }
 
   /** Something was asked. `pending` says, when patience is over, whether it still waits for its answer. */
   asked(atWork: boolean, pending: () => boolean): void {
-    if (!this.reachable || this.timer !== undefined) return;
-    this.timer = setTimeout(
+    if (!this.reachable || this.#timer !== undefined) return;
+    this.#timer = setTimeout(
       () => {
-        this.timer = undefined;
-        if (pending()) this.become("silent");
+        this.#timer = undefined;
+        if (pending()) this.#become("silent");
       },
       atWork ? PATIENCE_AT_WORK_MS : PATIENCE_MS,
     );
@@ -46,24 +47,24 @@ export class Contact {
 
   /** The kernel said something, whatever it was. */
   heard(): void {
-    this.forget();
-    if (this.now === "silent") this.become("live");
+    this.#forget();
+    if (this.#now === "silent") this.#become("live");
   }
 
   lost(): void {
-    if (this.now === "static") return;
-    this.forget();
-    this.become("gone");
+    if (this.#now === "static") return;
+    this.#forget();
+    this.#become("gone");
   }
 
-  private forget(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
+  #forget(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
-  private become(state: KernelState): void {
-    if (this.now === state) return;
-    this.now = state;
-    this.changed();
+  #become(state: KernelState): void {
+    if (this.#now === state) return;
+    this.#now = state;
+    this.#changed();
   }
 }

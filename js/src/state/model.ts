@@ -1,12 +1,12 @@
 /** The widget model that the page is drawn from. */
+import type { AnyModel } from "@anywidget/types";
+
+type Whole = AnyModel<Record<string, unknown>>;
+
 /** As much of an anywidget model as the page needs. */
-export interface Model {
-  get(name: string): unknown;
-  set(name: string, value: unknown): void;
+export type Model = Pick<Whole, "get" | "set" | "off" | "save_changes" | "send"> & {
+  /** Also what is no part of anywidget's promise, such as "comm_live_update". */
   on(name: string, callback: () => void): void;
-  off(name: string, callback: () => void): void;
-  save_changes(): void;
-  send(content: unknown): void;
-  /** Jupyter hosts only. */
+  /** In Jupyter hosts only. */
   readonly widget_manager?: unknown;
-}
+};

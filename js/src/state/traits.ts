@@ -80,6 +80,8 @@ export interface Request {
   layer_method?: string;
   neuron?: Neuron | null;
   neuron_method?: string;
+  ablated?: readonly Ablated[];
+  ablate_to?: AblateTo;
 }
 
 /** A place inside a layer: a channel, or a channel and where in it; for tokens a unit, or a unit and a position. */
@@ -166,7 +168,7 @@ export interface ChangedPrediction {
 
 /** The predictions with some neurons switched off; {} when none are. */
 export interface RawWhatIf {
-  request?: { example?: number; ablated?: readonly Ablated[]; ablate_to?: AblateTo };
+  request?: Request;
   kind?: "probability" | "score";
   items?: readonly ChangedPrediction[];
   message?: string;
@@ -332,8 +334,58 @@ export interface Message {
   type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
 }
 
-/** The choices that the kernel answers with a computation, and that each map says it answers. */
-export const CHOICES = [
+/** The value of each trait that has a fixed one in the kernel. */
+export const DEFAULTS = {
+  _part: "explorer",
+  _live: true,
+  method: "IntegratedGradients",
+  target: null,
+  baseline: "zero",
+  layer: null,
+  layer_method: "LayerGradCam",
+  neuron: null,
+  neuron_method: "NeuronGradient",
+  ablated: [],
+  ablate_to: "zero",
+  contrast: null,
+  example: 0,
+  settings: {},
+  mode: "blended",
+  scale_limit: null,
+  alpha: 1,
+  opacity: 0.6,
+  colormap: "auto",
+  sign: "all",
+  outlier_percent: 1,
+  status: "idle",
+  progress: 0,
+  message: "",
+  methods: [],
+  baselines: [],
+  picture: {},
+  baseline_picture: {},
+  heat: {},
+  predictions: {},
+  path: {},
+  layers: [],
+  layer_methods: [],
+  neuron_methods: [],
+  flow: {},
+  depth: {},
+  channels: {},
+  neuron_info: {},
+  what_if: {},
+  pinned: {},
+  refused: {},
+  examples: [],
+  effort: 0,
+  weights_changed: false,
+  code: "",
+  comparison: {},
+} as const satisfies Partial<Traits>;
+
+/** The traits that are part of a request. */
+export const REQUESTED = [
   "method",
   "target",
   "baseline",
@@ -344,4 +396,52 @@ export const CHOICES = [
   "contrast",
   "example",
   "settings",
+  "ablated",
+  "ablate_to",
+] as const satisfies readonly (keyof Traits & keyof Request)[];
+
+/** For each trait that holds a result, the traits of the request that it answers. */
+export const ANSWERS = {
+  heat: [
+    "method",
+    "target",
+    "baseline",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "contrast",
+    "example",
+    "settings",
+  ],
+  path: ["target", "baseline", "contrast", "example"],
+  flow: ["target", "contrast", "example", "baseline"],
+  depth: ["target", "contrast", "example", "layer_method", "baseline", "settings"],
+  channels: ["target", "contrast", "example", "layer"],
+  neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  what_if: ["example", "ablated", "ablate_to"],
+  comparison: ["target", "baseline", "contrast", "example"],
+} as const satisfies Partial<Record<keyof Traits, readonly (typeof REQUESTED)[number][]>>;
+
+/** What only the kernel writes. */
+export const TOLD = [
+  "status",
+  "progress",
+  "message",
+  "heat",
+  "path",
+  "predictions",
+  "refused",
+  "picture",
+  "baseline_picture",
+  "effort",
+  "weights_changed",
+  "code",
+  "comparison",
+  "flow",
+  "depth",
+  "channels",
+  "neuron_info",
+  "what_if",
+  "pinned",
 ] as const satisfies readonly (keyof Traits)[];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { walkPosition } from "../../src/cards/path";
+import { walkPosition } from "../../src/cards/path-player";
 
 describe("the walk by itself", () => {
   it("takes two and a half seconds for the whole way", () => {

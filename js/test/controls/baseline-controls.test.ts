@@ -18,7 +18,6 @@ describe("baselines", () => {
     expect(choiceOf(["zero", "blur"])).toEqual(["zero", "blur"]);
     expect(choiceOf([])).toBeUndefined();
     expect(namesOf("zero")).toEqual(["zero"]);
-    expect(namesOf(undefined)).toEqual([]);
   });
 
   it("become several by ticking, and one again by unticking or by the select box", () => {

@@ -4,6 +4,7 @@ import { neuronKey } from "../../src/data/neurons";
 import { currentNeuronInfo } from "../../src/selection/channels";
 import { State } from "../../src/state/state";
 import type { RawChannels, Traits } from "../../src/state/traits";
+import { View } from "../../src/state/view";
 import { FakeModel, onWire, sampleTraits } from "../support/fake";
 import { infoOf, SIX, withLayer } from "../support/inside-traits";
 import { useViews } from "../support/view";
@@ -55,14 +56,14 @@ describe("channels off the wire", () => {
     expect(neuronKey(3)).toBe(neuronKey([3]));
     expect(neuronKey([3, 0])).not.toBe(neuronKey(3));
     expect(neuronKey(0)).not.toBe(neuronKey(null));
-    const state = (changes: Partial<Traits>): State =>
+    const viewOf = (changes: Partial<Traits>): View =>
       new State(
         new FakeModel(sampleTraits(withLayer(SIX, { neuron: 5, neuron_info: infoOf([5]), ...changes }))),
         new AbortController().signal,
-      );
-    expect(currentNeuronInfo(state({}))?.activation).toBe(1.31);
-    expect(currentNeuronInfo(state({ neuron: [5, 0, 0] }))).toBeUndefined();
-    expect(currentNeuronInfo(state({ target: 2 }))).toBeUndefined();
-    expect(currentNeuronInfo(state({ layer: "stem.conv" }))).toBeUndefined();
+      ).view;
+    expect(currentNeuronInfo(viewOf({}))?.activation).toBe(1.31);
+    expect(currentNeuronInfo(viewOf({ neuron: [5, 0, 0] }))).toBeUndefined();
+    expect(currentNeuronInfo(viewOf({ target: 2 }))).toBeUndefined();
+    expect(currentNeuronInfo(viewOf({ layer: "stem.conv" }))).toBeUndefined();
   });
 });

@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { channels } from "../../src/data/channels";
 import { colourTable } from "../../src/data/colour-tables";
 import { lut } from "../../src/data/messages";
-import { placeAfter } from "../../src/inside/channel-grid";
-import { sorted } from "../../src/inside/channels-card";
+import { indexAfter } from "../../src/inside/channel-grid";
+import { sorted } from "../../src/inside/grid-controls";
 import { limits } from "../../src/selection/channel-colours";
 import type { RawChannels, Traits } from "../../src/state/traits";
 import { onWire, recordCanvases, sampleTraits } from "../support/fake";
@@ -54,7 +54,7 @@ describe("the order and the scale of channels", () => {
   });
 
   it("moves in two dimensions and stays inside", () => {
-    const to = (key: string, from: number): number | undefined => placeAfter(key, from, 10, 4, 2);
+    const to = (key: string, from: number): number | undefined => indexAfter(key, from, 10, 4, 2);
     expect(to("ArrowDown", 1)).toBe(5);
     expect(to("ArrowDown", 7)).toBe(9); // into the shorter last row
     expect(to("ArrowDown", 8)).toBe(8);

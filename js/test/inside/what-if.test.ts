@@ -28,7 +28,7 @@ describe("an answer to what if", () => {
       new State(
         new FakeModel(sampleTraits(withLayer(SIX, { ablated: TWO, what_if: whatIfOf(TWO), ...changes }))),
         new AbortController().signal,
-      ),
+      ).view,
     );
 
   it("is one for the same neurons in whatever order, the same example and the same value", () => {

@@ -39,21 +39,21 @@ function press(...keys: string[]): ReturnType<Tree["key"]> {
 let time = 0;
 
 beforeEach(() => {
-  tree = new Tree(linkNodes(ITEMS.map(([label, depth]) => ({ label, text: label, depth }))));
+  tree = new Tree(linkNodes(ITEMS.map(([label, level]) => ({ label, text: label, level }))));
 });
 
 describe("links", () => {
-  it("parents, levels and children from depths", () => {
+  it("parents, levels and children from levels", () => {
     expect(tree.nodes.map(({ parent }) => parent)).toEqual([-1, -1, 1, 2, 2, 1, 5, 6, 1]);
     expect(tree.nodes.map(({ level }) => level)).toEqual([1, 1, 2, 3, 3, 2, 3, 4, 2]);
     expect(tree.nodes[1]!.children).toEqual([2, 5, 8]);
   });
 
-  it("a jump in depth is one step", () => {
+  it("a jump in level is one step", () => {
     const nodes = linkNodes([
-      { label: "a", text: "a", depth: 0 },
-      { label: "b", text: "b", depth: 5 },
-      { label: "c", text: "c", depth: 1 },
+      { label: "a", text: "a", level: 0 },
+      { label: "b", text: "b", level: 5 },
+      { label: "c", text: "c", level: 1 },
     ]);
     expect(nodes.map(({ level }) => level)).toEqual([1, 2, 2]);
   });
@@ -182,8 +182,8 @@ describe("search", () => {
   it("looks into the text, underlines by the label", () => {
     const other = new Tree(
       linkNodes([
-        { label: "stem", text: "stem Sequential", depth: 0 },
-        { label: "conv", text: "stem.conv Conv2d", depth: 1 },
+        { label: "stem", text: "stem Sequential", level: 0 },
+        { label: "conv", text: "stem.conv Conv2d", level: 1 },
       ]),
     );
     other.search("stem");

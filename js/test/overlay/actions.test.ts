@@ -9,7 +9,7 @@ useViews();
 
 describe("refining", () => {
   const why = (changes: Partial<Traits>): string | undefined =>
-    whyNotRefine(new State(new FakeModel(sampleTraits(changes)), new AbortController().signal));
+    whyNotRefine(new State(new FakeModel(sampleTraits(changes)), new AbortController().signal).view);
   const heat = { ...sampleTraits().heat, refinable: true };
 
   it("is possible for an estimate that answers the present choice", () => {

@@ -194,7 +194,7 @@ describe("honest numbers", () => {
       w: 2,
       h: 2,
       source: map,
-      place: 1,
+      alpha: 1,
       reference: values,
       valueAt: (i: number) => values[i]!,
       paint: () => undefined,

@@ -109,7 +109,7 @@ describe("the overlay", () => {
       w: 2,
       h: 1,
       source: HEAT,
-      place: 1,
+      alpha: 1,
       reference: HEAT,
       valueAt: (i: number) => i,
       paint: () => undefined,

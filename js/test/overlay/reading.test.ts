@@ -11,7 +11,7 @@ const fieldOf = (w: number, h: number, values: Float32Array): Field => ({
   w,
   h,
   source: values,
-  place: 1,
+  alpha: 1,
   reference: values,
   valueAt: (i) => values[i]!,
   paint: () => undefined,

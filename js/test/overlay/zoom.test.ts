@@ -13,7 +13,7 @@ import {
   zoomBy,
 } from "../../src/lib/zoom";
 import { canvasWidth, panesFor, paneSpan, toPane } from "../../src/overlay/panes";
-import { viewStep } from "../../src/overlay/pointing";
+import { viewportStep } from "../../src/overlay/pointing";
 import { canvas, draw, find, labelled, press, puts, slide, steps, useViews, view } from "../support/view";
 
 const close = (a: Viewport, b: Viewport): void => {
@@ -75,14 +75,14 @@ describe("keys on the picture", () => {
   const size = { width: 10, height: 6 };
 
   it("zoom with +, - and 0, and move with Shift only what is zoomed", () => {
-    expect(viewStep("+", true, WHOLE, 8)!.zoom).toBe(1.5);
-    expect(viewStep("-", false, WHOLE, 8)).toEqual(WHOLE);
+    expect(viewportStep("+", true, WHOLE, 8)!.zoom).toBe(1.5);
+    expect(viewportStep("-", false, WHOLE, 8)).toEqual(WHOLE);
     const near = { zoom: 4, left: 0.2, top: 0.2 };
-    expect(viewStep("0", false, near, 8)).toBe(WHOLE);
-    close(viewStep("ArrowRight", true, near, 8)!, { zoom: 4, left: 0.25, top: 0.2 });
-    expect(viewStep("ArrowRight", true, WHOLE, 8)).toBeUndefined();
-    expect(viewStep("ArrowRight", false, near, 8)).toBeUndefined();
-    expect(viewStep("toString", true, near, 8)).toBeUndefined();
+    expect(viewportStep("0", false, near, 8)).toBe(WHOLE);
+    close(viewportStep("ArrowRight", true, near, 8)!, { zoom: 4, left: 0.25, top: 0.2 });
+    expect(viewportStep("ArrowRight", true, WHOLE, 8)).toBeUndefined();
+    expect(viewportStep("ArrowRight", false, near, 8)).toBeUndefined();
+    expect(viewportStep("toString", true, near, 8)).toBeUndefined();
   });
 
   it("move the cross: first to the middle, then step by step, to the ends, never out", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { decideShown, type Shown } from "../../src/selection/displayed";
+import { displayed, type Displayed } from "../../src/selection/displayed";
 import { markOf } from "../../src/selection/freshness";
 import { State } from "../../src/state/state";
 import type { RawHeat, Traits } from "../../src/state/traits";
@@ -9,7 +9,7 @@ import { depthTraits, halves, sampleDepth } from "../support/layer-traits";
 function stateOf(changes: Partial<Traits> = {}): State {
   return new State(new FakeModel(sampleTraits(changes)), new AbortController().signal);
 }
-const shownFor = (changes: Partial<Traits>): Shown => decideShown(stateOf(changes));
+const shownFor = (changes: Partial<Traits>): Displayed => displayed(stateOf(changes).view);
 
 describe("what is shown", () => {
   it("is the heat at the input", () => {
@@ -97,22 +97,22 @@ describe("stale maps", () => {
     delete traits.method;
     delete traits.layer;
     const state = new State(new FakeModel(traits), new AbortController().signal);
-    expect(decideShown(state).stale).toBe(false);
+    expect(displayed(state.view).stale).toBe(false);
   });
 
   it("are marked by what goes on", () => {
-    expect(markOf(stateOf({ status: "running" }), true)).toBe("updating");
-    expect(markOf(stateOf({ status: "idle" }), true)).toBe("updating");
-    expect(markOf(stateOf({ status: "cancelled" }), true)).toBe("out of date");
-    expect(markOf(stateOf({ status: "error" }), true)).toBe("out of date");
-    const rough = (changes: Partial<RawHeat>): Shown["heat"] =>
+    expect(markOf(stateOf({ status: "running" }).view, true)).toBe("updating");
+    expect(markOf(stateOf({ status: "idle" }).view, true)).toBe("updating");
+    expect(markOf(stateOf({ status: "cancelled" }).view, true)).toBe("out of date");
+    expect(markOf(stateOf({ status: "error" }).view, true)).toBe("out of date");
+    const rough = (changes: Partial<RawHeat>): Displayed["heat"] =>
       shownFor({ heat: { ...sampleTraits().heat, ...changes } }).heat;
-    expect(markOf(stateOf({ status: "running" }), false, rough({ final: false }))).toBe("refining");
-    expect(markOf(stateOf({ status: "cancelled" }), false, rough({ final: false }))).toBe("unfinished");
-    expect(markOf(stateOf({ status: "running" }), false, rough({ preview: true }))).toBe("preview");
-    expect(markOf(stateOf({ status: "running" }), true, rough({ preview: true }))).toBe("updating");
-    expect(markOf(stateOf({ status: "running", _live: false }), true)).toBe("out of date");
-    expect(markOf(stateOf({ status: "running" }), false)).toBeUndefined();
+    expect(markOf(stateOf({ status: "running" }).view, false, rough({ final: false }))).toBe("refining");
+    expect(markOf(stateOf({ status: "cancelled" }).view, false, rough({ final: false }))).toBe("unfinished");
+    expect(markOf(stateOf({ status: "running" }).view, false, rough({ preview: true }))).toBe("preview");
+    expect(markOf(stateOf({ status: "running" }).view, true, rough({ preview: true }))).toBe("updating");
+    expect(markOf(stateOf({ status: "running", _live: false }).view, true)).toBe("out of date");
+    expect(markOf(stateOf({ status: "running" }).view, false)).toBeUndefined();
   });
 });
 
@@ -129,7 +129,7 @@ describe("at a layer", () => {
     neuron: null,
     neuron_method: "NeuronGradient",
   };
-  const at = (changes: Partial<Traits>, asked: object = {}): Shown =>
+  const at = (changes: Partial<Traits>, asked: object = {}): Displayed =>
     shownFor(
       depthTraits({
         depth: {},
@@ -194,7 +194,8 @@ describe("at a layer", () => {
 });
 
 describe("scrubbing through the depth", () => {
-  const at = (changes: Partial<Traits>): Shown => shownFor(depthTraits({ layer: "stem.conv", ...changes }));
+  const at = (changes: Partial<Traits>): Displayed =>
+    shownFor(depthTraits({ layer: "stem.conv", ...changes }));
   const title = "Grad-CAM at stem.conv for cat";
 
   it("shows the layer's map while the kernel's is not there, as no stale one", () => {

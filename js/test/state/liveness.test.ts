@@ -1,7 +1,7 @@
 /** Whether there is a kernel: what the host tells, what silence tells, and what the page does about it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { isCut } from "../../src/state/jupyter";
-import { Contact, PATIENCE_AT_WORK_MS, PATIENCE_MS } from "../../src/state/liveness";
+import { Liveness, PATIENCE_AT_WORK_MS, PATIENCE_MS } from "../../src/state/liveness";
 import { State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits";
 import { FakeModel, sampleTraits } from "../support/fake";
@@ -28,74 +28,74 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("contact", () => {
+describe("liveness", () => {
   const make = (
-    start: Contact["state"] = "live",
-  ): { contact: Contact; changed: ReturnType<typeof vi.fn> } => {
+    start: Liveness["state"] = "live",
+  ): { liveness: Liveness; changed: ReturnType<typeof vi.fn> } => {
     const changed = vi.fn();
-    return { contact: new Contact(start, new AbortController().signal, changed), changed };
+    return { liveness: new Liveness(start, new AbortController().signal, changed), changed };
   };
 
   it("is silent when a wish stays unanswered, and live again with the first word", () => {
-    const { contact, changed } = make();
-    contact.asked(false, () => true);
+    const { liveness, changed } = make();
+    liveness.asked(false, () => true);
     vi.advanceTimersByTime(PATIENCE_MS - 1);
-    expect(contact.state).toBe("live");
+    expect(liveness.state).toBe("live");
     vi.advanceTimersByTime(1);
-    expect(contact.state).toBe("silent");
-    expect(contact.reachable).toBe(true); // it may only be busy
-    contact.heard();
-    expect(contact.state).toBe("live");
+    expect(liveness.state).toBe("silent");
+    expect(liveness.reachable).toBe(true); // it may only be busy
+    liveness.heard();
+    expect(liveness.state).toBe("live");
     expect(changed).toHaveBeenCalledTimes(2);
   });
 
   it("has more patience with a kernel at work", () => {
-    const { contact } = make();
-    contact.asked(true, () => true);
+    const { liveness } = make();
+    liveness.asked(true, () => true);
     vi.advanceTimersByTime(PATIENCE_AT_WORK_MS - 1);
-    expect(contact.state).toBe("live");
+    expect(liveness.state).toBe("live");
     vi.advanceTimersByTime(1);
-    expect(contact.state).toBe("silent");
+    expect(liveness.state).toBe("silent");
   });
 
   it("counts from the first unanswered wish, and forgets it with an answer", () => {
-    const { contact } = make();
-    contact.asked(false, () => true);
+    const { liveness } = make();
+    liveness.asked(false, () => true);
     vi.advanceTimersByTime(PATIENCE_MS - 100);
-    contact.asked(false, () => true);
+    liveness.asked(false, () => true);
     vi.advanceTimersByTime(100);
-    expect(contact.state).toBe("silent");
-    contact.heard();
-    contact.asked(false, () => true);
+    expect(liveness.state).toBe("silent");
+    liveness.heard();
+    liveness.asked(false, () => true);
     vi.advanceTimersByTime(PATIENCE_MS - 1);
-    contact.heard();
+    liveness.heard();
     vi.advanceTimersByTime(PATIENCE_AT_WORK_MS);
-    expect(contact.state).toBe("live");
+    expect(liveness.state).toBe("live");
   });
 
   it("does not mind when nothing is waited for any more", () => {
-    const { contact } = make();
-    contact.asked(false, () => false);
+    const { liveness } = make();
+    liveness.asked(false, () => false);
     vi.advanceTimersByTime(PATIENCE_MS);
-    expect(contact.state).toBe("live");
+    expect(liveness.state).toBe("live");
   });
 
   it("stays gone, whatever is heard, and static whatever is lost", () => {
-    const { contact } = make();
-    contact.lost();
-    contact.heard();
-    contact.asked(false, () => true);
+    const { liveness } = make();
+    liveness.lost();
+    liveness.heard();
+    liveness.asked(false, () => true);
     vi.advanceTimersByTime(PATIENCE_AT_WORK_MS);
-    expect(contact.state).toBe("gone");
+    expect(liveness.state).toBe("gone");
     const saved = make("static");
-    saved.contact.lost();
-    expect(saved.contact.state).toBe("static");
+    saved.liveness.lost();
+    expect(saved.liveness.state).toBe("static");
     expect(saved.changed).not.toHaveBeenCalled();
   });
 
   it("leaves no timer behind", () => {
     const life = new AbortController();
-    new Contact("live", life.signal, vi.fn()).asked(false, () => true);
+    new Liveness("live", life.signal, vi.fn()).asked(false, () => true);
     expect(vi.getTimerCount()).toBe(1);
     life.abort();
     expect(vi.getTimerCount()).toBe(0);
@@ -137,7 +137,7 @@ describe("the host", () => {
     model.happen("comm_live_update"); // the layout is not marked yet
     layout.comm_live = false;
     vi.advanceTimersByTime(0);
-    expect(state.kernel).toBe("gone");
+    expect(state.view.kernel).toBe("gone");
   });
 
   it("is not misunderstood when another connection comes up", () => {
@@ -145,7 +145,7 @@ describe("the host", () => {
     const state = new State(model, new AbortController().signal);
     model.happen("comm_live_update");
     vi.advanceTimersByTime(100);
-    expect(state.kernel).toBe("live");
+    expect(state.view.kernel).toBe("live");
   });
 
   it("says so when the kernel is restarted or disposed, and is let go of with the view", () => {
@@ -158,10 +158,10 @@ describe("the host", () => {
       const life = new AbortController();
       const state = new State(withManager(kernel), life.signal);
       kernel.statusChanged.emit("busy");
-      expect(state.kernel).toBe("live");
+      expect(state.view.kernel).toBe("live");
       if (end === "disposed") kernel.disposed.emit(undefined);
       else kernel.statusChanged.emit(end);
-      expect(state.kernel).toBe("gone");
+      expect(state.view.kernel).toBe("gone");
       life.abort();
       expect(kernel.statusChanged.slots.size + kernel.disposed.slots.size).toBe(0);
     }
@@ -175,7 +175,7 @@ describe("the host", () => {
     };
     const state = new State(model, new AbortController().signal);
     state.send({ type: "recompute" });
-    expect(state.kernel).toBe("gone");
+    expect(state.view.kernel).toBe("gone");
   });
 });
 

@@ -27,8 +27,8 @@ afterEach(() => {
 
 describe("scrubbing", () => {
   it("tells followers at once and the kernel when it has rested, with the last value only", () => {
-    const task = vi.fn();
-    state.follow(["layer"], task);
+    const task = vi.fn<(layer: unknown) => void>();
+    state.follow({ show: (view) => task(view.get("layer")) });
     for (const name of ["stem", "stem.conv", "stem.act"]) {
       state.scrub("layer", name);
       frame();
@@ -70,7 +70,7 @@ describe("the kernel is not called silent", () => {
   it("for a scrub, told or not", () => {
     state.scrub("layer", "stem");
     vi.advanceTimersByTime(10 * PATIENCE_MS);
-    expect(state.kernel).toBe("live");
+    expect(state.view.kernel).toBe("live");
   });
 
   it("for a scrub after a wish that was answered", () => {
@@ -80,7 +80,7 @@ describe("the kernel is not called silent", () => {
     state.scrub("layer", "stem");
     model.receive({ status: "idle" });
     vi.advanceTimersByTime(10 * PATIENCE_MS);
-    expect(state.kernel).toBe("live");
+    expect(state.view.kernel).toBe("live");
   });
 
   it("for a wish taken back, whatever was scrubbed meanwhile", () => {
@@ -88,7 +88,7 @@ describe("the kernel is not called silent", () => {
     state.scrub("layer", "stem");
     state.choose("target", 7);
     vi.advanceTimersByTime(10 * PATIENCE_MS);
-    expect(state.kernel).toBe("live");
+    expect(state.view.kernel).toBe("live");
   });
 
   it("when one scrubs away and comes back by choice before it was told", () => {
@@ -96,13 +96,13 @@ describe("the kernel is not called silent", () => {
     model.receive({ progress: 0.5 }); // about something else
     state.choose("layer", null);
     vi.advanceTimersByTime(10 * PATIENCE_MS);
-    expect(state.kernel).toBe("live"); // nothing has changed for it: it has nothing to say
+    expect(state.view.kernel).toBe("live"); // nothing has changed for it: it has nothing to say
   });
 
   it("but is when a true wish is not answered", () => {
     state.scrub("layer", "stem");
     state.choose("target", 2);
     vi.advanceTimersByTime(PATIENCE_MS);
-    expect(state.kernel).toBe("silent");
+    expect(state.view.kernel).toBe("silent");
   });
 });

@@ -1,11 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DRAG_MS, SCRUB_REST_MS, State } from "../../src/state/state";
+import { DRAG_MS, SCRUB_REST_MS, type Shows, State } from "../../src/state/state";
+import type { TraitName } from "../../src/state/view";
 import { FakeModel, manualFrames, sampleTraits } from "../support/fake";
 
 let frame: () => void;
 let life: AbortController;
 let model: FakeModel;
 let state: State;
+
+/** Something that reads these traits when it shows a view. */
+function reading(names: readonly TraitName[], task: () => void): Shows {
+  return {
+    show(view) {
+      for (const name of names) view.get(name);
+      task();
+    },
+  };
+}
 
 beforeEach(() => {
   frame = manualFrames();
@@ -59,17 +70,17 @@ describe("saving", () => {
       expect(model.saves).toEqual([{ layer: "stem" }]);
       state.scrub("layer", "stem.conv");
       model.receive({ layer: "stem" });
-      expect(state.get("layer")).toBe("stem.conv");
+      expect(state.view.get("layer")).toBe("stem.conv");
       state.scrub("layer", "stem.act");
       model.receive({ layer: "stem" });
-      expect(state.get("layer")).toBe("stem.act");
+      expect(state.view.get("layer")).toBe("stem.act");
       vi.advanceTimersByTime(SCRUB_REST_MS);
       expect(model.saves.at(-1)).toEqual({ layer: "stem.act" });
       model.receive({ layer: "stem" }); // nothing waits: that is another choice
-      expect(state.get("layer")).toBe("stem");
+      expect(state.view.get("layer")).toBe("stem");
       state.scrub("layer", "stem.conv");
       model.receive({ layer: null });
-      expect(state.get("layer")).toBeNull();
+      expect(state.view.get("layer")).toBeNull();
     } finally {
       vi.useRealTimers();
     }
@@ -130,7 +141,7 @@ describe("following", () => {
   it("asks for one animation frame at a time", () => {
     const ask = vi.fn(requestAnimationFrame);
     vi.stubGlobal("requestAnimationFrame", ask);
-    state.follow(["alpha", "opacity"], vi.fn());
+    state.follow(reading(["alpha", "opacity"], vi.fn()));
     model.receive({ alpha: 0.1, opacity: 0.2 });
     state.set("alpha", 0.3);
     expect(ask).toHaveBeenCalledTimes(1);
@@ -138,7 +149,7 @@ describe("following", () => {
 
   it("runs the task at once, then once per frame however many traits change", () => {
     const task = vi.fn();
-    state.follow(["alpha", "opacity"], task);
+    state.follow(reading(["alpha", "opacity"], task));
     expect(task).toHaveBeenCalledTimes(1);
     model.receive({ alpha: 0.1, opacity: 0.2 });
     model.receive({ alpha: 0.3 });
@@ -156,7 +167,7 @@ describe("following", () => {
     silent.on = () => undefined;
     const quiet = new State(silent, life.signal);
     const task = vi.fn();
-    quiet.follow(["alpha"], task);
+    quiet.follow(reading(["alpha"], task));
     quiet.set("alpha", 0.5);
     frame();
     expect(task).toHaveBeenCalledTimes(2);
@@ -165,8 +176,8 @@ describe("following", () => {
   it("listens to each trait once and stops when the view ends", () => {
     const task = vi.fn();
     const before = model.listening;
-    state.follow(["alpha", "opacity"], task);
-    state.follow(["alpha"], vi.fn());
+    state.follow(reading(["alpha", "opacity"], task));
+    state.follow(reading(["alpha"], vi.fn()));
     expect(model.listening).toBe(before + 2);
     model.receive({ alpha: 0.5 }); // asked for, not yet run
     life.abort();
@@ -178,11 +189,13 @@ describe("following", () => {
   it("goes on with the other tasks when one fails", () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => undefined);
     let broken = false;
-    state.follow(["alpha"], () => {
-      if (broken) throw new Error("no");
-    });
+    state.follow(
+      reading(["alpha"], () => {
+        if (broken) throw new Error("no");
+      }),
+    );
     const task = vi.fn();
-    state.follow(["alpha"], task);
+    state.follow(reading(["alpha"], task));
     broken = true;
     model.receive({ alpha: 0 });
     frame();

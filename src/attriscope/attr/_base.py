@@ -289,7 +289,7 @@ def end_points(
     target: Any,
     batch: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """f at the baselines and at the inputs, each of shape (N,), or (1,) for a model that gives one number for the whole batch."""
+    """f at the baselines and at the inputs, each of shape (N,), or (1,) where the whole batch has one number."""
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         ends = [

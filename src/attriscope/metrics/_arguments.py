@@ -1,4 +1,4 @@
-"""What every metric asks of what it is given, and the errors if it does not get it."""
+"""What every metric asks of its arguments: numbers within bounds, words out of a list, ascending fractions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What an explanation ought to keep to, whatever the model."""
+"""What an explanation ought to keep to, whatever the model: completeness, invariance, and no effect without a cause.
+
+The invariances compare two models, so :func:`~attriscope.metrics.evaluate` does not ask them; the others stand in its
+catalogue (``base``).
+"""
 
 from __future__ import annotations
 

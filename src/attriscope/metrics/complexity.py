@@ -1,4 +1,7 @@
-"""How concentrated is an explanation? Numbers of the attributions, mostly without the model."""
+"""How concentrated is an explanation? Numbers of the attributions, mostly without the model.
+
+Whether what they concentrate on matters to the model is another question: see ``faithfulness``.
+"""
 
 from __future__ import annotations
 

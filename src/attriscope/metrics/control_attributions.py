@@ -1,4 +1,7 @@
-"""Explanations that know nothing of the model: what a method must do better than."""
+"""Explanations that know nothing of the model: what a method must do better than.
+
+They are methods for :func:`~attriscope.metrics.evaluate`; ``Table.against`` then says who loses to them.
+"""
 
 from __future__ import annotations
 

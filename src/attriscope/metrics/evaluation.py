@@ -1,4 +1,8 @@
-"""Many methods, judged by many metrics, in one call."""
+"""Many methods, judged by many metrics, in one call.
+
+What a metric is told is a :class:`~attriscope.metrics.Case` (``base``); what comes out is a ``table``. The Explorer's
+comparison calls this method by method.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Does the output change as the attributions say? Numbers for each example, from removing features."""
+"""Does the output change as the attributions say? Numbers for each example, from removing features.
+
+Curves of the same kind are in ``perturbation_curves``. What a feature is, in which order features go and what stands in
+their place: see ``feature_masks``, ``_feature_removal`` and ``_replacements``. Inputs that are perturbed otherwise than
+by removing are in ``fidelity``.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which numbers of an input count as one thing: pixels, patches, tokens. Columns need no mask.
 
 Metrics that remove features take a ``feature_mask`` as ``FeatureAblation`` does: numbers with the same entry are one
-feature. Segments of a picture are such a mask too.
+feature. Segments of a picture are such a mask too. What is done with them is in ``_feature_removal``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Infidelity: do attributions times perturbations foretell how the output changes?"""
+"""Infidelity: do attributions times perturbations foretell how the output changes?
+
+With ``robustness`` these are the two metrics that Captum has; how perturbations are drawn is in
+``_perturbation_samples``.
+"""
 
 from __future__ import annotations
 

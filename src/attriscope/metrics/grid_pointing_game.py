@@ -1,4 +1,7 @@
-"""Grid-pointing games: several labelled pictures in one, of which an explanation should find the right one."""
+"""Grid-pointing games: several labelled pictures in one, of which an explanation should find the right one.
+
+Their masks are for the metrics in ``localisation``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Filling in missing pixels from those around them, as ROAD does (Rong et al. 2022, arXiv 2202.00449)."""
+"""Filling in missing pixels from those around them, as ROAD does (Rong et al. 2022, arXiv 2202.00449).
+
+``road`` in ``perturbation_curves`` is what it is for; every metric that removes features takes it as
+``replacement="linear"``.
+"""
 
 from __future__ import annotations
 

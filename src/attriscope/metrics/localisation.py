@@ -1,4 +1,7 @@
-"""Is the attribution where the thing is? For pictures with a mask that says where it is."""
+"""Is the attribution where the thing is? For pictures with a mask that says where it is.
+
+Masks that are right by construction come from a ``grid_pointing_game``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Curves: what the output does while features are removed, or put in, in the order of their attributions."""
+"""Curves: what the output does while features are removed, or put in, in the order of their attributions.
+
+The order and the rows are made in ``_feature_removal``; single numbers of the same kind are in ``faithfulness``.
+"""
 
 from __future__ import annotations
 

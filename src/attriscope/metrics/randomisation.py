@@ -1,4 +1,7 @@
-"""Does the explanation depend on what the model has learned? Explain again with random parameters and compare."""
+"""Does the explanation depend on what the model has learned? Explain again with random parameters and compare.
+
+How alike two maps are is measured in ``similarity``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Robustness: how much an explanation changes when the input hardly does."""
+"""Robustness: how much an explanation changes when the input hardly does.
+
+How perturbed inputs are drawn is in ``_perturbation_samples``, which ``fidelity`` shares.
+"""
 
 from __future__ import annotations
 

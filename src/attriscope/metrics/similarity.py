@@ -1,4 +1,4 @@
-"""How alike two maps are, example by example."""
+"""How alike two maps are, example by example; ``randomisation`` and ``faithfulness`` ask it."""
 
 from __future__ import annotations
 

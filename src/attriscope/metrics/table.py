@@ -1,4 +1,7 @@
-"""The result of :func:`evaluate`: methods by metrics."""
+"""The result of :func:`evaluate`: methods by metrics, as text, HTML, a data frame or a figure.
+
+It is filled in ``evaluation``, and drawn by :func:`attriscope.plots.dots`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+/** The ends of the path: the baseline and the input, as small pictures with names. */
+import type { Picture } from "../data/messages";
+import { context, pictureCanvas } from "../lib/canvas";
+import { clipped, h, setClipped } from "../lib/dom";
+import { baselineLabel } from "../selection/baselines";
+import { currentBaseline, currentPicture } from "../selection/displayed";
+import type { State } from "../state/state";
+import type { View } from "../state/view";
+
+export class PathEnds {
+  readonly node: HTMLElement;
+  readonly #start = new PathEnd("as-end-start");
+  readonly #finish = new PathEnd("as-end-finish");
+
+  constructor(state: State) {
+    this.node = h("div", { class: "as-ends" }, this.#start.element, this.#finish.element);
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const name = baselineLabel(view);
+    this.#start.show(name ? `Baseline: ${name}` : "Baseline", currentBaseline(view));
+    this.#finish.show("Input", currentPicture(view));
+  }
+}
+
+class PathEnd {
+  readonly element: HTMLElement;
+  readonly #label = clipped("as-end-name");
+  readonly #thumbnail = h("canvas", {
+    class: "as-thumb",
+    width: 56,
+    height: 56,
+    "aria-hidden": "true",
+    hidden: true,
+  });
+  #drawn: Picture | undefined;
+
+  constructor(className: string) {
+    this.element = h("span", { class: `as-end ${className}` }, this.#thumbnail, this.#label);
+  }
+
+  show(name: string, picture: Picture | undefined): void {
+    const thumbnail = this.#thumbnail;
+    setClipped(this.#label, name);
+    thumbnail.hidden = !picture;
+    if (!picture || picture === this.#drawn) return;
+    this.#drawn = picture;
+    const side = Math.min(picture.w, picture.h);
+    context(thumbnail)?.drawImage(
+      pictureCanvas(picture),
+      (picture.w - side) / 2,
+      (picture.h - side) / 2,
+      side,
+      side,
+      0,
+      0,
+      thumbnail.width,
+      thumbnail.height,
+    );
+  }
+}
