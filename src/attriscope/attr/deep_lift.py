@@ -326,11 +326,11 @@ def compare_all(
         if not sums:
             sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
             squares = [[torch.zeros_like(s) for s in place] for place in sums]
-            gaps = change.new_zeros(len(grids), most, count if change.shape[1] > 1 else 1)
+            gaps = change.new_zeros(len(grids), most, 1 if block.whole_batch else count)
         assert gaps is not None
         for i, place in enumerate(grids):
             found = excess(block.grid(sum_per_example(effects[i])), change)
-            gaps[i, block.steps, block.examples if gaps.shape[2] > 1 else slice(None)] = found
+            gaps[i, block.steps, slice(0, 1) if block.whole_batch else block.examples] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
                 total[block.examples] += grid.sum(0)
                 square[block.examples] += grid.square().sum(0)

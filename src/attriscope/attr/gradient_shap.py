@@ -201,7 +201,7 @@ class _AtInputs:
         self._paths = paths
 
     def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
-        return [self._paths.differences]
+        return [self._paths.differences(block.steps, block.examples)]
 
 
 class _AtLayers:

@@ -43,6 +43,9 @@ from attriscope.core.subject import Evaluation, Nested, Subject
 MakeRows = Callable[[slice, slice], tuple[Tensor, ...]]
 Part = tuple[slice, slice]
 
+# What models raise that are given more rows, or fewer, than they are made for, or than there is memory for.
+_REFUSALS = (AssertionError, IndexError, MemoryError, RuntimeError, TypeError, ValueError)
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
@@ -55,6 +58,7 @@ class Block:
             together; ``None`` without a target.
         values, gradients: per place that was read, tensors with the rows in dimension 0, step by step.
         baseline_f, baseline_values: the same at the baselines, for methods whose rules compare with them.
+        whole_batch: the model gives one number for all examples together.
     """
 
     steps: slice
@@ -65,6 +69,7 @@ class Block:
     gradients: Nested
     baseline_f: Tensor | None = None
     baseline_values: Nested = ()
+    whole_batch: bool = False
 
     @property
     def rows(self) -> int:
@@ -178,16 +183,18 @@ class Evaluator:
         repeats, size = steps.stop - steps.start, _size(steps, examples)
         began = time.perf_counter()
         try:
-            result = self._run(self.subject, rows, steps, examples)
+            with torch.no_grad():
+                made = rows(steps, examples)
+            result = self._run(self.subject, made, steps, examples)
         except (Cancelled, OperationError, LayerError):
             raise
-        except Exception as error:
+        except _REFUSALS as error:
             if is_out_of_memory(error):
                 if size == 1 or self._unit == "step":
                     raise
                 self._batch.limit(size // 2)
                 return None
-            found = self._otherwise(error, rows, steps, examples)
+            found = self._otherwise(error, made, rows, steps, examples)
             if found is None:
                 return None
             result = found
@@ -195,32 +202,43 @@ class Evaluator:
             finish(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
-            self._unit = self._found_unit(result, rows, steps, examples)
+            self._unit = self._found_unit(result, made, rows, steps, examples)
             if self._unit == "step":
                 return None
         if result.unreached and not self._reached:
-            self._check_reached(result, rows, steps, examples)
+            self._check_reached(result, made, steps, examples)
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
         self._note_numbers(base)
         return Block(
-            steps, examples, result.output, f, result.values, result.gradients, base, result.baseline_values
+            steps,
+            examples,
+            result.output,
+            f,
+            result.values,
+            result.gradients,
+            base,
+            result.baseline_values,
+            self.subject.whole_batch,
         )
 
     def _run(
-        self, subject: Subject, rows: MakeRows, steps: slice, examples: slice, gradient: bool | None = None
+        self,
+        subject: Subject,
+        made: tuple[Tensor, ...],
+        steps: slice,
+        examples: slice,
+        gradient: bool | None = None,
     ) -> Evaluation:
         repeats = steps.stop - steps.start
-        with torch.no_grad():
-            made = rows(steps, examples)
         arguments = self.examples.forward_arguments(repeats, examples)
         return subject.run(
             made, arguments, repeats, examples, self.gradient if gradient is None else gradient
         )
 
     def _otherwise(
-        self, error: Exception, rows: MakeRows, steps: slice, examples: slice
+        self, error: Exception, made: tuple[Tensor, ...], rows: MakeRows, steps: slice, examples: slice
     ) -> Evaluation | None:
         """What to do about rows that were refused: ``None`` to cut them otherwise.
 
@@ -249,7 +267,7 @@ class Evaluator:
         # One number for the whole batch: a set, a bag, a graph, a loss.
         together = dataclasses.replace(self.subject, whole_batch=True)
         try:
-            result = self._run(together, rows, steps, examples)
+            result = self._run(together, made, steps, examples)
         except InputError:
             raise error from None
         self.subject, self._unit = together, "step"
@@ -258,23 +276,37 @@ class Evaluator:
     def _works(self, rows: MakeRows, steps: slice, examples: slice) -> bool:
         """Whether these rows are not refused, so that those which were are too many or too few."""
         try:
-            self._run(self.subject, rows, steps, examples)
+            with torch.no_grad():
+                made = rows(steps, examples)
+            self._run(self.subject, made, steps, examples)
         except Exception:  # whatever it is, the error for the first batch is the one to show
             return False
         return True
 
-    def _found_unit(self, result: Evaluation, rows: MakeRows, steps: slice, examples: slice) -> Unit:
+    def _found_unit(
+        self,
+        result: Evaluation,
+        made: tuple[Tensor, ...],
+        rows: MakeRows,
+        steps: slice,
+        examples: slice,
+    ) -> Unit:
         """Hold a batch against its last step alone, or its last row against the same in another batch."""
         if self.examples.tensors[0].is_meta:
             return "any"
         last, other, here, there = _other_batch(steps, examples)
+        if there == (1, 0):
+            some = tuple(t[-_size(last, other) :] for t in made)
+        else:
+            with torch.no_grad():
+                some = rows(last, other)
         try:
             with unchanged_random_state(self.examples.tensors[0].device):
-                alone = self._run(self.subject, rows, last, other)
+                alone = self._run(self.subject, some, last, other)
                 same = same_evaluation(result, here, alone, there)
                 # A model that draws random numbers cannot be found out like this.
                 random = not same and not same_evaluation(
-                    alone, there, self._run(self.subject, rows, last, other), there
+                    alone, there, self._run(self.subject, some, last, other), there
                 )
         except TargetError:  # two rows give one number, as one did
             return "step"
@@ -288,7 +320,9 @@ class Evaluator:
             self._units.learn("any")
         return "any"
 
-    def _check_reached(self, result: Evaluation, rows: MakeRows, steps: slice, examples: slice) -> None:
+    def _check_reached(
+        self, result: Evaluation, made: tuple[Tensor, ...], steps: slice, examples: slice
+    ) -> None:
         """See whether what no gradient arrived at has an effect all the same.
 
         Raises:
@@ -303,9 +337,9 @@ class Evaluator:
             device = self.examples.tensors[0].device
             # Twice with the same random numbers.
             with unchanged_random_state(device):
-                before = self._run(self.subject, rows, steps, examples, gradient=False)
+                before = self._run(self.subject, made, steps, examples, gradient=False)
             with unchanged_random_state(device):
-                after = self._run(nudged, rows, steps, examples, gradient=False)
+                after = self._run(nudged, made, steps, examples, gradient=False)
             if not same_evaluation(before, (1, 0), after, (1, 0)):
                 raise InputError(self._cut(place))
         self._units.unused = missing

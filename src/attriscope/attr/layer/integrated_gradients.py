@@ -212,7 +212,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             if not totals:
                 totals = _zeros(block, site, examples.count)
                 latest = [[None for _ in layer] for layer in totals]
-                of_all = 1 if block.f.shape[1] == 1 else examples.count
+                of_all = 1 if block.whole_batch else examples.count
                 first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
@@ -220,10 +220,10 @@ class LayerConductance(LayerAttribution, GradientAttribution):
                     latest[i][j] = _add_conductance(
                         total, latest[i][j], here, part, share, first=block.steps.start == 0
                     )
-            here_of = slice(0, 1) if len(last) == 1 else part
+            explained = slice(0, 1) if block.whole_batch else part
             if block.steps.start == 0:
-                first[here_of] = block.f[0].to(first.dtype)
-            last[here_of] = block.f[-1].to(last.dtype)
+                first[explained] = block.f[0].to(first.dtype)
+            last[explained] = block.f[-1].to(last.dtype)
             evaluations += block.rows
             if part.stop == examples.count and block.steps.stop > 1:
                 yield PartialResult(sums, delta, evaluations=evaluations)

@@ -296,8 +296,9 @@ class Runner:
             assert block.f is not None
             if self.found.refused and self._query.batch is not None:
                 raise InputError(
-                    f"perturbations_per_eval is {self._query.batch}, but the output does not grow with the batch; "
-                    "set it to 1 or None"
+                    "When perturbations_per_eval > 1, forward_func's output should be a tensor whose dimension 0 grows "
+                    f"with the batch, which it does not; set perturbations_per_eval to 1 or None instead of "
+                    f"{self._query.batch}"
                 )
             pieces.append(block.f)
             if self._bar is not None:
