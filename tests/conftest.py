@@ -45,10 +45,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, the browser tests begin first, as they take longest, and then the notebooks."""
+    """Side by side, what takes long begins first, so that the end is short.
+
+    First the browser tests, which are one chain; then the notebooks, whose outputs the documentation's test takes over;
+    then the house, whose checks are long and alone.
+    """
     if hasattr(config, "workerinput"):
         here = Path(__file__).parent
-        items.sort(key=lambda item: (here / "browser" not in item.path.parents, here in item.path.parents))
+        order = (here / "browser", here.parent / "notebooks", here / "house", here)
+        items.sort(key=lambda item: next(i for i, place in enumerate(order) if place in item.path.parents))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import { Overlay } from "./overlay/overlay";
 import { pinned } from "./selection/displayed";
 import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
-import type { Part } from "./state/traits";
+import type { PartName } from "./state/messages.generated";
 import type { View } from "./state/view";
 
 /** What stands on the page. It follows the state by itself until the state's signal is aborted. */
@@ -36,7 +36,7 @@ const BOARD: readonly { readonly card: CardClass; readonly where?: (view: View) 
 ];
 
 /** What can stand alone. */
-const PARTS: Readonly<Record<Exclude<Part, "explorer">, CardClass>> = {
+const PARTS: Readonly<Record<Exclude<PartName, "explorer">, CardClass>> = {
   overlay: Overlay,
   predictions: PredictionsCard,
   path: PathCard,

@@ -34,8 +34,9 @@ from attriscope import Explorer, attr, zoo
 from attriscope.widget.model import layers as model_layers
 from browser.cycles import CYCLES, page_size, run_last_cell
 from browser.explorer_page import CAT, DIGIT, MOODY, control, explorer_of, open_and_run, quiet, settled
-from browser.harness import Server, find_chromium, launch, wait_for, wait_until_run
+from browser.harness import Server, find_chromium, launch, wait_for
 from browser.inside_page import LISTEN, click_until_title, depth_slider, pick_layer, units
+from browser.notebook_page import wait_until_run
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

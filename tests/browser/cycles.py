@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from browser.harness import execute
+from browser.notebook_page import execute
 
 # Needs `model` and `images`, as in explorer_page.MOODY.
 CYCLES = """

@@ -8,7 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from browser.harness import Kernel, Server, notebook, run_all, wait_for
+from browser.harness import Kernel, Server, notebook, wait_for
+from browser.notebook_page import run_all
 
 Shot = Callable[[Page | Locator, str], Path]
 

@@ -25,7 +25,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +36,6 @@ import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, Response
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 App = Literal["lab", "notebook"]
 T = TypeVar("T")
@@ -395,123 +393,3 @@ class Watch:
     def _on_response(self, response: Response) -> None:
         if response.status >= 400:
             self.failed.append(f"{response.request.method} {response.url}: {response.status}")
-
-
-# --- at the page ------------------------------------------------------------------------------------------------------
-
-COMMAND_IS_READY = """command =>
-    window.jupyterapp?.commands.hasCommand(command) && window.jupyterapp.commands.isEnabled(command)"""
-# How many cells the open notebook's kernel has run, or why none can be run yet. A run command that is given before a
-# kernel is there, or while its connection is being made, is lost or asks for a kernel. So: the notebook is loaded, its
-# session is settled, the kernel is connected and not busy, and a question went there and back over both channels (its
-# future is done once the reply and the kernel's "idle" are in). "unknown" is no reason to wait: a page that missed the
-# kernel's first "idle", as one that connects late may, learns its status only from the next answer.
-CELLS_RUN = """async patience => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    if (!panel?.context?.isReady) return 'the notebook is not loaded';
-    const { sessionContext } = panel;
-    if (!sessionContext.isReady || sessionContext.isRestarting || sessionContext.isTerminating)
-        return 'the session is not settled';
-    const kernel = sessionContext.session?.kernel;
-    if (!kernel) return 'there is no kernel';
-    if (kernel.connectionStatus !== 'connected') return `the kernel is ${kernel.connectionStatus}`;
-    if (!['idle', 'unknown'].includes(kernel.status)) return `the kernel is ${kernel.status}`;
-    const count = await Promise.race([
-        kernel.requestExecute({ code: '', silent: true, store_history: false, stop_on_error: false }, false).done
-            .then(reply => reply.content.execution_count, () => null),
-        new Promise(end => setTimeout(end, patience, null)),
-    ]);
-    if (count === null) {
-        await kernel.reconnect().catch(() => {});
-        return 'the kernel does not answer the page';
-    }
-    if (sessionContext.session?.kernel !== kernel) return 'the kernel has changed';
-    return count;
-}"""
-# The command's promise is kept once every cell has run, or one has failed; the page notes which run that was, and what
-# it sent and heard meanwhile.
-RUN_ALL = """() => {
-    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
-    const run = window.attriscopeRun = { done: false, sent: [], heard: [] };
-    const note = (_, { msg, direction }) => {
-        if (window.attriscopeRun !== run) kernel.anyMessage.disconnect(note);
-        else if (direction === 'send' && msg.header.msg_type === 'execute_request' && !msg.content.silent)
-            run.sent.push(msg.header.msg_id);
-        else if (direction === 'recv' && run.sent.includes(msg.parent_header?.msg_id))
-            run.heard.push(msg.header.msg_type);
-    };
-    kernel.anyMessage.connect(note);
-    window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => { run.done = true; });
-}"""
-RUN_HAS_BEGUN = "() => window.attriscopeRun.heard.length > 0"
-RUN_IS_LOST = "() => window.attriscopeRun.done && window.attriscopeRun.sent.length === 0"
-CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
-    .filter(w => w.model.type === 'code')
-    .flatMap(w => w.model.outputs.toJSON())
-    .filter(o => o.output_type === 'error')
-    .map(o => o.ename + ': ' + o.evalue)"""
-
-
-def execute(page: Page, command: str) -> None:
-    """Starts a command of JupyterLab or Notebook 7 without waiting for its end."""
-    page.wait_for_function(COMMAND_IS_READY, arg=command, timeout=PAGE_TIMEOUT_MS)
-    page.evaluate("command => { window.jupyterapp.commands.execute(command) }", command)
-
-
-def wait_until_ready(page: Page, timeout: float = 60.0) -> int:
-    """Waits until cells can be run, and returns how many the kernel has run so far."""
-    page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
-    end = time.monotonic() + timeout
-    while not isinstance(found := page.evaluate(CELLS_RUN, 5_000), int):
-        if time.monotonic() > end:
-            raise TimeoutError(f"no cell can be run after {timeout:g} s: {found}")
-        page.wait_for_timeout(100)
-    return found
-
-
-def run_all(page: Page, patience: float = 20.0) -> None:
-    """Runs all cells of the open notebook as the menu does, once its kernel is live; does not wait for the end.
-
-    A front end may lose the request: the cells wait, and the kernel is idle. It is given again only if the kernel
-    itself says that it has run nothing since, which it says after everything that was sent before the question.
-
-    Args:
-        page: a page of JupyterLab or Notebook 7 with a notebook that has code cells.
-        patience: after so many seconds without an answer to any cell, the kernel is asked.
-    """
-    before = wait_until_ready(page)
-    for last_try in (False, False, True):
-        page.evaluate(RUN_ALL)
-        with contextlib.suppress(PlaywrightTimeout):
-            page.wait_for_function(f"() => ({RUN_HAS_BEGUN})() || ({RUN_IS_LOST})()", timeout=patience * 1000)
-        if page.evaluate(RUN_HAS_BEGUN):
-            return
-        run = page.evaluate("() => window.attriscopeRun")
-        # While the command waits for something else than the kernel, such as an answer to a dialogue, it may still
-        # send its cells later; then a second request would run them twice.
-        if not run["done"] and not run["sent"]:
-            raise AssertionError("the front end took the request to run all cells and sent none of them")
-        if (count := wait_until_ready(page)) != before:
-            if page.evaluate(RUN_HAS_BEGUN):
-                return  # late, but well
-            raise AssertionError(f"the kernel ran {count - before} cells, and the page heard nothing of them")
-        if last_try:
-            raise AssertionError("the front end lost the request to run all cells three times")
-        warnings.warn("the front end lost the request to run all cells; it is given again", stacklevel=2)
-
-
-def wait_until_run(page: Page, timeout: float = 120.0) -> None:
-    """Waits for the end of run_all(), and raises the error that a cell ended with."""
-    try:
-        page.wait_for_function("() => window.attriscopeRun.done", timeout=timeout * 1000)
-    except PlaywrightTimeout as late:
-        raise TimeoutError(
-            f"the cells have not run after {timeout:g} s: {page.evaluate('() => window.attriscopeRun')}"
-        ) from late
-    if errors := page.evaluate(CELL_ERRORS):
-        raise AssertionError(f"a cell failed: {'; '.join(errors)}")
-
-
-def save(page: Page) -> None:
-    """Saves the notebook and waits for the end."""
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")

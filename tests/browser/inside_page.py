@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from browser.explorer_page import TWO_FRAMES, control, quiet
 from browser.harness import Kernel, wait_for
 
+# So that a whole Explorer with a layer picked is in view, and on its pictures.
+TALL: ViewportSize = {"width": 1280, "height": 2400}
 # Notes, in the page, what is sent to the kernel (what kind, when, which traits) and when a key goes down.
 LISTEN = """() => {
     const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;

@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.explorer_page import DIGIT, MOODY, Shot, control, explorer_of, open_and_run, quiet, settled
-from browser.harness import Server, wait_for, wait_until_run
+from browser.harness import Server, wait_for
 from browser.looks import cut_off, use_theme, violations
+from browser.notebook_page import wait_until_run
 
 
 def open_all(root: Locator) -> None:

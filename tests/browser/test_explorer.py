@@ -21,7 +21,8 @@ from browser.explorer_page import (
     settled,
     until_changed,
 )
-from browser.harness import Server, run_all, wait_for, wait_until_run
+from browser.harness import Server, wait_for
+from browser.notebook_page import run_all, wait_until_run
 
 FIRST_LOOK = Path(__file__).parents[2] / "notebooks" / "01_first_look.ipynb"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser.harness import Server, Watch, notebook, run_all, wait_until_ready, wait_until_run
+from browser.harness import Server, Watch, notebook
+from browser.notebook_page import run_all, wait_until_ready, wait_until_run
 
 both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
 

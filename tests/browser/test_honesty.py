@@ -19,7 +19,8 @@ from browser.explorer_page import (
     quiet,
     settled,
 )
-from browser.harness import Server, wait_for, wait_until_run
+from browser.harness import Server, wait_for
+from browser.notebook_page import wait_until_run
 
 # Notes, in every frame, which title stands over which pixels, and whether they are marked as preliminary.
 SAMPLE = (

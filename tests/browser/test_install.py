@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.environments import offer_kernel
-from browser.harness import Server, notebook, run_all, wait_until_run
+from browser.harness import Server, notebook
+from browser.notebook_page import run_all, wait_until_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -28,7 +28,8 @@ from browser.explorer_page import (
     settled,
     until_changed,
 )
-from browser.harness import Server, notebook, run_all, wait_for, wait_until_run
+from browser.harness import Server, notebook, wait_for
+from browser.notebook_page import run_all, wait_until_run
 
 # Cells that run until the test lets them end; one that blocks the kernel's main thread, and one that awaits.
 BLOCKS = """

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 from browser.explorer_page import MOODY, control, explorers, open_and_run, picture_of, quiet, set_slider
-from browser.harness import Kernel, Server, wait_for, wait_until_run
+from browser.harness import Kernel, Server, wait_for
+from browser.notebook_page import wait_until_run
 
 SECONDS = float(os.environ.get("ATTRISCOPE_MONKEY_SECONDS", "20"))
 SEED = int(os.environ.get("ATTRISCOPE_MONKEY_SEED", "1"))

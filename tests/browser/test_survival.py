@@ -27,7 +27,8 @@ from browser.explorer_page import (
     settled,
     until_changed,
 )
-from browser.harness import Server, Watch, run_all, save, wait_for, wait_until_run
+from browser.harness import Server, Watch, wait_for
+from browser.notebook_page import run_all, save, wait_until_run
 
 both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
 SESSION = "window.jupyterapp.shell.currentWidget.sessionContext"

@@ -1,4 +1,4 @@
-"""Importing is cheap, and imports run one way: widget -> metrics -> plots -> attr -> core."""
+"""Importing is cheap, and imports run one way, without a circle: widget -> metrics -> plots -> attr -> core."""
 
 from __future__ import annotations
 
@@ -108,3 +108,61 @@ def test_imports_run_one_way() -> None:
 )
 def test_the_rule_itself(importer: str, name: str, allowed: bool) -> None:
     assert is_allowed(importer, name) is allowed
+
+
+# --- circles ----------------------------------------------------------------------------------------------------
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that all lead to each other, by Tarjan's algorithm."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        order[name] = low[name] = len(order)
+        stack.append(name)
+        for there in graph.get(name, ()):
+            if there not in order:
+                visit(there)
+                low[name] = min(low[name], low[there])
+            elif there in stack:
+                low[name] = min(low[name], order[there])
+        if low[name] == order[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1 or name in graph.get(name, ()):
+                found.append(sorted(group))
+
+    for name in sorted(graph):
+        if name not in order:
+            visit(name)
+    return found
+
+
+def test_no_circle_among_files() -> None:
+    """Imports for type checkers and those inside functions count, too: whoever reads a file has to follow them."""
+    known = dict(modules())
+    graph: dict[str, set[str]] = {}
+    for module, path in known.items():
+        if module == "attriscope":
+            continue  # the shop window
+        names = [name for _, name in imported(module, path)]
+        # "from package.module import name" gives package.module.name; the longest part that is a file counts.
+        there = {next((n for n in (name, name.rpartition(".")[0]) if n in known), None) for name in names}
+        graph[module] = {n for n in there if n is not None and n != module}
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"a"}}, [["a", "b"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}}, [["b", "c"]]),
+        ({"a": {"a"}}, [["a"]]),
+    ],
+)
+def test_how_circles_are_found(graph: dict[str, set[str]], expected: list[list[str]]) -> None:
+    assert circles(graph) == expected

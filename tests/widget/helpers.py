@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
-from attriscope.widget.model.layers import QUICK
+from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.state.selection import Selection
 
 
@@ -101,14 +101,14 @@ def agrees(request: dict[str, Any], choice: Selection) -> bool:
     """Whether a map that answers the request answers the choice: by the rules that the page goes by."""
     level = "input" if choice.layer is None else "layer" if choice.neuron is None else "neuron"
     method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]
-    present = choice.message
+    present = {**choice.request("heat"), "effort": choice.effort}
     names = {"target", "contrast", "example", "baseline", "layer", "neuron", "settings", "effort", method}
     return all(request[name] == present[name] for name in names)
 
 
 def assert_inside_consistent(explorer: Explorer) -> None:
     """What is known of the inside answers what is chosen, or is not there."""
-    choice, forms = explorer.choice, explorer._session.interior.forms
+    choice, forms = explorer.choice, explorer._explained.layer_cache.layouts
     seen = {"target": choice.target, "contrast": choice.contrast, "example": choice.example}
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
@@ -124,11 +124,11 @@ def assert_inside_consistent(explorer: Explorer) -> None:
         found = explorer.layer_relevance["request"]
         assert {name: found[name] for name in seen} == seen
         assert len(explorer.layer_relevance["values"]) == len(explorer.layers)
-    if explorer.layer_maps and (choice.layer_method in QUICK or (layer is not None and neuron is None)):
+    if explorer.layer_maps and (choice.layer_method in ONE_PASS or (layer is not None and neuron is None)):
         found = explorer.layer_maps["request"]
         assert {name: found[name] for name in seen} == seen
         assert found["layer_method"] == choice.layer_method
-        assert found["baseline"] in (None, choice.walk_message["baseline"])
+        assert found["baseline"] in (None, choice.request("path")["baseline"])
         assert found["settings"] == choice.settings.get(choice.layer_method, {})
         assert explorer.layer_maps["final"]
 
@@ -136,9 +136,9 @@ def assert_inside_consistent(explorer: Explorer) -> None:
 def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     """Nothing runs any more: what is on show must be what is chosen, and the page must know."""
     choice = explorer.choice
-    assert not explorer._worker.busy
+    assert not explorer._jobs.busy
     assert choice.contrast is None or choice.contrast != choice.target
-    assert explorer._menu.check(explorer.settings) == explorer.settings
+    assert explorer._registry.check(explorer.settings) == explorer.settings
     json.dumps(without_bytes(explorer.get_state()), allow_nan=False)
     table = explorer.comparison_table
     compared = [method["name"] for method in explorer.comparison.get("methods", ())]
@@ -152,13 +152,13 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
         explorer.what_if,
         explorer.layer_relevance,
     ):
-        assert not shown or shown["request"]["example"] == explorer._shown
-    if explorer._shown is not None:
-        assert explorer.picture == explorer._session.example(explorer._shown).shown
+        assert not shown or shown["request"]["example"] == explorer._state.example
+    if explorer._state.example is not None:
+        assert explorer.picture == explorer._explained.example(explorer._state.example).picture
     if explorer.status == "idle":
         assert explorer.error is None
-        assert explorer._shown == choice.example
-        forms = explorer._session.interior.forms
+        assert explorer._state.example == choice.example
+        forms = explorer._explained.layer_cache.layouts
         if choice.layer is not None and choice.neuron is None and not forms[choice.layer].spatial:
             assert heat == {}
         else:
@@ -166,7 +166,7 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
             assert heat["final"]
             assert not heat["preview"]
         assert_inside_consistent(explorer)
-        assert path["request"] == choice.walk_message
+        assert path["request"] == choice.request("path")
         assert explorer.attributions is not None
     else:
         assert explorer.status in ("cancelled", "error")

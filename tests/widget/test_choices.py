@@ -22,7 +22,7 @@ from attriscope.attr import (
     Saliency,
 )
 from attriscope.attr.baselines import blur, mean
-from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Masked, TwoLayers, from_page
 
@@ -103,13 +103,13 @@ def test_a_list_of_one_baseline_is_that_baseline(make: Make) -> None:
 # --- contrast -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(OFFERS))
+@pytest.mark.parametrize("name", list(INPUT_METHODS))
 def test_a_contrast_is_explained_by_every_method(make: Make, name: str) -> None:
     explorer = make(target=2, contrast=4, method=name, settings={"Lime": {"n_samples": 50}}).wait()
     assert (
         explorer.attributions.any() or name == "GuidedGradCam"
     )  # whose map is of one sign, here of the other one
-    assert explorer.heat["title"].startswith(f"{OFFERS[name].title} for class 2 rather than class 4")
+    assert explorer.heat["title"].startswith(f"{INPUT_METHODS[name].title} for class 2 rather than class 4")
     assert explorer.heat["request"]["contrast"] == 4
 
 
@@ -201,7 +201,7 @@ def test_nothing_of_another_example_stands_over_a_picture(model: TwoLayers, batc
     def note(key: Any = None) -> None:
         """What the page has after each message."""
         send(key)
-        of = next(i for i in range(3) if explorer._session.example(i).shown == explorer.picture)
+        of = next(i for i in range(3) if explorer._explained.example(i).picture == explorer.picture)
         seen.extend((of, m["request"]["example"]) for m in (explorer.heat, explorer.path) if m)
 
     explorer.send_state = note
@@ -279,7 +279,7 @@ def test_a_preview_comes_before_a_method_that_takes_long(make: Make, model: TwoL
     assert explorer.heat["final"]
 
 
-@pytest.mark.parametrize("name", [name for name, offer in OFFERS.items() if offer.quick])
+@pytest.mark.parametrize("name", [name for name, offer in INPUT_METHODS.items() if offer.quick])
 def test_quick_methods_need_no_preview(make: Make, name: str) -> None:
     explorer = make(target=1).wait()
     seen: list[bool] = []
@@ -312,7 +312,7 @@ def test_a_model_without_gradients_is_explained_without_a_preview(image: Tensor)
 
 def test_the_error_on_show_is_that_of_the_estimate(make: Make, model: TwoLayers, image: Tensor) -> None:
     explorer = make(target=1, method="NoiseTunnel").wait()
-    stdevs = explorer._menu.parameters["NoiseTunnel"]["stdevs"].default
+    stdevs = explorer._registry.parameters["NoiseTunnel"]["stdevs"].default
     estimate = NoiseTunnel(Saliency(model)).estimate(
         image, nt_samples=20, stdevs=stdevs, target=1, abs=False, generator=torch.Generator().manual_seed(0)
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attriscope import Explorer
-from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS
 from widget.helpers import Masked, TwoLayers
 
 Make = Callable[..., Explorer]
@@ -23,7 +23,7 @@ def run(code: str, **names: Any) -> Tensor:
 
 
 @pytest.mark.parametrize("baseline", ["black", ["zero", "blur"]], ids=["one", "several"])
-@pytest.mark.parametrize("name", list(OFFERS))
+@pytest.mark.parametrize("name", list(INPUT_METHODS))
 def test_code_reproduces_every_method(
     make: Make, model: TwoLayers, image: Tensor, name: str, baseline: Any
 ) -> None:

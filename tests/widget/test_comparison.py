@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_evaluate(make: Make, model: TwoLayers, image: 
     names = ["Saliency", "NoiseTunnel", "DeepLift", "random", "edges"]
     wanted_metrics = ["deletion", "insertion", "faithfulness correlation", "average sensitivity"]
     explorer.compare(names, wanted_metrics).wait()
-    stdevs = explorer._menu.parameters["NoiseTunnel"]["stdevs"].default
+    stdevs = explorer._registry.parameters["NoiseTunnel"]["stdevs"].default
     smooth = {"abs": False, "nt_samples": 4, "stdevs": stdevs}
 
     def noise_tunnel(m: Any, inputs: Tensor, target: Any) -> Tensor:
@@ -73,7 +73,7 @@ def test_what_the_page_is_told(make: Make) -> None:
         kernel_trait["title"]
         == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
     )
-    assert kernel_trait["request"] == explorer.choice.walk_message
+    assert kernel_trait["request"] == explorer.choice.request("path")
     assert kernel_trait["settings"]["IntegratedGradients"] == {"n_steps": 8}
     assert kernel_trait["final"]
     assert next(iter(by_name(explorer))) == "Occlusion"  # the chosen one comes first

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions
 from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError, TargetError
-from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, TwoLayers, from_page
 
@@ -47,7 +47,7 @@ def test_methods_give_what_the_library_gives(
     assert explorer.heat["title"] == f"{method.get_name()} for class 2"
 
 
-@pytest.mark.parametrize("name", [name for name in OFFERS if name != "IntegratedGradients"])
+@pytest.mark.parametrize("name", [name for name in INPUT_METHODS if name != "IntegratedGradients"])
 def test_every_method_on_offer_gives_a_map_of_its_own(make: Make, image: Tensor, name: str) -> None:
     explorer = make(target=2, method=name, baseline="black").wait()
     assert explorer.attributions.shape[2:] == image.shape[2:]
@@ -55,8 +55,8 @@ def test_every_method_on_offer_gives_a_map_of_its_own(make: Make, image: Tensor,
     assert explorer.attributions.any()
     heat = explorer.heat
     assert heat["final"]
-    assert heat["title"].startswith(f"{OFFERS[name].title} for class 2")
-    assert ("baseline black" in heat["title"]) == OFFERS[name].compares
+    assert heat["title"].startswith(f"{INPUT_METHODS[name].title} for class 2")
+    assert ("baseline black" in heat["title"]) == INPUT_METHODS[name].compares
     if heat["gap"] is not None and name not in ("GradientShap", "LRP"):
         assert abs(heat["gap"]) < 1e-3
 
@@ -66,7 +66,7 @@ def test_baselines(make: Make, model: TwoLayers, image: Tensor, name: str) -> No
     explorer = make(target=1, baseline=name).wait()
     total = explorer.attributions.sum()
     with torch.no_grad():
-        start = explorer._session.example(0).pictures.baseline(name)
+        start = explorer._explained.example(0).pictures.baseline(name)
         wanted = (model(image) - model(start))[0, 1]
     torch.testing.assert_close(total, wanted, atol=2e-2, rtol=5e-2)
     assert explorer.path["scores"][0] == pytest.approx(model(start)[0, 1].item(), abs=1e-5)
@@ -400,7 +400,7 @@ def test_what_an_observer_chooses_while_a_job_runs_is_answered(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attriscope.widget.jobs.pipeline._UPDATE_SECONDS", 0.0)  # as if each row took long
-    monkeypatch.setattr("attriscope.widget.jobs.job_widget._BATCH_SECONDS", 1e-9)
+    monkeypatch.setattr("attriscope.widget.jobs.runner._BATCH_SECONDS", 1e-9)
     explorer = make(target=0)
     explorer.wait()
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attriscope import Explorer
 from attriscope.core.progress import current
-from attriscope.widget.state.part import Part
+from attriscope.widget.state.part import LOCK
 from widget.helpers import Gate, TwoLayers, from_page
 
 Make = Callable[..., Explorer]
@@ -125,7 +125,7 @@ def test_a_slow_model_gets_small_batches_and_stops_at_the_end_of_one(model: TwoL
     assert max(rows[5:]) <= 4  # about 100 ms
     explorer.cancel()
     done = len(rows)
-    assert explorer._worker.wait(1)
+    assert explorer._jobs.wait(1)
     assert len(rows) <= done + 1
     assert explorer.status == "cancelled"
     explorer.close()
@@ -261,7 +261,7 @@ def test_closed_by_the_page_it_stops(make: Make, model: TwoLayers) -> None:
     explorer.comm.handle_close({})
     assert explorer.comm is None
     gate.open.set()
-    assert explorer._worker.wait(10)
+    assert explorer._jobs.wait(10)
     assert len(rows) == 1
     explorer.target = 2  # nobody is there to see it
     assert explorer.wait(10).attributions is None
@@ -272,7 +272,7 @@ def test_close_lets_go_of_what_was_kept(make: Make) -> None:
     explorer = make(target=0).wait()
     map_, walk = (
         weakref.ref(explorer.attributions),
-        weakref.ref(next(iter(explorer._session._walks.values()))),
+        weakref.ref(next(iter(explorer._explained._paths.values()))),
     )
     layout = explorer.layout
     explorer.close()
@@ -325,5 +325,15 @@ def test_fifty_of_them_leave_nothing_behind(model: TwoLayers, image: Tensor) -> 
     assert all(not module._forward_hooks for module in model.modules())
 
 
-def test_one_lock_for_all_widgets() -> None:
-    assert Explorer._lock is Part._lock
+def test_one_lock_for_all_widgets(make: Make) -> None:
+    """With a lock for each, two that are linked with each other could wait for one another."""
+    one, other = make(), make()
+    one.wait(), other.wait()
+    with LOCK:
+        one.alpha = 0.5
+        click = threading.Thread(target=from_page, args=(other,), kwargs={"alpha": 0.25})
+        click.start()
+        click.join(0.2)
+        assert other.alpha == 1.0
+    click.join(10)
+    assert (one.alpha, other.alpha) == (0.5, 0.25)

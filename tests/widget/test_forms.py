@@ -15,19 +15,20 @@ from torch import Tensor, nn
 from attriscope import switched_off
 from attriscope.attr import LayerActivation, NeuronGradient
 from attriscope.attr.at import neuron_target
+from attriscope.core.errors import InputError
 from attriscope.core.layer_map import map_layers
-from attriscope.widget.model.layouts import Layout, layouts_of, silencer, why_not
-from attriscope.widget.state.selection import ChoiceError, Neuron
+from attriscope.core.layouts import Layout, Neuron, ablation, layouts_of, why_not
+from attriscope.widget.model.layer_code import index_code, over_picture_code, selector
 from widget.nets import Awkward, Bottleneck, Rows, Text, TimeFirst, Vit, Volume, ids, net, picture
 
 
-def forms(model: nn.Module, *inputs: Any) -> dict[str, Layout]:
+def layouts(model: nn.Module, *inputs: Any) -> dict[str, Layout]:
     return layouts_of(map_layers(model, lambda: model(*inputs)), model)
 
 
 def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layout, Tensor]:
     output = LayerActivation(model, layer).attribute(inputs)
-    return forms(model, *inputs)[layer], output[0] if isinstance(output, tuple) else output
+    return layouts(model, *inputs)[layer], output[0] if isinstance(output, tuple) else output
 
 
 # --- what kind of output it is ------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def form_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layout,
 def test_every_kind_of_output_is_told(
     model: Any, inputs: Tensor, layer: str, kind: str, size: tuple[int, ...], noun: str
 ) -> None:
-    form = forms(net(model), inputs)[layer]
+    form = layouts(net(model), inputs)[layer]
     assert (form.kind, form.size, form.noun) == (kind, size, noun)
 
 
@@ -67,7 +68,7 @@ def test_every_kind_of_output_is_told(
 def test_positions_may_come_first(batch_first: bool) -> None:
     model = net(Rows, batch_first)
     form, output = form_and_output(model, "lstm", picture())
-    assert (form.kind, form.examples, form.size) == ("tokens", 0 if batch_first else 1, (7, 1, 8))
+    assert (form.kind, form.batch_dimension, form.size) == ("tokens", 0 if batch_first else 1, (7, 1, 8))
     x = picture().transpose(1, 2).flatten(2)
     held = model.lstm(x if batch_first else x.transpose(0, 1))[0].reshape(8, 7)
     assert form.channels(output)[:, 0].equal(held.t())
@@ -91,29 +92,29 @@ def test_tokens_of_patches_lie_where_the_patches_lay(class_token: bool) -> None:
 def test_tokens_of_patches_when_positions_come_first() -> None:
     model = net(TimeFirst)
     form, held = form_and_output(model, "block", picture())
-    assert (form.examples, form.grid, form.skipped) == (1, (4, 4), 0)
+    assert (form.batch_dimension, form.grid, form.skipped) == (1, (4, 4), 0)
     wanted = held[:, 0].sum(-1).reshape(4, 4)
     assert form.over_picture(form.channels(held).sum(0, keepdim=True))[0].allclose(wanted)
 
 
 def test_tokens_of_words_lie_nowhere() -> None:
-    for form in forms(net(Text), ids()).values():
+    for form in layouts(net(Text), ids()).values():
         assert (form.grid, form.spatial) == (None, False)
 
 
 def test_code_lays_tokens_over_the_picture_as_the_page_does() -> None:
     for model, size in ((net(Vit), (8, 12)), (net(Vit, False), (8, 12)), (net(TimeFirst), (8, 8))):
-        for layer, form in forms(model, picture(*size)).items():
+        for layer, form in layouts(model, picture(*size)).items():
             if form.kind != "tokens":
                 continue
             names: dict[str, Any] = {"attributions": torch.randn(form.shape)}
             wanted = form.over_picture(form.channels(names["attributions"]).sum(0, keepdim=True))
-            exec(form.over_picture_code, names)
+            exec(over_picture_code(form), names)
             torch.testing.assert_close(names["attributions"], wanted[None], msg=layer)
 
 
 def test_units_belong_to_the_heads_of_their_attention() -> None:
-    found = forms(net(Vit), picture(8, 12))
+    found = layouts(net(Vit), picture(8, 12))
     assert {name for name, form in found.items() if form.heads} == {
         f"block.attention.{part}_proj" for part in "qkv"
     }
@@ -153,8 +154,8 @@ KINDS: dict[str, Layout] = {
     "attention": Layout("attention", (1, 2, 4, 4)),
     "tokens": Layout("tokens", (1, 6, 4)),
     "tokens of a tuple": Layout("tokens", (1, 6, 4), several=True),
-    "tokens, positions first": Layout("tokens", (6, 1, 4), examples=1),
-    "tokens of a tuple, positions first": Layout("tokens", (6, 1, 4), examples=1, several=True),
+    "tokens, positions first": Layout("tokens", (6, 1, 4), batch_dimension=1),
+    "tokens of a tuple, positions first": Layout("tokens", (6, 1, 4), batch_dimension=1, several=True),
     "sequence": Layout("sequence", (1, 4, 6)),
     "sequence of a tuple": Layout("sequence", (1, 4, 6), several=True),
     "vector": Layout("vector", (1, 7)),
@@ -180,7 +181,7 @@ def places(form: Layout) -> list[Neuron]:
 
 def entry(form: Layout, output: Tensor, channel: int, row: int, column: int) -> Tensor:
     """The number that stands there, written once more."""
-    one = output.movedim(form.examples, 0)[0]
+    one = output.movedim(form.batch_dimension, 0)[0]
     if form.kind == "tokens":
         return one[column, channel]
     if form.kind in ("map", "attention"):
@@ -220,9 +221,9 @@ def test_a_neuron_is_the_sum_of_what_stands_in_its_part(kind: str) -> None:
     for neuron in places(form):
         form.check(neuron, "layer")
         wanted = form.within(form.channels(output), neuron).sum()
-        written = form.selector(neuron)
-        for selector in (written.value, eval(written.code)):
-            found = neuron_target(selector).select(given, 1, slice(0, 1))
+        written = selector(form, neuron)
+        for chosen in (written.value, eval(written.code)):
+            found = neuron_target(chosen).select(given, 1, slice(0, 1))
             torch.testing.assert_close(found, wanted[None], msg=f"{neuron}: {written.code}")
 
 
@@ -242,15 +243,15 @@ def test_code_switches_off_what_the_page_switches_off(kind: str, again: bool) ->
     layer, output = Gives(form), drawn(form)
     smaller = output[..., :1].clone() if output.dim() > 2 else output[..., None]
     for neuron in places(form):
-        wanted = silencer(form, [(neuron, None)])(output.clone())
+        wanted = ablation(form, [(neuron, None)])(output.clone())
         assert (wanted == 0).sum() == form.within(form.channels(output), neuron).numel()
-        with switched_off(layer, [("", eval(form.index_code(neuron)))]):
+        with switched_off(layer, [("", eval(index_code(form, neuron)))]):
             found = layer(output)
             if again:  # another call of the same layer, at another size
-                assert torch.equal(silencer(form, [(neuron, None)])(smaller.clone()), smaller)
+                assert torch.equal(ablation(form, [(neuron, None)])(smaller.clone()), smaller)
                 other = layer(smaller)
                 assert (other[0] if form.several else other).equal(smaller)
-        assert (found[0] if form.several else found).equal(wanted), f"{neuron}: {form.index_code(neuron)}"
+        assert (found[0] if form.several else found).equal(wanted), f"{neuron}: {index_code(form, neuron)}"
         if form.several:
             assert found[1].equal(output * 7)
 
@@ -261,7 +262,7 @@ def test_several_neurons_get_what_they_hold_elsewhere(kind: str, data: st.DataOb
     output, other = drawn(form), drawn(form)
     some = data.draw(st.lists(st.sampled_from(places(form)), min_size=1, max_size=4))
     silent = data.draw(st.lists(st.booleans(), min_size=len(some), max_size=len(some)))
-    found = silencer(
+    found = ablation(
         form, [(n, None if s else form.channels(other)) for n, s in zip(some, silent, strict=True)]
     )(output.clone())
     wanted = output.clone()
@@ -291,8 +292,8 @@ def test_methods_explain_the_neuron_that_was_meant(
 ) -> None:
     """The gradient of the neuron, by a method that was given the selector, and by autograd through the channels."""
     network = net(model)
-    form = forms(network, inputs)[layer]
-    found = NeuronGradient(network, layer).attribute(inputs, form.selector(neuron).value)
+    form = layouts(network, inputs)[layer]
+    found = NeuronGradient(network, layer).attribute(inputs, selector(form, neuron).value)
     x = inputs.clone().requires_grad_()
     read: list[Any] = []
     handle = network.get_submodule(layer).register_forward_hook(
@@ -324,6 +325,6 @@ def test_methods_explain_the_neuron_that_was_meant(
     ],
 )
 def test_neurons_that_are_not_there(kind: str, neuron: Neuron, says: str) -> None:
-    with pytest.raises(ChoiceError) as caught:
+    with pytest.raises(InputError) as caught:
         KINDS[kind].check(neuron, "a")
     assert str(caught.value) == says

@@ -25,14 +25,19 @@ from attriscope.attr import (
 )
 from attriscope.core.errors import Cancelled, LayerError, TargetError
 from attriscope.core.inputs import Examples, gather_examples
+from attriscope.core.layouts import Layout
 from attriscope.core.progress import control
 from attriscope.widget.messages import layers as layer_messages
-from attriscope.widget.messages.layers import channels_message, depth_message, flow_message, neuron_message
+from attriscope.widget.messages.layers import (
+    channels_message,
+    layer_maps_message,
+    layer_relevance_message,
+    neuron_message,
+)
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.layers import Depth, Held
-from attriscope.widget.model.layouts import Layout
-from attriscope.widget.model.session import Session
+from attriscope.widget.model.code import code_of
+from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.selection import ChoiceError, Selection
 from models import Snapshot, draw, pictures
 from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, picture
@@ -58,9 +63,9 @@ def asked(x: Tensor) -> Examples:
     return gather_examples(x)
 
 
-def session_for(model: nn.Module, x: Tensor) -> Session:
-    session = Session(model, gather_examples(x), None, MethodRegistry(x))
-    session.look(0)
+def session_for(model: nn.Module, x: Tensor) -> ExplainedModel:
+    session = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
+    session.run(0)
     return session
 
 
@@ -104,13 +109,13 @@ def by_autograd(model: nn.Module, x: Tensor, target: int) -> dict[str, tuple[Ten
 def test_flow_is_gradient_times_activation(network: Network) -> None:
     model, x = network()
     session = session_for(model, x)
-    found = session.interior.flow(Selection("Saliency", TARGET)).amounts
+    found = session.layer_cache.overview(Selection("Saliency", TARGET)).relevance
     wanted = by_autograd(model, x, TARGET)
-    assert found.keys() == session.interior.forms.keys()
+    assert found.keys() == session.layer_cache.layouts.keys()
     for name, amount in found.items():
         value, gradient = wanted[name]
         assert amount == pytest.approx((value * gradient).sum().item(), abs=1e-10), name
-    message = flow_message(session.layers, found, {})
+    message = layer_relevance_message(session.layers, found, {})
     for row, value in zip(session.layers, message["values"], strict=True):
         assert value == found.get(row.name)
 
@@ -118,11 +123,11 @@ def test_flow_is_gradient_times_activation(network: Network) -> None:
 def test_flow_does_not_depend_on_how_many_layers_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     session = session_for(model, x)
-    whole = model_layers.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
+    whole = model_layers.overview(model, session.layers, session.layer_cache.layouts, asked(x), TARGET)
     monkeypatch.setattr(model_layers, "_AT_ONCE", 800)
-    parts = model_layers.flow(model, session.layers, session.interior.forms, asked(x), TARGET)
-    assert parts.amounts == pytest.approx(whole.amounts)
-    assert list(parts.amounts) == list(whole.amounts)
+    parts = model_layers.overview(model, session.layers, session.layer_cache.layouts, asked(x), TARGET)
+    assert parts.relevance == pytest.approx(whole.relevance)
+    assert list(parts.relevance) == list(whole.relevance)
     for method, maps in whole.maps.items():
         torch.testing.assert_close(parts.maps[method], maps)
 
@@ -135,7 +140,7 @@ def laid(form: Layout, attributions: Any) -> Tensor:
     found = attributions[0] if isinstance(attributions, tuple) else attributions
     if form.kind == "map":
         return found[0].sum(0)
-    positions = found.movedim(form.examples, 0)[0].sum(-1)
+    positions = found.movedim(form.batch_dimension, 0)[0].sum(-1)
     assert form.grid is not None
     return positions[form.skipped :].reshape(form.grid)
 
@@ -145,14 +150,14 @@ def laid(form: Layout, attributions: Any) -> Tensor:
 def test_maps_from_one_pass_are_those_of_each_layer_by_itself(network: Network, method: Any) -> None:
     model, x = network()
     session = session_for(model, x)
-    (found,) = session.depth(Selection("Saliency", TARGET, layer_method=method.__name__))
-    spatial = [name for name, form in session.interior.forms.items() if form.spatial]
+    (found,) = session.layer_maps(Selection("Saliency", TARGET, layer_method=method.__name__))
+    spatial = [name for name, form in session.layer_cache.layouts.items() if form.spatial]
     assert list(found.maps) == list(found.sums) == spatial
     read = by_autograd(model, x, TARGET)
     for name in spatial:
-        form = session.interior.forms[name]
+        form = session.layer_cache.layouts[name]
         if method is LayerGradCam and form.kind == "tokens":
-            value, gradient = (t.movedim(form.examples, 0)[0, form.skipped :] for t in read[name])
+            value, gradient = (t.movedim(form.batch_dimension, 0)[0, form.skipped :] for t in read[name])
             wanted = (value @ gradient.mean(0)).reshape(form.grid)
         else:
             target = {} if method is LayerActivation else {"target": TARGET}
@@ -174,13 +179,17 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
     session = session_for(model, x)
     name = method.__name__
     choice = Selection("Saliency", TARGET, baselines, "", layer_method=name, settings={name: {"n_steps": 6}})
-    *_, found = session.depth(choice)
+    *_, found = session.layer_maps(choice)
     assert found.final
     # Not those of which a batch of several points cannot be read: positions first, and tuples with who knows what.
-    forms = {n: form for n, form in session.interior.forms.items() if not (form.examples or form.several)}
+    forms = {
+        n: form
+        for n, form in session.layer_cache.layouts.items()
+        if not (form.batch_dimension or form.several)
+    }
     assert list(found.sums) == list(forms)
     assert list(found.maps) == [layer for layer, form in forms.items() if form.spatial]
-    starts = [start.value for start in session.example(0).starts(choice)]
+    starts = [start.value for start in session.example(0).baselines(choice)]
     assert len(starts) == len(baselines)
     for layer, form in forms.items():
         each = [
@@ -197,7 +206,7 @@ def test_maps_along_a_path_are_those_of_each_layer_by_itself(
 def test_methods_that_begin_anew_for_each_layer_give_no_maps_of_all() -> None:
     session = session_for(net(Bottleneck), picture())
     assert not list(
-        session.depth(Selection("Saliency", 1, layer="wide", layer_method="LayerIntegratedGradients"))
+        session.layer_maps(Selection("Saliency", 1, layer="wide", layer_method="LayerIntegratedGradients"))
     )
 
 
@@ -215,7 +224,8 @@ def decoded(message: Any) -> dict[str, np.ndarray]:
 
 
 def depth(maps: dict[str, Tensor], **about: Any) -> Any:
-    return depth_message(Depth(maps, {name: float(m.sum()) for name, m in maps.items()}, True), **about)
+    sums = {name: float(m.sum()) for name, m in maps.items()}
+    return layer_maps_message(maps, sums, final=True, **about)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-30, 30), st.sampled_from([1.0, 6.0]))
@@ -254,7 +264,7 @@ def test_too_many_maps_are_sent_coarser_each_an_average_of_what_was_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     maps = {f"{i}": torch.rand(56, 56) for i in range(10)} | {"small": torch.rand(3, 5)}
-    monkeypatch.setattr(layer_messages, "_DEPTH_BYTES", 20_000)
+    monkeypatch.setattr(layer_messages, "_MAPS_BYTES", 20_000)
     message = depth(maps)
     assert len(message["maps"]) <= 20_000
     found = decoded(message)
@@ -267,12 +277,21 @@ def test_too_many_maps_are_sent_coarser_each_an_average_of_what_was_there(
 
 def test_thousands_of_maps_keep_to_the_budget() -> None:
     message = depth({str(i): torch.rand(1, 1).expand(56, 56) for i in range(3000)})
-    assert len(message["maps"]) <= layer_messages._DEPTH_BYTES
+    assert len(message["maps"]) <= layer_messages._MAPS_BYTES
     assert len(message["names"]) == 3000
 
 
-def held(values: Tensor, gradients: Tensor | None = None, form: Layout | None = None) -> Held:
-    return Held(form or Layout("map", (1, *values.shape)), values, gradients)
+def channels(
+    values: Tensor,
+    gradients: Tensor | None = None,
+    layout: Layout | None = None,
+    positions: list[str] | None = None,
+    request: Any = None,
+) -> Any:
+    """The message of a layer that holds these values, a map unless it is said otherwise."""
+    layout = layout or Layout("map", (1, *values.shape))
+    parts = None if gradients is None else gradients * values
+    return channels_message(layout, values, parts, positions, request or {})
 
 
 def thumbs(message: Any, codes: str = "thumbs", scales: str = "scales") -> np.ndarray:
@@ -289,7 +308,7 @@ def test_channels_survive_the_journey(seed: int, exponent: float) -> None:
         torch.randn(5, 4, 3, generator=generator, dtype=torch.float64) * 10**exponent for _ in range(2)
     )
     gradients = gradients / 10**exponent
-    message = channels_message(held(values, gradients), None, {})
+    message = channels(values, gradients)
     for found, wanted in (
         (thumbs(message), values),
         (thumbs(message, "parts", "part_scales"), values * gradients),
@@ -307,24 +326,24 @@ def test_channels_survive_the_journey(seed: int, exponent: float) -> None:
 def test_channels_with_numbers_that_are_not_finite_are_marked() -> None:
     values = torch.rand(4, 3, 3)
     values[1, 0, 0], values[2, 1, 1] = float("nan"), float("inf")
-    message = channels_message(held(values, torch.ones(4, 3, 3)), None, {})
+    message = channels(values, torch.ones(4, 3, 3))
     for scales in ("scales", "part_scales"):
         assert np.isnan(np.frombuffer(message[scales], "<f4")).tolist() == [False, True, True, False]
     assert message["notice"] == "2 of 4 channels hold numbers that are not finite"
     found = thumbs(message)
     np.testing.assert_allclose(found[[0, 3]], values[[0, 3]], atol=0.01)
     assert np.isnan(found[[1, 2]]).all()
-    assert "notice" not in channels_message(held(torch.rand(4, 3, 3)), None, {})
+    assert "notice" not in channels(torch.rand(4, 3, 3))
 
 
 def test_channels_of_zeros_are_zeros() -> None:
-    message = channels_message(held(torch.zeros(2, 3, 3), torch.ones(2, 3, 3)), None, {})
+    message = channels(torch.zeros(2, 3, 3), torch.ones(2, 3, 3))
     assert not thumbs(message).any()
     assert not thumbs(message, "parts", "part_scales").any()
 
 
 def test_channels_without_gradients_hold_what_they_hold() -> None:
-    message = channels_message(held(torch.rand(2, 3, 3)), None, {"layer": "a"})
+    message = channels(torch.rand(2, 3, 3), request={"layer": "a"})
     assert not {"contributions", "parts", "part_scales"} & message.keys()
     assert message["request"] == {"layer": "a"}
 
@@ -349,7 +368,7 @@ def test_channels_are_as_coarse_as_their_number_asks_for(
         values = torch.rand(1, 1, 1).expand(size)
     else:
         values = torch.rand(size)
-    message = channels_message(held(values, torch.ones(1, 1, 1).expand(size)), None, {})
+    message = channels(values, torch.ones(1, 1, 1).expand(size))
     assert tuple(message["shape"]) == shape
     budget = max(layer_messages._CHANNEL_BYTES, size[0])
     assert len(message["thumbs"]) <= budget
@@ -361,16 +380,16 @@ def test_channels_are_as_coarse_as_their_number_asks_for(
 def test_five_thousand_channels_are_ready_while_a_person_blinks() -> None:
     values = torch.rand(5000, 28, 28)
     began = time.perf_counter()
-    channels_message(held(values, values), None, {})
+    channels(values, values)
     assert time.perf_counter() - began < 1.5  # 0.1 s alone; the machine may be busy
 
 
 def test_positions_are_named_where_there_are_as_many_names() -> None:
     words = ["a", "b", "c"]
     tokens = Layout("tokens", (1, 3, 4))
-    fits = channels_message(held(torch.rand(4, 1, 3), form=tokens), words, {})
+    fits = channels(torch.rand(4, 1, 3), layout=tokens, positions=words)
     assert (fits["positions"], fits["noun"], fits["form"]) == (words, "unit", "tokens")
-    assert "positions" not in channels_message(held(torch.rand(4, 1, 2), form=tokens), words, {})
+    assert "positions" not in channels(torch.rand(4, 1, 2), layout=tokens, positions=words)
 
 
 # --- neurons ------------------------------------------------------------------------------------------------
@@ -395,16 +414,17 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
     session = session_for(model, x)
     classes = [3, 0, 1]
     choice = Selection("Saliency", 1, layer=layer, neuron=neuron, baselines=("mean",))
-    interior = session.interior
+    interior = session.layer_cache
     message = neuron_message(
-        interior.held(choice),
+        interior.layouts[layer],
         neuron,
+        interior.reading(choice).values,
         interior.at_baseline(choice, layer),
         interior.by_class(choice, classes),
         None,
     )
-    form = interior.forms[layer]
-    start = session.example(0).starts(choice)[0].value
+    form = interior.layouts[layer]
+    start = session.example(0).baselines(choice)[0].value
     held, at_start = by_autograd(model, x, 0)[layer][0], by_autograd(model, start, 0)[layer][0]
     for key, value in (("activation", held), ("at_baseline", at_start)):
         assert message[key] == pytest.approx(
@@ -419,9 +439,9 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
 
 def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> None:
     session = session_for(net(Vit), picture(8, 12))
-    flow = session.interior.flow(Selection("Saliency", TARGET)).amounts
-    for layer, form in session.interior.forms.items():
-        by_class = session.interior.by_class(Selection("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
+    flow = session.layer_cache.overview(Selection("Saliency", TARGET)).relevance
+    for layer, form in session.layer_cache.layouts.items():
+        by_class = session.layer_cache.by_class(Selection("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
         total = sum(form.within(by_class, c).sum().item() for c in range(form.size[0]))
         assert total == pytest.approx(flow[layer], abs=1e-9), layer
 
@@ -431,7 +451,7 @@ def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> No
 
 def what_if(model: nn.Module, x: Tensor, *off: tuple[str, Any], **options: Any) -> Tensor:
     choice = Selection("Saliency", TARGET, ablated=tuple(off), **options)
-    return session_for(model, x).interior.without(choice)
+    return session_for(model, x).layer_cache.run_ablated(choice)
 
 
 def test_without_channels_it_says_what_it_says_without_their_weights() -> None:
@@ -479,7 +499,7 @@ def test_switched_to_the_baseline_it_holds_what_it_holds_there(baselines: tuple[
     model, x = pictures(), draw(1, 2, 6, 5)
     found = what_if(model, x, ("conv", 1), ("block", [2, 3, 3]), baselines=baselines, ablate_to="baseline")
     session = session_for(model, x)
-    starts = [s.value for s in session.example(0).starts(Selection("Saliency", 0, baselines))]
+    starts = [s.value for s in session.example(0).baselines(Selection("Saliency", 0, baselines))]
     conv = model.conv(x)
     conv[:, 1] = torch.stack([model.conv(s)[:, 1] for s in starts]).mean(0)
     hidden = model.bn(conv).relu()
@@ -493,7 +513,7 @@ def test_switched_to_the_baseline_it_holds_what_it_holds_there(baselines: tuple[
 def test_all_of_a_layer_at_the_baseline_is_the_prediction_at_the_baseline() -> None:
     model, x = net(TimeFirst), picture()
     found = what_if(model, x, *(("block", c) for c in range(6)), baselines=("mean",), ablate_to="baseline")
-    start = session_for(model, x).example(0).starts(Selection("Saliency", 0, ("mean",)))[0].value
+    start = session_for(model, x).example(0).baselines(Selection("Saliency", 0, ("mean",)))[0].value
     torch.testing.assert_close(found, model(start))
 
 
@@ -513,19 +533,19 @@ def test_what_cannot_be_switched_off(off: Any, error: type[Exception], says: str
 # --- the model stays as it is -------------------------------------------------------------------------------
 
 
-def use(session: Session) -> None:
+def use(session: ExplainedModel) -> None:
     """All that is asked of a model for its inside."""
     choice = Selection("Saliency", TARGET, layer="block", neuron=1, layer_method="LayerConductance")
     choice = dataclasses.replace(choice, ablated=(("conv", 0), ("relu", [1, 2, 3])), ablate_to="baseline")
-    interior = session.interior
-    interior.flow(choice)
-    interior.held(choice)
+    interior = session.layer_cache
+    interior.overview(choice)
+    interior.reading(choice)
     interior.by_class(choice, [0, 1])
-    interior.without(choice)
-    list(session.depth(choice))
+    interior.run_ablated(choice)
+    list(session.layer_maps(choice))
     for one in (choice, dataclasses.replace(choice, neuron=None)):
         list(session.maps(one))
-        session.code(one)
+        code_of(session, one)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -581,19 +601,19 @@ class Opaque(nn.Module):
 def test_of_a_model_without_gradients_the_activations_are_seen() -> None:
     model, x = Opaque(), draw(1, 2, 6, 5)
     session = session_for(model, x)
-    found = session.interior.flow(Selection("Saliency", TARGET))
-    assert not found.amounts
-    assert flow_message(session.layers, found.amounts, {}) == {}
+    found = session.layer_cache.overview(Selection("Saliency", TARGET))
+    assert not found.relevance
+    assert layer_relevance_message(session.layers, found.relevance, {}) == {}
     wanted = LayerActivation(model, "net.conv").attribute(x)[0].sum(0)
     torch.testing.assert_close(found.maps["LayerActivation"]["net.conv"], wanted.float())
     assert not found.maps["LayerGradCam"]
-    held = session.interior.held(Selection("Saliency", TARGET, layer="net.conv"))
+    held = session.layer_cache.reading(Selection("Saliency", TARGET, layer="net.conv"))
     assert held.gradients is None
-    assert session.interior.by_class(Selection("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
+    assert session.layer_cache.by_class(Selection("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
 
 
 def test_a_target_that_is_not_there_is_not_taken_for_a_model_without_gradients() -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     session = session_for(model, x)
     with pytest.raises(TargetError, match="17 is out of range"):
-        session.interior.flow(Selection("Saliency", 17))
+        session.layer_cache.overview(Selection("Saliency", 17))

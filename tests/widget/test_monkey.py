@@ -20,7 +20,7 @@ import torch
 
 from attriscope import Explorer
 from attriscope.core.errors import LayerError
-from attriscope.widget.methods.registry import INSIDE, OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS, INSIDE_METHODS
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Mirror, TwoLayers, assert_consistent, from_page
@@ -31,10 +31,12 @@ _ACTIONS = 60  # of a round
 
 # The dearest are left out: a round is to hold many choices.
 METHODS = [
-    name for name in OFFERS if name not in ("ShapleyValues", "KernelShap", "Lime", "ShapleyValueSampling")
+    name
+    for name in INPUT_METHODS
+    if name not in ("ShapleyValues", "KernelShap", "Lime", "ShapleyValueSampling")
 ]
-LAYER_METHODS = [name for name, offer in INSIDE.items() if offer.place == "layer"]
-NEURON_METHODS = [name for name, offer in INSIDE.items() if offer.place == "neuron"]
+LAYER_METHODS = [name for name, offer in INSIDE_METHODS.items() if offer.place == "layer"]
+NEURON_METHODS = [name for name, offer in INSIDE_METHODS.items() if offer.place == "neuron"]
 # What the user's own callbacks hang on.
 OBSERVED = [
     "heat",
@@ -206,7 +208,7 @@ class Monkey:
         assert not page.is_alive()
         assert not self.failures
         explorer = self.explorer
-        assert explorer._worker.wait(30)
+        assert explorer._jobs.wait(30)
         assert_consistent(explorer, self.mirror)
         # And it can still be used.
         self.trouble = self.delay = 0

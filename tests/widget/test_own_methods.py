@@ -87,7 +87,7 @@ def test_a_class_is_offered_with_its_parameters_and_explains(
     assert (parameters["power"]["value"], parameters["power"]["min"]) == (-1.5, None)
     assert parameters["power"]["doc"] == "what the size of the gradient is raised to."
     assert parameters["kind"]["choices"] == ["plain", "signed"]
-    start = explorer._session.example(0).starts(explorer.choice)[0].value
+    start = explorer._explained.example(0).baselines(explorer.choice)[0].value
     torch.testing.assert_close(explorer.attributions, Mine(model).attribute(image, 2, start))
     assert explorer.heat["title"] == "Mine for class 2, baseline white"
 

@@ -186,7 +186,7 @@ def test_channel_grid_the_latest_pick_wins_and_close_stops_it(model: TwoLayers, 
     assert gate.reached.wait(20)
     grid.close()
     gate.open.set()
-    assert grid._worker.wait(20)
+    assert grid._jobs.wait(20)
     assert shown == [{"layer": "second"}]
 
 

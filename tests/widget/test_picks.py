@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from attriscope import Explorer, attr, switched_off
 from attriscope.core.errors import InputError, LayerError, NonFiniteError
 from attriscope.core.inputs import gather_examples
-from attriscope.widget.methods.registry import INSIDE, MethodRegistry
-from attriscope.widget.model.session import Session
+from attriscope.widget.methods.catalogue import INSIDE_METHODS
+from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model.code import code_of
+from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.selection import ChoiceError, Selection
 from models import seeded
@@ -29,11 +31,12 @@ from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, 
 Make = Callable[..., Explorer]
 
 AT = {
-    place: [name for name, offer in INSIDE.items() if offer.place == place] for place in ("layer", "neuron")
+    place: [name for name, offer in INSIDE_METHODS.items() if offer.place == place]
+    for place in ("layer", "neuron")
 }
 FEW = {
     name: {"n_steps": 6}
-    for name, offer in INSIDE.items()
+    for name, offer in INSIDE_METHODS.items()
     if "n_steps" in MethodRegistry(picture()).parameters[name]
 }
 
@@ -224,7 +227,7 @@ def test_layer_methods_give_what_the_library_gives(explore: Any, name: str) -> N
     explorer.wait()
     method = getattr(attr, name)(model, "patches")
     given: dict[str, Any] = dict(FEW.get(name, {}))
-    if INSIDE[name].compares:
+    if INSIDE_METHODS[name].compares:
         given["baselines"] = attr.baselines.mean(x)
     if name != "LayerActivation":
         given["target"] = lambda output: output[:, 3] - output[:, 1]
@@ -233,9 +236,9 @@ def test_layer_methods_give_what_the_library_gives(explore: Any, name: str) -> N
     torch.testing.assert_close(explorer.layer_attributions, wanted)
     assert explorer.neuron_attributions is None
     assert explorer.heat["request"]["layer_method"] == name
-    assert explorer.heat["title"].startswith(f"{INSIDE[name].title} at patches")
+    assert explorer.heat["title"].startswith(f"{INSIDE_METHODS[name].title} at patches")
     assert ("for class 3 rather than class 1" in explorer.heat["title"]) == (name != "LayerActivation")
-    assert ("baseline mean" in explorer.heat["title"]) == INSIDE[name].compares
+    assert ("baseline mean" in explorer.heat["title"]) == INSIDE_METHODS[name].compares
     explorer.neuron = 2  # the layer's stay what they are
     torch.testing.assert_close(explorer.wait().layer_attributions, wanted)
 
@@ -247,7 +250,7 @@ def test_neuron_methods_give_what_the_library_gives(explore: Any, name: str, neu
     options = {"layer": "patches", "neuron": neuron, "neuron_method": name, "settings": FEW}
     explorer = explore(model, x, target=3, baseline="mean", **options).wait()
     given: dict[str, Any] = dict(FEW.get(name, {}))
-    if INSIDE[name].compares:
+    if INSIDE_METHODS[name].compares:
         given["baselines"] = attr.baselines.mean(x)
     if name == "NeuronConductance":
         given["target"] = 3
@@ -257,7 +260,7 @@ def test_neuron_methods_give_what_the_library_gives(explore: Any, name: str, neu
     torch.testing.assert_close(explorer.attributions, wanted)
     assert explorer.layer_attributions is None  # nobody has asked for those
     where = "" if isinstance(neuron, int) else " at row 1, column 2"
-    assert explorer.heat["title"].startswith(f"{INSIDE[name].title} of channel 3{where} of patches")
+    assert explorer.heat["title"].startswith(f"{INSIDE_METHODS[name].title} of channel 3{where} of patches")
     explorer.neuron = None
     assert explorer.neuron_attributions is None
     explorer.wait()
@@ -621,17 +624,17 @@ CODED: list[tuple[Any, Tensor, list[str]]] = [
 REFUSED = ("dimension 0 must count", "runs several times", "Grad-CAM needs a layer that gives")
 
 
-@pytest.mark.parametrize("name", list(INSIDE))
+@pytest.mark.parametrize("name", list(INSIDE_METHODS))
 def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
     done = 0
     for kind, x, layers in CODED:
         model = net(kind)
-        session = Session(model, gather_examples(x), None, MethodRegistry(x))
-        session.look(0)
+        session = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
+        session.run(0)
         for layer in layers:
-            form = session.interior.form(layer)
+            form = session.layer_cache.layout(layer)
             place = {"map": [1, 2, 1], "attention": [1, 2, 1], "vector": 0}.get(form.kind, [1, 2])
-            for neuron in [None] if INSIDE[name].place == "layer" else [0, place]:
+            for neuron in [None] if INSIDE_METHODS[name].place == "layer" else [0, place]:
                 which = "layer_method" if neuron is None else "neuron_method"
                 choice = Selection(
                     "Saliency", 2, ("mean",), layer, neuron=neuron, settings=FEW, **{which: name}
@@ -643,7 +646,7 @@ def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
                         raise
                     continue
                 wanted = found.attributions if found.over_picture is None else found.over_picture
-                code = session.code(choice)
+                code = code_of(session, choice)
                 torch.testing.assert_close(run(code, model=model, inputs=x)["attributions"], wanted, msg=code)
                 done += 1
     assert done >= 8

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from attriscope import Explorer
 from attriscope.attr import IntegratedGradients, KernelShap, NoiseTunnel, Saliency
+from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.methods.parameters import argument_docs, plain
-from attriscope.widget.methods.registry import OFFERS, MethodRegistry
+from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import TwoLayers, from_page
 
@@ -26,9 +27,9 @@ def menu() -> MethodRegistry:
     return MethodRegistry(torch.rand(2, 3, 40, 60, generator=torch.Generator().manual_seed(0)))
 
 
-@pytest.mark.parametrize("name", list(OFFERS))
+@pytest.mark.parametrize("name", list(INPUT_METHODS))
 def test_every_parameter_is_one_of_the_method_and_explained(menu: MethodRegistry, name: str) -> None:
-    method = OFFERS[name].method
+    method = INPUT_METHODS[name].method
     known = {*inspect.signature(method.attribute).parameters, *inspect.signature(method).parameters}
     for parameter in menu.parameters[name].values():
         assert parameter.name in known or parameter.home == "own" or name == "NoiseTunnel"
@@ -184,8 +185,8 @@ def test_there_is_an_end_to_refining(make: Make) -> None:
     explorer._handle_custom_msg({"type": "refine"}, [])
     assert (explorer.effort, explorer.status) == (0, "idle")
     explorer.settings = {"IntegratedGradients": {"n_steps": 1000}}
-    assert not explorer._menu.refinable("IntegratedGradients", {"n_steps": 1000}, 0)
-    assert explorer._menu.values("KernelShap", {}, 30)["n_samples"] == 100_000
+    assert not explorer._registry.refinable("IntegratedGradients", {"n_steps": 1000}, 0)
+    assert explorer._registry.values("KernelShap", {}, 30)["n_samples"] == 100_000
     explorer.cancel()
 
 

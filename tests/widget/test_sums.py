@@ -50,7 +50,7 @@ def test_the_sum_of_a_linear_model_is_what_the_output_changed_by(
         model, image, target=1, method=method, baseline=baseline, settings=settings, n_steps=4
     ).wait()
     with torch.no_grad():
-        starts = [start.value for start in explorer._session.example(0).starts(explorer.choice)]
+        starts = [start.value for start in explorer._explained.example(0).baselines(explorer.choice)]
         wanted = (model(image) - torch.stack([model(start) for start in starts]).mean(0))[0, 1].item()
     rough = (
         {"abs": 0.2} if method == "Lime" else {"abs": 2e-3}

@@ -13,17 +13,17 @@ from torch import Tensor
 from attriscope import Explorer
 from attriscope.widget.jobs.torch_context import TorchContext
 from attriscope.widget.jobs.worker import Job, Worker
-from attriscope.widget.methods.registry import OFFERS
+from attriscope.widget.methods.catalogue import INPUT_METHODS
 from models import elsewhere
 from widget.helpers import TwoLayers, from_page
 
 
-def seen_by_a_job(surroundings: TorchContext | None = None) -> dict[str, Any]:
+def seen_by_a_job(torch_context: TorchContext | None = None) -> dict[str, Any]:
     """What torch says on the worker's thread."""
     found: dict[str, Any] = {}
 
     def look(job: Job) -> None:
-        with job.surroundings.restored():
+        with job.torch_context.restored():
             found.update(
                 device=torch.get_default_device().type,
                 dtype=torch.get_default_dtype(),
@@ -34,7 +34,7 @@ def seen_by_a_job(surroundings: TorchContext | None = None) -> dict[str, Any]:
             )
 
     worker = Worker("test")
-    worker.submit(Job(look, surroundings=surroundings))
+    worker.submit(Job(look, torch_context=torch_context))
     assert worker.wait(10)
     return found
 
@@ -106,7 +106,7 @@ def test_cuda_for_real() -> None:
     found: list[Any] = []
 
     def look(job: Job) -> None:
-        with job.surroundings.restored():
+        with job.torch_context.restored():
             found.append((torch.cuda.current_device(), torch.cuda.current_stream()))
 
     worker = Worker("test")
@@ -147,7 +147,7 @@ def test_a_default_device_puts_nothing_where_it_does_not_belong(model: TwoLayers
         one.close()
 
 
-@pytest.mark.parametrize("method", OFFERS)
+@pytest.mark.parametrize("method", INPUT_METHODS)
 def test_a_default_device_changes_no_number(method: str, model: TwoLayers, image: Tensor) -> None:
     def found() -> Tensor | None:
         explorer = Explorer(model, image, target=0, method=method).wait()

@@ -9,7 +9,7 @@ from torch import nn
 from attriscope.attr import IntegratedGradients
 from attriscope.core.inputs import gather_examples
 from attriscope.core.progress import control
-from attriscope.widget.model.path import Walk, thinned
+from attriscope.widget.model.path import PathIntegral, thinned
 
 
 class Smooth(nn.Module):
@@ -24,12 +24,12 @@ class Smooth(nn.Module):
         return nn.functional.conv2d(x, self.weight).tanh().mean((2, 3))
 
 
-def finished(n_steps: int = 40) -> tuple[Walk, Smooth, torch.Tensor, torch.Tensor]:
+def finished(n_steps: int = 40) -> tuple[PathIntegral, Smooth, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
     start = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
     model = Smooth()
-    walk = Walk(IntegratedGradients(model), gather_examples(x), start, 1, n_steps)
+    walk = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, n_steps)
     for _ in walk.steps():
         pass
     return walk, model, x, start
@@ -45,7 +45,7 @@ def test_walk_ends_at_integrated_gradients() -> None:
 @pytest.mark.parametrize("at", [1, 3, 12])
 def test_a_walk_that_was_left_goes_on_from_there_and_counts_no_point_twice(at: int) -> None:
     whole, model, x, start = finished()
-    walk = Walk(IntegratedGradients(model), gather_examples(x), start, 1, 40)
+    walk = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, 40)
     asked: list[int] = []
     with control(batch_seconds=1e-9):  # a row or two per batch
         steps = walk.steps()
@@ -90,7 +90,7 @@ def test_frames_add_up_to_what_the_score_gained_everywhere_on_the_path() -> None
 
 def test_half_a_walk_is_an_estimate_of_the_whole() -> None:
     x = torch.randn(1, 2, 6, 5, dtype=torch.float64)
-    walk = Walk(IntegratedGradients(Smooth()), gather_examples(x), torch.zeros_like(x), 0, 32)
+    walk = PathIntegral(IntegratedGradients(Smooth()), gather_examples(x), torch.zeros_like(x), 0, 32)
     whole = IntegratedGradients(Smooth()).attribute(x, target=0)
     steps = walk.steps()
     next(steps)

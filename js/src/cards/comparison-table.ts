@@ -6,7 +6,7 @@ import { button } from "../lib/form-controls";
 import { aligned } from "../lib/format";
 import { pickMethod } from "../selection/methods";
 import type { State } from "../state/state";
-import type { ComparedMethod, ComparedMetric, RawComparison } from "../state/traits";
+import type { ComparedMethod, ComparedMetric, RawComparison } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 /** Why values are missing: each reason once, with the number that stands for it in the table. */

@@ -6,7 +6,7 @@ import { h, setClipped } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { comparisonIsStale, comparisonMark } from "../selection/freshness";
 import type { State } from "../state/state";
-import type { RawComparison } from "../state/traits";
+import type { RawComparison } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { ComparisonTable } from "./comparison-table";
 

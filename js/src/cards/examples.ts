@@ -5,7 +5,7 @@ import { picture } from "../data/messages";
 import { context, pictureCanvas } from "../lib/canvas";
 import { clamp, clipped, h, setAttribute, setClipped } from "../lib/dom";
 import type { State } from "../state/state";
-import type { ExampleInfo } from "../state/traits";
+import type { ExampleInfo } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 /** Which item a key leads to in a list that runs sideways; undefined for keys that lead nowhere. */

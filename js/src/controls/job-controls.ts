@@ -3,7 +3,7 @@ import { Announcer } from "../lib/announcer";
 import { h, setAttribute, setText, setVariable } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import type { State } from "../state/state";
-import type { Status } from "../state/traits";
+import type { Status } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { whyOff } from "./needs-kernel";
 

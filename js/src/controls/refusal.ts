@@ -2,7 +2,7 @@
 import { freshId } from "../lib/disclosure";
 import { h, setAttribute, setText } from "../lib/dom";
 import { sameValue } from "../lib/equality";
-import type { RawRefusal } from "../state/traits";
+import type { RawRefusal } from "../state/messages.generated";
 import type { TraitName, View } from "../state/view";
 
 /** After a refusal the kernel puts the old value back; a change that comes later is somebody's new choice. */

@@ -4,7 +4,7 @@ import { h, setClipped } from "../lib/dom";
 import { sameValue } from "../lib/equality";
 import { parseSetting, settingOf, settingText, withSetting } from "../selection/settings";
 import type { State } from "../state/state";
-import type { ParameterInfo, SettingValue } from "../state/traits";
+import type { ParameterInfo, SettingValue } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { Refusal } from "./refusal";
 

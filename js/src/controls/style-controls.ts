@@ -4,7 +4,7 @@ import { button, type Select, select, type Slider, slider } from "../lib/form-co
 import { number, percent } from "../lib/format";
 import { heldLimit, lutsOf, MODES, SIGNS } from "../selection/style";
 import type { State } from "../state/state";
-import type { Mode, Sign } from "../state/traits";
+import type { Mode, Sign } from "../state/messages.generated";
 import type { TraitName, View } from "../state/view";
 import { Refusal } from "./refusal";
 

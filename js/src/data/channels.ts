@@ -9,7 +9,7 @@ import type {
   RawNeuronInfo,
   RawWhatIf,
   Request,
-} from "../state/traits";
+} from "../state/messages.generated";
 import { fits, size } from "./messages";
 
 /** What can be seen of a channel: its values, or gradient x activation. */
@@ -52,9 +52,18 @@ export interface NeuronInfo {
   readonly request: Request;
 }
 
+/** What is predicted for a class with and without some neurons; NaN where the model gives no number. */
+export interface Change {
+  readonly index: number;
+  readonly label: string;
+  readonly before: number;
+  readonly after: number;
+  readonly afterScore: number;
+}
+
 export interface WhatIf {
   readonly isScore: boolean;
-  readonly items: readonly ChangedPrediction[];
+  readonly items: readonly Change[];
   readonly message: string;
 }
 
@@ -130,10 +139,18 @@ export const neuronInfo = memo((raw: RawNeuronInfo): NeuronInfo | undefined => {
   };
 });
 
+const changeOf = ({ index, label, before, after, after_score: score }: ChangedPrediction): Change => ({
+  index,
+  label,
+  before: before ?? NaN,
+  after: after ?? NaN,
+  afterScore: score ?? NaN,
+});
+
 export const whatIf = memo((raw: RawWhatIf): WhatIf | undefined => {
   const { items, message = "" } = raw;
   if (!raw.request || (!Array.isArray(items) && !message)) return undefined;
-  return { isScore: raw.kind === "score", items: Array.isArray(items) ? items : [], message };
+  return { isScore: raw.kind === "score", items: Array.isArray(items) ? items.map(changeOf) : [], message };
 });
 
 /** The values of all channels, one channel after the other. */

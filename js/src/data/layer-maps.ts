@@ -1,7 +1,7 @@
 /** The maps of all layers, as they came in one piece: so that scrubbing through them asks nobody. */
 import { bytes } from "../lib/binary";
 import { memo } from "../lib/memo";
-import type { RawDepth, Request } from "../state/traits";
+import type { RawLayerMaps, Request } from "../state/messages.generated";
 import { fits, type Heat, size } from "./messages";
 
 interface LayerMap {
@@ -21,7 +21,7 @@ export interface LayerMaps {
   readonly final: boolean;
 }
 
-export const layerMaps = memo((raw: RawDepth): LayerMaps | undefined => {
+export const layerMaps = memo((raw: RawLayerMaps): LayerMaps | undefined => {
   const { names, shapes, scales, sums = [], maps: data } = raw;
   if (!names || !shapes || !scales || !data) return undefined;
   const what = "the layers' maps:";

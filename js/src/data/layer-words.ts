@@ -1,15 +1,15 @@
 /** What a layer gives, in words. */
 import { shape } from "../lib/format";
-import type { LayerInfo } from "../state/traits";
+import type { LayerRow } from "../state/messages.generated";
 
 /** The output without its batch dimension. */
-export function outputShape({ shape: dims }: LayerInfo): string {
+export function outputShape({ shape: dims }: LayerRow): string {
   if (!dims) return "did not run";
   return shape(dims.length > 1 ? dims.slice(1) : dims);
 }
 
 /** Why a layer has no map to lay over the picture: what it gives instead. */
-export function gives(layer: LayerInfo): string {
+export function gives(layer: LayerRow): string {
   const name = layer.name ? `layer ${layer.name}` : "the model";
   if (!layer.shape) return `${name} did not run`;
   const dims = outputShape(layer);

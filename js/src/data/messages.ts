@@ -10,7 +10,7 @@ import type {
   RawPicture,
   Request,
   Target,
-} from "../state/traits";
+} from "../state/messages.generated";
 
 export interface Picture {
   readonly w: number;

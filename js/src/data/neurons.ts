@@ -1,7 +1,7 @@
 /** Neurons by name, and the list of those that are switched off. */
 import { number, signed } from "../lib/format";
 import type { Point } from "../lib/zoom";
-import type { Ablated, Neuron } from "../state/traits";
+import type { Ablated, Neuron } from "../state/messages.generated";
 import { type Channels, type Quantity, valuesOf } from "./channels";
 
 /** Which head a unit belongs to; undefined where there are none. */

@@ -1,6 +1,6 @@
 /** Numbers about a map: exact percentiles of its size by sign, and a summary for people who do not see it. */
 import { memo } from "../lib/memo";
-import type { Sign } from "../state/traits";
+import type { Sign } from "../state/messages.generated";
 
 const SIZE_BITS = 0x7fffffff;
 const INFINITY_BITS = 0x7f800000;

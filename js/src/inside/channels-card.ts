@@ -11,7 +11,7 @@ import { channelsAreStale, currentChannels, pickableChannels } from "../selectio
 import { isComputing, markOf } from "../selection/freshness";
 import { pickNeuron, toggleOff } from "../selection/neuron";
 import type { State } from "../state/state";
-import type { Ablated } from "../state/traits";
+import type { Ablated } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { ChannelGrid, type GridContent, plural } from "./channel-grid";
 import { type GridChoice, GridControls, searchField, sorted } from "./grid-controls";

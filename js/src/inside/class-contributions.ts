@@ -3,7 +3,7 @@ import { singleIndex } from "../data/messages";
 import { barSpan } from "../lib/bars";
 import { clipped, h, setAttribute, setText, setVariable } from "../lib/dom";
 import { aligned } from "../lib/format";
-import type { NeuronClass, Target } from "../state/traits";
+import type { NeuronClass, Target } from "../state/messages.generated";
 
 class Row {
   readonly element: HTMLElement;

@@ -12,7 +12,7 @@ import { currentNeuronInfo, latestNeuronInfo, pickableChannels } from "../select
 import { markOf } from "../selection/freshness";
 import { layerOf, nounOf, pickNeuron, toggleOff } from "../selection/neuron";
 import type { State } from "../state/state";
-import type { Neuron } from "../state/traits";
+import type { Neuron } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { ClassContributions } from "./class-contributions";
 import { PositionPicker } from "./position-picker";

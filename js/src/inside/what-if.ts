@@ -11,7 +11,7 @@ import { currentWhatIf } from "../selection/channels";
 import { markOf } from "../selection/freshness";
 import { nounOf, setAblated } from "../selection/neuron";
 import type { State } from "../state/state";
-import type { AblateTo } from "../state/traits";
+import type { AblateTo } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 const SET_TO: readonly { value: AblateTo; label: string }[] = [

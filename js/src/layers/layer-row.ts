@@ -3,19 +3,19 @@ import { outputShape } from "../data/layer-words";
 import { clipped, h, setVariable, svg } from "../lib/dom";
 import { count } from "../lib/format";
 import { isPickable } from "../selection/layer";
-import type { LayerInfo } from "../state/traits";
+import type { LayerRow } from "../state/messages.generated";
 import { type Relevance, showRelevance } from "./relevance-bar";
 
 /** The input (no layer) or a module. */
 export interface Entry {
-  readonly layer: LayerInfo | undefined;
+  readonly layer: LayerRow | undefined;
   readonly label: string;
   readonly text: string;
   /** How deep the module is nested. */
   readonly level: number;
 }
 
-export function entriesOf(layers: readonly LayerInfo[]): Entry[] {
+export function entriesOf(layers: readonly LayerRow[]): Entry[] {
   return [
     { layer: undefined, label: "Input", text: "Input", level: 0 },
     ...layers.map((layer) => ({
@@ -28,7 +28,7 @@ export function entriesOf(layers: readonly LayerInfo[]): Entry[] {
 }
 
 /** Why a module cannot be picked; undefined when it can. */
-export function whyNot(layer: LayerInfo): string | undefined {
+export function whyNot(layer: LayerRow): string | undefined {
   if (isPickable(layer)) return undefined;
   if (layer.why) return layer.why;
   if (layer.shape === null) return "did not run: the model never calls this module";

@@ -5,7 +5,7 @@ import { linkNodes, Tree } from "../lib/tree";
 import { VirtualList } from "../lib/virtual-list";
 import { isPickable, stepByKey } from "../selection/layer";
 import type { State } from "../state/state";
-import type { LayerInfo } from "../state/traits";
+import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { type Entry, entriesOf, makeRow, updateRow } from "./layer-row";
 import { layerRelevance, type Relevance } from "./relevance-bar";
@@ -29,7 +29,7 @@ export class LayerTree {
   /** Stands there when a search finds nothing. */
   readonly nothing = h("div", { class: "as-nothing", hidden: true });
   readonly #list: VirtualList;
-  #source: readonly LayerInfo[] | undefined;
+  #source: readonly LayerRow[] | undefined;
   #entries: readonly Entry[] = [];
   #rowOf: ReadonlyMap<string | null, number> = new Map();
   #tree = new Tree([]);
@@ -72,7 +72,7 @@ export class LayerTree {
     if (rebuilt) this.#index(layers);
     this.#present = this.#rowOf.get(view.get("layer")) ?? -1;
     const relevance = layerRelevance(view);
-    const doc = view.get("flow").doc ?? "";
+    const doc = view.get("layer_relevance").doc ?? "";
     const changed = relevance !== this.#relevance || doc !== this.#doc;
     this.#relevance = relevance;
     this.#doc = doc;
@@ -101,7 +101,7 @@ export class LayerTree {
     return first !== undefined;
   }
 
-  #index(layers: readonly LayerInfo[]): void {
+  #index(layers: readonly LayerRow[]): void {
     this.#source = layers;
     this.#entries = entriesOf(layers);
     this.#rowOf = new Map(this.#entries.map(({ layer }, i) => [layer ? layer.name : null, i]));

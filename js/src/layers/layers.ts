@@ -58,7 +58,7 @@ export class LayersCard {
 
   show(view: View): void {
     this.#refusal.show(view);
-    const { label, doc } = view.get("flow");
+    const { label, doc } = view.get("layer_relevance");
     this.#carries.title = [label, doc].filter(Boolean).join("\n");
     const why = whyOff(view.kernel);
     setAttribute(this.#tree.box, "aria-disabled", why ? "true" : undefined);

@@ -14,8 +14,8 @@ export interface Relevance {
 
 /** The relevance of each layer, aligned with `layers`; undefined where it is not known, or of other choices. */
 export const layerRelevance = derived((view: View): readonly (Relevance | undefined)[] => {
-  const { request, values = [] } = view.get("flow");
-  if (!isFresh(view, "flow", request ?? {})) return [];
+  const { request, values = [] } = view.get("layer_relevance");
+  if (!isFresh(view, "layer_relevance", request ?? {})) return [];
   const most = values.reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
   return values.map((value) => {
     if (value === null) return undefined;

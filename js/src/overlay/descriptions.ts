@@ -6,7 +6,7 @@ import { number, signed } from "../lib/format";
 import type { Point } from "../lib/zoom";
 import type { Displayed } from "../selection/displayed";
 import { isComputing } from "../selection/freshness";
-import type { Mode } from "../state/traits";
+import type { Mode } from "../state/messages.generated";
 import { View } from "../state/view";
 import { estimateNotes } from "./legend";
 import { valueUnder } from "./stage";

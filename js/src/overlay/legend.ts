@@ -5,7 +5,7 @@ import type { Scale, Summary } from "../data/statistics";
 import { PixelBuffer } from "../lib/canvas";
 import { h, setAttribute, setText } from "../lib/dom";
 import { number, percent, signed } from "../lib/format";
-import type { Mode, Sign } from "../state/traits";
+import type { Mode, Sign } from "../state/messages.generated";
 
 const LENGTH = 256;
 

@@ -1,7 +1,7 @@
 /** How the canvas is divided: one pane, or two side by side with the same part of the picture in both. */
 import { clamp } from "../lib/dom";
 import type { Point } from "../lib/zoom";
-import type { Mode } from "../state/traits";
+import type { Mode } from "../state/messages.generated";
 
 // Longest sides in pixels of the page: what the canvas wants to have, and the most it may have when a whole multiple
 // of the picture is more than it wants (each pixel more costs time in every frame of a walk).

@@ -6,7 +6,7 @@ import { button } from "../lib/form-controls";
 import type { Point } from "../lib/zoom";
 import { type Displayed, displayed } from "../selection/displayed";
 import type { State } from "../state/state";
-import type { RawHeat } from "../state/traits";
+import type { RawHeat } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { describe } from "./descriptions";
 import { type Hands, Pointing } from "./pointing";

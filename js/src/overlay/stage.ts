@@ -4,7 +4,7 @@ import { context, drawViewport, PixelBuffer, ScaledPicture } from "../lib/canvas
 import { clamp, h, setAttribute, setVariable } from "../lib/dom";
 import { largestZoom, type Point, reveal, toView, type Viewport, WHOLE } from "../lib/zoom";
 import type { Displayed, Field } from "../selection/displayed";
-import type { Mode } from "../state/traits";
+import type { Mode } from "../state/messages.generated";
 import { canvasWidth, paneCount, type Panes, panesFor, paneSpan } from "./panes";
 
 /** The value of a field under a pixel of a picture of another size. */

@@ -1,5 +1,5 @@
 /** Choices of baselines, and what to call them. */
-import type { Baseline } from "../state/traits";
+import type { Baseline } from "../state/messages.generated";
 import { View } from "../state/view";
 
 /** The names in a choice of baselines. */

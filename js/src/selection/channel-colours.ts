@@ -4,7 +4,7 @@ import { chooseLut, colourTable } from "../data/colour-tables";
 import type { Lut } from "../data/messages";
 import { scaleOf } from "../data/statistics";
 import { derived } from "../lib/derived";
-import type { Sign } from "../state/traits";
+import type { Sign } from "../state/messages.generated";
 import { View } from "../state/view";
 import { lutsOf } from "./style";
 

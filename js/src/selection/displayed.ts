@@ -9,7 +9,7 @@ import { decoder, finalValues, locate, valueAt } from "../data/walk-frames";
 import { derived } from "../lib/derived";
 import { position } from "../lib/format";
 import { memo } from "../lib/memo";
-import type { LayerInfo } from "../state/traits";
+import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { heatIsStale, isFresh, pathIsStale } from "./freshness";
 import { layerWithoutMap, scopeOf } from "./scope";
@@ -39,7 +39,7 @@ export interface Displayed {
   readonly stale: boolean;
   readonly heat: Heat | undefined;
   /** The picked layer, where its output is no map. */
-  readonly without?: LayerInfo | undefined;
+  readonly without?: LayerRow | undefined;
 }
 
 export const currentPicture = (view: View): Picture | undefined => picture(view.get("picture"));
@@ -52,8 +52,8 @@ export const presentAlpha = (view: View): number => Math.min(1, Math.max(0, view
 
 /** The maps of all layers, if they answer the present choices: the layer itself is none of them. */
 export const currentLayerMaps = derived((view: View): LayerMaps | undefined => {
-  const all = layerMaps(view.get("depth"));
-  return all && isFresh(view, "depth", all.request) ? all : undefined;
+  const all = layerMaps(view.get("layer_maps"));
+  return all && isFresh(view, "layer_maps", all.request) ? all : undefined;
 });
 
 /** The map of the picked layer from among those of all layers. */

@@ -4,17 +4,16 @@
  */
 import type { Heat, Path } from "../data/messages";
 import { neuronKey } from "../data/neurons";
-import {
-  type Ablated,
-  ANSWERS,
-  type Baseline,
-  type Neuron,
-  type RawComparison,
-  type Request,
-  type REQUESTED,
-  type Settings,
-  type Target,
-} from "../state/traits";
+import type {
+  Ablated,
+  Baseline,
+  Neuron,
+  RawComparison,
+  Request,
+  Settings,
+  Target,
+} from "../state/messages.generated";
+import { ANSWERS, type REQUESTED } from "../state/traits.generated";
 import type { View } from "../state/view";
 import { methodOf, type Scope, scopeOf } from "./scope";
 
@@ -22,7 +21,7 @@ type Requested = (typeof REQUESTED)[number];
 export type Result = keyof typeof ANSWERS;
 
 /** Results that are of one scope, whatever is on show. */
-const SCOPE_OF: Partial<Record<Result, Scope>> = { depth: "layer" };
+const SCOPE_OF: Partial<Record<Result, Scope>> = { layer_maps: "layer" };
 
 function targetKey(target: Target): string {
   return target === null ? "" : JSON.stringify(typeof target === "number" ? [target] : target);

@@ -2,17 +2,17 @@
 import { signed } from "../lib/format";
 import { memo } from "../lib/memo";
 import type { State } from "../state/state";
-import type { LayerInfo } from "../state/traits";
+import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { currentHeat, currentLayerMaps } from "./displayed";
 import { isOfInput } from "./freshness";
 
 /** Whether it can be picked; kernels that do not say so offer what has a map. */
-export const isPickable = (layer: LayerInfo): boolean => layer.pickable ?? layer.spatial;
+export const isPickable = (layer: LayerRow): boolean => layer.pickable ?? layer.spatial;
 
-const hasMap = (layer: LayerInfo): boolean => isPickable(layer) && layer.spatial;
+const hasMap = (layer: LayerRow): boolean => isPickable(layer) && layer.spatial;
 
-const namesOfMaps = memo((rows: readonly LayerInfo[]): readonly string[] =>
+const namesOfMaps = memo((rows: readonly LayerRow[]): readonly string[] =>
   rows.filter(hasMap).map(({ name }) => name),
 );
 

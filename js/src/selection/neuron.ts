@@ -1,7 +1,7 @@
 /** Picking neurons of the picked layer, and switching them off and on. */
 import { isOff, neuronKey } from "../data/neurons";
 import type { State } from "../state/state";
-import type { Ablated, Neuron } from "../state/traits";
+import type { Ablated, Neuron } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { layerInfo } from "./scope";
 

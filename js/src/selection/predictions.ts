@@ -3,7 +3,7 @@ import type { WhatIf } from "../data/channels";
 import { singleIndex } from "../data/messages";
 import { at, locate } from "../data/walk-frames";
 import { derived } from "../lib/derived";
-import type { RawPredictions } from "../state/traits";
+import type { RawPredictions } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { currentWhatIf } from "./channels";
 import { currentPath, presentAlpha } from "./displayed";
@@ -55,7 +55,7 @@ function intactItems({ items = [], kind }: RawPredictions): Prediction[] {
 
 function changedItems(answer: WhatIf, intact: RawPredictions): Prediction[] {
   const known = new Set((intact.items ?? []).map(({ index }) => index));
-  return answer.items.map(({ index, label, before, after, after_score: score }) => {
+  return answer.items.map(({ index, label, before, after, afterScore: score }) => {
     return { index, label, score, amount: after, before, isNew: !known.has(index) };
   });
 }

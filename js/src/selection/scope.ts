@@ -1,6 +1,6 @@
 /** What is explained: the output by its inputs, by a layer, or a neuron by its inputs; and with which method. */
 import { memo } from "../lib/memo";
-import type { LayerInfo, MethodInfo } from "../state/traits";
+import type { LayerRow, MethodInfo } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 export type Scope = "input" | "layer" | "neuron";
@@ -17,15 +17,15 @@ const OFFERED = { input: "methods", layer: "layer_methods", neuron: "neuron_meth
 export const methodOf = (view: View, scope: Scope): string => view.get(METHOD_OF[scope]);
 
 const rowsByName = memo(
-  (rows: readonly LayerInfo[]): ReadonlyMap<string, LayerInfo> => new Map(rows.map((row) => [row.name, row])),
+  (rows: readonly LayerRow[]): ReadonlyMap<string, LayerRow> => new Map(rows.map((row) => [row.name, row])),
 );
 
 /** What is known of a layer; undefined where it is not in the list. */
-export const layerInfo = (view: View, name: string): LayerInfo | undefined =>
+export const layerInfo = (view: View, name: string): LayerRow | undefined =>
   rowsByName(view.get("layers")).get(name);
 
 /** The picked layer, where it has no map to show and none of its neurons is picked. */
-export function layerWithoutMap(view: View): LayerInfo | undefined {
+export function layerWithoutMap(view: View): LayerRow | undefined {
   const layer = view.get("layer");
   const info = scopeOf(view) === "layer" && layer !== null ? layerInfo(view, layer) : undefined;
   return info?.spatial === false ? info : undefined;

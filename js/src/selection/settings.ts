@@ -1,5 +1,5 @@
 /** A method's settings: what was typed as a value, and the settings without what is the default anyway. */
-import type { ParameterInfo, Settings, SettingValue } from "../state/traits";
+import type { ParameterInfo, Settings, SettingValue } from "../state/messages.generated";
 
 export type Parsed = { readonly value: SettingValue } | { readonly reason: string };
 

@@ -1,7 +1,7 @@
 /** How a map is drawn: the choices of style, read together. */
 import { chooseLut, modeTable } from "../data/colour-tables";
 import { derived } from "../lib/derived";
-import type { Mode, RawLut, Sign } from "../state/traits";
+import type { Mode, RawLut, Sign } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 export const SIGNS: readonly { value: Sign; label: string }[] = [

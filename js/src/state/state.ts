@@ -4,8 +4,9 @@ import { sameValue } from "../lib/equality";
 import { attempt, createSchedule, paced, type Schedule } from "../lib/schedule";
 import { isCut, whenCut } from "./jupyter";
 import { Liveness } from "./liveness";
+import type { Message } from "./messages.generated";
 import type { Model } from "./model";
-import { ANSWERS, type Message, TOLD, type Traits } from "./traits";
+import { ANSWERS, KERNEL_WRITTEN, type Traits } from "./traits.generated";
 import { type TraitName, View } from "./view";
 
 /** How long a scrub must rest before the kernel hears of it. */
@@ -64,7 +65,7 @@ export class State {
       this.#settle();
       this.#liveness.heard();
     };
-    for (const name of TOLD) this.#on(`change:${name}`, heard);
+    for (const name of KERNEL_WRITTEN) this.#on(`change:${name}`, heard);
   }
 
   /** What there is to show now: the same until something changes. */

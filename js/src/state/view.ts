@@ -4,7 +4,7 @@
  */
 import { type Memory, note, type Snapshot } from "../lib/derived";
 import { isReachable, type KernelState } from "./liveness";
-import { DEFAULTS, type Traits } from "./traits";
+import { DEFAULTS, type Traits } from "./traits.generated";
 
 export type TraitName = keyof Traits;
 

@@ -1,7 +1,8 @@
 /** Methods beside each other: what is asked, what stands in the table, and when it is out of date. */
 import { describe, expect, it } from "vitest";
 import { columnsOf, footnotes } from "../../src/cards/comparison-table";
-import type { ComparedMethod, RawComparison, Traits } from "../../src/state/traits";
+import type { ComparedMethod, RawComparison } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { all, buttonOf, choose, draw, find, useViews, view } from "../support/view";
 
 useViews();

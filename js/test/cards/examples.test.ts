@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { itemAfter } from "../../src/cards/examples";
-import type { RawPicture, Traits } from "../../src/state/traits";
+import type { RawPicture } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { onWire } from "../support/fake";
 import { draw, find, labelled, press, useViews, view } from "../support/view";
 

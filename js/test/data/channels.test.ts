@@ -2,8 +2,9 @@ import { describe, expect, it, vi } from "vitest";
 import { channels, neuronInfo, valuesOf, whatIf } from "../../src/data/channels";
 import { neuronKey } from "../../src/data/neurons";
 import { currentNeuronInfo } from "../../src/selection/channels";
+import type { RawChannels } from "../../src/state/messages.generated";
 import { State } from "../../src/state/state";
-import type { RawChannels, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { View } from "../../src/state/view";
 import { FakeModel, onWire, sampleTraits } from "../support/fake";
 import { infoOf, SIX, withLayer } from "../support/inside-traits";
@@ -50,6 +51,12 @@ describe("channels off the wire", () => {
     expect(whatIf({})).toBeUndefined();
     expect(whatIf({ request: {} })).toBeUndefined();
     expect(whatIf({ request: {}, message: "cannot" })).toMatchObject({ items: [], message: "cannot" });
+    const items = [
+      { index: 1, label: "cat", before: null, after: 0.5, before_score: null, after_score: null },
+    ];
+    expect(whatIf({ request: {}, items })!.items).toEqual([
+      { index: 1, label: "cat", before: NaN, after: 0.5, afterScore: NaN }, // JSON knows no NaN
+    ]);
   });
 
   it("know a neuron however it is written, and not under another target", () => {

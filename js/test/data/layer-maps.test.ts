@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { half, layerMaps, mapOf, resize } from "../../src/data/layer-maps";
 import { noise } from "../support/fake";
-import { halves, sampleDepth } from "../support/layer-traits";
+import { halves, sampleLayerMaps } from "../support/layer-traits";
 
 describe("half-precision floats", () => {
   it.each([
@@ -49,7 +49,7 @@ describe("a map at another size", () => {
 
 describe("the maps of all layers", () => {
   it("come scaled, with title and sum, at the size of the picture", () => {
-    const all = layerMaps(sampleDepth())!;
+    const all = layerMaps(sampleLayerMaps())!;
     const conv = mapOf(all, "stem.conv", { w: 3, h: 2 })!;
     expect([...conv.values]).toEqual([-1, -0.5, 0, 0.25, 0.5, 1]);
     expect(conv).toMatchObject({ title: "Grad-CAM at stem.conv for cat", sum: undefined, final: true });
@@ -104,6 +104,6 @@ describe("the maps of all layers", () => {
     ["nothing at all", { names: undefined, maps: undefined }],
   ] as const)("with %s count as not there", (_, change) => {
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
-    expect(layerMaps(sampleDepth(change as never))).toBeUndefined();
+    expect(layerMaps(sampleLayerMaps(change as never))).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { transform } from "../../src/data/colour-tables";
 import { Magnitudes, scaleOf, summary } from "../../src/data/statistics";
-import type { Sign } from "../../src/state/traits";
+import type { Sign } from "../../src/state/messages.generated";
 import { noise } from "../support/fake";
 
 const SIGNS: readonly Sign[] = ["all", "positive", "negative", "absolute"];

@@ -1,6 +1,7 @@
 /** Inside a layer: the picked neuron. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { RawChannels, Traits } from "../../src/state/traits";
+import type { RawChannels } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { infoOf, manualSizes, SIX, TOKENS, VECTOR, withLayer } from "../support/inside-traits";
 import { all, buttonOf, choose, draw, find, labelled, press, useViews, view } from "../support/view";
 

@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { points } from "../../src/lib/format";
 import { currentWhatIf } from "../../src/selection/channels";
+import type { Ablated } from "../../src/state/messages.generated";
 import { State } from "../../src/state/state";
-import type { Ablated, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
 import { channelsOf, SIX, whatIfOf, withLayer } from "../support/inside-traits";
 import { all, buttonOf, choose, draw, find, labelled, option, press, useViews, view } from "../support/view";

@@ -1,9 +1,10 @@
 /** The layers: bars, the slider, scrubbing, and trees of any size. */
 import { describe, expect, it, vi } from "vitest";
+import type { LayerRow } from "../../src/state/messages.generated";
 import { SCRUB_REST_MS } from "../../src/state/state";
-import type { LayerInfo, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { sampleTraits } from "../support/fake";
-import { depthTraits, LAYERS, sampleDepth } from "../support/layer-traits";
+import { LAYERS, layerTraits, sampleLayerMaps } from "../support/layer-traits";
 import {
   all,
   buttonOf,
@@ -25,7 +26,7 @@ import {
 
 useViews();
 
-const show = (changes: Partial<Traits> = {}): void => draw(depthTraits(changes));
+const show = (changes: Partial<Traits> = {}): void => draw(layerTraits(changes));
 const title = (): string => find(".as-overlay .as-title").textContent;
 const spoken = (): string => find(".as-overlay > .as-unseen[aria-live]").textContent;
 
@@ -47,7 +48,7 @@ describe("how much passes", () => {
     view.model.receive({ target: 2 });
     view.frame();
     expect(treeItem("").textContent).not.toContain("carries");
-    view.model.receive({ flow: { request: { target: 2 }, values: [1, 2, 0, 0, 0, 0] } });
+    view.model.receive({ layer_relevance: { request: { target: 2 }, values: [1, 2, 0, 0, 0, 0] } });
     view.frame();
     expect(treeItem("stem").textContent).toContain("carries +2.00");
   });
@@ -147,7 +148,7 @@ describe("scrubbing", () => {
   });
 
   it("asks the kernel where the page has no map, and goes on from layers without one", () => {
-    show({ depth: {} });
+    show({ layer_maps: {} });
     slide("Depth", 2);
     view.frame();
     expect(view.model.saves).toEqual([{ layer: "stem.conv" }]);
@@ -215,7 +216,7 @@ describe("the layer method", () => {
 
 describe("the way back", () => {
   it("leads from a neuron to its layer, and from both to the input", () => {
-    show({ layer: "stem", neuron: 2, depth: {} });
+    show({ layer: "stem", neuron: 2, layer_maps: {} });
     expect(buttonOf("Back to input").hidden).toBe(false);
     buttonOf("Back to layer").click();
     view.frame();
@@ -240,7 +241,7 @@ describe("the way back", () => {
 
 describe("a tree of ten thousand modules", () => {
   const COUNT = 10_000;
-  const many: LayerInfo[] = [
+  const many: LayerRow[] = [
     LAYERS[0]!,
     ...Array.from({ length: COUNT }, (_, i) => ({ ...LAYERS[2]!, name: `block${i}`, depth: 1 })),
   ];
@@ -283,7 +284,7 @@ describe("a tree of ten thousand modules", () => {
   });
 
   it("goes from one to the next in a moment", () => {
-    show({ layers: many, depth: {}, layer: "block5000" });
+    show({ layers: many, layer_maps: {}, layer: "block5000" });
     const begin = performance.now();
     for (let i = 0; i < 50; i++) {
       press(canvas(), "]");
@@ -304,13 +305,15 @@ describe("a tree of ten thousand modules", () => {
 
 describe("with nothing to scrub", () => {
   it("there is no slider", () => {
-    show({ layers: LAYERS.filter(({ spatial }) => !spatial), depth: {} });
+    show({ layers: LAYERS.filter(({ spatial }) => !spatial), layer_maps: {} });
     expect(labelled("Depth").closest("label")!.hidden).toBe(true);
   });
 
   it("a kernel that knows no layer methods has no select for them", () => {
     draw();
     expect(view.el.querySelector('[aria-label="Layer method"]')).toBeNull();
-    expect(sampleDepth().names).toHaveLength(sampleTraits().layers!.filter(({ spatial }) => spatial).length);
+    expect(sampleLayerMaps().names).toHaveLength(
+      sampleTraits().layers!.filter(({ spatial }) => spatial).length,
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { whyNotRefine } from "../../src/overlay/actions";
 import { State } from "../../src/state/state";
-import type { Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
 import { buttonOf, draw, find, labelled, useViews, view } from "../support/view";
 

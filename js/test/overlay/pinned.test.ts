@@ -1,8 +1,9 @@
 /** A map that was kept: beside the present one, on one scale. */
 import { describe, expect, it } from "vitest";
-import type { RawPinned, Traits } from "../../src/state/traits";
+import type { RawPinned } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { HEAT, onWire, sampleTraits } from "../support/fake";
-import { depthTraits } from "../support/layer-traits";
+import { layerTraits } from "../support/layer-traits";
 import {
   all,
   buttonOf,
@@ -30,7 +31,7 @@ const PINNED: RawPinned = {
   title: "Grad-CAM at stem for dog",
 };
 
-const show = (changes: Partial<Traits> = {}): void => draw(depthTraits({ pinned: PINNED, ...changes }));
+const show = (changes: Partial<Traits> = {}): void => draw(layerTraits({ pinned: PINNED, ...changes }));
 const kept = (): HTMLCanvasElement => find(".as-pinned canvas") as HTMLCanvasElement;
 const present = (): HTMLCanvasElement => find(".as-view:not(.as-pinned) canvas") as HTMLCanvasElement;
 

@@ -1,10 +1,11 @@
 import { describe, expect, it, vi } from "vitest";
-import { displayed, type Displayed } from "../../src/selection/displayed";
+import { type Displayed, displayed } from "../../src/selection/displayed";
 import { markOf } from "../../src/selection/freshness";
+import type { RawHeat } from "../../src/state/messages.generated";
 import { State } from "../../src/state/state";
-import type { RawHeat, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
-import { depthTraits, halves, sampleDepth } from "../support/layer-traits";
+import { halves, layerTraits, sampleLayerMaps } from "../support/layer-traits";
 
 function stateOf(changes: Partial<Traits> = {}): State {
   return new State(new FakeModel(sampleTraits(changes)), new AbortController().signal);
@@ -131,8 +132,8 @@ describe("at a layer", () => {
   };
   const at = (changes: Partial<Traits>, asked: object = {}): Displayed =>
     shownFor(
-      depthTraits({
-        depth: {},
+      layerTraits({
+        layer_maps: {},
         layer: "stem",
         heat: { ...sampleTraits().heat, request: { ...request, ...asked } },
         ...changes,
@@ -193,9 +194,9 @@ describe("at a layer", () => {
   });
 });
 
-describe("scrubbing through the depth", () => {
+describe("scrubbing through the layers", () => {
   const at = (changes: Partial<Traits>): Displayed =>
-    shownFor(depthTraits({ layer: "stem.conv", ...changes }));
+    shownFor(layerTraits({ layer: "stem.conv", ...changes }));
   const title = "Grad-CAM at stem.conv for cat";
 
   it("shows the layer's map while the kernel's is not there, as no stale one", () => {
@@ -216,7 +217,9 @@ describe("scrubbing through the depth", () => {
     expect(at({ heat: own({}) }).title).toBe("own");
     expect(at({ heat: own({ final: false }) }).title).toBe(title);
     expect(at({ heat: own({ preview: true }) }).title).toBe(title);
-    expect(at({ heat: own({ final: false }), depth: sampleDepth({ final: false }) }).title).toBe("own");
+    expect(at({ heat: own({ final: false }), layer_maps: sampleLayerMaps({ final: false }) }).title).toBe(
+      "own",
+    );
   });
 
   it.each<[string, Partial<Traits>]>([
@@ -232,12 +235,14 @@ describe("scrubbing through the depth", () => {
 
   it("minds the baseline only of a method that compares with one", () => {
     expect(at({ baseline: "blur" }).stale).toBe(false);
-    const request = { ...sampleDepth().request, baseline: "zero" };
-    expect(at({ baseline: "blur", depth: sampleDepth({ request }) }).stale).toBe(true);
+    const request = { ...sampleLayerMaps().request, baseline: "zero" };
+    expect(at({ baseline: "blur", layer_maps: sampleLayerMaps({ request }) }).stale).toBe(true);
   });
 
   it("shows nothing of what is malformed", () => {
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
-    expect(at({ depth: sampleDepth({ maps: halves(1) }) }).title).toBe("Integrated Gradients for cat");
+    expect(at({ layer_maps: sampleLayerMaps({ maps: halves(1) }) }).title).toBe(
+      "Integrated Gradients for cat",
+    );
   });
 });

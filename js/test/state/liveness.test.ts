@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { isCut } from "../../src/state/jupyter";
 import { Liveness, PATIENCE_AT_WORK_MS, PATIENCE_MS } from "../../src/state/liveness";
 import { State } from "../../src/state/state";
-import type { Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
 import {
   all,

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PATIENCE_MS } from "../../src/state/liveness";
 import { SCRUB_REST_MS, State } from "../../src/state/state";
 import { FakeModel, manualFrames, sampleTraits } from "../support/fake";
-import { depthTraits } from "../support/layer-traits";
+import { layerTraits } from "../support/layer-traits";
 
 let frame: () => void;
 let life: AbortController;
@@ -12,7 +12,7 @@ let state: State;
 
 function begin(changes: object = {}): void {
   life = new AbortController();
-  model = new FakeModel(sampleTraits(depthTraits(changes)));
+  model = new FakeModel(sampleTraits(layerTraits(changes)));
   state = new State(model, life.signal);
 }
 beforeEach(() => {

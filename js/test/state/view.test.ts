@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { State } from "../../src/state/state";
-import { DEFAULTS } from "../../src/state/traits";
+import { DEFAULTS } from "../../src/state/traits.generated";
 import { FakeModel, manualFrames, sampleTraits } from "../support/fake";
 
 let frame: () => void;

@@ -1,7 +1,8 @@
 /** A model without a kernel, animation frames by hand, and a canvas context that records: what the tests share. */
 import { vi } from "vitest";
+import type { ParameterInfo } from "../../src/state/messages.generated";
 import type { Model } from "../../src/state/model";
-import type { ParameterInfo, Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 
 export class FakeModel implements Model {
   readonly values: Partial<Traits>;

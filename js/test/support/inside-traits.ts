@@ -1,6 +1,7 @@
 /** Layers with something inside, for the tests of the grid, the neuron and what is switched off. */
 import { vi } from "vitest";
-import type { RawChannels, RawNeuronInfo, RawWhatIf, Traits } from "../../src/state/traits";
+import type { RawChannels, RawNeuronInfo, RawWhatIf } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { onWire } from "./fake";
 
 export interface Given {
@@ -96,8 +97,8 @@ export function withLayer(channels: RawChannels, changes: Partial<Traits> = {}):
     ],
     ablated: [],
     ablate_to: "zero",
-    flow: {},
-    depth: {},
+    layer_relevance: {},
+    layer_maps: {},
     neuron_info: {},
     what_if: {},
     pinned: {},

@@ -1,5 +1,6 @@
 /** What the kernel tells about layers, for the sample traits: methods, how much passes, and all layers' maps. */
-import type { LayerInfo, RawDepth, Traits } from "../../src/state/traits";
+import type { LayerRow, RawLayerMaps } from "../../src/state/messages.generated";
+import type { Traits } from "../../src/state/traits.generated";
 import { onWire, sampleTraits } from "./fake";
 
 /** Bits of float16 for numbers that are whole multiples of 2^-10 below 2. */
@@ -12,7 +13,7 @@ export function halfBits(value: number): number {
 
 export const halves = (...values: number[]): DataView => onWire(Uint16Array.from(values, halfBits), 1);
 
-export const LAYERS: readonly LayerInfo[] = sampleTraits().layers!.map((layer, i) => ({
+export const LAYERS: readonly LayerRow[] = sampleTraits().layers!.map((layer, i) => ({
   ...layer,
   pickable: layer.shape !== null,
   ...(layer.shape === null ? { why: "did not run" } : {}),
@@ -21,7 +22,7 @@ export const LAYERS: readonly LayerInfo[] = sampleTraits().layers!.map((layer, i
 }));
 
 /** The maps of stem (1 by 1), stem.conv (2 by 3, the picture's size) and stem.act (1 by 2). */
-export function sampleDepth(changes: Partial<RawDepth> = {}): RawDepth {
+export function sampleLayerMaps(changes: Partial<RawLayerMaps> = {}): RawLayerMaps {
   return {
     request: {
       target: 7,
@@ -46,7 +47,7 @@ export function sampleDepth(changes: Partial<RawDepth> = {}): RawDepth {
   };
 }
 
-export function depthTraits(changes: Partial<Traits> = {}): Partial<Traits> {
+export function layerTraits(changes: Partial<Traits> = {}): Partial<Traits> {
   return {
     layers: LAYERS,
     layer_method: "LayerGradCam",
@@ -67,13 +68,13 @@ export function depthTraits(changes: Partial<Traits> = {}): Partial<Traits> {
         parameters: [{ name: "abs", label: "Absolute", kind: "bool", value: false }],
       },
     ],
-    flow: {
+    layer_relevance: {
       request: { target: 7, contrast: null, example: 0 },
       label: "Gradient × activation",
       doc: "How much passes.",
       values: [8.31, 4, -2, null, 8.31, null],
     },
-    depth: sampleDepth(),
+    layer_maps: sampleLayerMaps(),
     pinned: {},
     ...changes,
   };

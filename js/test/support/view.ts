@@ -1,7 +1,7 @@
 /** One view in a (happy-)DOM, and the hands and eyes of a person in front of it. */
 import { afterEach, beforeEach, vi } from "vitest";
 import widget from "../../src/index";
-import type { Traits } from "../../src/state/traits";
+import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, manualFrames, recordCanvases, type Recording, sampleTraits } from "./fake";
 
 function idle(): void {

@@ -1,4 +1,4 @@
-"""Attributions of images."""
+"""Attributions of images, under Captum's names. Colours come from :mod:`attriscope._drawing.scales`."""
 
 from __future__ import annotations
 

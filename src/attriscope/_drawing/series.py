@@ -1,4 +1,4 @@
-"""Attributions of time series."""
+"""Attributions of time series, under Captum's names."""
 
 from __future__ import annotations
 

@@ -162,5 +162,5 @@ def _legend() -> str:
 def _color(importance: float) -> str:
     """Captum's colours: from white to a green of lightness 50 %, or a red of 60 %."""
     strength = 0.0 if math.isnan(importance) else max(-1.0, min(1.0, importance))
-    hue, depth = (120, 50) if strength > 0 else (0, 40)
-    return f"hsl({hue}, 75%, {100 - int(depth * abs(strength) + 1e-5)}%)"  # 40 times 0.7 in single precision is 28
+    hue, percent = (120, 50) if strength > 0 else (0, 40)
+    return f"hsl({hue}, 75%, {100 - int(percent * abs(strength) + 1e-5)}%)"  # 40 times 0.7 in single precision is 28

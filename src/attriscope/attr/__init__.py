@@ -1,4 +1,28 @@
-"""Attribution methods, under Captum's names and signatures."""
+"""Attribution methods, under Captum's names and signatures: which part of the input made the model say that?
+
+Each takes a model and has ``attribute(inputs, ...)``, which returns attributions in the form of the inputs; ``stream``
+and ``estimate`` give them while they improve, with their inaccuracy and cost (:class:`Estimate`).
+
+====================================  ===============================================================================
+gradients                             :class:`Saliency`, :class:`InputXGradient`, :class:`IntegratedGradients`,
+                                      :class:`GradientShap`
+rules on the backward pass            :class:`DeepLift`, :class:`DeepLiftShap`, :class:`LRP`, :class:`GuidedBackprop`,
+                                      :class:`Deconvolution`; the rules are in :mod:`attriscope.attr.rules` and
+                                      :mod:`attriscope.attr.lrp_rules`
+outputs only                          :class:`FeatureAblation`, :class:`FeaturePermutation`, :class:`Occlusion`,
+                                      :class:`ShapleyValues`, :class:`ShapleyValueSampling`, :class:`KernelShap`,
+                                      :class:`Lime` with models of :mod:`attriscope.attr.linear`
+inside a model                        ``Layer...`` and ``Neuron...`` of these, :class:`LayerGradCam`,
+                                      :class:`GuidedGradCam`, and :class:`At` for any method at any place
+around a method                       :class:`NoiseTunnel`, :class:`DataLoaderAttribution`
+beside them                           :mod:`attriscope.attr.baselines`, :mod:`attriscope.attr.visualization`,
+                                      :class:`Summarizer`
+====================================  ===============================================================================
+
+A method of one's own derives from :class:`Attribution` or one of its kinds; :func:`streaming` shows one. How a method
+gets from ``attribute`` to the model is told in :mod:`attriscope.attr._streaming`. How good an explanation is, is for
+:mod:`attriscope.metrics` to say.
+"""
 
 from __future__ import annotations
 

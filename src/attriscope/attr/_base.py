@@ -1,4 +1,7 @@
-"""The classes that every attribution method derives from, a user's own included."""
+"""The classes that every attribution method derives from, a user's own included.
+
+How their methods run is told in :mod:`attriscope.attr._streaming`.
+"""
 
 from __future__ import annotations
 

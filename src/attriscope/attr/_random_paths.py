@@ -1,4 +1,7 @@
-"""Random points between inputs and baselines, and the mean of what is found there."""
+"""Random points between inputs and baselines, and the mean of what is found there.
+
+They are what :mod:`attriscope.attr.gradient_shap` averages over.
+"""
 
 from __future__ import annotations
 

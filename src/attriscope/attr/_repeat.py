@@ -1,4 +1,7 @@
-"""What a method is told about examples, for several samples of each: what belongs to an example is repeated with it."""
+"""What a method is told about examples, for several samples of each: what belongs to an example is repeated with it.
+
+:class:`~attriscope.attr.NoiseTunnel` and metrics of sensitivity explain many copies of each example in one call.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Any method, from any place in a model to any other: the layer and neuron methods are made of this."""
+"""Any method, from any place in a model to any other: the layer and neuron methods are made of this.
+
+:class:`At` is the public form; :func:`each_layer` is what :mod:`attriscope.attr.layer` uses, :func:`neuron_target` what
+:mod:`attriscope.attr.neuron` uses. A place inside a model is a section of it, see :mod:`attriscope.core.section`.
+"""
 
 from __future__ import annotations
 

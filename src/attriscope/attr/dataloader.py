@@ -1,4 +1,8 @@
-"""Attribution over a whole data set that comes batch by batch, to a metric of it."""
+"""Attribution over a whole data set that comes batch by batch, to a metric of it.
+
+The method inside explains a function of which features are there, see
+:mod:`attriscope.attr.perturbation`; one call of that function is a pass through the data.
+"""
 
 from __future__ import annotations
 

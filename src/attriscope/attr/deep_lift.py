@@ -1,4 +1,9 @@
-"""DeepLIFT: what a difference of the inputs contributed to a difference of the output."""
+"""DeepLIFT: what a difference of the inputs contributed to a difference of the output.
+
+The rules themselves are in :mod:`attriscope.attr.rules.deep_lift`, how they get onto the backward pass in
+:mod:`attriscope.core.propagation`; :mod:`attriscope.attr.layer.propagation` and :mod:`attriscope.attr.neuron` have the
+forms for layers and neurons.
+"""
 
 from __future__ import annotations
 

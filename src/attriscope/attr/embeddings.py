@@ -1,4 +1,8 @@
-"""Explaining models of tokens at the vectors of their embedding."""
+"""Explaining models of tokens at the vectors of their embedding.
+
+:class:`~attriscope.attr.LayerIntegratedGradients`, or :class:`~attriscope.attr.At` with any method, does that without
+touching the model; what is here is for methods and code that need vectors as inputs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Gradients at random points between inputs and baselines drawn from a distribution."""
+"""Gradients at random points between inputs and baselines drawn from a distribution.
+
+Where the points are is said in :mod:`attriscope.attr._random_paths`. :func:`expected_gradients` also serves
+:mod:`attriscope.attr.layer.gradient_shap`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Gradients that let only positive evidence through rectifiers."""
+"""Gradients that let only positive evidence through rectifiers: guided backpropagation and deconvolution.
+
+The rules are in :mod:`attriscope.attr.rules.guided`, how they get onto the backward pass in
+:mod:`attriscope.core.propagation`.
+"""
 
 from __future__ import annotations
 

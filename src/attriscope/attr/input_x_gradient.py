@@ -1,4 +1,7 @@
-"""The input times its gradient, in one forward and one backward pass."""
+"""The input times its gradient, in one forward and one backward pass.
+
+At a layer: :class:`~attriscope.attr.LayerGradientXActivation`.
+"""
 
 from __future__ import annotations
 

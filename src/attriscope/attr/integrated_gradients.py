@@ -1,4 +1,8 @@
-"""Methods that add gradients up along a path from a baseline to the input."""
+"""Integrated gradients: gradients added up along the straight path from a baseline to the input.
+
+The points on the path and their weights are those of :mod:`attriscope.attr.quadrature`. :func:`gradients_along` and
+:func:`integrate` also serve the methods of :mod:`attriscope.attr.layer` and :mod:`attriscope.attr.neuron`.
+"""
 
 from __future__ import annotations
 

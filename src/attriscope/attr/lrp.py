@@ -1,4 +1,8 @@
-"""Layer-wise relevance propagation: the output is handed down, layer by layer, to those who contributed."""
+"""Layer-wise relevance propagation: the output is handed down, layer by layer, to those who contributed.
+
+Rules for operations are in :mod:`attriscope.attr.rules.lrp`, rules for single modules in
+:mod:`attriscope.attr.lrp_rules`; how they get onto the backward pass is told in :mod:`attriscope.core.propagation`.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +97,7 @@ class LRP(GradientAttribution):
             self.rules.extended({_OfModule: linear, **self._more_rules}),
             method=self.get_name(),
             around=lambda: rules_on_modules(rules, verbose),
-            told=print if verbose else None,
+            report=print if verbose else None,
         )
 
     @overload

@@ -1,4 +1,8 @@
-"""Any method, averaged over noisy copies of the inputs."""
+"""Any method, averaged over noisy copies of the inputs: SmoothGrad, its square, and VarGrad.
+
+The noise comes from :mod:`attriscope.attr._random`, means and standard errors from
+:mod:`attriscope.attr._running_moments`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from attriscope.attr._random import Draws, Noise, check_count, check_stdevs
 from attriscope.attr._repeat import RepeatedArguments, parameters_of
 from attriscope.attr._running_moments import FEWEST_SAMPLES, RunningMoments, widened
 from attriscope.attr._streaming import streaming
-from attriscope.core.batch_size import batch_size, check_batch, finish
+from attriscope.core.batch_size import batch_size, check_batch, synchronize
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import grad_mode
@@ -243,7 +247,7 @@ class _SamplesPerCall:
         began = time.perf_counter()
         yield
         if self._batch.measuring or current().batch_seconds is not None:
-            finish(self._examples.tensors[0].device)
+            synchronize(self._examples.tensors[0].device)
             self._batch.record(count * self._examples.count, time.perf_counter() - began)
 
 

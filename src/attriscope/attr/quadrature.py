@@ -1,4 +1,4 @@
-"""Nodes and weights that integrate over the path from baseline to input."""
+"""Nodes and weights that integrate over the path from baseline to input, for all methods with ``n_steps``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Saliency: the gradient at the input itself, in one forward and one backward pass."""
+"""Saliency: the gradient at the input itself, in one forward and one backward pass.
+
+The simplest method there is, and so the one to read first; what its ``attribute`` sets going is told in
+:mod:`attriscope.attr._streaming`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How many rows go through a model at a time: what the user says, or what was measured to be fastest."""
+"""How many rows go through a model at a time: what the user says, or what was measured to be fastest.
+
+:mod:`attriscope.core.evaluate` asks before every batch.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def check_batch(batch: Any, name: str) -> int | None:
     return int(batch)
 
 
-def finish(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock tells the truth."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -102,15 +105,14 @@ class MeasuredBatchSize:
 
     @classmethod
     def of(cls, forward: Any, examples: Examples, kind: Hashable) -> MeasuredBatchSize:
-        per_row = sum(max(1, t[0].numel()) for t in examples.tensors)
-        first = max(1, _FIRST_BATCH_NUMBERS // per_row)
         # A section of a model is an object of its own in each call, but runs as fast as in the last.
         forward, part = getattr(forward, "timing_key", (forward, None))
         key = (kind, part, tuple((t.shape[1:], t.dtype, t.device) for t in examples.tensors))
         try:
-            return cls._known.setdefault(forward, {}).setdefault(key, cls(first))
+            known = cls._known.setdefault(forward, {})
         except TypeError:  # a callable that takes no weak reference or has no hash
-            return cls(first)
+            known = {}
+        return known.get(key) or known.setdefault(key, cls(_first_batch(examples)))
 
     def rows(self, left: int, seconds: float | None) -> int:
         batch = self._batch
@@ -144,3 +146,8 @@ class MeasuredBatchSize:
         open_ = [n for n in near if 1 <= n <= self._cap and len(self._speeds.get(n, ())) < _TRIES]
         self._searching = bool(open_)
         self._batch = open_[0] if open_ else self._best
+
+
+def _first_batch(examples: Examples) -> int:
+    per_row = sum(max(1, t.shape[1:].numel()) for t in examples.tensors)
+    return max(1, _FIRST_BATCH_NUMBERS // per_row)

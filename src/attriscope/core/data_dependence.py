@@ -1,4 +1,7 @@
-"""Whether a model's code reads numbers out of tensors, so that what it does next may depend on them."""
+"""Whether a model's code reads numbers out of tensors, so that what it does next may depend on them.
+
+:mod:`attriscope.core.section` asks, to know whether what it learned from one pass holds for the next.
+"""
 
 from __future__ import annotations
 

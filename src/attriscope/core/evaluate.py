@@ -3,6 +3,9 @@
 Work is a grid of rows, steps x examples: each step (a position on the path, a perturbation, a noise sample) is one row
 per example. A method says how to make the rows of some steps and some examples, and what to do with the answers; how
 the grid is cut is decided here and nowhere else, and never changes a number beyond rounding.
+
+What lies between ``attribute`` and this, and between this and the model, is listed in
+:mod:`attriscope.attr._streaming`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.core.batch_size import batch_size, finish, is_out_of_memory
+from attriscope.core.batch_size import batch_size, is_out_of_memory, synchronize
 from attriscope.core.errors import (
     Cancelled,
     InputError,
@@ -199,7 +202,7 @@ class Evaluator:
                 return None
             result = found
         if self._batch.measuring or current().batch_seconds is not None:
-            finish(self.examples.tensors[0].device)
+            synchronize(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
             self._unit = self._found_unit(result, made, rows, steps, examples)

@@ -1,4 +1,7 @@
-"""Walks through the graph that autograd has built."""
+"""The nodes of the graph that autograd has built: which lie between tensors, and what their inputs come from.
+
+:mod:`attriscope.core.propagation` puts rules on them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor
 from attriscope.core.tape import operation_of
 
 
-def between(ends: Iterable[Tensor], starts: Iterable[Tensor]) -> Iterator[tuple[Any, tuple[bool, ...]]]:
+def nodes_between(ends: Iterable[Tensor], starts: Iterable[Tensor]) -> Iterator[tuple[Any, tuple[bool, ...]]]:
     """The nodes on the way from ``ends`` to ``starts``, each with which of its inputs lead there."""
     starts = list(starts)
     leaves = {id(t) for t in starts if t.grad_fn is None}
@@ -72,6 +75,8 @@ _CARRIERS = frozenset(
 
 
 def sources(node: Any) -> tuple[str, ...]:
+    """For each input of a node the operation it comes from, looked up through views and factors; ``""`` for a leaf."""
+
     def source(start: Any) -> str:
         while start is not None:
             operation = operation_of(start.name())

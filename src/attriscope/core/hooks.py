@@ -235,7 +235,7 @@ class Reading:
             raise LayerError(f"no {kind} passed at the {self.site.side} of layer {name}")
         return found
 
-    def _tap(self, module: nn.Module, value: Any) -> Any:
+    def _record(self, module: nn.Module, value: Any) -> Any:
         """Record the tensors in ``value`` and return an equal value through which the model goes on.
 
         The model gets copies, so that operations in place on what a layer gave do not reach what was read.
@@ -270,7 +270,7 @@ class Reading:
     @contextlib.contextmanager
     def attached(self) -> Iterator[Reading]:
         """Hooks are on the layers inside the block, and gone after it."""
-        with passing(self.calls, self.site.at_input, self._tap):
+        with hooked(self.calls, self.site.at_input, self._record):
             yield self
 
 
@@ -290,7 +290,7 @@ def _handed_on(tensor: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def passing(
+def hooked(
     modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any]
 ) -> Iterator[None]:
     """What passes at some layers in this thread goes through ``change(module, value)`` inside the block.
@@ -333,7 +333,7 @@ def edited(edits: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[No
                 break
         return unflatten(leaves)
 
-    with passing(edits, False, change):
+    with hooked(edits, False, change):
         yield
 
 
@@ -344,7 +344,7 @@ def layers_that_run(model: Any, forward: Callable[[], Any]) -> list[str]:
     def note(module: nn.Module, value: Any) -> None:
         seen.setdefault(names[module])
 
-    with passing(names, True, note), contextlib.suppress(Exception):
+    with hooked(names, True, note), contextlib.suppress(Exception):
         forward()
     return [name for name in seen if name]
 
@@ -375,10 +375,12 @@ _TRAINING = operator.attrgetter("training")  # asked of every module before ever
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
+    if not (isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))):
+        yield
+        return
     saved = [
         (module, name, buffer, buffer.detach().clone())
-        for module in (model.modules() if training else ())
+        for module in model.modules()
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]

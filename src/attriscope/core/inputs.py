@@ -1,4 +1,8 @@
-"""The examples that are explained: inputs, the forward arguments beside them, and baselines."""
+"""The examples that are explained: inputs, the forward arguments beside them, and baselines.
+
+Every method begins with :func:`gather_examples`; which number of the output is explained is said in
+:mod:`attriscope.core.target`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The map of a model: what it is made of, and what each part did in one forward pass."""
+"""The map of a model: what it is made of, and what each layer did in one forward pass.
+
+Public as ``attriscope.layers``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watching and stopping a computation from outside, whatever method runs inside."""
+"""Watching and stopping a computation from outside, whatever method runs inside. Public as ``attriscope.control``."""
 
 from __future__ import annotations
 

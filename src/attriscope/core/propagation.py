@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.modules._functions import BackwardHookFunction
 
 from attriscope.core.errors import OperationError
-from attriscope.core.graph import between, sources
+from attriscope.core.graph import nodes_between, sources
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
 
 Passed = tuple[Tensor | None, ...]
@@ -119,7 +119,7 @@ class Scheme:
         eps: see :attr:`Step.eps`.
         method: its name, for messages.
         around: a context in which the explained pass runs; called anew each time.
-        told: called with a line for each rule that is put to work.
+        report: called with a line for each rule that is put to work.
     """
 
     rules: Rules
@@ -127,7 +127,7 @@ class Scheme:
     eps: float = 1e-10
     method: str = "this method"
     around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
-    told: Callable[[str], None] | None = None
+    report: Callable[[str], None] | None = None
 
     def split(self, rows: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The rows that are explained and their baselines."""
@@ -151,7 +151,7 @@ class Propagation:
         self.partial = False
 
     def _new_tape(self) -> Tape:
-        return Tape(self._keeps, steady=self.scheme.paired)
+        return Tape(self._keeps, deterministic=self.scheme.paired)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
@@ -185,7 +185,7 @@ class Propagation:
             self._reference = []
 
     def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
-        found = [(node, needs, self._rule(node)) for node, needs in between(ends, starts)]
+        found = [(node, needs, self._rule(node)) for node, needs in nodes_between(ends, starts)]
         records = self._pairs()
         for node, needs, rule in found:
             key = key_of(node)
@@ -199,8 +199,8 @@ class Propagation:
                 )
             if (pair is None and rule.keep == "masked") or _nothing_differs(rule, pair, needs):
                 continue
-            if self.scheme.told is not None:
-                self.scheme.told(
+            if self.scheme.report is not None:
+                self.scheme.report(
                     f"Applied {rule} on operation {key if isinstance(key, str) else key.__name__}"
                 )
             origins = sources(node) if rule.sources else ()

@@ -1,4 +1,7 @@
-"""Opening a section that starts at a layer: what the layer holds, and a function of what could stand there instead."""
+"""Opening a section that starts at a layer: what the layer holds, and a function of what could stand there instead.
+
+What comes before the layer is recorded and replayed (:mod:`attriscope.core.replay`), if that is seen to change nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, LayerError
-from attriscope.core.hooks import Layers, NotRun, grad_mode, kept_buffers, module_of, not_run, passing
+from attriscope.core.hooks import Layers, NotRun, grad_mode, hooked, kept_buffers, module_of, not_run
 from attriscope.core.inputs import Examples, repeat_rows
 from attriscope.core.progress import current
 from attriscope.core.pytree import flatten, tree_leaves
@@ -79,7 +82,7 @@ class Injector:
                     counts[position] += 1
             return unflatten(leaves)
 
-        with passing(dict.fromkeys(self.start.modules), self.start.at_input, change):
+        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change):
             yield counts
 
     def _meant(self, position: int, count: int) -> bool:

@@ -1,4 +1,8 @@
-"""The one function that is explained, and how it is run."""
+"""The one function that is explained, and how one batch is sent through it, forward and back.
+
+:mod:`attriscope.core.evaluate` cuts work into such batches; :mod:`attriscope.core.hooks` reads at layers on the way,
+and :mod:`attriscope.core.propagation` puts rules on the way back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switching neurons off: what would the model say without them?"""
+"""Switching neurons off: what would the model say without them? Public as ``attriscope.switched_off``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.hooks import edited, find_layer
 from attriscope.core.inputs import describe
 
-# Gives the part of a layer's output that is to be set.
-Part = Callable[[Tensor], Tensor]
+# Gives the neurons that are to be set, as a view of a layer's output.
+SelectView = Callable[[Tensor], Tensor]
 
 
 @contextlib.contextmanager
@@ -48,10 +48,10 @@ def switched_off(
         with attriscope.switched_off(model, [("blocks.9", 5), ("head.conv", (7, slice(None), 0))]):
             model(image)
     """
-    settled: dict[nn.Module, list[tuple[Part, Any]]] = {}
-    for layer, place in _pairs(neurons):
-        settled.setdefault(find_layer(model, layer), []).append((place, _value(to, layer)))
-    with edited({module: _silencer(some) for module, some in settled.items()}):
+    settings: dict[nn.Module, list[tuple[SelectView, Any]]] = {}
+    for layer, place in _layers_and_selections(neurons):
+        settings.setdefault(find_layer(model, layer), []).append((place, _value(to, layer)))
+    with edited({module: _setter(some) for module, some in settings.items()}):
         yield
 
 
@@ -69,7 +69,7 @@ def _value(to: Any, layer: Any) -> Any:
     return value
 
 
-def _pairs(neurons: Any) -> Iterator[tuple[Any, Part]]:
+def _layers_and_selections(neurons: Any) -> Iterator[tuple[Any, SelectView]]:
     if isinstance(neurons, str) or not isinstance(neurons, Sequence):
         raise InputTypeError(f"neurons must be a list of pairs (layer, neuron), but {describe(neurons)} came")
     for pair in neurons:
@@ -85,11 +85,11 @@ def _pairs(neurons: Any) -> Iterator[tuple[Any, Part]]:
                 raise InputTypeError(
                     f"a neuron must be an int, a tuple of ints and slices or a function, but {describe(place)} came"
                 )
-        yield layer, _Part(places)
+        yield layer, _ByIndices(places)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Part:
+class _ByIndices:
     """Neurons by their indices after dimension 0."""
 
     places: tuple[int | slice, ...]
@@ -104,15 +104,15 @@ class _Part:
             ) from error
 
 
-def _silencer(some: list[tuple[Part, Any]]) -> Callable[[Tensor], Tensor]:
+def _setter(settings: list[tuple[SelectView, Any]]) -> Callable[[Tensor], Tensor]:
     def change(output: Tensor) -> Tensor:
-        for part, value in some:
-            place = _view(part, output)
+        for select, value in settings:
+            place = _view(select, output)
             if not place.numel():
                 continue
             if isinstance(value, Tensor):
                 try:
-                    value = part(value.to(output).expand_as(output))
+                    value = select(value.to(output).expand_as(output))
                 except RuntimeError as error:
                     raise InputError(
                         f"what a layer of output {tuple(output.shape)} is set to has shape {tuple(value.shape)}"
@@ -123,9 +123,9 @@ def _silencer(some: list[tuple[Part, Any]]) -> Callable[[Tensor], Tensor]:
     return change
 
 
-def _view(part: Part, output: Tensor) -> Tensor:
+def _view(select: SelectView, output: Tensor) -> Tensor:
     """The part of the output that is to be set."""
-    place = part(output)
+    place = select(output)
     if not isinstance(place, Tensor):
         raise InputTypeError(
             f"a neuron's function must give a part of the output, but {describe(place)} came"

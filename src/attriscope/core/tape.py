@@ -110,13 +110,13 @@ class Tape(TorchDispatchMode):
 
     Args:
         keeps: what to keep of a call to an operation, by its plain name; see :data:`KEEPS`.
-        steady: refuse random numbers: two passes are to be compared.
+        deterministic: refuse random numbers: two passes are to be compared.
     """
 
-    def __init__(self, keeps: Callable[[str], str | None], *, steady: bool = False) -> None:
+    def __init__(self, keeps: Callable[[str], str | None], *, deterministic: bool = False) -> None:
         super().__init__()
         self._keeps = keeps
-        self._steady = steady
+        self._deterministic = deterministic
         self._pending: tuple[Any, Any, Record | None] | None = None
         # For each storage, where its values are kept: written down before something overwrites them.
         self._kept: dict[int, list[tuple[Any, Any]]] = {}
@@ -127,7 +127,7 @@ class Tape(TorchDispatchMode):
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        self._settle()
+        self._match_pending()
         self._kept.clear()
         self._masks.clear()
 
@@ -138,9 +138,9 @@ class Tape(TorchDispatchMode):
         self.into_view.clear()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._settle()
+        self._match_pending()
         kwargs = kwargs or {}
-        if self._steady and _random(function):
+        if self._deterministic and _random(function):
             self._refuse_random(function, args, kwargs)
         name = _operator(function)
         keep = self._keeps(name) if function.namespace == "aten" else "all"
@@ -181,7 +181,7 @@ class Tape(TorchDispatchMode):
             return "all" if len(others) > 1 else "constants"
         return keep
 
-    def _settle(self) -> None:
+    def _match_pending(self) -> None:
         """Autograd has by now given the latest output its graph node."""
         if self._pending is None:
             return

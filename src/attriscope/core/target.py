@@ -1,4 +1,4 @@
-"""Which number of the model's output is explained."""
+"""Which number of the model's output is explained: what users write as ``target``, and how it is selected."""
 
 from __future__ import annotations
 

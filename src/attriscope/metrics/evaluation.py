@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.batch_size import finish
+from attriscope.core.batch_size import synchronize
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
@@ -97,7 +97,7 @@ def evaluate(
         began, before = time.perf_counter(), parts.rows
         with parts.part(number, number + 1, 0), _naming(name, "explaining"):
             maps = run.bound(model).explain(examples, targets)
-            finish(maps[0].device)
+            synchronize(maps[0].device)
         number += 1
         table.explaining[name] = Cost(parts.rows - before, time.perf_counter() - began)
         case = Case(

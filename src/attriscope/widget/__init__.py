@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from attriscope.widget.explorer import Explorer
-from attriscope.widget.parts import Overlay, PathWalk, Predictions
-from attriscope.widget.pickers import ChannelGrid, LayerPicker
+from attriscope.widget.views import ChannelGrid, LayerPicker, Overlay, PathWalk, Predictions
 
 __all__ = ["ChannelGrid", "Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions"]

@@ -1,43 +1,54 @@
-"""The Explorer: one model, one picture, and what made the model say what it said."""
+"""The Explorer: one model, one picture, and what made the model say what it said.
+
+Where to look next: the traits are in :mod:`attriscope.widget.state.table` and checked in
+:mod:`attriscope.widget.validation`; what was requested and answered is in
+:mod:`attriscope.widget.state.explorer_state`; what a job works out, in its order, is in
+:mod:`attriscope.widget.jobs.pipeline`; the page's half is ``js/src``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import threading
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import traitlets
 from torch import Tensor, nn
 
-from attriscope.core.errors import Cancelled, InputError, InputTypeError
-from attriscope.core.inputs import describe, gather_examples, require_floating
-from attriscope.widget.comparing import Comparing
+from attriscope.core.errors import Cancelled
+from attriscope.core.inputs import gather_examples
 from attriscope.widget.export import figure, html
 from attriscope.widget.jobs.comparison import Comparison
-from attriscope.widget.jobs.pipeline import ExplanationJob
+from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
+from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.worker import Job
-from attriscope.widget.looking import LookingInside, Pinning, pinned_message
-from attriscope.widget.messages.labels import ClassNames, Words
-from attriscope.widget.methods.custom import own_offers
+from attriscope.widget.messages.layers import Channel, top_channels
+from attriscope.widget.messages.wire import ClassNames
+from attriscope.widget.methods.custom import custom_methods
+from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import example
-from attriscope.widget.model.images import ToImage
-from attriscope.widget.model.session import Map, Session
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.images import ToImage, baseline_infos
+from attriscope.widget.state.explorer_state import ExplorerState
+from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.table import REQUESTED
+from attriscope.widget.state.table import REQUESTED, ExplorerTraits
+from attriscope.widget.validation import CHECKED, Validation, check_inputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from attriscope.metrics.table import Table
+
 # Seconds that a cell which shows the Explorer waits for a picture to save with the notebook.
 _PICTURE_SECONDS = 1.5
-# A strip of more examples than this is of no use to anybody.
-_MOST_EXAMPLES = 1000
 
 
-class Explorer(Comparing, LookingInside):
+class Explorer(JobWidget, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -66,7 +77,7 @@ class Explorer(Comparing, LookingInside):
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
             (mean colour), ``"blur"``, ``"noise"`` (uniform), a tensor of the shape of the inputs or of one example, a
             number, or a list of several of these, of which at most one a tensor or number: the attributions are then
-            averaged. The path shown for several is the mean over the walks from each.
+            averaged. The path shown for several is the mean over the paths from each.
         to_image: a function that turns a tensor (1, C, H, W) into a picture, undoing the preprocessing: an array or
             tensor (H, W), (H, W, 3) or (3, H, W), of 8-bit numbers or of floats from 0 to 1. ``None`` stretches the
             example's range over that of a picture. On the way from baseline to input the page mixes their pictures,
@@ -164,28 +175,31 @@ class Explorer(Comparing, LookingInside):
         settings: dict[str, dict[str, Any]] | None = None,
         **traits: Any,
     ) -> None:
-        self._model = model
-        self._batch = gather_examples(inputs, additional_forward_args)
-        self._check_inputs(inputs)
-        self._menu = MethodRegistry(self._batch.tensors[0].detach(), own_offers(methods, model))
-        self._session = Session(model, self._batch, to_image, self._menu)
-        self._words = Words(class_names, self._menu.every, self._session.interior.noun)
-        self._outdated, self._looked = threading.Event(), threading.Event()
-        self._attributions: Tensor | None = None
-        self._requested: Selection | None = None
-        self._shown: int | None = None  # which example the picture on show is of
-        self._weights: Any = None  # those of the map on show
-        self._answered: Selection | None = None  # whose map has been worked out to the end
-        self._finished: Selection | None = None  # of which everything has been
+        examples = gather_examples(inputs, additional_forward_args)
+        check_inputs(model, examples, inputs)
+        self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
+        self._explained = ExplainedModel(model, examples, to_image, self._registry)
+        self._labels = Labels(class_names, self._registry.specs, self._explained.layer_cache.noun)
+        self._comparison = Comparison(self._explained, self._registry, self._labels)
+        self._validation = Validation(self, self._explained, self._registry)
+        self._state = ExplorerState()
+        self._explorer_jobs = ExplorerJobs(
+            self, self._explained, self._registry, self._labels, self._state, self._comparison
+        )
+        self._visible = threading.Event()  # that there is something to see, or nothing to wait for
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
-        self.methods = self._menu.message()
-        self.layer_methods, self.neuron_methods = self._menu.message("layer"), self._menu.message("neuron")
-        self.examples = example.thumbnails(self._batch, to_image)
-        self.picture, self._shown = self._session.example(self.example).shown, self.example
-        self.observe(self._choose, REQUESTED)
+        self.methods = self._registry.message()
+        self.layer_methods, self.neuron_methods = (
+            self._registry.message("layer"),
+            self._registry.message("neuron"),
+        )
+        self.baselines = self.baselines or baseline_infos(custom=False)
+        self.examples = example.thumbnails(examples, to_image)
+        self.picture, self._state.example = self._explained.example(self.example).picture, self.example
+        self.observe(self._choose, list(REQUESTED))
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -193,8 +207,43 @@ class Explorer(Comparing, LookingInside):
     @property
     def attributions(self) -> Tensor | None:
         """The latest map of the chosen method, as it returned it, (1, C, H, W); ``None`` before there is one."""
-        self._notice()
-        return self._attributions
+        self._explorer_jobs.mark_outdated()
+        return self._state.attributions
+
+    @property
+    def layer_attributions(self) -> Tensor | None:
+        """The picked layer's attributions by ``layer_method``, in the shape of what it gives; ``None`` if not ready.
+
+        Of a layer that gives several tensors, those of the first.
+        """
+        return self._state.layer_attributions(dataclasses.replace(self.choice, neuron=None))
+
+    @property
+    def neuron_attributions(self) -> Tensor | None:
+        """What drives the picked neuron: attributions of the input, (1, C, H, W); ``None`` if not ready."""
+        choice = self.choice
+        ready = choice.place == "neuron" and self._state.has_map(choice)
+        return self._state.attributions if ready else None
+
+    def top_channels(self, k: int = 10) -> list[Channel]:
+        """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.
+
+        Args:
+            k: how many.
+
+        Returns:
+            A list of (channel, contribution, activation), by size of the contribution: gradient x activation added up
+            over the channel. For a model without gradients contributions are NaN, and activations set the order.
+
+        Raises:
+            ChoiceError: no layer is picked, or there are no channels in it.
+        """
+        if self.layer is None:
+            raise ChoiceError("top_channels are those of the picked layer, but no layer is picked")
+        self._wait(None)
+        if not self.channels:
+            raise ChoiceError(f"there are no channels in layer {self.layer!r}")
+        return top_channels(self.channels, k)
 
     def wait(self, timeout: float | None = None) -> Explorer:
         """Wait until everything asked for is worked out.
@@ -212,12 +261,12 @@ class Explorer(Comparing, LookingInside):
             Exception: what the model or the method raised.
         """
         self._wait(timeout)
-        self._notice()
+        self._explorer_jobs.mark_outdated()
         return self
 
     def recompute(self) -> Explorer:
         """Work the present choice out anew, for instance after the model was trained further."""
-        self._outdated.set()
+        self._explorer_jobs.anew.set()
         self._ask(self.choice)
         return self
 
@@ -227,17 +276,62 @@ class Explorer(Comparing, LookingInside):
         Raises:
             ChoiceError: the method has nothing to spend more on, or spends the most there is.
         """
-        with self._lock:
+        with LOCK:
             choice = self.choice
-            if not self._menu.refinable(choice.shown_method, choice.shown_settings, choice.effort):
-                raise ChoiceError(f"{self._words.method(choice)} has nothing more to spend")
+            if not self._registry.refinable(choice.shown_method, choice.shown_settings, choice.effort):
+                raise ChoiceError(f"{self._labels.method(choice)} has nothing more to spend")
             self.effort += 1
             self._ask(self.choice)
         return self
 
+    def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Explorer:
+        """Judge several methods on the example on show, for what is explained now: the table is on the page.
+
+        The table gets a line for each method as soon as that is judged; a method that fails on this model says so
+        there. The map on show stays; if it is not ready yet, it comes first. One example says little about methods in
+        general: :func:`attriscope.metrics.evaluate` asks more of them.
+
+        Args:
+            methods: names as for ``method``, and the controls ``"random"`` and ``"edges"``, which know nothing of the
+                model. ``None``: the chosen method, integrated gradients, three quick ones and the controls. Each with
+                what ``settings`` has for it.
+            metrics: names out of ``attriscope.metrics.CATALOGUE``, or a dict by name as for ``evaluate``. ``None``:
+                deletion, insertion, comprehensiveness, sufficiency and sparseness, about 80 rows per method in all.
+
+        Returns:
+            The Explorer itself.
+
+        Raises:
+            ChoiceError: there is no such method or metric.
+        """
+        with LOCK:
+            choice = self.choice
+            self._ask(choice, self._comparison.request(choice, methods, metrics, self.settings))
+        return self
+
+    @property
+    def comparison_table(self) -> Table | None:
+        """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
+        return self._comparison.table
+
+    def pin(self) -> Explorer:
+        """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
+
+        It is worked out first if it is not ready.
+        """
+        with LOCK:
+            choice = self.choice
+            self._ask(choice, PinRequest(choice))
+        return self
+
+    def unpin(self) -> Explorer:
+        """Let go of the map that was kept."""
+        self.pinned = {}
+        return self
+
     def figure(self) -> Figure:
         """The view as a matplotlib figure: map, mode, sign, colours and position on the path as on the page."""
-        self._notice()
+        self._explorer_jobs.mark_outdated()
         return figure.figure(figure.View.of(self))
 
     def snapshot(self) -> bytes:
@@ -253,20 +347,19 @@ class Explorer(Comparing, LookingInside):
         Args:
             path: where to write it.
         """
-        self._notice()
+        self._explorer_jobs.mark_outdated()
         html.write(self, path)
 
     def close(self) -> None:
         """Take it off the page, stop what is being computed, and let go of what was kept."""
         super().close()
-        session = self.__dict__.get("_session")
-        if session is not None:
-            session.release()
-            self._attributions = self._weights = self._requested = self._answered = self._finished = None
-            self._table = self._compared = self._of_layer = None
+        if "_state" in self.__dict__:  # not there if the Explorer was never made
+            self._explained.release()
+            self._comparison.clear()
+            self._state.clear()
 
     def __repr__(self) -> str:
-        names = self.choice.walk_message["baseline"]
+        names = self.choice.values(("baseline",))["baseline"]
         return (
             f"Explorer(method={self.method!r}, target={self.target!r}, baseline={names!r}, "
             f"layer={self.layer!r}, status={self.status!r})"
@@ -274,150 +367,65 @@ class Explorer(Comparing, LookingInside):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
-        self._looked.wait(_PICTURE_SECONDS)
+        self._visible.wait(_PICTURE_SECONDS)
         return figure.with_picture(self, bundle)
 
-    # --- from choices to answers ------------------------------------------------------------------------------
-
-    def _check_inputs(self, inputs: Any) -> None:
-        if not isinstance(self._model, nn.Module):
-            raise InputTypeError(f"model must be a torch.nn.Module, but {describe(self._model)} came")
-        x = self._batch.tensors[0]
-        if len(self._batch.tensors) > 1 or self._batch.keys or x.dim() != 4:
-            hint = "; write inputs[None]" if x.dim() == 3 else ""
-            raise InputError(
-                f"the Explorer shows pictures, of shape (N, C, H, W), but {describe(inputs)} came{hint}"
-            )
-        if len(x) > _MOST_EXAMPLES:
-            raise InputError(
-                f"the Explorer offers at most {_MOST_EXAMPLES} examples to choose from, but {len(x)} came; "
-                f"write inputs[:{_MOST_EXAMPLES}]"
-            )
-        require_floating(self._batch, "the Explorer")
-        if self._model.training:
-            warnings.warn(
-                "the model is in training mode, so dropout and batch statistics are part of what is explained; "
-                "call model.eval() first unless you mean that",
-                stacklevel=3,
-            )
+    # --- from choices to jobs ---------------------------------------------------------------------------------
 
     @property
-    def _outputs(self) -> int | None:
-        return self._session.classes
+    def choice(self) -> Selection:
+        """What is selected, as it is now."""
+        return Selection.of(self, self._validation.custom)
+
+    @traitlets.validate(*CHECKED)
+    def _check(self, proposal: Any) -> Any:
+        return self._validation.check(proposal["trait"].name, proposal["value"])
+
+    def _from_page(self, name: str, value: Any) -> Any:
+        return self._validation.baseline_of_names(value) if name == "baseline" else value
+
+    @traitlets.observe("layer")
+    def _leave_neuron(self, change: Any) -> None:
+        if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
+            self.neuron = None
 
     def _choose(self, change: Any) -> None:
-        if not self._gathering:
+        if not self._page.receiving:
             self._follow()
 
     def _follow(self) -> None:
         if self.contrast is not None and (self.contrast == self.target or isinstance(self.target, list)):
             self.contrast = None
-        choice, requested = self.choice, self._requested
-        if requested is not None and dataclasses.replace(choice, effort=requested.effort) == requested:
+        choice = self.choice
+        if self._state.is_requested(choice):
             return
-        with self._lock:
-            if requested is None or dataclasses.replace(choice.map, effort=requested.effort) != requested.map:
+        with LOCK:
+            if not self._state.is_map_requested(choice):
                 self.effort = 0
             self._ask(self.choice)
 
-    def _ask(self, choice: Selection) -> None:
-        with self._lock:
-            self._requested = choice
-            self._submit(choice)
+    def _ask(self, choice: Selection, about: Any = None) -> None:
+        """Work a choice out, and what it is about if there is more to do than that."""
+        with LOCK:
+            self._state.requested = choice
+            self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
-        if self._outdated.is_set():
-            self._outdated.clear()
-            self._session.forget()
-            self._answered = None
-        self._notice()
-        about = job.about
-        answer = ExplanationJob(self._session, self._menu, self._words, _Outlet(self, job))
+        publish = functools.partial(self._publish, job)
         try:
-            said = self._explain(job, answer, about if isinstance(about, Selection) else about.choice)
-            if isinstance(about, Comparison):
-                self._judge(job, answer, self._settled(about, self._answered))
-            elif isinstance(about, Pinning):
-                self._publish(job, pinned=pinned_message(self.heat, self.picture))
+            note = self._explorer_jobs.do(job.about, publish)
         except Cancelled:
             raise
         except BaseException:
-            self._looked.set()  # there is nothing to wait for
-            self._notice()
+            self._visible.set()  # there is nothing to wait for
+            self._explorer_jobs.mark_outdated()
             raise
-        with self._lock:
+        with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers
-        return said
+        return note
 
-    def _explain(self, job: Job, answer: ExplanationJob, choice: Selection) -> str:
-        """What a choice asks for; its map only if that is not on show."""
-        known = self._answered is not None and self._answered.map == choice.map and not self.weights_changed
-        if known and self._finished == choice and not isinstance(job.about, Selection):
-            return ""
-        if not known:
-            self._answered = None
-        self._finished = None
-        said = answer.give(choice, known)
-        with self._lock:
-            if not job.is_set():
-                self._finished = self._requested
-        return said
-
-    def _notice(self) -> None:
-        """Say whether the map on show is of other weights than the model's."""
-        with self._lock:  # a job may show a newer map meanwhile
-            if self._weights is not None:
-                self.weights_changed = self._session.weights() != self._weights
-            self._notice_comparison()
-
-
-class _Outlet:
-    """Where the answers of one job go."""
-
-    def __init__(self, explorer: Explorer, job: Job) -> None:
-        self._explorer, self._job = explorer, job
-
-    def publish(self, **traits: Any) -> None:
-        self._explorer._publish(self._job, **traits)
-        if traits.get("heat"):
-            self._explorer._looked.set()
-
-    def settle(self, target: int) -> None:
-        explorer = self._explorer
-        with explorer._lock:
-            if explorer.contrast == target:
-                raise ChoiceError(
-                    f"the best class is {target}, which is also the contrast; say which target is to be compared"
-                )
-            if explorer._requested is not None and not self._job.is_set():
-                # So that setting the target does not start the work again.
-                explorer._requested = dataclasses.replace(explorer._requested, target=target)
-            self.publish(target=target)
-
-    def hand_over(self, found: Map, weights: Any, choice: Selection, **traits: Any) -> None:
-        explorer = self._explorer
-        with explorer._lock:
-            if not self._job.is_set():
-                over = found.over_picture
-                explorer._attributions = found.attributions if over is None else over
-                explorer._weights = weights
-                if found.final:
-                    explorer._answered = choice
-                    if choice.place == "layer":
-                        explorer._of_layer = choice, found.attributions
-            self.publish(**traits)
-            if found.final:
-                explorer._looked.set()
-
-    def shows(self, trait: str, request: Any) -> bool:
-        shown = getattr(self._explorer, trait)
-        return shown.get("request") == request and shown.get("final", True)
-
-    def turn_to(self, example: int, **traits: Any) -> None:
-        explorer = self._explorer
-        with explorer._lock:
-            if explorer._shown != example:
-                self.publish(**traits)
-                explorer._attributions, explorer._shown, explorer._weights = None, example, None
-                explorer._answered = explorer._of_layer = None
+    def _publish(self, job: Job, accept: Callable[[], None] | None = None, **traits: Any) -> None:
+        self._jobs.publish(job, accept, **traits)
+        if traits.get("heat") or self._state.answered is not None:
+            self._visible.set()

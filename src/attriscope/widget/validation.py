@@ -1,73 +1,109 @@
-"""What can be chosen, as traits: each wish is checked here, whoever has it, and refused with a reason."""
+"""Whether a trait may have a value: each is checked here, whoever sets it, and refused with a reason.
+
+A method of :class:`LayerValidation` or :class:`Validation` is named after the trait that it checks, and returns the
+value that the trait gets; a trait without one takes whatever its kind in the table lets pass.
+"""
 
 from __future__ import annotations
 
 import numbers
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
 
-import traitlets
 from torch import nn
 
+from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import find_layer, layer_names
-from attriscope.core.inputs import Examples, describe
+from attriscope.core.inputs import Examples, describe, require_floating
+from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.target import resolve_target
-from attriscope.widget.messages.labels import baseline_choices
-from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model.images import BASELINES, custom_baseline
-from attriscope.widget.model.layouts import Layout
-from attriscope.widget.state.selection import (
-    ChoiceError,
-    Own,
-    Place,
-    Selection,
-    baseline_names,
-    refusing,
-)
-from attriscope.widget.state.table import ExplorerTraits
-from attriscope.widget.state.traits import also
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
+from attriscope.widget.state.selection import ChoiceError, CustomBaseline, Place, refusing
+from attriscope.widget.state.table import ROWS, ExplorerTraits
+from attriscope.widget.state.traits import baseline_names
 
 # More neurons than this to switch off are a mistake.
 _MOST_ABLATED = 1000
+# A strip of more examples than this is of no use to anybody.
+_MOST_EXAMPLES = 1000
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+def check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
+    """Whether the Explorer can show a model and its inputs.
+
+    Raises:
+        InputTypeError, InputError: it cannot.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputTypeError(f"model must be a torch.nn.Module, but {describe(model)} came")
+    x = examples.tensors[0]
+    if len(examples.tensors) > 1 or examples.keys or x.dim() != 4:
+        hint = "; write inputs[None]" if x.dim() == 3 else ""
+        raise InputError(
+            f"the Explorer shows pictures, of shape (N, C, H, W), but {describe(inputs)} came{hint}"
+        )
+    if len(x) > _MOST_EXAMPLES:
+        raise InputError(
+            f"the Explorer offers at most {_MOST_EXAMPLES} examples to choose from, but {len(x)} came; "
+            f"write inputs[:{_MOST_EXAMPLES}]"
+        )
+    require_floating(examples, "the Explorer")
+    if model.training:
+        warnings.warn(
+            "the model is in training mode, so dropout and batch statistics are part of what is explained; "
+            "call model.eval() first unless you mean that",
+            stacklevel=3,
+        )
 
 
-class NeuronTraits(traitlets.HasTraits):
-    """The picked layer, and the neuron that is picked in it.
+class HasLayer(Protocol):
+    """Traits among which a layer is selected."""
 
-    Whoever has them sets ``_model`` first.
+    layer: Any
+
+
+class LayerValidation:
+    """Of the traits that name a layer and a neuron.
+
+    Args:
+        traits: all values as they are.
+        model: what the layers are of.
+        layout_of: how to read a layer; ``None`` while that is not known. It raises ``InputError`` for what is none.
     """
 
-    _model: nn.Module
-    layer = also(ExplorerTraits.layer)
-    neuron = also(ExplorerTraits.neuron)
+    def __init__(self, traits: HasLayer, model: nn.Module, layout_of: Callable[[str], Layout | None]) -> None:
+        self._layer_of, self._model, self._layout_of = traits, model, layout_of
 
-    def _form(self, layer: str) -> Layout | None:
-        """How to read a layer; ``None`` while that is not known."""
-        return None
+    def check(self, name: str, value: Any) -> Any:
+        """What the trait of this name gets for a value.
 
-    @traitlets.validate("layer")
-    def _valid_layer(self, proposal: Any) -> str | None:
-        return None if proposal["value"] is None else self._path(proposal["value"])
+        Raises:
+            ChoiceError: the value cannot be used.
+        """
+        return getattr(self, name)(value)
+
+    def layer(self, value: str | None) -> str | None:
+        """A path of a layer, or none."""
+        return None if value is None else self._path(value)
+
+    def neuron(self, value: Any) -> Neuron | None:
+        """A channel of the selected layer, or one of its places."""
+        if value is None:
+            return None
+        layer = self._layer_of.layer
+        if layer is None:
+            raise ChoiceError(f"neuron {describe(value)} of which layer? Pick a layer first")
+        return self._neuron(self._path(layer), value, "neuron")
 
     def _path(self, layer: str) -> str:
         """The path of a layer as it stands in the tree: a shared module has others."""
         with refusing():
             return layer_names(self._model)[find_layer(self._model, layer)]
 
-    @traitlets.validate("neuron")
-    def _valid_neuron(self, proposal: Any) -> Neuron | None:
-        value = proposal["value"]
-        if value is None:
-            return None
-        if self.layer is None:
-            raise ChoiceError(f"neuron {describe(value)} of which layer? Pick a layer first")
-        return self._one_neuron(self._path(self.layer), value, "neuron")
-
-    def _one_neuron(self, layer: str, value: Any, what: str) -> Neuron:
+    def _neuron(self, layer: str, value: Any, what: str) -> Neuron:
         index = list(value) if isinstance(value, list | tuple) else [value]
         if not 1 <= len(index) <= 3 or not all(_whole(i) and i >= 0 for i in index):
             raise ChoiceError(
@@ -76,108 +112,107 @@ class NeuronTraits(traitlets.HasTraits):
             )
         neuron = int(index[0]) if len(index) == 1 else [int(i) for i in index]
         with refusing():
-            form = self._form(layer)
-        if form is not None:
-            form.check(neuron, layer)
+            layout = self._layout_of(layer)
+            if layout is not None:
+                layout.check(neuron, layer)
         return neuron
 
-    @traitlets.observe("layer")
-    def _leave_neuron(self, change: Any) -> None:
-        if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
-            self.neuron = None
 
+class Validation(LayerValidation):
+    """Of all that can be selected in the Explorer.
 
-class ChoiceTraits(NeuronTraits, ExplorerTraits):
-    """What is explained and how.
+    Args:
+        traits: all values as they are.
+        explained: the model, and its examples.
+        registry: the methods on offer.
 
-    Whoever has them sets ``_model``, ``_batch`` (all examples) and ``_menu`` first.
+    Attributes:
+        custom: the user's own baseline, if there was one.
     """
 
-    _batch: Examples
-    _menu: MethodRegistry
-    _own: Own | None = None
+    def __init__(self, traits: ExplorerTraits, explained: ExplainedModel, registry: MethodRegistry) -> None:
+        super().__init__(traits, explained.model, explained.layer_cache.known_layout)
+        self._traits, self._explained, self._registry = traits, explained, registry
+        self.custom: CustomBaseline | None = None
 
-    @property
-    def _outputs(self) -> int | None:
-        """How many classes the model has; ``None`` while that is not known."""
-        return None
+    # --- methods ----------------------------------------------------------------------------------------------
 
-    @property
-    def choice(self) -> Selection:
-        """All of it, as it is now."""
-        named = baseline_names(self.baseline)
-        names = tuple(named) if isinstance(named, list) else (named,)
-        return Selection(
-            self.method,
-            self.target,
-            names,
-            self.layer,
-            self._own if "custom" in names else None,
-            self.contrast,
-            self.example,
-            {name: dict(values) for name, values in self.settings.items()},
-            self.effort,
-            self.layer_method,
-            self.neuron,
-            self.neuron_method,
-            tuple((layer, neuron) for layer, neuron in self.ablated),
-            self.ablate_to,
-        )
+    def method(self, value: Any) -> str:
+        """The name of a method for the input."""
+        known = self._registry.input_specs
+        if value not in known:
+            raise ChoiceError(f"method must be one of {', '.join(known)}, but {describe(value)} came")
+        return str(value)
 
-    def baseline_of(self, value: Any) -> Any:
-        """What the page's names stand for."""
-        if isinstance(value, list):
-            return [self.baseline_of(one) for one in value]
-        return self._own.tensor if value == "custom" and self._own is not None else value
+    def layer_method(self, value: Any) -> str:
+        """The name of a method for a layer."""
+        return self._inside_method(value, "layer")
 
-    @traitlets.default("baselines")
-    def _default_baselines(self) -> Any:
-        return baseline_choices(own=False)
+    def neuron_method(self, value: Any) -> str:
+        """The name of a method for a neuron."""
+        return self._inside_method(value, "neuron")
 
-    @traitlets.validate("method")
-    def _valid_method(self, proposal: Any) -> str:
-        if proposal["value"] not in self._menu.offers:
-            raise ChoiceError(
-                f"method must be one of {', '.join(self._menu.offers)}, but {describe(proposal['value'])} came"
-            )
-        return str(proposal["value"])
-
-    @traitlets.validate("layer_method")
-    def _valid_layer_method(self, proposal: Any) -> str:
-        return self._inside_method(proposal, "layer")
-
-    @traitlets.validate("neuron_method")
-    def _valid_neuron_method(self, proposal: Any) -> str:
-        return self._inside_method(proposal, "neuron")
-
-    def _inside_method(self, proposal: Any, place: Place) -> str:
-        value, known = proposal["value"], self._menu.at(place)
+    def _inside_method(self, value: Any, place: Place) -> str:
+        known = self._registry.at(place)
         if value not in known:
             raise ChoiceError(f"{place}_method must be one of {', '.join(known)}, but {describe(value)} came")
         return str(value)
 
-    @traitlets.validate("ablated")
-    def _valid_ablated(self, proposal: Any) -> list[Any]:
-        value = proposal["value"]
-        what = "ablated must be a list of pairs [layer, neuron]"
-        if not isinstance(value, list | tuple) or len(value) > _MOST_ABLATED:
-            raise ChoiceError(f"{what}, at most {_MOST_ABLATED}, but {describe(value)} came")
-        found: list[Any] = []
-        paths: dict[str, str] = {}
-        for one in value:
-            if not isinstance(one, list | tuple) or len(one) != 2 or not isinstance(one[0], str):
-                raise ChoiceError(f"{what}, but it holds {describe(one)}")
-            if one[0] not in paths:
-                paths[one[0]] = self._path(one[0])
-            layer = paths[one[0]]
-            pair = [layer, self._one_neuron(layer, one[1], "a neuron in ablated")]
-            if pair not in found:
-                found.append(pair)
-        return found
+    def settings(self, value: Any) -> dict[str, Any]:
+        """What is set otherwise than the methods' defaults."""
+        return self._registry.check(value)
 
-    @traitlets.validate("baseline")
-    def _valid_baseline(self, proposal: Any) -> Any:
-        value = proposal["value"]
+    # --- what is explained ------------------------------------------------------------------------------------
+
+    def target(self, value: Any) -> Any:
+        """An index of the output, or a list of them."""
+        if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
+            raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
+        with refusing():
+            target = resolve_target(tuple(value) if isinstance(value, list) else value, 1)
+        if target.function is not None:
+            raise ChoiceError("the page cannot show a function as target; give an int or a tuple of ints")
+        if target.column is None:
+            return None
+        index = list(target.column)
+        if any(isinstance(i, slice) for i in index) or not index:
+            raise ChoiceError(f"target must be an int or a list of ints, but {describe(value)} came")
+        if len(index) > 1:
+            return index
+        return self._class(index[0], "target")
+
+    def contrast(self, value: Any) -> int | None:
+        """Another class than the target, or none."""
+        if value is None:
+            return None
+        contrast, target = self._class(value, "contrast"), self._traits.target
+        if isinstance(target, list):
+            raise ChoiceError(f"contrast compares with a target that is one class, but that is {target}")
+        if contrast == target:
+            raise ChoiceError(f"contrast must be another class than the target, but both are {contrast}")
+        return contrast
+
+    def _class(self, value: Any, what: str) -> int:
+        if not _whole(value):
+            raise ChoiceError(f"{what} must be the index of a class, but {describe(value)} came")
+        count = self._explained.classes
+        if count is not None and not -count <= value < count:
+            raise ChoiceError(
+                f"{what} {describe(value)} is out of range: the model has classes 0 to {count - 1}"
+            )
+        return int(value) % count if count is not None else int(value)
+
+    def example(self, value: Any) -> int:
+        """The index of an example."""
+        count = self._explained.examples.count
+        if not _whole(value) or not 0 <= value < count:
+            raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
+        return int(value)
+
+    # --- baselines --------------------------------------------------------------------------------------------
+
+    def baseline(self, value: Any) -> Any:
+        """A baseline by its name or as a tensor, or several of these."""
         if not isinstance(value, list | tuple):
             return self._one_baseline(value)
         found = [self._one_baseline(one) for one in value[: len(BASELINES) + 2]]
@@ -195,59 +230,42 @@ class ChoiceTraits(NeuronTraits, ExplorerTraits):
                 names = ", ".join(BASELINES)
                 raise ChoiceError(f"baseline must be one of {names} or a tensor, but {describe(value)} came")
             return value
-        if self._own is None or value is not self._own.tensor:
+        if self.custom is None or value is not self.custom.tensor:
             with refusing():
-                self._own = Own(custom_baseline(value, self._batch))
-        self.baselines = baseline_choices(own=True)
-        return self._own.tensor
+                self.custom = CustomBaseline(custom_baseline(value, self._explained.examples))
+        self._traits.baselines = baseline_infos(custom=True)
+        return self.custom.tensor
 
-    @traitlets.validate("target")
-    def _valid_target(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
-            raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
-        with refusing():
-            target = resolve_target(tuple(value) if isinstance(value, list) else value, 1)
-        if target.function is not None:
-            raise ChoiceError("the page cannot show a function as target; give an int or a tuple of ints")
-        if target.column is None:
-            return None
-        index = list(target.column)
-        if any(isinstance(i, slice) for i in index) or not index:
-            raise ChoiceError(f"target must be an int or a list of ints, but {describe(value)} came")
-        if len(index) > 1:
-            return index
-        return self._class(index[0], "target")
+    def baseline_of_names(self, value: Any) -> Any:
+        """The baselines that the page names."""
+        if isinstance(value, list):
+            return [self.baseline_of_names(one) for one in value]
+        return self.custom.tensor if value == "custom" and self.custom is not None else value
 
-    @traitlets.validate("contrast")
-    def _valid_contrast(self, proposal: Any) -> int | None:
-        value = proposal["value"]
-        if value is None:
-            return None
-        contrast = self._class(value, "contrast")
-        if isinstance(self.target, list):
-            raise ChoiceError(f"contrast compares with a target that is one class, but that is {self.target}")
-        if contrast == self.target:
-            raise ChoiceError(f"contrast must be another class than the target, but both are {contrast}")
-        return contrast
+    # --- what is switched off ---------------------------------------------------------------------------------
 
-    def _class(self, value: Any, what: str) -> int:
-        if not _whole(value):
-            raise ChoiceError(f"{what} must be the index of a class, but {describe(value)} came")
-        count = self._outputs
-        if count is not None and not -count <= value < count:
-            raise ChoiceError(
-                f"{what} {describe(value)} is out of range: the model has classes 0 to {count - 1}"
-            )
-        return int(value) % count if count is not None else int(value)
+    def ablated(self, value: Any) -> list[Any]:
+        """Pairs of a layer and a neuron."""
+        what = "ablated must be a list of pairs [layer, neuron]"
+        if not isinstance(value, list | tuple) or len(value) > _MOST_ABLATED:
+            raise ChoiceError(f"{what}, at most {_MOST_ABLATED}, but {describe(value)} came")
+        found: list[Any] = []
+        paths: dict[str, str] = {}
+        for one in value:
+            if not isinstance(one, list | tuple) or len(one) != 2 or not isinstance(one[0], str):
+                raise ChoiceError(f"{what}, but it holds {describe(one)}")
+            if one[0] not in paths:
+                paths[one[0]] = self._path(one[0])
+            layer = paths[one[0]]
+            pair = [layer, self._neuron(layer, one[1], "a neuron in ablated")]
+            if pair not in found:
+                found.append(pair)
+        return found
 
-    @traitlets.validate("example")
-    def _valid_example(self, proposal: Any) -> int:
-        value, count = proposal["value"], self._batch.count
-        if not _whole(value) or not 0 <= value < count:
-            raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
-        return int(value)
 
-    @traitlets.validate("settings")
-    def _valid_settings(self, proposal: Any) -> dict[str, Any]:
-        return self._menu.check(proposal["value"])
+CHECKED = tuple(name for name in ROWS if hasattr(Validation, name))
+"""The traits of the Explorer that are checked here."""
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

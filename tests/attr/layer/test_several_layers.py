@@ -104,6 +104,20 @@ def test_layers_that_feed_each_other_are_explained_one_by_one(layers: list[Any])
         )
 
 
+def test_a_sequence_and_its_last_layer_give_one_tensor() -> None:
+    model = branched()
+    options: dict[str, Any] = {"target": 1, "n_steps": 5}
+    for layers in (["body", "body.2"], ["body.2", "body"]):
+        for layer, one in zip(
+            layers,
+            LayerIntegratedGradients(model, layers).attribute(PAIR, (0.1, 0.1), **options),
+            strict=True,
+        ):
+            assert_same(
+                one, LayerIntegratedGradients(model, layer).attribute(PAIR, (0.1, 0.1), **options), atol=1e-12
+            )
+
+
 def test_layers_side_by_side_share_the_change() -> None:
     """As the embeddings of words and of places: all attributions together add up to the change of the output."""
     model = branched()

@@ -179,8 +179,10 @@ def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
 
 
 def _feed_each_other(values: list[Tensor]) -> bool:
-    """Whether there is one of the values among what another was made of."""
+    """Whether one of the values is another, or is among what another was made of."""
     own = {_source(v) for v in values}
+    if len(own) < len(values):  # a sequence gives what its last layer gives
+        return True
     seen = set[Any]()
     waiting = [node for v in own for node, _ in v.next_functions]
     while waiting:

@@ -1,4 +1,7 @@
-"""Methods that change one thing at a time and look at what the output does."""
+"""Feature ablation: one feature after another is replaced by its baseline.
+
+:class:`DifferencePlan`, one change at a time, is also what permutation and occlusion are made of.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Permutation importance: a feature is shuffled between examples."""
+"""Permutation importance: one feature after another is shuffled between the examples."""
 
 from __future__ import annotations
 

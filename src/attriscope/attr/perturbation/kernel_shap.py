@@ -1,4 +1,8 @@
-"""Shapley values from a sample of coalitions."""
+"""KernelSHAP: Shapley values from a sample of coalitions.
+
+Which coalitions, and what the outputs say: :mod:`attriscope.attr.perturbation._paired_coalitions` and
+:mod:`attriscope.attr.perturbation._kriging`.
+"""
 
 from __future__ import annotations
 

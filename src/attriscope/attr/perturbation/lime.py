@@ -1,4 +1,8 @@
-"""Lime: a simple model is fitted to what the network says near one input, and explained instead."""
+"""Lime: a simple model is fitted to what the network says near one input, and explained instead.
+
+The simple models are in :mod:`attriscope.attr.linear`, how near a sample is in
+:mod:`attriscope.attr.perturbation.similarity`.
+"""
 
 from __future__ import annotations
 

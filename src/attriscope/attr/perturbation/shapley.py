@@ -1,4 +1,8 @@
-"""Shapley values: a feature's effect averaged over all orders in which features can be added to the baseline."""
+"""Shapley values: a feature's effect averaged over all orders in which features can be added to the baseline.
+
+Exact from all coalitions (:mod:`attriscope.attr.perturbation._game`), else estimated from some of them
+(:mod:`attriscope.attr.perturbation._paired_coalitions`) or from random orders.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from attriscope.widget.export import figure
-from attriscope.widget.state.part import Part
+from attriscope.widget.state.part import LOCK, Part
 
 _TEMPLATE = pathlib.Path(__file__).parent / "page.html"
 
@@ -26,7 +26,7 @@ def write(widget: Part, path: str | os.PathLike[str]) -> None:
 
 def page(widget: Part) -> str:
     """The file's text."""
-    with widget._lock:
+    with LOCK:
         state, view = widget.get_state(), figure.View.of(widget)
     picture = base64.b64encode(figure.png(figure.figure(view))).decode("ascii")
     kept = {

@@ -1,10 +1,16 @@
-"""One choice worked out, step by step, and handed to the page as it gets better."""
+"""One selection worked out, step by step, and handed to the page as it gets better.
+
+:meth:`ExplanationJob.explain` is the order of what a person waits for. What the model is asked is in
+:mod:`~attriscope.widget.model.explained_model`, how it travels in :mod:`~attriscope.widget.messages`, and what was
+requested and answered in :mod:`~attriscope.widget.state.explorer_state`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
@@ -14,14 +20,18 @@ from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.progress import control
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.labels import Words
 from attriscope.widget.messages.types import RawHeat, Request
+from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model.layers import QUICK
-from attriscope.widget.model.session import Map, Session
+from attriscope.widget.model.code import code_of
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.layers import ONE_PASS
+from attriscope.widget.model.map import Map
+from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
-from attriscope.widget.parts import path_message
-from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.explorer_state import ExplorerState, Result
+from attriscope.widget.state.selection import Selection, refusing
+from attriscope.widget.state.table import OUTPUT, ExplorerTraits
 
 T = TypeVar("T")
 
@@ -29,48 +39,41 @@ T = TypeVar("T")
 _UPDATE_SECONDS = 0.1
 
 
-class Page(Protocol):
-    """Where answers go. Each call raises ``Cancelled`` once the answer is no longer wanted."""
+class Publish(Protocol):
+    """Sets traits that belong together, and lets ``accept`` take note of the result first.
 
-    def publish(self, **traits: Any) -> None:
-        """Traits that belong together, as one message."""
+    It raises ``Cancelled`` once the result is no longer wanted.
+    """
 
-    def settle(self, target: int) -> None:
-        """The target that is explained where nobody chose one."""
-
-    def hand_over(self, found: Map, weights: Any, choice: Selection, **traits: Any) -> None:
-        """The map of a choice, the weights that it was made with, and the traits that show it."""
-
-    def shows(self, trait: str, request: Request) -> bool:
-        """Whether what a trait holds is the final answer to this request."""
-
-    def turn_to(self, example: int, **traits: Any) -> None:
-        """Traits to publish if what is on show belongs to another example."""
+    def __call__(self, accept: Callable[[], None] | None = None, **traits: Any) -> None: ...
 
 
 @dataclasses.dataclass
 class ExplanationJob:
-    """Works a choice out.
+    """Works a selection out.
 
     Args:
-        session: asks the model.
-        menu: the methods' parameters.
-        words: what things are called.
-        page: where it is shown.
+        explained: the model.
+        registry: the methods on offer.
+        labels: what things are called.
+        state: what was requested, and what is on show.
+        shown: the traits, to read.
+        publish: sets them.
     """
 
-    session: Session
-    menu: MethodRegistry
-    words: Words
-    page: Page
+    explained: ExplainedModel
+    registry: MethodRegistry
+    labels: Labels
+    state: ExplorerState
+    shown: ExplorerTraits
+    publish: Publish
     _updated: float = 0.0
 
-    def give(self, choice: Selection, known: bool = False) -> str:
-        """All of it: predictions, a preview, how much passes at each layer, the map, the picked layer, the path.
+    def explain(self, selection: Selection) -> str:
+        """All of it: predictions, a preview, how relevant each layer is, the map, the selected layer, the path.
 
         Args:
-            choice: what is to be worked out.
-            known: its map is on show already.
+            selection: what is to be worked out; its map only if that is not on show already.
 
         Returns:
             What there is to say about it afterwards; empty if all went well.
@@ -78,140 +81,64 @@ class ExplanationJob:
         Raises:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
-        choice = self._look(choice)
-        weights = self.session.weights()
+        has_map = self.state.has_map(selection)
+        selection = self._predict(selection)
+        weights = self.explained.weights()
         try:
-            if known:
-                self.page.publish(code=self.session.code(choice))
+            if has_map:
+                self.publish(code=code_of(self.explained, selection))
             else:
-                self.page.publish(baseline_picture=self.session.example(choice.example).show_starts(choice))
-                self._preview(choice)
-            self._what_if(choice)
-            self._flow(choice)
-            self._channels(choice)
-            if not known:
-                self._map(choice, weights)
-            self._neuron(choice)
-            self._depth(choice)
-            return self._walk(choice)
+                example = self.explained.example(selection.example)
+                self.publish(baseline_picture=example.baseline_picture(selection))
+                self._preview(selection)
+            self._what_if(selection)
+            self._layer_relevance(selection)
+            self._channels(selection)
+            if not has_map:
+                self._map(selection, weights)
+            self._neuron(selection)
+            self._layer_maps(selection)
+            return self._path(selection)
         except RuntimeError as error:
-            if self.session.weights() == weights:
+            if self.explained.weights() == weights:
                 raise
             raise WeightsChangedError(
                 "the model's weights changed while it was explained, as training does; recompute when that is done"
             ) from error
 
-    def _map(self, choice: Selection, weights: Any) -> None:
-        """Show the map while it gets better."""
-        code = self.session.code(choice)
-        for found in self.reported(self.words.method(choice), self.session.maps(choice)):
-            changed = found.final and self.session.weights() != weights
-            heat = self._heat(choice, found, self.words.title(choice), changed=changed)
-            self.page.hand_over(found, weights, choice, heat=heat, code=code, weights_changed=changed)
+    # --- what the model says ----------------------------------------------------------------------------------
 
-    def _what_if(self, choice: Selection) -> None:
-        """Show what the model says with neurons switched off."""
-        if not choice.ablated:
-            self.page.publish(what_if={})
-            return
-        intact = self.session.scores(choice.example)
-        if intact is None:
-            raise InputError("the model gives no row of scores, so there are no predictions to change")
-        changed = self.session.interior.without(choice).reshape(-1)
-        message = layer_messages.what_if_message(intact, changed, self.words.names, choice.what_if_message)
-        self.page.publish(what_if=message)
-
-    def _flow(self, choice: Selection) -> None:
-        """Show how much passes at each layer, and the maps of all layers where they come from the same pass.
-
-        Neither is what was asked for: a model that has something against it, or no gradients, is explained without.
-        """
-        self.page.publish(message="Looking at the layers")
-        try:
-            found = self.session.interior.flow(choice)
-        except Cancelled:
-            raise
-        except Exception:
-            self.page.publish(layer_relevance={}, layer_maps={})
-            return
-        if not self._conductance_is_known(choice):
-            self.page.publish(
-                layer_relevance=layer_messages.flow_message(self.session.layers, found.amounts, choice.seen)
-            )
-        if choice.layer_method in QUICK:
-            self._depth(choice)
-
-    def _depth(self, choice: Selection) -> None:
-        """Show the maps of all layers; those along a path only once somebody looks into a layer."""
-        offer = self.menu.every[choice.layer_method]
-        request = self._depth_request(choice)
-        quick = choice.layer_method in QUICK
-        if self.page.shows("layer_maps", request) or not (quick or choice.place == "layer"):
-            return
-        title, shown = self.words.depth_title(choice), False
-        what = f"{offer.title} of all layers"
-        for found in self.reported(what, self.session.depth(choice), pace=0.5):
-            message = layer_messages.depth_message(found, title=title, request=request)
-            self.page.publish(layer_maps=message)
-            shown = True
-        if not shown:
-            self.page.publish(layer_maps={})
-        elif self._conductance_is_known(choice):
-            layers, doc = self.session.layers, layer_messages.CONDUCTANCE_DOC
-            self.page.publish(
-                layer_relevance=layer_messages.flow_message(layers, found.sums, choice.walk_message, doc)
-            )
-
-    def _depth_request(self, choice: Selection) -> Request:
-        name = choice.layer_method
-        about = {"layer_method": name, "settings": choice.settings.get(name, {})}
-        if not self.menu.every[name].compares:
-            return {**choice.walk_message, "baseline": None, **about}
-        own = {} if choice.own is None else {"own": choice.own.number}  # another one has the same name
-        return {**choice.walk_message, **own, **about}
-
-    def _conductance_is_known(self, choice: Selection) -> bool:
-        """Whether the bars in the tree can show conductance, which is what really comes through each layer."""
-        conductance = choice.layer_method == "LayerConductance"
-        return conductance and self.page.shows("layer_maps", self._depth_request(choice))
-
-    def _channels(self, choice: Selection) -> None:
-        """Show what the channels of the picked layer hold and contribute."""
-        if choice.layer is None:
-            self.page.publish(channels={})
-            return
-        request = {**choice.seen, "layer": choice.layer}
-        if not self.page.shows("channels", request):
-            held = self.session.interior.held(choice)
-            self.page.publish(channels=layer_messages.channels_message(held, None, request))
-
-    def _neuron(self, choice: Selection) -> None:
-        """Show what is known of the picked neuron."""
-        if choice.layer is None or choice.neuron is None:
-            self.page.publish(neuron_info={})
-            return
-        scores = self.session.scores(choice.example)
-        classes = [] if scores is None else wire.best(scores)
-        if isinstance(choice.target, int) and classes and choice.target not in classes:
-            classes.append(choice.target)
-        message = layer_messages.neuron_message(
-            self.session.interior.held(choice),
-            choice.neuron,
-            self.session.interior.at_baseline(choice, choice.layer),
-            self.session.interior.by_class(choice, classes),
-            self.words.names,
-            title=self.words.neuron(choice),
-            request={**choice.seen, "layer": choice.layer, "neuron": choice.neuron},
-        )
-        self.page.publish(neuron_info=message)
-
-    def _look(self, choice: Selection) -> Selection:
+    def _predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
-        session, index = self.session, choice.example
-        # Nothing of another picture may stand over this one.
-        picture = session.example(index).shown
-        self.page.turn_to(
-            index,
+        explained, index = self.explained, selection.example
+        if self.state.example != index:
+            self._turn_to(index)
+        self.publish(message="Running the model")
+        explained.run(index)
+        scores = explained.scores(index)
+        if self.state.layers is not explained.layers:  # it was run for the first time, or with other weights
+            self.publish(layer_relevance={}, layer_maps={}, channels={}, neuron_info={}, what_if={})
+            rows = layer_messages.layer_rows(explained.layers, explained.layer_cache.layouts)
+            self.publish(layers=rows)
+            self.state.layers = explained.layers
+        if selection.layer is not None and selection.neuron is not None:
+            layout = explained.layer_cache.layout(selection.layer)
+            with refusing():
+                layout.check(selection.neuron, selection.layer)
+        self.publish(
+            predictions={} if scores is None else wire.predictions_message(scores, self.labels.names)
+        )
+        if selection.target is None and scores is not None and len(scores) > 1:
+            target = int(scores.argmax())
+            selection = dataclasses.replace(selection, target=target)
+            self.publish(functools.partial(self.state.settle_target, target), target=target)
+        return selection
+
+    def _turn_to(self, index: int) -> None:
+        """Show another example, and nothing of the one before: it must not stand over this picture."""
+        picture = self.explained.example(index).picture
+        self.publish(
+            functools.partial(self.state.turn_to, index),
             picture=picture,
             heat={},
             path={},
@@ -225,60 +152,202 @@ class ExplanationJob:
             code="",
             weights_changed=False,
         )
-        self.page.publish(message="Running the model")
-        session.look(index)
-        scores = session.scores(index)
-        if not session.layers_published:  # it was run for the first time, or with other weights
-            self.page.publish(layer_relevance={}, layer_maps={}, channels={}, neuron_info={}, what_if={})
-            self.page.publish(layers=layer_messages.layer_rows(session.layers, session.interior.forms))
-            session.layers_published = True
-        if choice.layer is not None and choice.neuron is not None:
-            session.interior.form(choice.layer).check(choice.neuron, choice.layer)
-        says = {} if scores is None else wire.predictions_message(scores, self.words.names)
-        self.page.publish(predictions=says)
-        if choice.target is None and scores is not None and len(scores) > 1:
-            choice = dataclasses.replace(choice, target=int(scores.argmax()))
-            self.page.settle(choice.target)
-        return choice
 
-    def _preview(self, choice: Selection) -> None:
+    def _what_if(self, selection: Selection) -> None:
+        """Show what the model says with neurons switched off."""
+        if not selection.ablated:
+            self.publish(what_if={})
+            return
+        intact = self.explained.scores(selection.example)
+        if intact is None:
+            raise InputError("the model gives no row of scores, so there are no predictions to change")
+        changed = self.explained.layer_cache.run_ablated(selection).reshape(-1)
+        request = selection.request("what_if")
+        self.publish(what_if=layer_messages.what_if_message(intact, changed, self.labels.names, request))
+
+    # --- the map ----------------------------------------------------------------------------------------------
+
+    def _preview(self, selection: Selection) -> None:
         """Show something cheap where the method takes long."""
-        quick = self.menu.every[choice.shown_method].quick
-        if choice.place != "input" or quick or self.session.knows(choice):
+        quick = self.registry.specs[selection.shown_method].quick
+        if selection.place != "input" or quick or self.explained.knows(selection):
             return
         try:
-            found = self.session.preview(choice)
+            found = self.explained.preview(selection)
         except Cancelled:
             raise
-        except Exception:  # a model without gradients, say: the chosen method may need none
+        except Exception:  # a model without gradients, say: the selected method may need none
             return
-        heat = self._heat(choice, found, self.words.preview_title(choice), preview=True)
-        self.page.publish(heat=heat)
+        title = self.labels.preview_title(selection)
+        self.publish(heat=self._heat(selection, found, title, preview=True))
 
-    def _walk(self, choice: Selection) -> str:
-        """Walk from the baseline to the input, unless the map came from that, and show the way.
+    def _map(self, selection: Selection, weights: Any) -> None:
+        """Show the map while it gets better."""
+        code = code_of(self.explained, selection)
+        for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
+            changed = found.final and self.explained.weights() != weights
+            over = found.over_picture
+            attributions = found.attributions if over is None else over
+            of_layer = found.attributions if selection.place == "layer" else None
+            result = Result(selection, attributions, weights, found.final, of_layer)
+            heat = self._heat(selection, found, self.labels.title(selection), changed=changed)
+            accept = functools.partial(self.state.accept, result)
+            self.publish(accept, heat=heat, code=code, weights_changed=changed)
+
+    def _heat(
+        self, selection: Selection, found: Map, title: str, preview: bool = False, changed: bool = False
+    ) -> RawHeat:
+        over = found.over_picture
+        if over is None:  # the page says what the layer gives instead
+            return {}
+        size = tuple(self.explained.example(selection.example).tensor.shape[2:])
+        shown = wire.flat_map(_fitted(over, size))
+        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
+        more = self.registry.refinable(selection.shown_method, selection.shown_settings, selection.effort)
+        return wire.heat_message(
+            shown,
+            title=title,
+            request={**selection.request("heat"), "effort": selection.effort},
+            final=found.final,
+            preview=preview,
+            sum=None if found.total is None else wire.number(found.total),
+            gap=None if found.gap is None else wire.number(found.gap),
+            error=None if error is None else wire.number(error.amax()),
+            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
+            evaluations=found.evaluations,
+            refinable=not preview and more,
+            changed=changed,
+        )
+
+    # --- inside the model -------------------------------------------------------------------------------------
+
+    def _layer_relevance(self, selection: Selection) -> None:
+        """Show how relevant each layer is, and the maps of all layers where they come from the same pass.
+
+        Neither is what was asked for: a model that has something against it, or no gradients, is explained without.
+        """
+        self.publish(message="Looking at the layers")
+        try:
+            found = self.explained.layer_cache.overview(selection)
+        except Cancelled:
+            raise
+        except Exception:
+            self.publish(layer_relevance={}, layer_maps={})
+            return
+        if not self._conductance_is_known(selection):
+            layers, request = self.explained.layers, selection.values(OUTPUT)
+            message = layer_messages.layer_relevance_message(layers, found.relevance, request)
+            self.publish(layer_relevance=message)
+        if selection.layer_method in ONE_PASS:
+            self._layer_maps(selection)
+
+    def _layer_maps(self, selection: Selection) -> None:
+        """Show the maps of all layers; those along a path only once somebody looks into a layer."""
+        request = self._layer_maps_request(selection)
+        wanted = selection.layer_method in ONE_PASS or selection.place == "layer"
+        if self._shows("layer_maps", request) or not wanted:
+            return
+        title, shown = self.labels.layer_maps_title(selection), False
+        what = f"{self.registry.specs[selection.layer_method].title} of all layers"
+        for found in self.reported(what, self.explained.layer_maps(selection), pace=0.5):
+            message = layer_messages.layer_maps_message(
+                found.maps, found.sums, title=title, request=request, final=found.final
+            )
+            self.publish(layer_maps=message)
+            shown = True
+        if not shown:
+            self.publish(layer_maps={})
+        elif self._conductance_is_known(selection):
+            layers, doc = self.explained.layers, layer_messages.CONDUCTANCE_DOC
+            request = selection.request("layer_relevance")
+            relevance = layer_messages.layer_relevance_message(layers, found.sums, request, doc)
+            self.publish(layer_relevance=relevance)
+
+    def _layer_maps_request(self, selection: Selection) -> Request:
+        settings = selection.settings.get(selection.layer_method, {})
+        request = {**selection.request("layer_maps"), "settings": settings}
+        if not self.registry.specs[selection.layer_method].compares:
+            return {**request, "baseline": None}
+        # Another baseline of the user's own has the same name.
+        return request if selection.custom is None else {**request, "own": selection.custom.number}
+
+    def _conductance_is_known(self, selection: Selection) -> bool:
+        """Whether the bars in the tree can show conductance, which is what really comes through each layer."""
+        conductance = selection.layer_method == "LayerConductance"
+        return conductance and self._shows("layer_maps", self._layer_maps_request(selection))
+
+    def _shows(self, trait: str, request: Request) -> bool:
+        """Whether what a trait holds is the final answer to this request."""
+        shown = getattr(self.shown, trait)
+        return shown.get("request") == request and shown.get("final", True)
+
+    def _channels(self, selection: Selection) -> None:
+        """Show what the channels of the selected layer hold and contribute."""
+        if selection.layer is None:
+            self.publish(channels={})
+            return
+        request = selection.request("channels")
+        if not self._shows("channels", request):
+            read = self.explained.layer_cache.reading(selection)
+            message = layer_messages.channels_message(
+                read.layout, read.values, read.grad_x_activation, None, request
+            )
+            self.publish(channels=message)
+
+    def _neuron(self, selection: Selection) -> None:
+        """Show what is known of the selected neuron."""
+        if selection.layer is None or selection.neuron is None:
+            self.publish(neuron_info={})
+            return
+        cache, classes = self.explained.layer_cache, self._best_classes(selection)
+        read = cache.reading(selection)
+        message = layer_messages.neuron_message(
+            read.layout,
+            selection.neuron,
+            read.values,
+            cache.at_baseline(selection, selection.layer),
+            cache.by_class(selection, classes),
+            self.labels.names,
+            title=self.labels.neuron(selection),
+            request=selection.request("neuron_info"),
+        )
+        self.publish(neuron_info=message)
+
+    def _best_classes(self, selection: Selection) -> list[int]:
+        """The model's best classes, and the explained one."""
+        scores, target = self.explained.scores(selection.example), selection.target
+        classes = [] if scores is None else wire.best(scores)
+        return (
+            [*classes, target] if isinstance(target, int) and classes and target not in classes else classes
+        )
+
+    # --- the path ---------------------------------------------------------------------------------------------
+
+    def _path(self, selection: Selection) -> str:
+        """Go from the baseline to the input, unless the map came from that, and show the way.
 
         Methods that only ask for outputs also explain models without gradients. There is no path through those.
         """
-        walk = self.session.walk(choice)
+        path = self.explained.path(selection)
         try:
-            for _ in self.reported("The path", walk.steps()):
+            for _ in self.reported("The path", path.steps()):
                 pass
         except Cancelled:
             raise
         except Exception as error:
-            if not self.session.without_gradients(choice):
+            if not self.explained.without_gradients(selection):
                 raise
-            self.page.publish(path={})
+            self.publish(path={})
             return f"No path: that needs gradients, which this model does not give. {wire.short(str(error))}"
-        scores = self.session.scores(choice.example)
-        classes = [] if scores is None else wire.best(scores)
-        if isinstance(choice.target, int) and classes:
-            classes += [i for i in (choice.target, choice.contrast) if i is not None and i not in classes]
-        title, label = self.words.path_title(choice), self.words.output(choice)
-        message = path_message(walk, self.words.names, classes, title, label, choice.walk_message)
-        self.page.publish(path=message)
+        classes, contrast = self._best_classes(selection), selection.contrast
+        if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
+            classes.append(contrast)
+        title, label = self.labels.path_title(selection), self.labels.output(selection)
+        request = selection.request("path")
+        self.publish(path=path_message(path, self.labels.names, classes, title, label, request))
         return ""
+
+    # --- progress ---------------------------------------------------------------------------------------------
 
     def reported(self, what: str, steps: Iterator[T], every: bool = False, pace: float = 0.2) -> Iterator[T]:
         """What the steps give, as often as the page is due for an update, and the last; progress goes on meanwhile.
@@ -297,45 +366,20 @@ class ExplanationJob:
             now = time.monotonic()
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
-                self.page.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.publish(progress=done / total, message=f"{what}, {done} of {total}")
                 if now - given >= pace * (now - began):
                     due.append(True)
 
-        held: list[T] = []
+        latest: list[T] = []
         with control(progress=report):
             for step in steps:
-                held = [step]
+                latest = [step]
                 if due or every:
                     due.clear()
-                    held = []
+                    latest = []
                     given = time.monotonic()
                     yield step
-        yield from held
-
-    def _heat(
-        self, choice: Selection, found: Map, title: str, preview: bool = False, changed: bool = False
-    ) -> RawHeat:
-        over = found.over_picture
-        if over is None:  # the page says what the layer gives instead
-            return {}
-        size = tuple(self.session.example(choice.example).tensor.shape[2:])
-        shown = wire.flat_map(_fitted(over, size))
-        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
-        return wire.heat_message(
-            shown,
-            title=title,
-            request=choice.message,
-            final=found.final,
-            preview=preview,
-            sum=None if found.total is None else wire.number(found.total),
-            gap=None if found.gap is None else wire.number(found.gap),
-            error=None if error is None else wire.number(error.amax()),
-            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
-            evaluations=found.evaluations,
-            refinable=not preview
-            and self.menu.refinable(choice.shown_method, choice.shown_settings, choice.effort),
-            changed=changed,
-        )
+        yield from latest
 
 
 def _fitted(found: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -17,15 +17,15 @@ class Job:
     Args:
         run: does it, on the worker's thread.
         about: what it is about.
-        surroundings: what torch keeps per thread, for ``run`` to restore; ``None`` takes the present thread's.
+        torch_context: what torch keeps per thread, for ``run`` to restore; ``None`` takes the present thread's.
     """
 
     def __init__(
-        self, run: Callable[[Job], None], about: Any = None, surroundings: TorchContext | None = None
+        self, run: Callable[[Job], None], about: Any = None, torch_context: TorchContext | None = None
     ) -> None:
         self.run = run
         self.about = about
-        self.surroundings = surroundings or TorchContext.of_caller()
+        self.torch_context = torch_context or TorchContext.of_caller()
         self.stop = threading.Event()
         # Handlers run where the notebook wants its replies to go; the job's messages must go there too.
         self.context = contextvars.copy_context()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.layer_map import LayerInfo
+from attriscope.core.layouts import Layout, why_not
 from attriscope.widget.messages.types import (
     LayerRow,
     Neuron,
@@ -21,20 +22,18 @@ from attriscope.widget.messages.types import (
     RawWhatIf,
     Request,
 )
-from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities
-from attriscope.widget.model.layers import Depth, Held, reduced
-from attriscope.widget.model.layouts import Layout, why_not
+from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities, reduced
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 # Bytes for the maps of all layers, and for the channels of one: more are sent coarser.
-_DEPTH_BYTES = 2_000_000
+_MAPS_BYTES = 2_000_000
 _CHANNEL_BYTES = 1_000_000
 # The longest side of a channel's thumbnail, and the most positions of a strip.
 _THUMB_SIDE, _STRIP = 28, 256
 
-FLOW_DOC = (
+RELEVANCE_DOC = (
     "Gradient x activation, added up over all that the layer holds: to first order, by how much the explained output "
     "would fall if the layer held nothing. Layers with a bias of their own add to it on the way."
 )
@@ -48,55 +47,62 @@ NEURON_DOC = (
 )
 
 
-def layer_rows(layers: Sequence[LayerInfo], forms: Mapping[str, Layout]) -> list[LayerRow]:
+def layer_rows(layers: Sequence[LayerInfo], layouts: Mapping[str, Layout]) -> list[LayerRow]:
     """The rows of the layer tree."""
-    return [_row(layer, forms.get(layer.name)) for layer in layers]
+    return [_row(layer, layouts.get(layer.name)) for layer in layers]
 
 
-def _row(layer: LayerInfo, form: Layout | None) -> LayerRow:
+def _row(layer: LayerInfo, layout: Layout | None) -> LayerRow:
     row: LayerRow = {
         "name": layer.name,
         "kind": layer.kind,
         "depth": layer.depth,
         "parameters": layer.parameters,
         "shape": None if layer.latest is None else list(layer.latest),
-        "spatial": form is not None and form.spatial,
-        "pickable": form is not None,
-        "form": None if form is None else form.kind,
+        "spatial": layout is not None and layout.spatial,
+        "pickable": layout is not None,
+        "form": None if layout is None else layout.kind,
         "order": layer.order,
     }
-    if form is None:
+    if layout is None:
         row["why"] = why_not(layer)
     return row
 
 
-def flow_message(
-    layers: Sequence[LayerInfo], amounts: Mapping[str, float], request: Request, doc: str = FLOW_DOC
+def layer_relevance_message(
+    layers: Sequence[LayerInfo], relevance: Mapping[str, float], request: Request, doc: str = RELEVANCE_DOC
 ) -> RawLayerRelevance:
     """How much of the explained output passes at each layer."""
-    if not amounts:
+    if not relevance:
         return {}
     return {
         "request": request,
         "label": "Carries",
         "doc": doc,
-        "values": [number(amounts[layer.name]) if layer.name in amounts else None for layer in layers],
+        "values": [number(relevance[layer.name]) if layer.name in relevance else None for layer in layers],
     }
 
 
-def depth_message(depth: Depth, **about: Unpack[RawLayerMaps]) -> RawLayerMaps:
-    """The maps of layers, (h, w) each, in 16 bits: a share of the largest value of the map."""
-    if not depth.maps:
+def layer_maps_message(
+    by_layer: Mapping[str, Tensor], layer_sums: Mapping[str, float], **about: Unpack[RawLayerMaps]
+) -> RawLayerMaps:
+    """The maps of layers, (h, w) each, in 16 bits: a share of the largest value of the map.
+
+    Args:
+        by_layer: the maps.
+        layer_sums: of all that a layer was attributed.
+        **about: title, request, and whether they are final.
+    """
+    if not by_layer:
         return {}
-    maps = _fitting(depth.maps)
+    maps = _fitting(by_layer)
     scales = {name: _largest(values) for name, values in maps.items()}
     return {
         "names": list(maps),
         "shapes": [list(values.shape) for values in maps.values()],
         "scales": list(scales.values()),
-        "sums": [number(depth.sums[name]) for name in maps],
+        "sums": [number(layer_sums[name]) for name in maps],
         "maps": b"".join(_half(values, scales[name]) for name, values in maps.items()),
-        "final": depth.final,
         **about,
     }
 
@@ -104,39 +110,52 @@ def depth_message(depth: Depth, **about: Unpack[RawLayerMaps]) -> RawLayerMaps:
 def _fitting(maps: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The same, coarser if they are too much to send."""
     side = max(max(values.shape) for values in maps.values())
-    while 2 * sum(values.numel() for values in maps.values()) > _DEPTH_BYTES and side > 1:
+    while 2 * sum(values.numel() for values in maps.values()) > _MAPS_BYTES and side > 1:
         side = side // 2
         maps = {name: reduced(values, side) for name, values in maps.items()}
     return maps
 
 
-def channels_message(held: Held, positions: Sequence[str] | None, request: Request) -> RawChannels:
-    """The channels of a layer: what they hold, what they contribute, and a small picture of each."""
-    count, height, width = held.values.shape
-    values = _small(held.values)
-    parts = held.parts
-    thumbs, scales = _coded(values)
+def channels_message(
+    layout: Layout,
+    values: Tensor,
+    grad_x_activation: Tensor | None,
+    positions: Sequence[str] | None,
+    request: Request,
+) -> RawChannels:
+    """The channels of a layer: what they hold, what they contribute, and a small picture of each.
+
+    Args:
+        layout: of the layer.
+        values: what its channels hold, (C, H, W).
+        grad_x_activation: of the same shape; ``None`` for a model without gradients.
+        positions: what stands at the positions, where that is known.
+        request: what it answers.
+    """
+    count, height, width = values.shape
+    small = _small(values)
+    thumbs, scales = _coded(small)
     found: RawChannels = {
         "request": request,
-        "form": held.form.kind,
-        "noun": held.form.noun,
+        "form": layout.kind,
+        "noun": layout.noun,
         "count": count,
         "size": [height, width],
-        "shape": list(values.shape[1:]),
-        "activations": _floats(held.activations),
+        "shape": list(small.shape[1:]),
+        "activations": _floats(values.flatten(1).mean(1)),
         "thumbs": thumbs,
         "scales": scales,
     }
-    if parts is not None:
-        found["contributions"] = _floats(parts.flatten(1).sum(1))
-        found["parts"], found["part_scales"] = _coded(_small(parts))
+    if grad_x_activation is not None:
+        found["contributions"] = _floats(grad_x_activation.flatten(1).sum(1))
+        found["parts"], found["part_scales"] = _coded(_small(grad_x_activation))
     if positions is not None and len(positions) == width:
         found["positions"] = list(positions)
-    if held.form.heads:
-        found["heads"] = held.form.heads
-    bad = int((~torch.isfinite(held.values)).flatten(1).any(1).sum())
+    if layout.heads:
+        found["heads"] = layout.heads
+    bad = int((~torch.isfinite(values)).flatten(1).any(1).sum())
     if bad:
-        found["notice"] = f"{bad} of {count} {held.form.noun}s hold numbers that are not finite"
+        found["notice"] = f"{bad} of {count} {layout.noun}s hold numbers that are not finite"
     return found
 
 
@@ -196,7 +215,7 @@ def what_if_message(
     shown = best(before)
     shown += [i for i in best(after) if i not in shown]
     is_chance = chances[0] is not None and chances[1] is not None
-    amounts = [
+    relevance = [
         chance if is_chance and chance is not None else scores
         for chance, scores in zip(chances, (before, after), strict=True)
     ]
@@ -207,8 +226,8 @@ def what_if_message(
             {
                 "index": i,
                 "label": class_label(i, names),
-                "before": number(amounts[0][i]),
-                "after": number(amounts[1][i]),
+                "before": number(relevance[0][i]),
+                "after": number(relevance[1][i]),
                 "before_score": number(before[i]),
                 "after_score": number(after[i]),
             }
@@ -221,8 +240,9 @@ def what_if_message(
 
 
 def neuron_message(
-    held: Held,
+    layout: Layout,
     neuron: Neuron,
+    values: Tensor,
     baseline_values: Tensor | None,
     by_class: Mapping[int, Tensor | None],
     names: ClassNames,
@@ -231,8 +251,9 @@ def neuron_message(
     """What a neuron holds, and what it contributes to each class.
 
     Args:
-        held: its layer.
+        layout: of its layer.
         neuron: which.
+        values: what the layer holds, (C, H, W).
         baseline_values: what the layer holds at the baseline, (C, H, W).
         by_class: gradient x activation of the layer for each class, (C, H, W).
         names: of the classes.
@@ -242,11 +263,11 @@ def neuron_message(
     def of(channels: Tensor | None, total: bool) -> float | None:
         if channels is None:
             return None
-        part = held.form.within(channels, neuron)
+        part = layout.within(channels, neuron)
         return number(part.sum() if total else part.mean())
 
     return {
-        "activation": of(held.values, False),
+        "activation": of(values, False),
         "at_baseline": of(baseline_values, False),
         "classes": [
             {"index": i, "label": class_label(i, names), "contribution": of(found, True)}

@@ -71,6 +71,15 @@ def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
     return heat[0]
 
 
+def reduced(found: Tensor, side: int = LAYER_SIDE) -> Tensor:
+    """A map (h, w) in 32 bits, averaged down to at most ``side``."""
+    scale = side / max(found.shape)
+    if scale < 1:
+        height, width = (max(1, round(size * scale)) for size in found.shape)
+        found = torch.nn.functional.interpolate(found[None, None].float(), (height, width), mode="area")[0, 0]
+    return found.float()
+
+
 def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:
     """A map (H, W) of signed numbers."""
     values = heat.to("cpu", torch.float32).contiguous().numpy()

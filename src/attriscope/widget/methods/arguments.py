@@ -31,7 +31,7 @@ class MethodInputs:
     Attributes:
         picture: one picture, of shape (1, C, H, W).
         arguments: the model's other arguments, or ``None``.
-        starts: the baselines, each of the picture's shape.
+        baselines: each of the picture's shape.
         target: the explained output, or ``None``.
         values: the method's parameters by name.
         layers: what the model is made of.
@@ -40,7 +40,7 @@ class MethodInputs:
 
     picture: CodeValue
     arguments: CodeValue | None
-    starts: tuple[CodeValue, ...]
+    baselines: tuple[CodeValue, ...]
     target: CodeValue | None
     values: dict[str, Any]
     layers: Sequence[LayerInfo]
@@ -77,12 +77,12 @@ class MethodInputs:
 
     def together(self, *others: CodeValue) -> dict[str, CodeValue]:
         """All baselines, and others, as one tensor."""
-        starts = [*self.starts, *others]
-        if len(starts) == 1:
-            return {"baselines": starts[0]}
-        code = f"torch.cat([{', '.join(s.code for s in starts)}])"
-        before = tuple(line for s in starts for line in s.before)
-        return {"baselines": CodeValue(torch.cat([s.value for s in starts]), code, before)}
+        baselines = [*self.baselines, *others]
+        if len(baselines) == 1:
+            return {"baselines": baselines[0]}
+        code = f"torch.cat([{', '.join(s.code for s in baselines)}])"
+        before = tuple(line for s in baselines for line in s.before)
+        return {"baselines": CodeValue(torch.cat([s.value for s in baselines]), code, before)}
 
     def last_convolution(self) -> CodeValue:
         """The path of the last convolution that gave a map."""

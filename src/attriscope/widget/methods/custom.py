@@ -10,10 +10,11 @@ from typing import Any
 from attriscope import attr
 from attriscope.core.errors import InputTypeError
 from attriscope.core.inputs import describe
-from attriscope.widget.jobs.comparison import CONTROLS
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
+from attriscope.widget.methods.catalogue import INPUT_METHODS, INSIDE_METHODS
+from attriscope.widget.methods.controls import CONTROLS
 from attriscope.widget.methods.parameters import bounds_of_own
-from attriscope.widget.methods.registry import INSIDE, OFFERS, MethodSpec
+from attriscope.widget.methods.spec import MethodSpec
 from attriscope.widget.state.selection import ChoiceError
 
 _FORMS = (
@@ -22,7 +23,7 @@ _FORMS = (
 )
 
 
-def own_offers(given: Any, model: Any) -> dict[str, MethodSpec]:
+def custom_methods(given: Any, model: Any) -> dict[str, MethodSpec]:
     """What the user offers.
 
     Args:
@@ -46,12 +47,12 @@ def own_offers(given: Any, model: Any) -> dict[str, MethodSpec]:
     for name, entry in named:
         if not isinstance(name, str) or not name.strip():
             raise InputTypeError(f"the names of methods must be strings, but {describe(name)} came")
-        if name in {**OFFERS, **INSIDE, **CONTROLS, **found}:
+        if name in {**INPUT_METHODS, **INSIDE_METHODS, **CONTROLS, **found}:
             raise ChoiceError(
                 f"there is a method {name!r} already; give yours another name, as in "
                 f"methods={{{'My' + name!r}: {name}}}"
             )
-        found[name] = _offer(name, entry, model, title=None if isinstance(given, Mapping) else _title(entry))
+        found[name] = _spec(name, entry, model, title=None if isinstance(given, Mapping) else _title(entry))
     return found
 
 
@@ -66,9 +67,9 @@ def _title(entry: Any) -> str:
     return str(entry.get_name()) if hasattr(entry, "get_name") else str(entry.__name__)
 
 
-def _offer(name: str, entry: Any, model: Any, title: str | None) -> MethodSpec:
+def _spec(name: str, entry: Any, model: Any, title: str | None) -> MethodSpec:
     if isinstance(entry, type):
-        kind, make, before = entry, None, _introduced(entry)
+        kind, make, before = entry, None, _import_lines(entry)
         _require_one_argument(name, entry)
     elif callable(entry) and not hasattr(entry, "attribute"):
         kind, make, before = type(_made(name, entry, model)), _maker(name, entry), ()
@@ -135,10 +136,10 @@ def _made(name: str, function: Callable[[Any], Any], model: Any) -> Any:
 
 def _maker(name: str, function: Callable[[Any], Any]) -> Callable[[Any, MethodInputs], tuple[Any, CodeValue]]:
     code = CodeValue(None, f"methods[{as_code(name)}](model)", ("# methods are those that the Explorer got",))
-    return lambda model, asked: (_made(name, function, model), code)
+    return lambda model, inputs: (_made(name, function, model), code)
 
 
-def _introduced(entry: type) -> tuple[str, ...]:
+def _import_lines(entry: type) -> tuple[str, ...]:
     """How code comes by a class."""
     name, module = entry.__name__, entry.__module__
     if getattr(attr, name, None) is entry:

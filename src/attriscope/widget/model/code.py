@@ -1,45 +1,92 @@
-"""The Python lines that reproduce a map: what is asked of the library, written down."""
+"""The Python lines that reproduce a map: the calls of the library that gave it, written down.
+
+The page shows what :func:`code_of` gives; everything in it can be pasted into a cell.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
 from attriscope import attr
+from attriscope.core.layouts import Layout
 from attriscope.widget.methods.arguments import CodeValue, as_code
-from attriscope.widget.methods.registry import MethodCall
-from attriscope.widget.model.layouts import Layout
+from attriscope.widget.methods.spec import MethodCall
+from attriscope.widget.model import layer_code
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.state.selection import Selection
 
 # Longer calls get a line per argument.
 _WIDTH = 80
 
 
-def listing(
-    question: MethodCall, picture: CodeValue, after: Sequence[str] = (), several: bool = False
+def code_of(explained: ExplainedModel, selection: Selection) -> str:
+    """Python that gives the answer outside the Explorer."""
+    picture = explained.example(selection.example).inputs
+    changed = _ablation_code(explained, selection) if selection.ablated else []
+    if selection.place != "layer" or selection.layer is None:
+        return _method_code(explained.call(selection), picture, changed)
+    layout = explained.layer_cache.layout(selection.layer)
+    if explained.is_cam_of_tokens(selection):
+        both = [
+            dataclasses.replace(selection, layer_method=name, settings=settings)
+            for name, settings in (
+                ("LayerActivation", {}),
+                ("LayerGradientXActivation", {"LayerGradientXActivation": {"multiply_by_inputs": False}}),
+            )
+        ]
+        positive = selection.shown_settings.get("relu_attributions")
+        after = ["attributions = attributions.relu()"] if positive else []
+        return _grad_cam_code([explained.call(one) for one in both], picture, layout, [*after, *changed])
+    laid = layout.kind != "map" and layout.spatial
+    after = [f"{layer_code.over_picture_code(layout)}  # as it lies in the picture"] if laid else []
+    return _method_code(explained.call(selection), picture, [*after, *changed], layout.several)
+
+
+def _ablation_code(explained: ExplainedModel, selection: Selection) -> list[str]:
+    example = explained.example(selection.example)
+    layers = list(dict.fromkeys(layer for layer, _ in selection.ablated))
+    return _ablation_lines(
+        [
+            (layer, layer_code.index_code(explained.layer_cache.layout(layer), neuron))
+            for layer, neuron in selection.ablated
+        ],
+        example.inputs,
+        example.arguments,
+        {layer: example.baselines(selection) for layer in layers}
+        if selection.ablate_to == "baseline"
+        else {},
+        {layer: explained.layer_cache.layout(layer).several for layer in layers},
+    )
+
+
+def _method_code(
+    call: MethodCall, picture: CodeValue, after: Sequence[str] = (), several: bool = False
 ) -> str:
     """Code that leaves the map in ``attributions``, given ``model`` and ``inputs``.
 
     Args:
-        question: the call.
+        call: the call.
         picture: the picture that it is about; what comes before it cuts it from the inputs.
         after: lines that make the map of what the method gives.
         several: whether the method gives a tuple, of which the first counts.
     """
-    return _with_imports([*_lines(question, picture, several), *after])
+    return _with_imports([*_lines(call, picture, several), *after])
 
 
-def cam_listing(
-    questions: Sequence[MethodCall], picture: CodeValue, form: Layout, after: Sequence[str] = ()
+def _grad_cam_code(
+    calls: Sequence[MethodCall], picture: CodeValue, layout: Layout, after: Sequence[str] = ()
 ) -> str:
-    """Grad-CAM of tokens: from what a layer holds and its gradients, which the two questions ask for."""
+    """Grad-CAM of tokens: from what a layer holds and its gradients, which the two calls ask for."""
     lines: list[str] = []
-    for name, question in zip(("values", "gradients"), questions, strict=True):
-        found = [line for line in _lines(question, picture, form.several) if line not in picture.before]
+    for name, call in zip(("values", "gradients"), calls, strict=True):
+        found = [line for line in _lines(call, picture, layout.several) if line not in picture.before]
         lines += [re.sub(r"^attributions = ", f"{name} = ", line) for line in found]
-        lines += [f"{name} = {name}.transpose(0, 1)"] if form.examples else []
+        lines += [f"{name} = {name}.transpose(0, 1)"] if layout.batch_dimension else []
     lines = [*picture.before, *lines]
-    kept = f"[:, {form.skipped}:]" if form.skipped else ""
-    height, width = form.grid or (1, form.size[2])
+    kept = f"[:, {layout.skipped}:]" if layout.skipped else ""
+    height, width = layout.grid or (1, layout.size[2])
     lines += [
         f"weights = gradients{kept}.mean(1, keepdim=True)  # over the positions in the picture",
         f"attributions = (weights * values{kept}).sum(-1).reshape(1, 1, {height}, {width})",
@@ -48,11 +95,11 @@ def cam_listing(
     return _with_imports(lines)
 
 
-def what_if_lines(
+def _ablation_lines(
     neurons: Sequence[tuple[str, str]],
     picture: CodeValue,
     arguments: CodeValue | None,
-    instead: Mapping[str, Sequence[CodeValue]],
+    replacements: Mapping[str, Sequence[CodeValue]],
     several: Mapping[str, bool],
 ) -> list[str]:
     """Lines that leave what the model says without some neurons in ``changed``.
@@ -60,20 +107,27 @@ def what_if_lines(
     Args:
         neurons: layers and the code of the neuron's index.
         picture, arguments: what the model is run with.
-        instead: for each layer the baselines whose activations, averaged, the neurons are set to; empty for zero.
+        replacements: for each layer the baselines whose activations, averaged, the neurons are set to; empty for zero.
         several: of which layers the first of several tensors is meant.
     """
     lines = [""]
     to = ""
-    if instead:
-        lines += list(dict.fromkeys(line for starts in instead.values() for s in starts for line in s.before))
+    if replacements:
+        needed = (start for starts in replacements.values() for start in starts)
+        lines += list(dict.fromkeys(line for start in needed for line in start.before))
         lines.append("to = {")
-        for layer, starts in instead.items():
+        for layer, baselines in replacements.items():
             first = "[0]" if several[layer] else ""
             name = as_code(layer)
             more = "" if arguments is None else f", additional_forward_args={arguments.code}"
-            held = [f"LayerActivation(model, {name}).attribute({s.code}{more}){first}" for s in starts]
-            one = held[0] if len(held) == 1 else f"torch.stack([{', '.join(held)}]).mean(0)"
+            activations = [
+                f"LayerActivation(model, {name}).attribute({s.code}{more}){first}" for s in baselines
+            ]
+            one = (
+                activations[0]
+                if len(activations) == 1
+                else f"torch.stack([{', '.join(activations)}]).mean(0)"
+            )
             lines.append(f"    {name}: {one},")
         lines.append("}")
         to = ", to=to"
@@ -86,21 +140,21 @@ def what_if_lines(
     return [*lines, f"with switched_off(model, [{pairs}]{to}):", f"    changed = model({given})"]
 
 
-def _lines(question: MethodCall, picture: CodeValue, several: bool) -> list[str]:
-    arguments = {name: written for name, written in question.written.items() if name != "inputs"}
-    parts = [picture, question.made, *question.starts, *arguments.values()]
+def _lines(call: MethodCall, picture: CodeValue, several: bool) -> list[str]:
+    arguments = {name: argument for name, argument in call.arguments_in_code.items() if name != "inputs"}
+    parts = [picture, call.made, *call.baselines, *arguments.values()]
     before = list(dict.fromkeys(line for part in parts for line in part.before))
-    lines = [*before, f"method = {question.made.code}"]
-    given = [picture.code, *(f"{name}={written.code}" for name, written in arguments.items())]
-    if len(question.starts) > 1:
-        lines += ["starts = [", *(f"    {start.code}," for start in question.starts), "]"]
+    lines = [*before, f"method = {call.made.code}"]
+    given = [picture.code, *(f"{name}={argument.code}" for name, argument in arguments.items())]
+    if len(call.baselines) > 1:
+        lines += ["starts = [", *(f"    {start.code}," for start in call.baselines), "]"]
         given.insert(1, "baselines=start")
-        call = [f"    {line}" for line in _call("method.attribute", given, several)]
-        lines += ["maps = [", *call, "    for start in starts", "]"]
+        each = [f"    {line}" for line in _call_lines("method.attribute", given, several)]
+        lines += ["maps = [", *each, "    for start in starts", "]"]
         lines.append("attributions = torch.stack(maps).mean(0)  # the average over the baselines")
     else:
-        given[1:1] = [f"baselines={start.code}" for start in question.starts]
-        first, *rest = _call("method.attribute", given, several)
+        given[1:1] = [f"baselines={start.code}" for start in call.baselines]
+        first, *rest = _call_lines("method.attribute", given, several)
         lines += [f"attributions = {first}", *rest]
     return lines
 
@@ -110,7 +164,7 @@ def _with_imports(lines: list[str]) -> str:
     return "\n".join([*imports, *([""] if imports else []), *lines]) + "\n"
 
 
-def _call(function: str, given: list[str], several: bool) -> list[str]:
+def _call_lines(function: str, given: list[str], several: bool) -> list[str]:
     first = "[0]" if several else ""
     line = f"{function}({', '.join(given)}){first}"
     if len(line) <= _WIDTH:

@@ -14,7 +14,7 @@ from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.types import ExampleInfo, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.methods.registry import SEED
+from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage
 from attriscope.widget.state.selection import Selection
 
@@ -26,44 +26,44 @@ class Example:
     """One example of the batch.
 
     Args:
-        batch: all examples, with the model's other arguments.
+        examples: all of them, with the model's other arguments.
         index: which of them.
         to_image: see :class:`~attriscope.widget.model.images.Pictures`.
     """
 
-    def __init__(self, batch: Examples, index: int, to_image: ToImage | None) -> None:
+    def __init__(self, examples: Examples, index: int, to_image: ToImage | None) -> None:
         part = slice(index, index + 1)
-        self._part, self._of_many = part, batch.count > 1
+        self._part, self._of_many = part, examples.count > 1
         self._cut = f"[{part.start}:{part.stop}]"
-        arguments = batch.forward_arguments(1, part)
-        self.examples = Examples((batch.tensors[0].detach()[part],), True, arguments)
+        arguments = examples.forward_arguments(1, part)
+        self.examples = Examples((examples.tensors[0].detach()[part],), True, arguments)
         self.tensor = self.examples.tensors[0]
         self.pictures = Pictures(self.tensor, to_image)
         cut = (f"example = inputs{self._cut}",) if self._of_many else ()
-        self.written = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
-        self.arguments = self._write_arguments(batch) if arguments else None
+        self.inputs = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
+        self.arguments = self._arguments_in_code(examples) if arguments else None
 
-    def _write_arguments(self, batch: Examples) -> CodeValue:
+    def _arguments_in_code(self, examples: Examples) -> CodeValue:
         """The model's other arguments, cut from those that the user gave."""
         name, values = "additional_forward_args", self.examples.arguments
-        if all(a is b for a, b in zip(values, batch.arguments, strict=True)):
+        if all(a is b for a, b in zip(values, examples.arguments, strict=True)):
             return CodeValue(values, name)
         cut = [
             f"forward_args[{i}]" + ("" if value is given else self._cut)
-            for i, (value, given) in enumerate(zip(values, batch.arguments, strict=True))
+            for i, (value, given) in enumerate(zip(values, examples.arguments, strict=True))
         ]
         as_tuple = f"forward_args = {name} if isinstance({name}, tuple) else ({name},)"
         return CodeValue(values, f"({', '.join(cut)},)", (as_tuple,))
 
-    def starts(self, choice: Selection) -> tuple[CodeValue, ...]:
-        """The chosen baselines."""
-        return tuple(self._start(name, choice) for name in choice.baselines)
+    def baselines(self, selection: Selection) -> tuple[CodeValue, ...]:
+        """The selected baselines."""
+        return tuple(self._baseline(name, selection) for name in selection.baselines)
 
-    def _start(self, name: str, choice: Selection) -> CodeValue:
-        x = self.written.code
+    def _baseline(self, name: str, selection: Selection) -> CodeValue:
+        x = self.inputs.code
         if name == "custom":
-            assert choice.own is not None
-            own = choice.own.tensor
+            assert selection.custom is not None
+            own = selection.custom.tensor
             if own.numel() == 1 < self.tensor.numel():  # it came as a number
                 return CodeValue(own.expand_as(self.tensor), f"torch.full_like({x}, {own.item()!r})")
             cut = own.shape[0] > 1
@@ -86,29 +86,31 @@ class Example:
         return CodeValue(tensor, f"baselines.{name}({x})")
 
     @functools.cached_property
-    def shown(self) -> RawPicture:
+    def picture(self) -> RawPicture:
         """The picture for the page."""
         return wire.picture_message(self.pictures.show(self.tensor))
 
-    def show_starts(self, choice: Selection) -> RawPicture:
+    def baseline_picture(self, selection: Selection) -> RawPicture:
         """The baseline as a picture; of several their mean."""
-        shown = [self.pictures.show(start.value) for start in self.starts(choice)]
+        shown = [self.pictures.show(start.value) for start in self.baselines(selection)]
         return wire.picture_message(
             shown[0] if len(shown) == 1 else np.mean(shown, 0).round().astype(np.uint8)
         )
 
 
-def thumbnails(batch: Examples, to_image: ToImage | None) -> list[ExampleInfo]:
+def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo]:
     """Small pictures of all examples, to choose from; none if there is only one."""
-    if batch.count == 1:
+    if examples.count == 1:
         return []
-    side = _THUMBNAIL if batch.count <= _MANY else _THUMBNAIL_OF_MANY
+    side = _THUMBNAIL if examples.count <= _MANY else _THUMBNAIL_OF_MANY
     return [
         {
             "label": f"Example {i + 1}",
-            "picture": wire.picture_message(_shrunk(_picture(batch.tensors[0][i : i + 1], to_image), side)),
+            "picture": wire.picture_message(
+                _shrunk(_picture(examples.tensors[0][i : i + 1], to_image), side)
+            ),
         }
-        for i in range(batch.count)
+        for i in range(examples.count)
     ]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from attriscope.attr import baselines
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, describe, resolve_baselines
+from attriscope.widget.messages.types import BaselineInfo
 
 ToImage = Callable[[Tensor], Any]
 
@@ -137,3 +138,9 @@ def custom_baseline(value: Any, examples: Examples) -> Tensor:
     """The user's own baseline, checked: a copy that broadcasts against the examples."""
     (found,) = resolve_baselines(value, examples)
     return found.clone()
+
+
+def baseline_infos(custom: bool) -> list[BaselineInfo]:
+    """The baselines to choose from; with the user's own if there is one."""
+    offered: list[BaselineInfo] = [{"name": name, "label": label} for name, label in BASELINES.items()]
+    return [*offered, {"name": "custom", "label": "Your own"}] if custom else offered

@@ -1,5 +1,9 @@
-"""What is found inside a model for one example and one explained output: how much passes at each layer, the maps of all
-layers, the channels of one, and what single neurons contribute. Knows no page and no thread."""
+"""What is found inside a model for one example and one explained output: how relevant each layer is, the maps of all
+layers, the channels of one, and what single neurons contribute.
+
+Knows no page and no thread. What was found is kept by :mod:`~attriscope.widget.model.layer_cache`, and layers are read
+by their :class:`~attriscope.core.layouts.Layout`.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,8 @@ from attriscope.core.errors import Cancelled, TargetError
 from attriscope.core.hooks import edited, grad_mode, kept_buffers, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
-from attriscope.widget.messages.types import Neuron
-from attriscope.widget.messages.wire import LAYER_SIDE
-from attriscope.widget.model.layouts import Layout, silencer
+from attriscope.core.layouts import Layout, Neuron, ablation
+from attriscope.widget.messages.wire import reduced
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -28,30 +31,30 @@ T = TypeVar("T")
 _AT_ONCE = 300_000_000
 
 # The methods whose maps of all layers come from one pass.
-QUICK = ("LayerGradCam", "LayerActivation", "LayerGradientXActivation")
+ONE_PASS = ("LayerGradCam", "LayerActivation", "LayerGradientXActivation")
 # Those that need a pass per point of a path, for all layers together. Integrated gradients at a layer vary that layer:
 # there is nothing to share between layers.
 ALONG_A_PATH = ("LayerConductance", "InternalInfluence")
 
 
 @dataclasses.dataclass(frozen=True)
-class Flow:
+class LayerOverview:
     """What one pass tells of all layers.
 
     Attributes:
-        amounts: for each layer the sum of gradient x activation over all that it holds; empty for a model without
+        relevance: for each layer the sum of gradient x activation over all that it holds; empty for a model without
             gradients.
-        maps: for each method of ``QUICK`` and each layer with a map, that map (h, w), on the CPU and averaged down.
+        maps: for each method of ``ONE_PASS`` and each layer with a map, that map (h, w), on the CPU and averaged down.
         sums: for each of these maps, the sum of all its values before it was averaged down.
     """
 
-    amounts: Mapping[str, float]
+    relevance: Mapping[str, float]
     maps: Mapping[str, Mapping[str, Tensor]]
     sums: Mapping[str, Mapping[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Depth:
+class LayerMaps:
     """The maps of all layers by one method.
 
     Attributes:
@@ -66,72 +69,70 @@ class Depth:
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class LayerReading:
     """What a layer holds.
 
     Attributes:
-        form: how to read it.
+        layout: how to read it.
         values: its channels (C, H, W).
         gradients: those of the explained output with respect to them; ``None`` for a model without gradients.
     """
 
-    form: Layout
+    layout: Layout
     values: Tensor
     gradients: Tensor | None
 
     @property
-    def parts(self) -> Tensor | None:
+    def grad_x_activation(self) -> Tensor | None:
         """Gradient x activation, (C, H, W)."""
         return None if self.gradients is None else self.gradients * self.values
 
     @property
-    def activations(self) -> Tensor:
-        """Each channel's mean over its positions, (C,)."""
-        return self.values.flatten(1).mean(1)
-
-    @property
     def contributions(self) -> Tensor | None:
         """Each channel's sum of gradient x activation, (C,)."""
-        parts = self.parts
-        return None if parts is None else parts.flatten(1).sum(1)
+        found = self.grad_x_activation
+        return None if found is None else found.flatten(1).sum(1)
 
 
-def hold(model: Any, name: str, form: Layout, examples: Examples, output: Any) -> Held:
+def read_layer(model: Any, name: str, layout: Layout, examples: Examples, output: Any) -> LayerReading:
     """Run the model once, forward and back, and read a layer."""
-    return next(_read(model, {name: form}, examples, output))[1]
+    return next(_read_layers(model, {name: layout}, examples, output))[1]
 
 
-def flow(
-    model: Any, layers: Sequence[LayerInfo], forms: Mapping[str, Layout], examples: Examples, output: Any
-) -> Flow:
+def overview(
+    model: Any, layers: Sequence[LayerInfo], layouts: Mapping[str, Layout], examples: Examples, output: Any
+) -> LayerOverview:
     """One pass forward and back for all layers (or a few, if they hold too much to keep at once)."""
     totals: dict[
         tuple[str, str], Tensor
     ] = {}  # by method, "" for gradient x activation of all there is, and layer
     maps: dict[tuple[str, str], Tensor] = {}
-    ran = [row for row in layers if row.name in forms]
+    ran = [row for row in layers if row.name in layouts]
     for group in _groups(ran):
-        for name, held in _read(model, {n: forms[n] for n in group}, examples, output):
-            if (found := held.contributions) is not None:
+        for name, reading in _read_layers(model, {n: layouts[n] for n in group}, examples, output):
+            if (found := reading.contributions) is not None:
                 totals["", name] = found.sum()
-            if held.form.spatial:
-                for method, values in _maps(held).items():
+            if reading.layout.spatial:
+                for method, values in _maps(reading).items():
                     totals[method, name], maps[method, name] = values.sum(), reduced(values)
     fetched, numbers = on_cpu(maps), {key: float(value) for key, value in on_cpu(totals).items()}
-    amounts = {name: value for (method, name), value in numbers.items() if not method}
+    relevance = {name: value for (method, name), value in numbers.items() if not method}
     # Layers that hand the output on have a gradient even in a model without: what of the layer that runs first?
     first = min(ran, key=lambda row: row.order or 0).name if ran else ""
-    known: tuple[str, ...] = QUICK
-    if amounts.get(first) == 0 and hold(model, first, forms[first], examples, output).gradients is None:
-        amounts, known = {}, ("LayerActivation",)
+    known: tuple[str, ...] = ONE_PASS
+    if (
+        relevance.get(first) == 0
+        and read_layer(model, first, layouts[first], examples, output).gradients is None
+    ):
+        relevance, known = {}, ("LayerActivation",)
 
     def of(values: Mapping[tuple[str, str], T]) -> dict[str, dict[str, T]]:
         return {
             method: {name: value for (by, name), value in values.items() if by == method in known}
-            for method in QUICK
+            for method in ONE_PASS
         }
 
-    return Flow(amounts, of(fetched), of(numbers))
+    return LayerOverview(relevance, of(fetched), of(numbers))
 
 
 def on_cpu(found: Mapping[K, Tensor]) -> dict[K, Tensor]:
@@ -147,52 +148,43 @@ def on_cpu(found: Mapping[K, Tensor]) -> dict[K, Tensor]:
     return {key: one.reshape(found[key].shape) for key, one in zip(found, together, strict=True)}
 
 
-def _maps(held: Held) -> dict[str, Tensor]:
+def _maps(reading: LayerReading) -> dict[str, Tensor]:
     """The maps (h, w) of one layer by the quick methods."""
-    over, values = held.form.over_picture, held.values
+    over, values = reading.layout.over_picture, reading.values
     found = {"LayerActivation": over(values.sum(0, keepdim=True))[0]}
-    if held.gradients is not None:
-        found["LayerGradientXActivation"] = over((held.gradients * values).sum(0, keepdim=True))[0]
-        found["LayerGradCam"] = grad_cam(held)
+    if reading.gradients is not None:
+        found["LayerGradientXActivation"] = over((reading.gradients * values).sum(0, keepdim=True))[0]
+        found["LayerGradCam"] = grad_cam(reading)
     return found
 
 
-def grad_cam(held: Held) -> Tensor:
+def grad_cam(reading: LayerReading) -> Tensor:
     """Grad-CAM (arXiv 1610.02391), (h, w); of tokens, those of the picture's patches are the positions."""
-    assert held.gradients is not None
-    over = held.form.over_picture
-    weights = over(held.gradients).mean((1, 2), keepdim=True)
-    return (weights * over(held.values)).sum(0)
-
-
-def reduced(found: Tensor, side: int = LAYER_SIDE) -> Tensor:
-    """A map (h, w) in 32 bits, averaged down to at most ``side``."""
-    scale = side / max(found.shape)
-    if scale < 1:
-        height, width = (max(1, round(size * scale)) for size in found.shape)
-        found = torch.nn.functional.interpolate(found[None, None].float(), (height, width), mode="area")[0, 0]
-    return found.float()
+    assert reading.gradients is not None
+    over = reading.layout.over_picture
+    weights = over(reading.gradients).mean((1, 2), keepdim=True)
+    return (weights * over(reading.values)).sum(0)
 
 
 def along_a_path(
     method: Any,
     names: Sequence[str],
-    forms: Mapping[str, Layout],
+    layouts: Mapping[str, Layout],
     examples: Examples,
     arguments: dict[str, Any],
-) -> Iterator[Depth]:
+) -> Iterator[LayerMaps]:
     """The maps of all layers by a method that was made for the list of them, getting better."""
     for estimate in method.stream(examples.form(examples.tensors), **arguments):
         maps, sums = dict[str, Tensor](), dict[str, Tensor]()
         for name, found in zip(names, estimate.attributions, strict=True):
-            form = forms[name]
+            layout = layouts[name]
             first = found[0] if isinstance(found, tuple) else found
-            channels = form.channels(first.detach()).sum(0, keepdim=True)
+            channels = layout.channels(first.detach()).sum(0, keepdim=True)
             sums[name] = channels.sum()
-            if form.spatial:
-                maps[name] = reduced(form.over_picture(channels)[0])
+            if layout.spatial:
+                maps[name] = reduced(layout.over_picture(channels)[0])
         totals = {name: float(value) for name, value in on_cpu(sums).items()}
-        yield Depth(on_cpu(maps), totals, estimate.stopped is not None)
+        yield LayerMaps(on_cpu(maps), totals, estimate.stopped is not None)
 
 
 def rows_at_once(layers: Sequence[LayerInfo]) -> int:
@@ -213,11 +205,11 @@ def _groups(layers: Sequence[LayerInfo]) -> Iterator[list[str]]:
         yield group
 
 
-def _read(
-    model: Any, forms: Mapping[str, Layout], examples: Examples, output: Any
-) -> Iterator[tuple[str, Held]]:
+def _read_layers(
+    model: Any, layouts: Mapping[str, Layout], examples: Examples, output: Any
+) -> Iterator[tuple[str, LayerReading]]:
     """What layers hold, one after the other, from one pass."""
-    names = list(forms)
+    names = list(layouts)
     method = attr.LayerGradientXActivation(model, names)  # type: ignore[arg-type]
     arguments = examples.arguments or None
     given = examples.form(examples.tensors)
@@ -228,55 +220,58 @@ def _read(
     except Exception:  # a model without gradients: there is still something to see
         pairs = [(values, None) for values in values_of(method, method._site(False), examples)]
     for name, (values, gradients) in zip(names, pairs, strict=True):
-        form = forms[name]
+        layout = layouts[name]
         yield (
             name,
-            Held(
-                form,
-                form.channels(values[0].detach()),
-                None if gradients is None else form.channels(gradients[0].detach()),
+            LayerReading(
+                layout,
+                layout.channels(values[0].detach()),
+                None if gradients is None else layout.channels(gradients[0].detach()),
             ),
         )
 
 
 def by_class(
-    model: Any, name: str, form: Layout, examples: Examples, outputs: Mapping[int, Any]
+    model: Any, name: str, layout: Layout, examples: Examples, outputs: Mapping[int, Any]
 ) -> dict[int, Tensor | None]:
     """For each class, given with the output that it is, gradient x activation of a layer's channels, (C, H, W)."""
-    return {index: hold(model, name, form, examples, output).parts for index, output in outputs.items()}
+    return {
+        index: read_layer(model, name, layout, examples, output).grad_x_activation
+        for index, output in outputs.items()
+    }
 
 
-def value_at(model: Any, name: str, form: Layout, examples: Examples, start: Tensor) -> Tensor:
+def values_at(model: Any, name: str, layout: Layout, examples: Examples, start: Tensor) -> Tensor:
     """What a layer's channels hold at a baseline, (C, H, W)."""
     arguments = examples.arguments or None
     found: Any = attr.LayerActivation(model, name).attribute(start, additional_forward_args=arguments)
-    return form.channels(found[0] if isinstance(found, tuple) else found)
+    return layout.channels(found[0] if isinstance(found, tuple) else found)
 
 
-def without(
+def run_ablated(
     model: nn.Module,
-    forms: Mapping[str, Layout],
+    layouts: Mapping[str, Layout],
     ablated: Sequence[tuple[str, Neuron]],
-    instead: Mapping[str, Tensor],
+    replacements: Mapping[str, Tensor],
     examples: Examples,
 ) -> Any:
     """What the model says with neurons switched off. The model itself is as it was before and after.
 
     Args:
         model: the model.
-        forms: how to read its layers.
+        layouts: how to read its layers.
         ablated: the neurons, by layer.
-        instead: for layers, what to set their neurons to, (C, H, W); zero for the others.
+        replacements: for layers, what to set their neurons to, (C, H, W); zero for the others.
         examples: one example.
     """
     modules = dict(module_of(model).named_modules(remove_duplicate=False))
     by_module: dict[nn.Module, list[tuple[Neuron, Tensor | None]]] = {}
-    form_of: dict[nn.Module, Layout] = {}
+    layout_of: dict[nn.Module, Layout] = {}
     for layer, neuron in ablated:
         module = modules[layer]
-        by_module.setdefault(module, []).append((neuron, instead.get(layer)))
-        form_of[module] = forms[layer]
-    edits = {module: silencer(form_of[module], some) for module, some in by_module.items()}
+        by_module.setdefault(module, []).append((neuron, replacements.get(layer)))
+        layout_of[module] = layouts[layer]
+    edits = {module: ablation(layout_of[module], some) for module, some in by_module.items()}
     x = examples.tensors[0].detach().clone()
     with edited(edits), grad_mode(False), kept_buffers(model):
         return model(x, *examples.arguments)

@@ -1,4 +1,4 @@
-"""The walk from a baseline to the input: what the model says, and what has been attributed, on the way."""
+"""The path from a baseline to the input: what the model says, and what has been attributed, on the way."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from attriscope.attr import IntegratedGradients
 from attriscope.attr.integrated_gradients import add_weighted, gradients_along
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.inputs import Examples
-from attriscope.widget.messages.wire import FRAME_SIDE, FRAMES, flat_map, probabilities
+from attriscope.widget.messages.types import RawPath, Request
+from attriscope.widget.messages.wire import (
+    FRAME_SIDE,
+    FRAMES,
+    ClassNames,
+    class_label,
+    flat_map,
+    frames_message,
+    probabilities,
+)
 
 
-class Walk:
+class PathIntegral:
     """Integrated gradients of one example, keeping what happens at each point of the path.
 
     Args:
         method: what runs the model.
         examples: one example, its input of shape (1, C, H, W).
-        baseline: where the walk starts, of the same shape.
+        baseline: where the path starts, of the same shape.
         target: the explained output.
         n_steps: points on the path besides its two ends.
         rule: how they are placed and weighted, see :func:`~attriscope.attr.quadrature.quadrature`.
@@ -51,14 +60,14 @@ class Walk:
         self._outputs: list[Tensor] = []
 
     def steps(self) -> Iterator[None]:
-        """Walk; whatever is asked for between two steps is as good as it is by then.
+        """Go along the path; whatever is asked for between two steps is as good as it is by then.
 
-        A walk that was left goes on from where it was.
+        One that was left goes on from where it was.
         """
         if self.done:
             return
-        walked = len(self._maps)
-        rest = Quadrature(self._rule.nodes[walked:], self._rule.weights[walked:])
+        done_nodes = len(self._maps)
+        rest = Quadrature(self._rule.nodes[done_nodes:], self._rule.weights[done_nodes:])
         for block in gradients_along(
             self._method, self._examples, (self._baseline,), self._target, rest.nodes
         ):
@@ -78,7 +87,7 @@ class Walk:
 
     @property
     def done(self) -> bool:
-        """Whether the whole path has been walked."""
+        """Whether the whole path has been evaluated."""
         return len(self._maps) == len(self._rule.nodes)
 
     @property
@@ -93,7 +102,7 @@ class Walk:
 
     @property
     def attributions(self) -> Tensor:
-        """The integrated gradients found so far, (1, C, H, W): those of the whole path once the walk is done."""
+        """The integrated gradients found so far, (1, C, H, W): those of the whole path once that is done."""
         return self.sensitivities * self._difference
 
     @property
@@ -103,7 +112,7 @@ class Walk:
 
     @property
     def _covered(self) -> float:
-        """How much of the integral the nodes walked so far stand for."""
+        """How much of the integral the nodes so far stand for."""
         return sum(self._rule.weights[: len(self._maps)])
 
     @property
@@ -160,77 +169,77 @@ class Walk:
         return sorted(range(len(self._rule.nodes)), key=self._rule.nodes.__getitem__)
 
 
-class MeanWalk:
-    """The mean of walks from several baselines: of scores, probabilities and attributions, position by position.
+class MeanPathIntegral:
+    """The mean of paths from several baselines: of scores, probabilities and attributions, position by position.
 
-    Each walk is a straight line of its own, so the mean is not the walk from the mean of the baselines; it ends in the
+    Each path is a straight line of its own, so the mean is not the path from the mean of the baselines; it ends in the
     average of their attributions, which is what is shown for several baselines.
 
     Args:
-        walks: at least one, all with the same positions.
+        paths: at least one, all with the same positions.
     """
 
-    def __init__(self, walks: Sequence[Walk]) -> None:
-        self._walks = walks
+    def __init__(self, paths: Sequence[PathIntegral]) -> None:
+        self._paths = paths
 
     def steps(self) -> Iterator[None]:
-        """Walk one after the other; what is known in between is the mean of those begun."""
-        for one in self._walks:
+        """Go along one after the other; what is known in between is the mean of those begun."""
+        for one in self._paths:
             yield from one.steps()
 
     @property
     def done(self) -> bool:
-        """Whether all have been walked."""
-        return all(one.done for one in self._walks)
+        """Whether all have been evaluated."""
+        return all(one.done for one in self._paths)
 
     @property
     def evaluations(self) -> int:
         """How many rows went through the model so far."""
-        return sum(one.evaluations for one in self._walks)
+        return sum(one.evaluations for one in self._paths)
 
     @property
     def attributions(self) -> Tensor:
-        """See :attr:`Walk.attributions`."""
+        """See :attr:`PathIntegral.attributions`."""
         return self._mean(one.attributions for one in self._begun)
 
     @property
     def sensitivities(self) -> Tensor:
-        """See :attr:`Walk.sensitivities`."""
+        """See :attr:`PathIntegral.sensitivities`."""
         return self._mean(one.sensitivities for one in self._begun)
 
     @property
     def positions(self) -> list[float]:
-        """See :attr:`Walk.positions`."""
-        return self._walks[0].positions
+        """See :attr:`PathIntegral.positions`."""
+        return self._paths[0].positions
 
     @property
     def scores(self) -> Tensor:
-        """See :attr:`Walk.scores`."""
-        return self._mean(one.scores for one in self._walks)
+        """See :attr:`PathIntegral.scores`."""
+        return self._mean(one.scores for one in self._paths)
 
     @property
     def chances(self) -> Tensor | None:
-        """See :attr:`Walk.chances`."""
-        found = [chances for one in self._walks if (chances := one.chances) is not None]
-        return self._mean(found) if len(found) == len(self._walks) else None
+        """See :attr:`PathIntegral.chances`."""
+        found = [chances for one in self._paths if (chances := one.chances) is not None]
+        return self._mean(found) if len(found) == len(self._paths) else None
 
     @property
     def gap(self) -> float:
-        """See :attr:`Walk.gap`."""
+        """See :attr:`PathIntegral.gap`."""
         gaps = [one.gap for one in self._begun]
         return sum(gaps) / len(gaps)
 
     def frames(self) -> Tensor:
-        """See :meth:`Walk.frames`."""
-        return self._mean(one.frames() for one in self._walks)
+        """See :meth:`PathIntegral.frames`."""
+        return self._mean(one.frames() for one in self._paths)
 
     def totals(self) -> Tensor:
-        """See :meth:`Walk.totals`."""
-        return self._mean(one.totals() for one in self._walks)
+        """See :meth:`PathIntegral.totals`."""
+        return self._mean(one.totals() for one in self._paths)
 
     @property
-    def _begun(self) -> list[Walk]:
-        return [one for one in self._walks if one.started]
+    def _begun(self) -> list[PathIntegral]:
+        return [one for one in self._paths if one.started]
 
     @staticmethod
     def _mean(of: Iterable[Tensor]) -> Tensor:
@@ -243,3 +252,27 @@ def thinned(count: int, most: int = FRAMES) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(i * (count - 1) / (most - 1)) for i in range(most)]
+
+
+def path_message(
+    path: PathIntegral | MeanPathIntegral,
+    names: ClassNames,
+    classes: Sequence[int],
+    title: str,
+    target_label: str,
+    request: Request | None,
+) -> RawPath:
+    """A path that was gone to its end, for the page: as many points as are worth sending."""
+    kept = thinned(len(path.positions))
+    chances = path.chances if classes else None
+    return frames_message(
+        path.frames()[kept],
+        alphas=[path.positions[i] for i in kept],
+        scores=path.scores[kept].tolist(),
+        totals=path.totals()[kept].tolist(),
+        classes=[{"index": i, "label": class_label(i, names)} for i in classes],
+        probabilities=[] if chances is None else chances[kept][:, list(classes)].T.tolist(),
+        title=title,
+        target_label=target_label,
+        request=request,
+    )

@@ -15,6 +15,10 @@ from ipywidgets.widgets.widget import JUPYTER_WIDGETS_ECHO, _remove_buffers
 from attriscope.widget.state.table import ExplorerTraits
 from attriscope.widget.state.traits import also
 
+# For each update of several traits. It is one for all widgets, because observers link them with each other: with a lock
+# for each, two threads could wait for one another.
+LOCK = threading.RLock()
+
 _STATIC = pathlib.Path(__file__).parents[1] / "static"
 
 
@@ -31,8 +35,7 @@ def _bundled(name: str) -> Any:
 class Part(anywidget.AnyWidget):
     """Something that the page bundle draws; ``_part`` says what.
 
-    Messages come and answers go on whatever thread: one lock guards each update of several traits. It is one for all
-    widgets, because observers link them with each other: with a lock for each, two threads could wait for one another.
+    Messages come and answers go on whatever thread: ``LOCK`` guards each update of several traits.
     """
 
     _esm = _bundled("widget.js")
@@ -40,13 +43,11 @@ class Part(anywidget.AnyWidget):
     _part = also(ExplorerTraits._part)
     _live = also(ExplorerTraits._live)
 
-    _lock = threading.RLock()
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     def set_state(self, sync_data: Any) -> None:
-        """Take over what the page wishes for; what cannot be is refused, and the page is told what holds.
+        """Take over what the page chose; what cannot be is refused, and the page is told what holds.
 
         Unlike the inherited one it does not hold notifications back, which is done by exchanging a method of the
         widget: what a cell sets at the same moment would go unnoticed.
@@ -54,37 +55,40 @@ class Part(anywidget.AnyWidget):
         if not isinstance(sync_data, Mapping):
             return
         traits = self.traits(page=True)
-        wishes = {name: value for name, value in sync_data.items() if name in traits}
-        with self._lock:
-            if JUPYTER_WIDGETS_ECHO and wishes:  # the page waits for this before it believes anything else
-                state, paths, buffers = _remove_buffers(dict(wishes))
+        chosen = {name: value for name, value in sync_data.items() if name in traits}
+        with LOCK:
+            if JUPYTER_WIDGETS_ECHO and chosen:  # the page waits for this before it believes anything else
+                state, paths, buffers = _remove_buffers(dict(chosen))
                 self._send({"method": "echo_update", "state": state, "buffer_paths": paths}, buffers=buffers)
-            with self._lock_property(**wishes):
-                for name in sorted(wishes, key=lambda name: traits[name].metadata.get("rank", 0)):
-                    self._wish(name, wishes[name], traits[name])
+            with self._lock_property(**chosen):
+                for name in sorted(chosen, key=lambda name: traits[name].metadata.get("rank", 0)):
+                    self._take_over(name, chosen[name])
 
-    def _wish(self, name: str, value: Any, trait: Any) -> None:
-        from_json = trait.metadata.get("from_json", self._trait_from_json)
+    def _take_over(self, name: str, value: Any) -> None:
         try:
-            self.set_trait(name, from_json(value, self))
+            self.set_trait(name, self._from_page(name, value))
         except traitlets.TraitError as refused:
             self._refuse(name, value, refused)
         else:
-            self._granted(name)
+            self._grant(name)
         if self.get_state(name)[name] != value:  # refused, or the same in other words
             self.send_state(name)
 
-    def _refuse(self, name: str, value: Any, refused: traitlets.TraitError) -> None:
-        """Say why a wish was not granted."""
+    def _from_page(self, name: str, value: Any) -> Any:
+        """What a value of the page stands for."""
+        return value
 
-    def _granted(self, name: str) -> None:
-        """Nothing stands against this wish any more."""
+    def _refuse(self, name: str, value: Any, refused: traitlets.TraitError) -> None:
+        """Say why a value was not taken over."""
+
+    def _grant(self, name: str) -> None:
+        """Nothing stands against this trait's value any more."""
 
     def notify_change(self, change: Any) -> None:
         """Tell the page, one thread at a time, and then whoever observes."""
         name = change["name"]
         if self.comm is not None and getattr(self.comm, "kernel", True) is not None and name in self.keys:
-            with self._lock:
+            with LOCK:
                 if self._should_send_property(name, getattr(self, name)):
                     self.send_state(key=name)
         traitlets.HasTraits.notify_change(self, change)

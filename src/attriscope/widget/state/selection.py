@@ -1,4 +1,7 @@
-"""What a person chose, and what cannot be chosen."""
+"""What a person selected, as one value: each result says which selection it answers.
+
+A new trait that is part of a request (see :mod:`attriscope.widget.state.table`) becomes a field of :class:`Selection`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ import traitlets
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.widget.messages.types import Neuron, Request
+from attriscope.core.layouts import Neuron
+from attriscope.widget.messages.types import Request
+from attriscope.widget.state.table import REQUESTED, ROWS, ExplorerTraits
+from attriscope.widget.state.traits import baseline_names
 
 Place = Literal["input", "layer", "neuron"]
 
@@ -44,8 +50,8 @@ def refusing() -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Own:
-    """A baseline tensor of the user's; equal only to itself.
+class CustomBaseline:
+    """A baseline tensor of the user's own; equal only to itself.
 
     Attributes:
         tensor: the baseline.
@@ -56,13 +62,6 @@ class Own:
     number: int = dataclasses.field(default_factory=itertools.count(1).__next__)
 
 
-def baseline_names(baseline: Any) -> Any:
-    """A baseline, or several, by their names."""
-    if isinstance(baseline, list):
-        return [baseline_names(one) for one in baseline]
-    return baseline if isinstance(baseline, str) else "custom"
-
-
 @dataclasses.dataclass(frozen=True)
 class Selection:
     """What a map answers: the page never shows it under another.
@@ -71,6 +70,7 @@ class Selection:
         method: how the input is explained.
         baselines: their names; the map is the average over all of them.
         layer, layer_method: the layer that is looked into, and how.
+        custom: the user's own baseline, if that is selected.
         neuron, neuron_method: the neuron of that layer whose inputs are looked for, and how.
         settings: by method, what is set otherwise than its defaults; of all methods that are named here.
         effort: how often the spending of the method on show was doubled.
@@ -82,7 +82,7 @@ class Selection:
     target: Any
     baselines: tuple[str, ...] = ("zero",)
     layer: str | None = None
-    own: Own | None = None  # the user's own baseline, if that is chosen
+    custom: CustomBaseline | None = None
     contrast: int | None = None
     example: int = 0
     settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -92,6 +92,18 @@ class Selection:
     neuron_method: str = "NeuronGradient"
     ablated: tuple[tuple[str, Neuron], ...] = ()
     ablate_to: str = "zero"
+
+    @classmethod
+    def of(cls, traits: ExplorerTraits, custom: CustomBaseline | None) -> Selection:
+        """What is selected now; with the user's own baseline, should that be part of it."""
+        values = {name: getattr(traits, name) for name in (*REQUESTED, "effort")}
+        names = baseline_names(values.pop("baseline"))
+        names = tuple(names) if isinstance(names, list) else (names,)
+        values |= {
+            "settings": {name: dict(values) for name, values in traits.settings.items()},
+            "ablated": tuple((layer, neuron) for layer, neuron in traits.ablated),
+        }
+        return cls(**values, baselines=names, custom=custom if "custom" in names else None)
 
     @property
     def place(self) -> Place:
@@ -113,7 +125,7 @@ class Selection:
     @property
     def map(self) -> Selection:
         """The same as far as the map on show is concerned."""
-        names = {self.shown_method, "IntegratedGradients"}  # the path is walked whatever the method
+        names = {self.shown_method, "IntegratedGradients"}  # the path is theirs whatever the method
         place = self.place
         usual = Selection(self.method, self.target)
         return dataclasses.replace(
@@ -126,39 +138,31 @@ class Selection:
             ablate_to=usual.ablate_to,
         )
 
-    @property
-    def seen(self) -> Request:
-        """Which output, of which example."""
-        return {"target": self.target, "contrast": self.contrast, "example": self.example}
+    def is_but_for_effort(self, other: Selection) -> bool:
+        """Whether another asks for the same, with whatever effort."""
+        return dataclasses.replace(other, effort=self.effort) == self
 
-    @property
-    def what_if_message(self) -> Request:
-        """What the changed predictions answer."""
-        return {
-            "example": self.example,
-            "ablated": [[layer, neuron] for layer, neuron in self.ablated],
-            "ablate_to": self.ablate_to,
-        }
+    # --- as the page knows it ---------------------------------------------------------------------------------
 
-    @property
-    def walk_message(self) -> Request:
-        """What the path answers."""
-        names = list(self.baselines)
-        return {**self.seen, "baseline": names[0] if len(names) == 1 else names}
+    def request(self, result: str) -> Request:
+        """What a result says it answers: the table says which traits these are."""
+        return self.values(ROWS[result].metadata["answers"])
 
-    @property
-    def message(self) -> Request:
-        """As the page compares it with the present choice."""
-        return {
-            **self.walk_message,
-            "method": self.method,
-            "layer": self.layer,
-            "layer_method": self.layer_method,
-            "neuron": self.neuron,
-            "neuron_method": self.neuron_method,
-            "settings": dict(self.shown_settings),
-            "effort": self.effort,
-        }
+    def values(self, names: tuple[str, ...]) -> Request:
+        """The values of some traits as the page has them."""
+        return {name: self._value(name) for name in names}
+
+    def _value(self, name: str) -> Any:
+        match name:
+            case "baseline":
+                return self.baselines[0] if len(self.baselines) == 1 else list(self.baselines)
+            case "settings":
+                return dict(self.shown_settings)
+            case "ablated":
+                return [[layer, neuron] for layer, neuron in self.ablated]
+        return getattr(self, name)
+
+    # --- as methods know it -----------------------------------------------------------------------------------
 
     @property
     def output(self) -> Any:
@@ -174,8 +178,6 @@ class Selection:
         """The Python that says the same."""
         if self.contrast is not None:
             return f"lambda output: output[:, {self.target}] - output[:, {self.contrast}]"
-        return (
-            None
-            if self.target is None
-            else repr(tuple(self.target) if isinstance(self.target, list) else self.target)
-        )
+        if self.target is None:
+            return None
+        return repr(tuple(self.target) if isinstance(self.target, list) else self.target)

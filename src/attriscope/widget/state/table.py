@@ -45,20 +45,20 @@ from attriscope.widget.messages.types import (
     Status,
     Target,
 )
-from attriscope.widget.state.selection import baseline_names
 from attriscope.widget.state.traits import (
     Checked,
     Limit,
     Number,
     OneOf,
+    baseline_names,
     filled_by,
     kernel_trait,
     shared_trait,
 )
 
 # What results answer: which output of which example, with which baselines, ...
-_OUTPUT = ("target", "contrast", "example")
-_PATH = (*_OUTPUT, "baseline")
+OUTPUT = ("target", "contrast", "example")
+_PATH = (*OUTPUT, "baseline")
 _MAP = (*_PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
 
 
@@ -84,7 +84,6 @@ class ExplorerTraits(traitlets.HasTraits):
         requested="Baseline | None",
         page_type="Baseline",
         to_json=lambda value, widget: baseline_names(value),
-        from_json=lambda value, widget: widget.baseline_of(value),
     )
     contrast: int | None = shared_trait(
         traitlets.Any(None, help="the class that the target is compared with, or None"),
@@ -138,8 +137,8 @@ class ExplorerTraits(traitlets.HasTraits):
     path: RawPath = kernel_trait(answers=_PATH)
     layer_relevance: RawLayerRelevance = kernel_trait(answers=_PATH)
     layer_maps: RawLayerMaps = kernel_trait(answers=(*_PATH, "layer_method", "settings"))
-    channels: RawChannels = kernel_trait(answers=(*_OUTPUT, "layer"))
-    neuron_info: RawNeuronInfo = kernel_trait(answers=(*_OUTPUT, "layer", "neuron"))
+    channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"))
+    neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"))
     what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"))
     comparison: RawComparison = kernel_trait(answers=_PATH)
     pinned: RawPinned = kernel_trait()

@@ -97,3 +97,10 @@ def shared_trait(trait: Any, *, requested: bool | str = False, **metadata: Any) 
 def also(row: T) -> T:
     """The same row for a part of the page that stands alone."""
     return copy.deepcopy(row)
+
+
+def baseline_names(baseline: Any) -> Any:
+    """A baseline, or several, by their names: a tensor is "custom"."""
+    if isinstance(baseline, list):
+        return [baseline_names(one) for one in baseline]
+    return baseline if isinstance(baseline, str) else "custom"

@@ -1,21 +1,26 @@
-"""What a layer gives for one example: which of its numbers make a channel, and what stands where."""
+"""What a layer gives for one example: which of its numbers make a channel, and what stands where.
+
+The one reader of layers' shapes: what looks inside a model asks :func:`layouts_of`, with what
+:func:`attriscope.core.layer_map.map_layers` saw in a pass, and reads and edits outputs through a layer's
+:class:`Layout`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 
+from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
 from attriscope.core.layer_map import LayerInfo
-from attriscope.widget.messages.types import Neuron
-from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.state.selection import ChoiceError
 
-Kind = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
+Kind: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
+# A place inside a layer: a channel (or unit, or head), or with it the row and column, or the position.
+Neuron: TypeAlias = int | Sequence[int]
 
 # Layers of shape (N, positions, units) and, with "1d" in their names, (N, channels, positions); others go by what came
 # before them.
@@ -39,7 +44,7 @@ class Layout:
             positions of units; ``"sequence"``: channels of positions; ``"vector"``: single numbers; ``"other"``:
             channels of more than two dimensions.
         shape: of the output, dimension of the examples included.
-        examples: which dimension that is.
+        batch_dimension: which dimension that is.
         several: whether further tensors come with it.
         again: whether the layer runs several times; the last call is the one that is read.
         grid: for tokens of a picture's patches, how many lie below and beside each other.
@@ -49,7 +54,7 @@ class Layout:
 
     kind: Kind
     shape: tuple[int, ...]
-    examples: int = 0
+    batch_dimension: int = 0
     several: bool = False
     again: bool = False
     grid: tuple[int, int] | None = None
@@ -69,13 +74,13 @@ class Layout:
         return self.kind == "map" or self.grid is not None
 
     @property
-    def _own(self) -> tuple[int, ...]:
-        return self.shape[: self.examples] + self.shape[self.examples + 1 :]
+    def _of_example(self) -> tuple[int, ...]:
+        return self.shape[: self.batch_dimension] + self.shape[self.batch_dimension + 1 :]
 
     @property
     def size(self) -> tuple[int, int, int]:
         """Of what :meth:`channels` gives."""
-        own = self._own
+        own = self._of_example
         if self.kind == "tokens":
             return own[1], 1, own[0]
         if self.kind == "vector":
@@ -86,7 +91,7 @@ class Layout:
 
     def channels(self, output: Tensor) -> Tensor:
         """The output (as a view, if it is contiguous) as channels (C, H, W)."""
-        one = output.select(self.examples, 0)
+        one = output.select(self.batch_dimension, 0)
         return (one.t() if self.kind == "tokens" else one).reshape(self.size)
 
     def over_picture(self, channels: Tensor) -> Tensor:
@@ -95,19 +100,11 @@ class Layout:
             return channels
         return channels[..., self.skipped :].reshape(-1, *self.grid)
 
-    @property
-    def over_picture_code(self) -> str:
-        """The Python that turns attributions of tokens, their units added up, into a map (1, 1, H, W)."""
-        assert self.grid is not None
-        tokens = "attributions.sum(-1)" + (".transpose(0, 1)" if self.examples else "")
-        cut = f"[:, {self.skipped}:]" if self.skipped else ""
-        return f"attributions = {tokens}{cut}.reshape(1, 1, {self.grid[0]}, {self.grid[1]})"
-
     def check(self, neuron: Neuron, layer: str) -> None:
         """See whether there is such a neuron.
 
         Raises:
-            ChoiceError: there is not.
+            InputError: there is not.
         """
         index = (neuron,) if isinstance(neuron, int) else tuple(neuron)
         count, height, width = self.size
@@ -117,14 +114,14 @@ class Layout:
         names = (self.noun, "row", "column") if len(sizes) == 3 else (self.noun, "position")
         if len(index) not in (1, len(sizes)):
             wanted = ", ".join(names[: len(sizes)])
-            raise ChoiceError(
+            raise InputError(
                 f"a neuron of layer {layer!r} is a {self.noun}"
                 + (f", or [{wanted}]" if len(sizes) > 1 else "")
                 + f", but {describe(neuron)} came"
             )
         for name, i, size in zip(names, index, sizes, strict=False):
             if not 0 <= i < size:
-                raise ChoiceError(
+                raise InputError(
                     f"there is no {name} {i} in layer {layer!r}, which has {name}s 0 to {size - 1}"
                 )
 
@@ -135,60 +132,15 @@ class Layout:
         first, *place = neuron
         return channels[(first, *place) if len(place) == 2 else (first, 0, *place)]
 
-    def _index(self, neuron: Neuron) -> tuple[int | slice, ...]:
+    def index(self, neuron: Neuron) -> tuple[int | slice, ...]:
         """Where the neuron stands in the output, the dimension of the examples left out."""
         index: tuple[int | slice, ...] = (neuron,) if isinstance(neuron, int) else tuple(neuron)
-        own = self._own
+        own = self._of_example
         if self.kind == "tokens":
             return (index[1], index[0]) if len(index) == 2 else (slice(None), index[0])
-        if self.kind == "other" and isinstance(neuron, list) and len(neuron) == 2:
+        if self.kind == "other" and not isinstance(neuron, int) and len(neuron) == 2:
             return (neuron[0], *_unravel(neuron[1], own[1:]))
         return index if own else ()
-
-    def selector(self, neuron: Neuron) -> CodeValue:
-        """The neuron as methods take it: what it holds, added up over its positions."""
-        index = self._index(neuron)
-        if self.examples == 0 and not self.several and index:
-            plain: Any = index[0] if len(index) == 1 else index
-            return CodeValue(plain, _index_code(index))
-        left = len(self._own) - sum(isinstance(i, int) for i in index)
-        return _function(index, self.examples, self.several, left)
-
-    def index_code(self, neuron: Neuron) -> str:
-        """The Python of the neuron's index, dimension 0 left out, as ``switched_off`` takes it."""
-        index = self._index(neuron)
-        if self.again:  # at another size it is another layer
-            full = index[: self.examples] + (slice(None),) + index[self.examples :]
-            at = ", ".join(":" if i == slice(None) else str(i) for i in full)
-            return f"lambda output: output[{at}] if output.shape == {self.shape} else output[:0]"
-        if self.examples:  # time comes first, then the only example
-            position, unit = index
-            if position != slice(None):
-                return f"lambda output: output[{position}, :, {unit}]"
-            index = (slice(None), unit)
-        return _index_code(index)
-
-
-def _function(index: tuple[Any, ...], examples: int, several: bool, left: int) -> CodeValue:
-    """A selector for outputs that are tuples, or do not count the examples first.
-
-    What the index picks for one example has ``left`` dimensions.
-    """
-
-    def select(values: Any) -> Tensor:
-        first: Tensor = values[0] if several else values
-        picked = first.movedim(examples, 0)[(slice(None), *index)]
-        return picked.flatten(1).sum(1) if picked.dim() > 1 else picked
-
-    at = ", ".join([":", *(":" if i == slice(None) else str(i) for i in index)])
-    moved = f".movedim({examples}, 0)" if examples else ""
-    code = f"lambda values: values{'[0]' if several else ''}{moved}[{at}]"
-    return CodeValue(select, code + ("", ".sum(1)", ".flatten(1).sum(1)")[min(left, 2)])
-
-
-def _index_code(index: tuple[int | slice, ...]) -> str:
-    plain: Any = index[0] if len(index) == 1 else index
-    return repr(plain).replace("slice(None, None, None)", "slice(None)")
 
 
 def _unravel(flat: int, sizes: Sequence[int]) -> tuple[int, ...]:
@@ -206,15 +158,17 @@ def layouts_of(layers: Sequence[LayerInfo], model: nn.Module) -> dict[str, Layou
     latest: dict[tuple[int, ...], Kind] = {}
     grids: list[tuple[int, int]] = []
     for layer in sorted((row for row in layers if row.order is not None), key=lambda row: row.order or 0):
-        form = _form_of(layer, latest)
-        if form is None:
+        layout = _layout_of(layer, latest)
+        if layout is None:
             continue
-        latest[form.shape] = form.kind
-        if form.kind == "map" and layer.kind.startswith("Conv"):
-            grids.append((form.shape[2], form.shape[3]))
-        if form.kind == "tokens":
-            form = dataclasses.replace(form, **_grid(form, grids), heads=_heads(layer.name, form, modules))
-        found[layer.name] = form
+        latest[layout.shape] = layout.kind
+        if layout.kind == "map" and layer.kind.startswith("Conv"):
+            grids.append((layout.shape[2], layout.shape[3]))
+        if layout.kind == "tokens":
+            layout = dataclasses.replace(
+                layout, **_grid(layout, grids), heads=_heads(layer.name, layout, modules)
+            )
+        found[layer.name] = layout
     return {row.name: found[row.name] for row in layers if row.name in found}
 
 
@@ -231,7 +185,7 @@ def why_not(layer: LayerInfo) -> str:
     return f"its output, of shape {layer.latest}, does not count the examples in dimension 0"
 
 
-def _form_of(layer: LayerInfo, latest: dict[tuple[int, ...], Kind]) -> Layout | None:
+def _layout_of(layer: LayerInfo, latest: dict[tuple[int, ...], Kind]) -> Layout | None:
     shape = layer.latest
     if shape is None or not layer.floating or 0 in shape:
         return None
@@ -249,9 +203,9 @@ def _form_of(layer: LayerInfo, latest: dict[tuple[int, ...], Kind]) -> Layout | 
     return Layout(inherited, shape, 0, *more)
 
 
-def _grid(form: Layout, grids: list[tuple[int, int]]) -> dict[str, Any]:
+def _grid(layout: Layout, grids: list[tuple[int, int]]) -> dict[str, Any]:
     """Where the tokens lie, if a convolution before cut the picture into about so many patches."""
-    positions = form.size[2]
+    positions = layout.size[2]
     for grid in reversed(grids):
         skipped = positions - math.prod(grid)
         if 0 <= skipped <= _MOST_SKIPPED and math.prod(grid) > 1:
@@ -259,29 +213,29 @@ def _grid(form: Layout, grids: list[tuple[int, int]]) -> dict[str, Any]:
     return {}
 
 
-def _heads(name: str, form: Layout, modules: dict[str, nn.Module]) -> int:
+def _heads(name: str, layout: Layout, modules: dict[str, nn.Module]) -> int:
     parent, _, leaf = name.rpartition(".")
     if leaf not in _BY_HEAD:
         return 0
     for attribute in _HEADS:
         heads = getattr(modules.get(parent), attribute, None)
-        if isinstance(heads, int) and 1 < heads <= form.size[0] and form.size[0] % heads == 0:
+        if isinstance(heads, int) and 1 < heads <= layout.size[0] and layout.size[0] % heads == 0:
             return heads
     return 0
 
 
-def silencer(form: Layout, edits: Sequence[tuple[Neuron, Tensor | None]]) -> Callable[[Tensor], Tensor]:
+def ablation(layout: Layout, edits: Sequence[tuple[Neuron, Tensor | None]]) -> Callable[[Tensor], Tensor]:
     """What sets neurons to zero, or to the values (C, H, W) that came with them, in an output for one example.
 
     What a layer that runs several times gives in another shape is left alone.
     """
 
     def change(output: Tensor) -> Tensor:
-        if tuple(output.shape) != form.shape:
+        if tuple(output.shape) != layout.shape:
             return output
-        channels = form.channels(output)
+        channels = layout.channels(output)
         for neuron, instead in edits:
-            form.within(channels, neuron)[...] = 0 if instead is None else form.within(instead, neuron)
+            layout.within(channels, neuron)[...] = 0 if instead is None else layout.within(instead, neuron)
         return output
 
     return change

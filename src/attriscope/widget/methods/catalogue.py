@@ -1,0 +1,191 @@
+"""The library's methods as the Explorer offers them: where it departs from their signatures, what it settles itself.
+
+To offer another one, add a :class:`~attriscope.widget.methods.spec.MethodSpec` to one of the two tables at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from attriscope import attr
+from attriscope.attr import Attribution
+from attriscope.attr.baselines import blur, mean
+from attriscope.attr.quadrature import quadrature
+from attriscope.widget.methods.arguments import CodeValue, MethodInputs, range_of
+from attriscope.widget.methods.parameters import Parameter
+from attriscope.widget.methods.spec import MethodSpec
+
+
+def _cells(side: int, most: int) -> Callable[[Tensor], tuple[Parameter, ...]]:
+    """So many cells along each side unless the picture has fewer pixels."""
+
+    def own(pictures: Tensor) -> tuple[Parameter, ...]:
+        pixels = min(pictures.shape[2:])
+        doc = "cells along each side of the picture; a cell's pixels go together, as one feature."
+        return (Parameter("cells", "int", min(side, pixels), doc, 1, min(most, pixels)),)
+
+    return own
+
+
+def _window(pictures: Tensor) -> tuple[Parameter, ...]:
+    pixels = min(pictures.shape[2:])
+    return (
+        Parameter(
+            "window",
+            "int",
+            max(1, pixels // 8),
+            "side of the window that hides the picture, in pixels.",
+            1,
+            pixels,
+        ),
+        Parameter("moves_per_window", "int", 2, "in how many steps the window moves by its own side.", 1, 16),
+    )
+
+
+def _noise(share: float, **others: Any) -> Callable[[Tensor], dict[str, Any]]:
+    """Noise of a share of the range of the pictures' values, in three digits."""
+    return lambda pictures: {"stdevs": float(f"{share * range_of(pictures):.3g}"), **others}
+
+
+def _signed(pictures: Tensor) -> dict[str, Any]:
+    return {"abs": False}
+
+
+def _absolute(pictures: Tensor) -> tuple[Parameter, ...]:
+    return (Parameter("abs", "bool", False, "smooth absolute values of the gradient.", home="attribute"),)
+
+
+def _smoothed(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
+    return attr.NoiseTunnel(attr.Saliency(model)), CodeValue(None, "NoiseTunnel(Saliency(model))")
+
+
+def _guided(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
+    layer = inputs.last_convolution()
+    return attr.GuidedGradCam(model, layer.value), CodeValue(None, f"GuidedGradCam(model, {layer.code})")
+
+
+def _some_references(inputs: MethodInputs) -> dict[str, CodeValue]:
+    """At least two baselines."""
+    if len(inputs.baselines) > 1:
+        return inputs.together()
+    x, name = inputs.picture.value, inputs.picture.code
+    return inputs.together(
+        CodeValue(mean(x), f"baselines.mean({name})"), CodeValue(blur(x), f"baselines.blur({name})")
+    )
+
+
+def _settle_path(values: dict[str, Any]) -> object:
+    return quadrature(values.get("method", "gausslegendre"), values["n_steps"])
+
+
+_INPUT_METHODS = (
+    MethodSpec(
+        attr.IntegratedGradients,
+        "each",
+        check=_settle_path,
+    ),
+    MethodSpec(attr.Saliency, defaults=_signed, note="Shown with its sign.", quick=True),
+    MethodSpec(attr.InputXGradient, quick=True),
+    MethodSpec(
+        attr.NoiseTunnel,
+        defaults=_noise(0.15, nt_samples=20),
+        own=_absolute,
+        note="The gradient averaged over noisy copies of the picture; the noise is 15 percent of its range.",
+        make=_smoothed,
+        label="SmoothGrad",
+    ),
+    MethodSpec(
+        attr.GradientShap,
+        "together",
+        defaults=_noise(0.05, n_samples=25),
+        note="Samples with noise of 5 percent of the picture's range.",
+    ),
+    MethodSpec(attr.DeepLift, "each", quick=True),
+    MethodSpec(
+        attr.DeepLiftShap,
+        "together",
+        options=_some_references,
+        note="Against the baseline, the mean colour and the blurred picture, or against several baselines of your own.",
+        quick=True,
+    ),
+    MethodSpec(attr.GuidedBackprop, quick=True),
+    MethodSpec(attr.Deconvolution, quick=True),
+    MethodSpec(attr.GuidedGradCam, note="Grad-CAM at the last convolution.", make=_guided, quick=True),
+    MethodSpec(attr.LRP, quick=True),
+    MethodSpec(
+        attr.Occlusion,
+        "each",
+        own=_window,
+        options=MethodInputs.windows,
+        note="A window moves over the picture.",
+    ),
+    MethodSpec(
+        attr.FeatureAblation,
+        "each",
+        own=_cells(12, 64),
+        options=MethodInputs.cells,
+        note="Cells of the picture, each replaced by the baseline.",
+    ),
+    MethodSpec(
+        attr.ShapleyValues,
+        "each",
+        own=_cells(3, 4),
+        options=MethodInputs.cells,
+        note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
+    ),
+    MethodSpec(
+        attr.ShapleyValueSampling,
+        "each",
+        defaults=lambda pictures: {"n_samples": 12},
+        own=_cells(6, 32),
+        options=MethodInputs.cells,
+        note="Cells of the picture; samples are orders.",
+    ),
+    MethodSpec(
+        attr.KernelShap,
+        "each",
+        defaults=lambda pictures: {"n_samples": 400},
+        limits={"n_samples": (2, 100_000)},
+        own=_cells(6, 32),
+        options=MethodInputs.cells,
+        note="Cells of the picture; samples are coalitions.",
+    ),
+    MethodSpec(
+        attr.Lime,
+        "each",
+        defaults=lambda pictures: {"n_samples": 400},
+        limits={"n_samples": (2, 100_000)},
+        own=_cells(6, 32),
+        options=MethodInputs.cells,
+        note="Cells of the picture.",
+    ),
+)
+
+INPUT_METHODS: dict[str, MethodSpec] = {spec.name: spec for spec in _INPUT_METHODS}
+
+
+_INSIDE_METHODS = (
+    MethodSpec(attr.LayerGradCam, label="Grad-CAM", place="layer", quick=True),
+    MethodSpec(attr.LayerActivation, label="Activation", place="layer", quick=True),
+    MethodSpec(attr.LayerGradientXActivation, label="Gradient x activation", place="layer", quick=True),
+    MethodSpec(attr.LayerConductance, "each", label="Conductance", place="layer", check=_settle_path),
+    MethodSpec(
+        attr.LayerIntegratedGradients, "each", label="Integrated gradients", place="layer", check=_settle_path
+    ),
+    MethodSpec(attr.InternalInfluence, "each", label="Internal influence", place="layer", check=_settle_path),
+    MethodSpec(attr.NeuronGradient, label="Gradient", place="neuron", quick=True),
+    MethodSpec(
+        attr.NeuronIntegratedGradients,
+        "each",
+        label="Integrated gradients",
+        place="neuron",
+        check=_settle_path,
+    ),
+    MethodSpec(attr.NeuronConductance, "each", label="Conductance", place="neuron", check=_settle_path),
+    MethodSpec(attr.NeuronGuidedBackprop, label="Guided backprop", place="neuron", quick=True),
+    MethodSpec(attr.NeuronDeepLift, "each", label="DeepLIFT", place="neuron", quick=True),
+)
+INSIDE_METHODS: Mapping[str, MethodSpec] = {spec.name: spec for spec in _INSIDE_METHODS}

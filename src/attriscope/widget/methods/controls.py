@@ -1,0 +1,15 @@
+"""Explanations that know nothing of the model: what a method must be better than."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from attriscope import metrics
+
+CONTROLS: dict[str, tuple[str, Callable[..., Tensor]]] = {
+    "random": ("Random numbers", metrics.random_attribution),
+    "edges": ("Edges of the picture", metrics.edge_detector),
+}
+"""By name: what people call it, and what makes it."""

@@ -1,0 +1,115 @@
+"""Titles and labels: what maps, methods, outputs and neurons are called on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.types import Neuron
+from attriscope.widget.methods.spec import MethodSpec
+from attriscope.widget.state.selection import Selection
+
+ClassNames = wire.ClassNames
+
+
+class Labels:
+    """Titles and labels.
+
+    Args:
+        names: of the classes.
+        specs: the methods on offer, by name.
+        noun: what one of a layer's channels is called, given the layer's path.
+    """
+
+    def __init__(
+        self,
+        names: ClassNames,
+        specs: Mapping[str, MethodSpec],
+        noun: Callable[[str], str] = lambda layer: "channel",
+    ) -> None:
+        self.names = names
+        self._specs = specs
+        self._noun = noun
+
+    def label(self, target: Any) -> str:
+        """One output."""
+        return wire.class_label(target, self.names) if isinstance(target, int) else f"output {target}"
+
+    def output(self, selection: Selection) -> str:
+        """What is explained; empty for models with one output."""
+        if selection.target is None:
+            return ""
+        against = "" if selection.contrast is None else f" rather than {self.label(selection.contrast)}"
+        return self.label(selection.target) + against
+
+    def method(self, selection: Selection) -> str:
+        """How it is explained."""
+        title = self._spec(selection).title
+        if selection.place == "layer":
+            return f"{title} at {selection.layer or 'the model'}"
+        return f"{title} of {self.neuron(selection)}" if selection.place == "neuron" else title
+
+    def neuron(self, selection: Selection) -> str:
+        """The selected neuron."""
+        assert selection.layer is not None
+        assert selection.neuron is not None
+        return neuron_label(selection.neuron, selection.layer, self._noun(selection.layer))
+
+    def title(self, selection: Selection) -> str:
+        """Of a map."""
+        spec = self._spec(selection)
+        return self.method(selection) + self._about(selection, spec) + self._compared(selection, spec)
+
+    def layer_maps_title(self, selection: Selection) -> tuple[str, str]:
+        """Of a layer's map, before and after its name."""
+        spec = self._specs[selection.layer_method]
+        return f"{spec.title} at ", self._about(selection, spec) + self._compared(selection, spec)
+
+    def _about(self, selection: Selection, spec: MethodSpec) -> str:
+        output = self.output(selection)
+        return f" for {output}" if output and spec.explains_output else ""
+
+    def _compared(self, selection: Selection, spec: MethodSpec) -> str:
+        return self._against(selection, spec.baselines == "each") if spec.compares else ""
+
+    def _spec(self, selection: Selection) -> MethodSpec:
+        return self._specs[selection.shown_method]
+
+    def comparison_title(self, selection: Selection) -> str:
+        """Of a table of methods."""
+        output = self.output(selection)
+        about = f"Explanations of {output}" if output else "Explanations"
+        return about + self._against(selection, averaged=True)
+
+    def preview_title(self, selection: Selection) -> str:
+        """Of the cheap map that stands in while the selected one is worked out."""
+        output = self.output(selection)
+        return (
+            f"Preview of {self.method(selection)}"
+            + (f" for {output}" if output else "")
+            + ": one gradient times the difference from the baseline"
+        )
+
+    def path_title(self, selection: Selection) -> str:
+        """Of the path, which is integrated gradients whatever the method."""
+        output = self.output(selection)
+        return (
+            "Integrated Gradients"
+            + (f" for {output}" if output else "")
+            + self._against(selection, averaged=True)
+        )
+
+    @staticmethod
+    def _against(selection: Selection, averaged: bool) -> str:
+        if len(selection.baselines) == 1:
+            return f", baseline {selection.baselines[0]}"
+        names = ", ".join(selection.baselines)
+        return f", average over the baselines {names}" if averaged else f", baselines {names}"
+
+
+def neuron_label(neuron: Neuron, layer: str, noun: str) -> str:
+    """A neuron of a layer."""
+    first, *place = [neuron] if isinstance(neuron, int) else neuron
+    where = {0: "", 1: " at position {}", 2: " at row {}, column {}"}[len(place)].format(*place)
+    return f"{noun} {first}{where} of {layer or 'the model'}"

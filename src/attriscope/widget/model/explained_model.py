@@ -1,0 +1,283 @@
+"""One model that is explained, for one example after another: its answers, and what is known of it meanwhile.
+
+Knows no page and no thread. What is inside the model is kept by :mod:`~attriscope.widget.model.layer_cache`; the path
+has a module of its own (:mod:`~attriscope.widget.model.path`), and so has the Python that gives the same
+(:mod:`~attriscope.widget.model.code`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attriscope.attr import IntegratedGradients, Saliency
+from attriscope.core.errors import Cancelled
+from attriscope.core.estimate import Estimate
+from attriscope.core.inputs import Examples
+from attriscope.core.layer_map import LayerInfo, map_layers
+from attriscope.core.layouts import Layout
+from attriscope.core.progress import Parts
+from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
+from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.methods.spec import MethodCall
+from attriscope.widget.model import layer_code
+from attriscope.widget.model import layers as model_layers
+from attriscope.widget.model.example import Example
+from attriscope.widget.model.images import ToImage
+from attriscope.widget.model.layer_cache import LayerCache
+from attriscope.widget.model.layers import grad_cam
+from attriscope.widget.model.map import Map, mean_map
+from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
+from attriscope.widget.model.weights import fingerprint
+from attriscope.widget.state.selection import Selection
+
+# Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
+_FRAMES_KEPT = 600
+_EXAMPLES_KEPT = 8
+
+
+class ExplainedModel:
+    """One model, the examples, and what is known about them.
+
+    Args:
+        model: the model.
+        examples: pictures of shape (N, C, H, W), and the model's other arguments.
+        to_image: see :class:`~attriscope.widget.model.images.Pictures`.
+        registry: the methods' parameters.
+    """
+
+    def __init__(
+        self, model: nn.Module, examples: Examples, to_image: ToImage | None, registry: MethodRegistry
+    ) -> None:
+        self.model = model
+        self.examples = examples
+        self.layers: Sequence[LayerInfo] = ()
+        self.classes: int | None = None
+        """How many outputs the model has for an example, if it was seen to have a row of several."""
+        self._registry, self._to_image = registry, to_image
+        self._scores: dict[int, Tensor | None] = {}
+        self._paths: dict[Any, PathIntegral] = {}
+        self._examples: dict[int, Example] = {}
+        self.layer_cache = LayerCache(model, self.example)
+        self._seen: Any = None
+
+    def forget(self) -> None:
+        """Nothing is known any more about what the model says."""
+        self.layers = ()
+        self.layer_cache.clear()
+        self._scores.clear()
+        self._paths.clear()
+
+    def release(self) -> None:
+        """Let go of everything that was kept."""
+        self.forget()
+        self._examples.clear()
+
+    def weights(self) -> Any:
+        """Compares equal as long as the model's weights are the same."""
+        return fingerprint(self.model)
+
+    def example(self, index: int) -> Example:
+        """One of the examples."""
+        if index not in self._examples:
+            while len(self._examples) >= _EXAMPLES_KEPT:
+                del self._examples[next(iter(self._examples))]
+            self._examples[index] = Example(self.examples, index, self._to_image)
+        return self._examples[index]
+
+    def run(self, index: int) -> None:
+        """Run the model once if need be: what does it say, and what is it made of?"""
+        weights = self.weights()
+        if self.layers and index in self._scores and weights == self._seen:
+            return
+        if weights != self._seen:
+            self.forget()
+        found: list[Any] = []
+        one = self.example(index).examples
+        x = one.tensors[0].detach().clone()
+        layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
+        output = found[0]
+        one_row = isinstance(output, Tensor) and output.dim() <= 2
+        scores = output.detach().reshape(-1) if one_row else None
+        self._scores[index] = scores
+        self.classes = None if scores is None or len(scores) < 2 else len(scores)
+        self.layers, self._seen = layers, weights
+        self.layer_cache.update(layers)
+
+    def scores(self, index: int) -> Tensor | None:
+        """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
+        return self._scores.get(index)
+
+    def path(self, selection: Selection) -> MeanPathIntegral:
+        """The paths for a target and its baselines; perhaps done already."""
+        effort = selection.effort if self._is_path(selection) else 0
+        values = self._registry.values(
+            "IntegratedGradients", selection.settings.get("IntegratedGradients", {}), effort
+        )
+        example, weights = self.example(selection.example), self.weights()
+        about = (
+            repr(selection.target),
+            selection.contrast,
+            selection.example,
+            values["n_steps"],
+            values["method"],
+            weights,
+        )
+        paths = {}
+        for name, start in zip(selection.baselines, example.baselines(selection), strict=True):
+            key = (name, selection.custom if name == "custom" else None, *about)
+            if key in self._paths:
+                paths[key] = self._paths.pop(key)
+                continue
+            method = IntegratedGradients(self.model)
+            steps, rule = values["n_steps"], values["method"]
+            paths[key] = PathIntegral(method, example.examples, start.value, selection.output, steps, rule)
+        self._keep(paths)
+        return MeanPathIntegral(list(paths.values()))
+
+    def _keep(self, paths: dict[Any, PathIntegral]) -> None:
+        """These and the latest others that there is room for."""
+        room = _FRAMES_KEPT
+        for key, one in reversed(self._paths.items()):
+            room -= one.evaluations
+            if room >= 0:
+                paths = {key: one, **paths}
+        self._paths = paths
+
+    def knows(self, selection: Selection) -> bool:
+        """Whether the answer is there without asking the model."""
+        return self._is_path(selection) and self.path(selection).done
+
+    @staticmethod
+    def _is_path(selection: Selection) -> bool:
+        """Whether the map on show is that of the path."""
+        return selection.place == "input" and selection.method == "IntegratedGradients"
+
+    def preview(self, selection: Selection) -> Map:
+        """A first idea for one backward pass: the gradient times the difference from the baseline."""
+        example = self.example(selection.example)
+        gradient = Saliency(self.model).attribute(
+            example.tensor,
+            selection.output,
+            abs=False,
+            additional_forward_args=example.examples.arguments or None,
+        )
+        start = torch.stack([one.value for one in example.baselines(selection)]).mean(0)
+        return Map(gradient * (example.tensor.detach() - start), evaluations=1, final=False)
+
+    def without_gradients(self, selection: Selection) -> bool:
+        """Whether the model answers, but autograd cannot go through it: neither now nor when asked again.
+
+        A model that fails now and then is not one without gradients.
+        """
+        return all(self._answers_only(selection) for _ in range(3))
+
+    def _answers_only(self, selection: Selection) -> bool:
+        one = self.example(selection.example).examples
+        try:
+            with torch.no_grad():
+                self.model(one.tensors[0].clone(), *one.arguments)
+        except Exception:  # then gradients are not to blame
+            return False
+        try:
+            self.preview(selection)
+        except (Cancelled, torch.OutOfMemoryError, MemoryError):
+            return False
+        except Exception:  # whatever autograd, or what a model does in its backward pass, has against it
+            return True
+        return False
+
+    def layer_maps(self, selection: Selection) -> Iterator[model_layers.LayerMaps]:
+        """The maps of all layers by the chosen method, getting better.
+
+        Nothing for methods that would have to begin anew for each layer, nor for quick ones set otherwise than usual.
+        """
+        if selection.layer_method in model_layers.ONE_PASS:
+            if selection.settings.get(selection.layer_method):
+                return
+            found = self.layer_cache.overview(selection)
+            yield model_layers.LayerMaps(
+                found.maps[selection.layer_method], found.sums[selection.layer_method], True
+            )
+        elif selection.layer_method in model_layers.ALONG_A_PATH and (names := self.layer_cache.along_a_path):
+            every = dataclasses.replace(selection, layer=names, neuron=None, effort=0)  # type: ignore[arg-type]
+            yield from self.layer_cache.maps(selection, self.call(every))
+
+    def maps(self, selection: Selection) -> Iterator[Map]:
+        """The answer, getting better; the last one is final."""
+        if self._is_path(selection):
+            yield from self._path_maps(selection)
+            return
+        layer = selection.layer if selection.place == "layer" else None
+        layout = None if layer is None else self.layer_cache.layout(layer)
+        if layout is not None and self.is_cam_of_tokens(selection):
+            reading = self.layer_cache.reading(selection)
+            if reading.gradients is not None:  # else the method says why there are none
+                cam = grad_cam(reading)[None, None]
+                cam = cam.relu() if selection.shown_settings.get("relu_attributions") else cam
+                yield Map(cam, evaluations=1, layout=None if layout.spatial else layout)
+                return
+        yield from self._called(selection, layout)
+
+    def _called(self, selection: Selection, layout: Layout | None) -> Iterator[Map]:
+        """What the selected method gives: averaged, if it is called with several baselines."""
+        call = self.call(selection)
+        spec = self._registry.specs[selection.shown_method]
+        what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
+        rounds = list(call.rounds())
+        shares, additive = call.shares, call.additive
+        done: list[Estimate] = []
+        parts = Parts(len(rounds))
+        for i, arguments in enumerate(rounds):
+            with parts.part(i, i + 1, 1):
+                for estimate in call.estimates(arguments):
+                    if estimate.stopped is None:
+                        found = mean_map([*done, estimate], what, False, layout)
+                        yield dataclasses.replace(found, shares=shares, additive=additive)
+            done.append(estimate)
+        yield dataclasses.replace(mean_map(done, what, True, layout), shares=shares, additive=additive)
+
+    def _path_maps(self, selection: Selection) -> Iterator[Map]:
+        path = self.path(selection)
+        values = self._registry.values(selection.method, selection.shown_settings)
+
+        def found(final: bool) -> Map:
+            if values["multiply_by_inputs"]:
+                return Map(path.attributions, path.gap, evaluations=path.evaluations, final=final)
+            return Map(path.sensitivities, evaluations=path.evaluations, final=final)
+
+        for _ in path.steps():
+            yield found(False)
+        yield found(True)
+
+    def is_cam_of_tokens(self, selection: Selection) -> bool:
+        """Whether Grad-CAM is asked of tokens, of which the method, made for maps, takes the positions for channels."""
+        kind = self.layer_cache.layout(selection.layer).kind if selection.layer is not None else ""
+        return selection.layer_method == "LayerGradCam" and kind == "tokens"
+
+    def call(self, selection: Selection, model: Any = None) -> MethodCall:
+        """The call that answers a selection, of another model if there is one given."""
+        model = self.model if model is None else model
+        example = self.example(selection.example)
+        code = selection.output_code
+        spec = self._registry.specs[selection.shown_method]
+        layer = neuron = None
+        if selection.layer is not None:
+            layer = CodeValue(selection.layer, as_code(selection.layer))
+            if selection.neuron is not None:
+                neuron = layer_code.selector(self.layer_cache.layout(selection.layer), selection.neuron)
+        inputs = MethodInputs(
+            example.inputs,
+            example.arguments,
+            example.baselines(selection),
+            None if code is None else CodeValue(selection.output, code),
+            self._registry.values(spec.name, selection.shown_settings, selection.effort),
+            self.layers,
+            layer,
+            neuron,
+        )
+        return spec.call(model, inputs, self._registry.parameters[spec.name])

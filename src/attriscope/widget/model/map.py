@@ -1,0 +1,86 @@
+"""A map: what a method attributes to a picture or to a layer, and what is known about its numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import InputError
+from attriscope.core.estimate import Estimate
+from attriscope.core.inputs import describe
+from attriscope.core.layouts import Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """What a method gives, getting better while it is worked out.
+
+    Attributes:
+        attributions: as the method gives them, (1, C, H, W); of a layer, in the shape of its (first) output.
+        gap: their sum minus what it should be, for methods that promise a sum.
+        error: the standard error of each, of the same shape, where the method knows one.
+        evaluations: rows that went through the model.
+        final: whether this is the last word.
+        shares: how much of each number counts in the sum, where a feature's number stands at each of its pixels;
+            ``None`` for all of it.
+        additive: whether adding the attributions up makes sense.
+        layout: of the layer that they are attributed to; ``None`` for the input.
+    """
+
+    attributions: Tensor
+    gap: float | None = None
+    error: Tensor | None = None
+    evaluations: int | None = None
+    final: bool = True
+    shares: Tensor | None = None
+    additive: bool = True
+    layout: Layout | None = None
+
+    @property
+    def over_picture(self) -> Tensor | None:
+        """What is laid over the picture, (1, C, h, w); ``None`` for layers that have nothing to lay over it."""
+        if self.layout is None or self.layout.kind == "map":
+            return self.attributions
+        if self.layout.grid is None:
+            return None
+        return self.layout.over_picture(self.layout.channels(self.attributions).sum(0, keepdim=True))[None]
+
+    @property
+    def total(self) -> Tensor | None:
+        """What has been attributed in all, each feature counted once; ``None`` if that cannot be said."""
+        if not self.additive:
+            return None
+        return (self.attributions if self.shares is None else self.attributions * self.shares).sum()
+
+
+def mean_map(estimates: list[Estimate], what: str, final: bool, layout: Layout | None = None) -> Map:
+    """The average over several baselines.
+
+    Errors are averaged too: an upper bound, reached if they all go the same way.
+    """
+    if layout is not None and layout.several:
+        estimates = [dataclasses.replace(e, attributions=e.attributions[0], error=None) for e in estimates]
+    for estimate in estimates:
+        found = estimate.attributions
+        if layout is not None and isinstance(found, Tensor):
+            continue
+        if not isinstance(found, Tensor) or found.dim() != 4 or len(found) != 1 or found.is_complex():
+            raise InputError(f"{what} gives {describe(found)}, which is no map (1, C, H, W) to show")
+    count = len(estimates)
+    deltas = [float(e.delta.mean()) for e in estimates if e.delta is not None]
+    errors = [e.error for e in estimates if isinstance(e.error, Tensor)]
+    return Map(
+        _average([e.attributions for e in estimates]),
+        sum(deltas) / count if len(deltas) == count else None,
+        _average(errors) if len(errors) == count else None,
+        sum(e.evaluations for e in estimates) or None,
+        final,
+        layout=layout,
+    )
+
+
+def _average(tensors: list[Tensor]) -> Tensor:
+    # A method of the user's own may leave them on autograd's graph.
+    return tensors[0].detach() if len(tensors) == 1 else torch.stack(tensors).detach().mean(0)

@@ -1,0 +1,122 @@
+"""The one owner of what an Explorer was asked for and has answered; it knows no model, no page and no thread.
+
+The Explorer holds it and its jobs tell it what they found (:meth:`ExplorerState.accept`); both have the lock of
+:mod:`attriscope.widget.state.part` while they read or change it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+from attriscope.widget.state.selection import ChoiceError, Selection
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A map that was worked out for a selection.
+
+    Attributes:
+        selection: what it answers.
+        attributions: what lies over the picture; of a layer without a map, what the method gave.
+        weights: those of the model that it was made with.
+        final: whether it is the last word.
+        of_layer: for a layer, what the method gave.
+    """
+
+    selection: Selection
+    attributions: Tensor
+    weights: Any
+    final: bool
+    of_layer: Tensor | None = None
+
+
+@dataclasses.dataclass
+class ExplorerState:
+    """What was requested, what is on show, of which weights, and how far it has been worked out.
+
+    Attributes:
+        requested: the latest selection that was asked for.
+        example: which example the picture on show is of.
+        attributions: of the map on show.
+        weights: those of the map on show; ``None`` if there is no map.
+        answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
+        finished: the selection of which everything has been worked out.
+        of_layer: the latest attributions of a layer, and what they answer.
+        layers: what the page knows of the layers, as the model gave it.
+    """
+
+    requested: Selection | None = None
+    example: int | None = None
+    attributions: Tensor | None = None
+    weights: Any = None
+    answered: Selection | None = None
+    finished: Selection | None = None
+    of_layer: tuple[Selection, Tensor] | None = None
+    layers: Any = None
+
+    # --- questions --------------------------------------------------------------------------------------------
+
+    def is_requested(self, selection: Selection) -> bool:
+        """Whether this was asked for already, with whatever effort."""
+        return self.requested is not None and self.requested.is_but_for_effort(selection)
+
+    def is_map_requested(self, selection: Selection) -> bool:
+        """The same as far as the map is concerned."""
+        return self.requested is not None and self.requested.map.is_but_for_effort(selection.map)
+
+    def has_map(self, selection: Selection) -> bool:
+        """Whether the final map of a selection has been worked out; it may be of former weights."""
+        return self.answered is not None and self.answered.map == selection.map
+
+    def layer_attributions(self, selection: Selection) -> Tensor | None:
+        """Those of the selected layer; ``None`` if they are not known."""
+        known = self.of_layer is not None and self.of_layer[0].map == selection.map
+        return self.of_layer[1] if known and self.of_layer is not None else None
+
+    # --- changes ----------------------------------------------------------------------------------------------
+
+    def settle_target(self, target: int) -> None:
+        """The target that is explained where nobody chose one: from now on it is as if it had been requested.
+
+        Raises:
+            ChoiceError: it is the contrast.
+        """
+        if self.requested is None:
+            return
+        if self.requested.contrast == target:
+            raise ChoiceError(
+                f"the best class is {target}, which is also the contrast; say which target is to be compared"
+            )
+        self.requested = dataclasses.replace(self.requested, target=target)
+
+    def begin(self, selection: Selection) -> None:
+        """A selection is being worked out: what else was is not the answer any more."""
+        if not self.has_map(selection):
+            self.answered = None
+        self.finished = None
+
+    def turn_to(self, example: int) -> None:
+        """Another example is on show, and no map yet."""
+        self.example = example
+        self.attributions = self.weights = self.answered = self.of_layer = None
+
+    def accept(self, result: Result) -> None:
+        """This map is on show."""
+        self.attributions, self.weights = result.attributions, result.weights
+        if result.final:
+            self.answered = result.selection
+            if result.of_layer is not None:
+                self.of_layer = result.selection, result.of_layer
+
+    def finish(self) -> None:
+        """All that was requested has been worked out."""
+        self.finished = self.requested
+
+    def clear(self) -> None:
+        """Let go of everything but of which example is on show."""
+        for field in dataclasses.fields(self):
+            if field.name != "example":
+                setattr(self, field.name, field.default)
