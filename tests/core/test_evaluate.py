@@ -121,15 +121,18 @@ def test_when_a_row_alone_fails_too_the_first_error_is_the_one_to_see() -> None:
         list(evaluator(lambda x: x, examples, target=7).run(3, grid_rows(examples, 3)))
 
 
-def test_an_error_of_the_model_itself_is_seen_after_a_step_and_a_row_were_tried() -> None:
+@pytest.mark.parametrize(("error", "tried"), [(ZeroDivisionError, [12]), (RuntimeError, [12, 4, 1])])
+def test_an_error_of_the_model_itself_is_the_one_to_see(error: type[Exception], tried: list[int]) -> None:
+    """What may be said of a number of rows is tried with a step alone, and with a row."""
+
     def model(x: Tensor) -> Tensor:
-        raise ZeroDivisionError("in the model")
+        raise error("in the model")
 
     examples = gather_examples(draw(4, 2))
     recorder = Recorder(model)
-    with pytest.raises(ZeroDivisionError, match="in the model"):
+    with pytest.raises(error, match="in the model"):
         list(evaluator(recorder, examples).run(3, grid_rows(examples, 3)))
-    assert recorder.rows == [12, 4, 1]
+    assert recorder.rows == tried
 
 
 def test_torchs_complaint_about_a_batch_is_kept_as_the_cause() -> None:

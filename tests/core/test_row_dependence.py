@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope import attr
+from attriscope import attr, metrics
 from attriscope.core.errors import RowDependenceWarning, TargetError, TrainingModeWarning
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import gather_examples
@@ -198,3 +198,46 @@ def test_a_bag_of_instances(target: Any) -> None:
 def test_one_entry_per_example_does_not_fit_one_output() -> None:
     with pytest.raises(TargetError):
         attr.Saliency(bag).attribute(draw(6, 3), target=[1] * 6)
+
+
+# --- samples of examples that are handed to another method ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model", [whitening, ring, lambda x: x.var(0).sum()], ids=["whitening", "ring", "one output"]
+)
+def test_noise_tunnel_hands_over_one_sample_at_a_time(model: Any) -> None:
+    def fresh(x: Tensor) -> Tensor:
+        return model(x)
+
+    x = draw(5, 3)
+    options = {"stdevs": 0.1, "nt_samples": 4}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowDependenceWarning)
+        found = attr.NoiseTunnel(attr.Saliency(fresh)).attribute(
+            x, generator=torch.Generator().manual_seed(0), **options
+        )
+    expected = attr.NoiseTunnel(attr.Saliency(fresh)).attribute(
+        x, generator=torch.Generator().manual_seed(0), nt_samples_batch_size=1, **options
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_sensitivity_explains_one_sample_at_a_time() -> None:
+    def model(x: Tensor) -> Tensor:
+        return whitening(x)
+
+    x = draw(5, 3)
+
+    def sensitivity(most: int | None) -> Tensor:
+        return metrics.sensitivity_max(
+            attr.Saliency(model),
+            x,
+            perturb_radius=0.1,
+            max_examples_per_batch=most,
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    with pytest.warns(RowDependenceWarning):
+        found = sensitivity(None)
+    torch.testing.assert_close(found, sensitivity(5))

@@ -13,12 +13,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from attriscope.core.batch_checks import BatchChecks, MakeRows, Part, rows_in, run_part
 from attriscope.core.batch_size import batch_size, is_out_of_memory, synchronize
 from attriscope.core.errors import (
     Cancelled,
@@ -26,26 +27,17 @@ from attriscope.core.errors import (
     LayerError,
     NonFiniteError,
     OperationError,
-    RowDependenceWarning,
     TargetError,
 )
+from attriscope.core.hooks import nudge
 from attriscope.core.inputs import Examples
-from attriscope.core.notices import tell, tell_of_training
-from attriscope.core.progress import current
-from attriscope.core.row_dependence import (
-    Piece,
-    Unit,
-    Units,
-    dependence,
-    mixes_rows,
-    same_evaluation,
-    unchanged_random_state,
-)
+from attriscope.core.notices import tell_of_training
+from attriscope.core.progress import control, current
+from attriscope.core.row_dependence import Unit
 from attriscope.core.subject import Evaluation, Nested, Subject
 
-MakeRows = Callable[[slice, slice], tuple[Tensor, ...]]
-Part = tuple[slice, slice]
-
+# So many examples are tried together, where some of them were refused.
+_MOST_TRIED = 4096
 # What models raise that are given more rows, or fewer, than they are made for, or than there is memory for.
 _REFUSALS = (AssertionError, IndexError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -77,7 +69,7 @@ class Block:
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return _size(self.steps, self.examples)
+        return rows_in((self.steps, self.examples))
 
     def grid(self, rows: Tensor) -> Tensor:
         """A tensor with the block's rows in dimension 0, as (steps, examples, ...)."""
@@ -114,7 +106,6 @@ class Evaluator:
         self.set_batch(batch)
         self._whole_batch = whole_batch
         self._unit: Unit | None = None
-        self._reached = False  # whether it was seen that where no gradient arrives there is none
         self._not_finite: Tensor | None = None
         tell_of_training(subject.forward)
 
@@ -138,19 +129,19 @@ class Evaluator:
         total, done = steps * count, 0
         step = example = 0
         while step < steps:
-            control = current()
-            control.check()
-            part = self._part(step, example, steps, control.batch_seconds)
+            watcher = current()
+            watcher.check()
+            part = self._part(step, example, steps, watcher.batch_seconds)
             block = self._attempt(*part, rows)
             if block is None:
                 continue
-            size = _size(*part)
+            size = rows_in(part)
             done += size
             self.evaluations += size
             if self.expected is None:
-                control.report(done, total)
+                watcher.report(done, total)
             else:
-                control.report(self.evaluations, max(self.evaluations, self.expected))
+                watcher.report(self.evaluations, max(self.evaluations, self.expected))
             yield block
             example = part[1].stop % count
             step = part[0].stop if example == 0 else step
@@ -161,7 +152,7 @@ class Evaluator:
         count = self.examples.count
         batch = self._batch.rows((steps - step) * count - example, seconds)
         if self._unit is None and (batch < count or batch >= 2 * count):
-            self._unit = self._units.unit
+            self._unit = self._checks.known_unit
         if self._unit in ("row", "step"):
             batch = 1 if self._unit == "row" else count
         if example == 0 and batch >= count:
@@ -169,13 +160,18 @@ class Evaluator:
         return slice(step, step + 1), slice(example, min(count, example + batch))
 
     @property
+    def known_unit(self) -> Unit | None:
+        """What must stay together, as far as that is known."""
+        return self._unit or self._checks.known_unit
+
+    @property
     def together(self) -> bool:
         """Whether all examples of a step are one unit, as far as that is known."""
-        return (self._unit or self._units.unit) == "step"
+        return self.known_unit == "step"
 
     @functools.cached_property
-    def _units(self) -> Units:
-        return Units(self.subject.forward, self.examples)
+    def _checks(self) -> BatchChecks:
+        return BatchChecks(self.subject, self.examples, self.gradient)
 
     def _cuts(self, steps: slice, examples: slice) -> bool:
         """Whether a batch is something else than one step with all examples."""
@@ -183,12 +179,12 @@ class Evaluator:
 
     def _attempt(self, steps: slice, examples: slice, rows: MakeRows) -> Block | None:
         """Run one part; ``None`` if it must be cut otherwise."""
-        repeats, size = steps.stop - steps.start, _size(steps, examples)
+        repeats, size = steps.stop - steps.start, rows_in((steps, examples))
         began = time.perf_counter()
         try:
             with torch.no_grad():
                 made = rows(steps, examples)
-            result = self._run(self.subject, made, steps, examples)
+            result = run_part(self.subject, self.examples, made, (steps, examples), self.gradient)
         except (Cancelled, OperationError, LayerError):
             raise
         except _REFUSALS as error:
@@ -205,11 +201,11 @@ class Evaluator:
             synchronize(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
-            self._unit = self._found_unit(result, made, rows, steps, examples)
+            self._unit = self._checks.unit(result, made, rows, (steps, examples))
             if self._unit == "step":
                 return None
-        if result.unreached and not self._reached:
-            self._check_reached(result, made, steps, examples)
+        if result.unreached:
+            self._checks.see_that_unused(result, made, (steps, examples))
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
@@ -226,20 +222,6 @@ class Evaluator:
             self.subject.whole_batch,
         )
 
-    def _run(
-        self,
-        subject: Subject,
-        made: tuple[Tensor, ...],
-        steps: slice,
-        examples: slice,
-        gradient: bool | None = None,
-    ) -> Evaluation:
-        repeats = steps.stop - steps.start
-        arguments = self.examples.forward_arguments(repeats, examples)
-        return subject.run(
-            made, arguments, repeats, examples, self.gradient if gradient is None else gradient
-        )
-
     def _otherwise(
         self, error: Exception, made: tuple[Tensor, ...], rows: MakeRows, steps: slice, examples: slice
     ) -> Evaluation | None:
@@ -249,28 +231,35 @@ class Evaluator:
         """
         if self._unit == "row":  # and not even that
             raise error
-        count, one = self.examples.count, slice(steps.start, steps.start + 1)
         if steps.stop - steps.start > 1:
             self._unit = "step"
             return None
-        if examples.stop - examples.start < count and self._works(rows, one, slice(0, count)):
-            self._unit = self._dependent()  # some of the examples are refused, all of them are not
+        count, size = self.examples.count, examples.stop - examples.start
+        if isinstance(error, TargetError):
+            return self._as_whole_batch(error, made, rows, steps, examples)
+        # Perhaps some of the examples are refused, and all of them are not. More than this are not tried.
+        if size < count <= max(_MOST_TRIED, 16 * size) and self._works(rows, steps, slice(0, count)):
+            self._unit = self._checks.depend()
             return None
-        first = slice(examples.start, examples.start + 1)
-        if _size(steps, examples) == 1 or not self._works(rows, one, first):
+        if size == 1 or not self._works(rows, steps, slice(examples.start, examples.start + 1)):
             raise error
-        if not isinstance(error, TargetError):
-            self._unit = "row"  # a model for one row at a time
-            return None
-        if not self._whole_batch or self.subject.whole_batch:
+        self._unit = "row"  # a model for one row at a time
+        return None
+
+    def _as_whole_batch(
+        self, error: TargetError, made: tuple[Tensor, ...], rows: MakeRows, steps: slice, examples: slice
+    ) -> Evaluation | None:
+        """One number for the whole batch: a set, a bag, a graph, a loss."""
+        if not self._whole_batch or self.subject.whole_batch or self.examples.count == 1:
             raise error
-        if examples.stop - examples.start < count:
+        if examples.stop - examples.start < self.examples.count:
+            if not self._works(rows, steps, slice(examples.start, examples.start + 1)):
+                raise error
             self._unit = "step"
             return None
-        # One number for the whole batch: a set, a bag, a graph, a loss.
         together = dataclasses.replace(self.subject, whole_batch=True)
         try:
-            result = self._run(together, made, steps, examples)
+            result = run_part(together, self.examples, made, (steps, examples), self.gradient)
         except InputError:
             raise error from None
         self.subject, self._unit = together, "step"
@@ -281,87 +270,10 @@ class Evaluator:
         try:
             with torch.no_grad():
                 made = rows(steps, examples)
-            self._run(self.subject, made, steps, examples)
+            run_part(self.subject, self.examples, made, (steps, examples), self.gradient)
         except Exception:  # whatever it is, the error for the first batch is the one to show
             return False
         return True
-
-    def _found_unit(
-        self,
-        result: Evaluation,
-        made: tuple[Tensor, ...],
-        rows: MakeRows,
-        steps: slice,
-        examples: slice,
-    ) -> Unit:
-        """Hold a batch against its last step alone, or its last row against the same in another batch."""
-        if self.examples.tensors[0].is_meta:
-            return "any"
-        last, other, here, there = _other_batch(steps, examples)
-        if there == (1, 0):
-            some = tuple(t[-_size(last, other) :] for t in made)
-        else:
-            with torch.no_grad():
-                some = rows(last, other)
-        try:
-            with unchanged_random_state(self.examples.tensors[0].device):
-                alone = self._run(self.subject, some, last, other)
-                same = same_evaluation(result, here, alone, there)
-                # A model that draws random numbers cannot be found out like this.
-                random = not same and not same_evaluation(
-                    alone, there, self._run(self.subject, some, last, other), there
-                )
-        except TargetError:  # two rows give one number, as one did
-            return "step"
-        except Exception as error:
-            if isinstance(error, Cancelled) or is_out_of_memory(error):
-                raise
-            same, random = False, True  # the other batch is refused: nothing to compare with
-        if not same and (not random or mixes_rows(self.subject.forward)):
-            return self._dependent()
-        if not random:
-            self._units.learn("any")
-        return "any"
-
-    def _check_reached(
-        self, result: Evaluation, made: tuple[Tensor, ...], steps: slice, examples: slice
-    ) -> None:
-        """See whether what no gradient arrived at has an effect all the same.
-
-        Raises:
-            InputError: it has, so the zeros that would come out would be wrong.
-        """
-        self._reached = True
-        missing = tuple(result.unreached)
-        if self.examples.tensors[0].is_meta or self._units.unused == missing:
-            return
-        for place in missing:
-            nudged = dataclasses.replace(self.subject, nudged=place)
-            device = self.examples.tensors[0].device
-            # Twice with the same random numbers.
-            with unchanged_random_state(device):
-                before = self._run(self.subject, made, steps, examples, gradient=False)
-            with unchanged_random_state(device):
-                after = self._run(nudged, made, steps, examples, gradient=False)
-            if not same_evaluation(before, (1, 0), after, (1, 0)):
-                raise InputError(self._cut(place))
-        self._units.unused = missing
-
-    def _cut(self, place: tuple[int, int]) -> str:
-        read = self.subject.read
-        where = f"input {place[1]}" if read is None else f"the {read.side} of layer {read.name(place[0])}"
-        return (
-            f"no gradient arrives at {where}, though the explained output changes when it does: on the way something "
-            "runs under torch.no_grad, uses detach() or numpy, is recomputed by torch.utils.checkpoint, or is an "
-            "operation that torch has no gradient for, such as a quantised one. A method that only needs outputs, such "
-            "as FeatureAblation, can explain it"
-        )
-
-    def _dependent(self) -> Unit:
-        """A step is one unit from now on; say so, once for each model."""
-        self._units.learn("step")
-        tell(dependence(self.subject.forward), RowDependenceWarning)
-        return "step"
 
     def _note_numbers(self, f: Tensor | None) -> None:
         """Remember on the device whether a number is not finite: looking now would wait for the device."""
@@ -385,22 +297,20 @@ class Evaluator:
         )
 
 
-def _size(steps: slice, examples: slice) -> int:
-    return (steps.stop - steps.start) * (examples.stop - examples.start)
+def copies_can_share_batches(forward: Any, examples: Examples) -> bool:
+    """Whether several copies of the examples may be explained as if they were so many examples.
 
-
-def _other_batch(steps: slice, examples: slice) -> tuple[slice, slice, Piece, Piece]:
-    """Another batch that has some of the same rows, and which piece of each batch these are.
-
-    It is the last step without those before it (of a graph, the first rows of a batch may be the only ones with edges),
-    the last row alone, or one row beside its neighbour.
+    What calls another method with samples of its examples asks this first: to that method all of them are one step.
     """
-    several, count = steps.stop - steps.start, examples.stop - examples.start
-    last = slice(steps.stop - 1, steps.stop)
-    if several > 1:
-        return last, examples, (several, several - 1), (1, 0)
-    if count > 1:
-        return last, slice(examples.stop - 1, examples.stop), (count, count - 1), (1, 0)
-    if examples.start == 0:
-        return last, slice(0, 2), (1, 0), (2, 0)
-    return last, slice(examples.start - 1, examples.stop), (1, 0), (2, 1)
+    evaluator = Evaluator(Subject(forward, None), examples, gradient=False, batch=2 * examples.count)
+    if evaluator.together or evaluator.known_unit == "any":
+        return not evaluator.together
+
+    def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
+        made = [x if step == 0 else nudge(x) for step in range(2)[steps] for x in examples.slices(part)]
+        return tuple(torch.cat(made[i :: len(examples.tensors)]) for i in range(len(examples.tensors)))
+
+    with control(progress=lambda done, total: None):
+        for _ in evaluator.run(2, rows):
+            pass
+    return not evaluator.together

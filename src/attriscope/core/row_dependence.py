@@ -99,7 +99,13 @@ Piece = tuple[int, int]
 def same_evaluation(a: Evaluation, of_a: Piece, b: Evaluation, of_b: Piece) -> bool:
     """Whether a piece of one batch gave, but for rounding, what a piece of another gave."""
     scale = max(_largest(a), _largest(b), key=float)
-    answers = _pairs(a.values, b.values) if a.f is None or b.f is None else [(a.f, b.f)]
+    if a.f is not None and b.f is not None:
+        answers = [(a.f, b.f)]
+    else:
+        outputs = list(zip(_tensors(a.output), _tensors(b.output), strict=False))
+        answers = [*outputs, *_pairs(a.values, b.values)]
+        if of_a[0] != of_b[0] and outputs and not any(_of_rows(*pair, of_a, of_b) for pair in outputs):
+            return False  # one answer for however many rows
     for one, other in answers:
         if not _of_rows(one, other, of_a, of_b):
             continue
@@ -142,10 +148,13 @@ def _same_direction(found: Tensor, alone: Tensor) -> bool:
     return bool((found - alone).norm() <= _ROUNDING_OF_GRADIENTS * alone.norm() + 1e-12)
 
 
+def _tensors(given: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
+
+
 def _largest(found: Evaluation) -> Tensor:
     """The largest finite number that the model gave for a batch: what rounding is measured by."""
-    given = (found.output, found.f, found.values if found.f is None else ())
-    tensors = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
+    tensors = _tensors((found.output, found.f, found.values if found.f is None else ()))
     sizes = [t.detach().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in tensors if t.dtype != torch.bool]
     none = torch.zeros((), device="cpu", dtype=torch.float64)
     return max((size.to("cpu", torch.float64) for size in sizes), default=none, key=float)

@@ -18,10 +18,11 @@ from torch.futures import Future, collect_all
 
 from attriscope.attr._base import Attribution
 from attriscope.attr.perturbation._progress_bar import ProgressBar
+from attriscope.core.batch_checks import MakeRows
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Evaluator, MakeRows
+from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, describe
 from attriscope.core.subject import Subject
 from attriscope.core.target import Target, resolve_target
