@@ -1,4 +1,10 @@
-/** attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts. */
+/**
+ * attriscope's page half: one anywidget, drawn whole (the Explorer) or as one of its parts.
+ *
+ * A card is a class with a `node` and a `show(view)`; the state has it show itself in each frame in which something that
+ * it read is another. Where to look next: `state/view.ts` for what a card is shown, `selection/displayed.ts` for what is
+ * made of it, `state/state.ts` for what a card may change, and `test/support/house.ts` for which folder knows which.
+ */
 import type { AnyWidget } from "@anywidget/types";
 import { ComparisonCard } from "./cards/comparison";
 import { Examples } from "./cards/examples";

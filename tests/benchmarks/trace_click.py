@@ -4,8 +4,8 @@
 
 It sets ``explorer.target`` on the small network, with integrated gradients and everything as it is at first, waits, and
 counts what Python called meanwhile: functions, their files, and how often a call goes to another file than the call
-before it did in that thread. Only calls of ``attriscope.widget`` count (``--list`` shows them with how often each was
-called).
+before it did in that thread. Only functions with a name in ``attriscope.widget`` count, that is no comprehensions and
+lambdas (``--list`` shows them with how often each was called).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Trace:
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(WIDGET):
+        if event == "call" and code.co_filename.startswith(WIDGET) and not code.co_name.startswith("<"):
             name = getattr(code, "co_qualname", code.co_name)  # Python 3.10 has only the latter
             self.calls.append((threading.get_ident(), code.co_filename, name, code.co_firstlineno))
 

@@ -28,10 +28,11 @@ export class StyleControls {
   readonly #opacity: Slider;
   readonly #outliers: Slider;
   readonly #hold: HTMLButtonElement;
-  readonly #refusals: Refusal[] = [];
+  readonly #state: State;
 
   /** `limit` gives the end of the present scale, for holding it. */
   constructor(state: State, limit: () => number) {
+    this.#state = state;
     const { signal } = state;
     this.#mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
     this.#sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
@@ -52,20 +53,24 @@ export class StyleControls {
     this.#add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.#hold), this.#hold);
     this.#add(view, "opacity", this.#opacity.element, this.#opacity.input);
     this.#add(view, "outlier_percent", this.#outliers.element, this.#outliers.input);
-    state.follow(this);
+    // One by one: a slider in the hand changes its own trait in every frame, and the others stay.
+    state.follow({ show: (now) => this.#showMode(now) });
+    state.follow({ show: (now) => this.#showColours(now) });
+    state.follow({ show: (now) => this.#showOpacity(now) });
+    state.follow({ show: (now) => this.#showScale(now) });
   }
 
-  show(view: View): void {
-    for (const refusal of this.#refusals) refusal.show(view);
+  #showMode(view: View): void {
     const mode = view.get("mode");
     this.#mode.show(MODES, mode);
     this.#sign.show(SIGNS, view.get("sign"));
-    const opacity = view.get("opacity");
-    this.#opacity.show(opacity, `${Math.round(opacity * 100)}%`);
     useful(this.#opacity, mode === "blended" ? "" : "Opacity is for the blended mode");
     useful(this.#colours, mode === "masked" ? "The mask has no colours" : "");
-    this.#showColours(view);
-    this.#showScale(view);
+  }
+
+  #showOpacity(view: View): void {
+    const opacity = view.get("opacity");
+    this.#opacity.show(opacity, `${Math.round(opacity * 100)}%`);
   }
 
   #showColours(view: View): void {
@@ -95,7 +100,7 @@ export class StyleControls {
   #add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement): void {
     if (!view.has(trait)) return;
     const refusal = new Refusal(view, trait, [control]);
-    this.#refusals.push(refusal);
+    this.#state.follow(refusal);
     this.node.append(element, refusal.node);
   }
 }

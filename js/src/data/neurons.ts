@@ -15,7 +15,7 @@ export function placeAt({ form }: Channels, { x, y }: Point): readonly number[] 
 }
 
 /** A place inside a channel by name: row and column, or the word at a position. */
-export function placeName(place: readonly number[], positions: readonly string[] = []): string {
+function placeName(place: readonly number[], positions: readonly string[] = []): string {
   const label = (i: number): string => (positions[i] === undefined ? String(i) : `“${positions[i]}”`);
   const [first = 0, second] = place;
   if (second !== undefined) return `row ${positions.length ? label(first) : first}, column ${label(second)}`;

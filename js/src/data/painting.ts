@@ -2,7 +2,7 @@
 import { STEPS, TABLE_LENGTH } from "./colour-tables";
 
 /** value * gain + offset, cut to a whole number, is the value's entry in a colour table. */
-export function entryOf(limit: number): { gain: number; offset: number } {
+function entryOf(limit: number): { gain: number; offset: number } {
   return { gain: (STEPS - 1) / (2 * limit), offset: 1 + (STEPS - 1) / 2 + 0.5 };
 }
 

@@ -20,7 +20,7 @@ const ROOM: Readonly<Record<Look, { width: number; height: number }>> = {
 /** A page of rows while the box has no height. */
 const PAGE = 4;
 
-export function lookOf({ form, w, h: height }: Channels): Look {
+function lookOf({ form, w, h: height }: Channels): Look {
   if (w * height === 1) return "squares";
   return form === "tokens" || form === "sequence" || height === 1 ? "strips" : "tiles";
 }

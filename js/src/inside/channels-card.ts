@@ -6,12 +6,13 @@ import { channelOf, headOf, neuronKey, offChannels } from "../data/neurons";
 import { card } from "../lib/card";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { number, shape } from "../lib/format";
+import { memo } from "../lib/memo";
 import { CHANNEL_TABLES, limits, signOf } from "../selection/channel-colours";
 import { channelsAreStale, currentChannels, pickableChannels } from "../selection/channels";
 import { isComputing, markOf } from "../selection/freshness";
 import { pickNeuron, toggleOff } from "../selection/neuron";
-import type { State } from "../state/state";
 import type { Ablated } from "../state/messages.generated";
+import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { ChannelGrid, type GridContent, plural } from "./channel-grid";
 import { type GridChoice, GridControls, searchField, sorted } from "./grid-controls";
@@ -24,8 +25,10 @@ function extentText({ form, rows, columns }: Channels): string {
     : ` of ${shape([rows, columns])}`;
 }
 
-const countText = (channels: Channels): string =>
-  `${channels.count.toLocaleString("en-US")} ${plural(channels.noun).toLowerCase()}${extentText(channels)}`;
+const countText = memo(
+  (channels: Channels): string =>
+    `${channels.count.toLocaleString("en-US")} ${plural(channels.noun).toLowerCase()}${extentText(channels)}`,
+);
 
 /** What the number of each channel is: what they are ordered by, or else what the colours show. */
 const numbersOf = ({ order, quantity }: GridChoice): Quantity =>

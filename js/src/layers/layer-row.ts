@@ -28,7 +28,7 @@ export function entriesOf(layers: readonly LayerRow[]): Entry[] {
 }
 
 /** Why a module cannot be picked; undefined when it can. */
-export function whyNot(layer: LayerRow): string | undefined {
+function whyNot(layer: LayerRow): string | undefined {
   if (isPickable(layer)) return undefined;
   if (layer.why) return layer.why;
   if (layer.shape === null) return "did not run: the model never calls this module";

@@ -74,7 +74,7 @@ export class CodeCopy {
 }
 
 /** That the model is no longer the one that the map explains. */
-export function weightsWords(since: boolean, during: boolean): string {
+function weightsWords(since: boolean, during: boolean): string {
   if (since)
     return "The model's weights have changed since this map was computed. Recompute explains them as they are.";
   return during ? "The model's weights changed while this map was computed: it mixes old and new." : "";

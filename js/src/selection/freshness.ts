@@ -46,8 +46,8 @@ function settingsFor(settings: Settings, method: string): Settings[string] | und
   return Object.hasOwn(settings, method) ? settings[method] : undefined;
 }
 
-/** Whether a result agrees with one of the choices, among those that matter in a scope. */
-function agrees(view: View, request: Request, name: Requested, scope: Scope): boolean {
+/** Whether a result agrees with one of the choices, among those that matter in a scope (asked for where it matters). */
+function agrees(view: View, request: Request, name: Requested, scope: () => Scope): boolean {
   const asked = request[name];
   if (asked === undefined || !view.has(name)) return true; // a trait that is not there is no choice
   const present = view.get(name);
@@ -59,15 +59,15 @@ function agrees(view: View, request: Request, name: Requested, scope: Scope): bo
       // A method that compares with none says so.
       return asked === null || baselineKey(present as Baseline) === baselineKey(asked as Baseline);
     case "method":
-      return scope !== "input" || present === asked;
+      return scope() !== "input" || present === asked;
     case "layer_method":
-      return scope !== "layer" || present === asked;
+      return scope() !== "layer" || present === asked;
     case "neuron_method":
-      return scope !== "neuron" || present === asked;
+      return scope() !== "neuron" || present === asked;
     case "neuron":
-      return scope === "input" || neuronKey(present as Neuron | null) === neuronKey(asked as Neuron | null);
+      return scope() === "input" || neuronKey(present as Neuron | null) === neuronKey(asked as Neuron | null);
     case "settings": {
-      const own = settingsFor(present as Settings, methodOf(view, scope));
+      const own = settingsFor(present as Settings, methodOf(view, scope()));
       return settingsKey(own) === settingsKey(asked as Settings[string]);
     }
     case "ablated":
@@ -79,13 +79,13 @@ function agrees(view: View, request: Request, name: Requested, scope: Scope): bo
 
 /** Whether a result that was asked for with `request` answers the present choices. */
 export function isFresh(view: View, result: Result, request: Request): boolean {
-  const scope = SCOPE_OF[result] ?? scopeOf(view);
+  const scope = (): Scope => SCOPE_OF[result] ?? scopeOf(view);
   return ANSWERS[result].every((name) => agrees(view, request, name, scope));
 }
 
 /** Whether a result is of the present choice of one trait, whatever else has changed. */
 export const agreesOn = (view: View, name: Requested, request: Request): boolean =>
-  agrees(view, request, name, scopeOf(view));
+  agrees(view, request, name, () => scopeOf(view));
 
 export const heatIsStale = (view: View, { request }: Heat): boolean => !isFresh(view, "heat", request);
 export const pathIsStale = (view: View, { request }: Path): boolean => !isFresh(view, "path", request);

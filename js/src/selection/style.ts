@@ -35,7 +35,7 @@ export const lutsOf = (view: View): Readonly<Record<string, RawLut>> => view.get
 const signOf = (view: View): Sign =>
   SIGNS.find(({ value }) => value === view.get("sign"))?.value ?? SIGNS[0]!.value;
 
-export const modeOf = (view: View): Mode =>
+const modeOf = (view: View): Mode =>
   MODES.find(({ value }) => value === view.get("mode"))?.value ?? MODES[0]!.value;
 
 /** A table is made again only when something about its colours has changed. */

@@ -1,4 +1,9 @@
-/** The widget model with types: gives a view of it, draws what follows it, and writes what a person chooses. */
+/**
+ * The widget model with types: gives a view of it, draws what follows it, and writes what a person chooses.
+ *
+ * Four ways to write: `set` for what only restyles, `drag` for what goes through many values in a row, `choose` for what
+ * the kernel has to answer, `scrub` for what the page can answer itself. Where to look next: `view.ts`.
+ */
 import { Follower, type Memory } from "../lib/derived";
 import { sameValue } from "../lib/equality";
 import { attempt, createSchedule, paced, type Schedule } from "../lib/schedule";

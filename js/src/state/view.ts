@@ -1,6 +1,7 @@
 /**
  * What the page shows in one frame: the traits as they stand, and whether there is a kernel. It never changes; when
- * something does, the state gives another view. Whatever is worked out from it is a `derived` function of it.
+ * something does, the state gives another view. Whatever is worked out from it is a function of it, `derived` where it
+ * is costly or has to stay the same object: see `lib/derived.ts`, and `selection/` for the functions.
  */
 import { type Memory, note, type Snapshot } from "../lib/derived";
 import { isReachable, type KernelState } from "./liveness";

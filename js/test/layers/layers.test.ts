@@ -1,9 +1,10 @@
 /** The layers: bars, the slider, scrubbing, and trees of any size. */
 import { describe, expect, it, vi } from "vitest";
+import { layerRelevance } from "../../src/layers/relevance-bar";
 import type { LayerRow } from "../../src/state/messages.generated";
-import { SCRUB_REST_MS } from "../../src/state/state";
+import { SCRUB_REST_MS, State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits.generated";
-import { sampleTraits } from "../support/fake";
+import { FakeModel, sampleTraits } from "../support/fake";
 import { LAYERS, layerTraits, sampleLayerMaps } from "../support/layer-traits";
 import {
   all,
@@ -41,6 +42,17 @@ describe("how much passes", () => {
     expect(treeItem("").textContent).toContain(", carries +8.31, ");
     expect(treeItem("stem.conv").title).toContain("carries −2.00: How much passes.");
     expect(treeItem("stem.act").textContent).not.toContain("carries"); // null: not known
+  });
+
+  it("is worked out once, however many layers one scrubs through", () => {
+    const state = new State(new FakeModel(sampleTraits(layerTraits())), new AbortController().signal);
+    const before = layerRelevance(state.view);
+    expect(before[0]!.words).toBe("carries +8.31");
+    state.scrub("layer", "stem");
+    state.scrub("neuron", 1);
+    expect(layerRelevance(state.view)).toBe(before);
+    state.choose("example", 1);
+    expect(layerRelevance(state.view)).toEqual([]);
   });
 
   it("is not told for other choices than the present ones", () => {

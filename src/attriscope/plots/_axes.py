@@ -88,7 +88,9 @@ def wrapped(name: str, width: int, lines: int) -> str:
     """A name that fits beside an axis: long ones in several lines, and their end left out if that is not enough."""
     if len(name) <= width:
         return name
-    return textwrap.fill(name, width, max_lines=lines, placeholder=" …") or name[:width]
+    text = textwrap.fill(name, width, max_lines=lines, placeholder=" …")
+    # Of one long word, or of blanks, nothing would be left.
+    return text if text.strip("…") else name[: width - 1] + "…"
 
 
 def row_height(axes: Axes, rows: int) -> float:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -186,7 +185,6 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explorer_jobs = ExplorerJobs(
             self, self._explained, self._registry, self._labels, self._state, self._comparison
         )
-        self._visible = threading.Event()  # that there is something to see, or nothing to wait for
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
@@ -367,7 +365,7 @@ class Explorer(JobWidget, ExplorerTraits):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
-        self._visible.wait(_PICTURE_SECONDS)
+        self._state.visible.wait(_PICTURE_SECONDS)
         return figure.with_picture(self, bundle)
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
@@ -411,21 +409,15 @@ class Explorer(JobWidget, ExplorerTraits):
             self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
-        publish = functools.partial(self._publish, job)
         try:
-            note = self._explorer_jobs.do(job.about, publish)
+            note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
         except Cancelled:
             raise
         except BaseException:
-            self._visible.set()  # there is nothing to wait for
+            self._state.visible.set()  # there is nothing to wait for
             self._explorer_jobs.mark_outdated()
             raise
         with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers
         return note
-
-    def _publish(self, job: Job, accept: Callable[[], None] | None = None, **traits: Any) -> None:
-        self._jobs.publish(job, accept, **traits)
-        if traits.get("heat") or self._state.answered is not None:
-            self._visible.set()

@@ -178,46 +178,54 @@ class ExplanationJob:
             raise
         except Exception:  # a model without gradients, say: the selected method may need none
             return
-        title = self.labels.preview_title(selection)
-        self.publish(heat=self._heat(selection, found, title, preview=True))
+        about = self._about(selection, self.labels.preview_title(selection))
+        self.publish(heat=self._heat(selection, found, {**about, "preview": True, "refinable": False}))
+        self.state.visible.set()
 
     def _map(self, selection: Selection, weights: Any) -> None:
         """Show the map while it gets better."""
-        code = code_of(self.explained, selection)
+        code, about = code_of(self.explained, selection), self._about(selection, self.labels.title(selection))
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
             result = Result(selection, attributions, weights, found.final, of_layer)
-            heat = self._heat(selection, found, self.labels.title(selection), changed=changed)
+            heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
             self.publish(accept, heat=heat, code=code, weights_changed=changed)
+            if heat or found.final:
+                self.state.visible.set()
 
-    def _heat(
-        self, selection: Selection, found: Map, title: str, preview: bool = False, changed: bool = False
-    ) -> RawHeat:
+    def _about(self, selection: Selection, title: str) -> RawHeat:
+        """What is said of a map however far it has been worked out."""
+        return {
+            "title": title,
+            "request": {**selection.request("heat"), "effort": selection.effort},
+            "refinable": self.registry.refinable(
+                selection.shown_method, selection.shown_settings, selection.effort
+            ),
+            "preview": False,
+            "changed": False,
+        }
+
+    def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
         over = found.over_picture
         if over is None:  # the page says what the layer gives instead
             return {}
         size = tuple(self.explained.example(selection.example).tensor.shape[2:])
         shown = wire.flat_map(_fitted(over, size))
         error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
-        more = self.registry.refinable(selection.shown_method, selection.shown_settings, selection.effort)
-        return wire.heat_message(
+        heat = wire.heat_message(
             shown,
-            title=title,
-            request={**selection.request("heat"), "effort": selection.effort},
             final=found.final,
-            preview=preview,
             sum=None if found.total is None else wire.number(found.total),
             gap=None if found.gap is None else wire.number(found.gap),
             error=None if error is None else wire.number(error.amax()),
             relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
             evaluations=found.evaluations,
-            refinable=not preview and more,
-            changed=changed,
         )
+        return {**heat, **about}
 
     # --- inside the model -------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class JobRunner:
             Cancelled: the job was told to stop, so that its results are of no use.
         """
         with LOCK:
-            if job.is_set():
+            if job.stop.is_set():
                 raise Cancelled("superseded")
             if accept is not None:
                 accept()

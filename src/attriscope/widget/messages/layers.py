@@ -112,7 +112,7 @@ def _fitting(maps: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     side = max(max(values.shape) for values in maps.values())
     while 2 * sum(values.numel() for values in maps.values()) > _MAPS_BYTES and side > 1:
         side = side // 2
-        maps = {name: reduced(values, side) for name, values in maps.items()}
+        maps = reduced(maps, side)
     return maps
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+K = TypeVar("K", bound=Hashable)
 ClassNames = Sequence[str] | dict[int, str] | None
 
 # What the page offers, best first. Diverging ones are safe for colour-blind eyes, the others perceptually uniform.
@@ -71,13 +72,16 @@ def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
     return heat[0]
 
 
-def reduced(found: Tensor, side: int = LAYER_SIDE) -> Tensor:
-    """A map (h, w) in 32 bits, averaged down to at most ``side``."""
-    scale = side / max(found.shape)
-    if scale < 1:
-        height, width = (max(1, round(size * scale)) for size in found.shape)
-        found = torch.nn.functional.interpolate(found[None, None].float(), (height, width), mode="area")[0, 0]
-    return found.float()
+def reduced(maps: Mapping[K, Tensor], side: int = LAYER_SIDE) -> dict[K, Tensor]:
+    """Maps (h, w) in 32 bits, averaged down to at most ``side``."""
+    found = {}
+    for key, values in maps.items():
+        scale = side / max(values.shape)
+        if scale < 1:
+            size = tuple(max(1, round(length * scale)) for length in values.shape)
+            values = torch.nn.functional.interpolate(values[None, None].float(), size, mode="area")[0, 0]
+        found[key] = values.float()
+    return found
 
 
 def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:

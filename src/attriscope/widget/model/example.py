@@ -42,6 +42,7 @@ class Example:
         cut = (f"example = inputs{self._cut}",) if self._of_many else ()
         self.inputs = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
         self.arguments = self._arguments_in_code(examples) if arguments else None
+        self._latest_baselines: tuple[Any, tuple[CodeValue, ...]] | None = None
 
     def _arguments_in_code(self, examples: Examples) -> CodeValue:
         """The model's other arguments, cut from those that the user gave."""
@@ -56,8 +57,12 @@ class Example:
         return CodeValue(values, f"({', '.join(cut)},)", (as_tuple,))
 
     def baselines(self, selection: Selection) -> tuple[CodeValue, ...]:
-        """The selected baselines."""
-        return tuple(self._baseline(name, selection) for name in selection.baselines)
+        """The selected baselines; the latest ones are kept."""
+        key = selection.baselines, selection.custom
+        if self._latest_baselines is None or self._latest_baselines[0] != key:
+            made = tuple(self._baseline(name, selection) for name in selection.baselines)
+            self._latest_baselines = key, made
+        return self._latest_baselines[1]
 
     def _baseline(self, name: str, selection: Selection) -> CodeValue:
         x = self.inputs.code

@@ -114,8 +114,8 @@ def overview(
                 totals["", name] = found.sum()
             if reading.layout.spatial:
                 for method, values in _maps(reading).items():
-                    totals[method, name], maps[method, name] = values.sum(), reduced(values)
-    fetched, numbers = on_cpu(maps), {key: float(value) for key, value in on_cpu(totals).items()}
+                    totals[method, name], maps[method, name] = values.sum(), values
+    fetched, numbers = on_cpu(reduced(maps)), {key: float(value) for key, value in on_cpu(totals).items()}
     relevance = {name: value for (method, name), value in numbers.items() if not method}
     # Layers that hand the output on have a gradient even in a model without: what of the layer that runs first?
     first = min(ran, key=lambda row: row.order or 0).name if ran else ""
@@ -182,9 +182,9 @@ def along_a_path(
             channels = layout.channels(first.detach()).sum(0, keepdim=True)
             sums[name] = channels.sum()
             if layout.spatial:
-                maps[name] = reduced(layout.over_picture(channels)[0])
+                maps[name] = layout.over_picture(channels)[0]
         totals = {name: float(value) for name, value in on_cpu(sums).items()}
-        yield LayerMaps(on_cpu(maps), totals, estimate.stopped is not None)
+        yield LayerMaps(on_cpu(reduced(maps)), totals, estimate.stopped is not None)
 
 
 def rows_at_once(layers: Sequence[LayerInfo]) -> int:

@@ -7,6 +7,7 @@ The Explorer holds it and its jobs tell it what they found (:meth:`ExplorerState
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import Any
 
 from torch import Tensor
@@ -45,6 +46,7 @@ class ExplorerState:
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
+        visible: set once there is something to see, or nothing to wait for.
         layers: what the page knows of the layers, as the model gave it.
     """
 
@@ -56,6 +58,7 @@ class ExplorerState:
     finished: Selection | None = None
     of_layer: tuple[Selection, Tensor] | None = None
     layers: Any = None
+    visible: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -116,7 +119,7 @@ class ExplorerState:
         self.finished = self.requested
 
     def clear(self) -> None:
-        """Let go of everything but of which example is on show."""
+        """Let go of what was kept."""
         for field in dataclasses.fields(self):
-            if field.name != "example":
+            if field.name not in ("example", "visible"):
                 setattr(self, field.name, field.default)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -105,24 +106,24 @@ class Selection:
         }
         return cls(**values, baselines=names, custom=custom if "custom" in names else None)
 
-    @property
+    @functools.cached_property
     def place(self) -> Place:
         """What is looked at."""
         if self.layer is None:
             return "input"
         return "layer" if self.neuron is None else "neuron"
 
-    @property
+    @functools.cached_property
     def shown_method(self) -> str:
         """The method of the map on show."""
         return {"input": self.method, "layer": self.layer_method, "neuron": self.neuron_method}[self.place]
 
-    @property
+    @functools.cached_property
     def shown_settings(self) -> dict[str, Any]:
         """What is set otherwise than its defaults."""
         return self.settings.get(self.shown_method, {})
 
-    @property
+    @functools.cached_property
     def map(self) -> Selection:
         """The same as far as the map on show is concerned."""
         names = {self.shown_method, "IntegratedGradients"}  # the path is theirs whatever the method
@@ -164,7 +165,7 @@ class Selection:
 
     # --- as methods know it -----------------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def output(self) -> Any:
         """The target as methods take it."""
         target = tuple(self.target) if isinstance(self.target, list) else self.target
@@ -173,7 +174,7 @@ class Selection:
         contrast = self.contrast
         return lambda output: output[:, target] - output[:, contrast]
 
-    @property
+    @functools.cached_property
     def output_code(self) -> str | None:
         """The Python that says the same."""
         if self.contrast is not None:
