@@ -25,7 +25,7 @@ from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, describe
 from attriscope.core.subject import Subject
-from attriscope.core.target import Target, resolve_target
+from attriscope.core.target import Target, resolve_target, scores_in
 
 
 class _DoesNotGrow(InputError):
@@ -112,7 +112,8 @@ class Outputs(Target):
         if isinstance(output, numbers.Number):
             dtype = torch.float64 if isinstance(output, float) else None
             output = torch.as_tensor(output, dtype=dtype, device="cpu")
-        whole = isinstance(output, Tensor) and self.each is None
+        output = scores_in(output)
+        whole = self.each is None
         if whole and self.column is None:
             return output
         if whole and self.column is not None and len(self.column) < output.dim() - 1:
