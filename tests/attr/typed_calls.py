@@ -99,3 +99,12 @@ def what_is_wrong_is_found(model: nn.Module, x: Tensor) -> None:
     IntegratedGradients(model).attribute(x, steps=9)  # type: ignore[call-overload]
     OnesOwn(model).attribute(x, "2")  # type: ignore[arg-type]
     OnesOwn(model).attribute(x).stopped  # type: ignore[attr-defined]  # noqa: B018
+
+
+def whether_deltas_are_wanted_may_be_known_later(model: nn.Module, x: Tensor, wanted: bool) -> None:
+    IntegratedGradients(model).attribute(x, return_convergence_delta=wanted)
+    IntegratedGradients(model).attribute(x, None, 0, None, 50, "gausslegendre", None, True)
+    LRP(model).attribute(x, 0, None, wanted)
+    DeepLiftShap(model).attribute(x, x, 0, None, wanted)
+    GradientShap(model).attribute(x, x, return_convergence_delta=wanted)
+    LayerConductance(model, "0").attribute(x, return_convergence_delta=wanted)

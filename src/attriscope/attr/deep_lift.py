@@ -105,6 +105,12 @@ class DeepLift(GradientAttribution):
         *, return_convergence_delta: Literal[True], custom_attribution_func: CustomAttribution | None = ...
     ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: bool = ..., custom_attribution_func: CustomAttribution | None = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
@@ -235,6 +241,13 @@ class DeepLiftShap(DeepLift):
         additional_forward_args: Any = ..., *, return_convergence_delta: Literal[True],
         custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
     ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: bool = ...,
+        custom_attribution_func: CustomAttribution | None = ..., internal_batch_size: int | None = ...
+    ) -> Any: ...  # fmt: skip
 
     @streaming
     def attribute(

@@ -77,6 +77,13 @@ class GradientShap(GradientAttribution):
         generator: torch.Generator | None = ...
     ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] = ...,
+        target: Any = ..., additional_forward_args: Any = ..., return_convergence_delta: bool = ...,
+        *, generator: torch.Generator | None = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,

@@ -110,6 +110,13 @@ class IntegratedGradients(GradientAttribution):
         return_convergence_delta: Literal[True]
     ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, baselines: Any = ..., target: Any = ..., additional_forward_args: Any = ...,
+        n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: bool = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,

@@ -112,6 +112,12 @@ class LRP(GradientAttribution):
         return_convergence_delta: Literal[True], verbose: bool = ...
     ) -> tuple[SameForm, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: SameForm, target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: bool = ..., verbose: bool = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,

@@ -65,6 +65,13 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
         Literal[True], attribute_to_layer_input: bool = ..., generator: torch.Generator | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any, n_samples: int = ..., stdevs: float | tuple[float, ...] =
+        ..., target: Any = ..., additional_forward_args: Any = ..., return_convergence_delta: bool = ...,
+        attribute_to_layer_input: bool = ..., *, generator: torch.Generator | None = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,

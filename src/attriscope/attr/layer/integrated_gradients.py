@@ -137,6 +137,14 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         Any] | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: bool = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
@@ -328,6 +336,14 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
         return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., grad_kwargs: dict[str,
         Any] | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., n_steps: int = ..., method: str = ..., internal_batch_size: int | None = ...,
+        return_convergence_delta: bool = ..., attribute_to_layer_input: bool = ..., grad_kwargs:
+        dict[str, Any] | None = ...
+    ) -> Any: ...  # fmt: skip
 
     @streaming
     def attribute(

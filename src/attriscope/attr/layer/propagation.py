@@ -74,6 +74,13 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
         custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
 
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any = ..., target: Any = ..., additional_forward_args: Any =
+        ..., return_convergence_delta: bool = ..., attribute_to_layer_input: bool = ...,
+        custom_attribution_func: CustomAttribution | None = ..., grad_kwargs: dict[str, Any] | None = ...
+    ) -> Any: ...  # fmt: skip
+
     @streaming
     def attribute(
         self,
@@ -137,6 +144,14 @@ class LayerDeepLiftShap(LayerDeepLift):
         attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
         internal_batch_size: int | None = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, baselines: Any, target: Any = ...,
+        additional_forward_args: Any = ..., return_convergence_delta: bool = ...,
+        attribute_to_layer_input: bool = ..., custom_attribution_func: CustomAttribution | None = ...,
+        internal_batch_size: int | None = ...
+    ) -> Any: ...  # fmt: skip
 
     @streaming
     def attribute(
@@ -211,6 +226,13 @@ class LayerLRP(LayerAttribution, GradientAttribution):
         self, inputs: Inputs, target: Any = ..., additional_forward_args: Any = ..., *,
         return_convergence_delta: Literal[True], attribute_to_layer_input: bool = ..., verbose: bool = ...
     ) -> tuple[PerLayer, Tensor]: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Inputs, target: Any = ..., additional_forward_args: Any = ...,
+        return_convergence_delta: bool = ..., attribute_to_layer_input: bool = ..., verbose: bool =
+        ...
+    ) -> Any: ...  # fmt: skip
 
     @streaming
     def attribute(
