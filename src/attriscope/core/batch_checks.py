@@ -66,16 +66,17 @@ class BatchChecks:
         """What must stay together, as far as that is known of the model."""
         return self._units.unit
 
-    def unit(self, result: Evaluation, made: tuple[Tensor, ...], rows: MakeRows, part: Part) -> Unit:
+    def unit_by_name(self) -> Unit | None:
+        """What is known of the model's modules, without trying."""
+        return self.depend() if mixes_rows(self._subject.forward) else None
+
+    def unit(self, result: Evaluation, rows: MakeRows, part: Part) -> Unit:
         """Hold a batch against its last step alone, or a row of it against the same in another batch."""
         if self._examples.tensors[0].is_meta:
             return "any"
         other, here, there = _other_batch(part)
-        if there == (1, 0):
-            some = tuple(t[-rows_in(other) :] for t in made)
-        else:
-            with torch.no_grad():
-                some = rows(*other)
+        with torch.no_grad():
+            some = rows(*other)  # those of the batch may have been changed in place
         try:
             with unchanged_random_state(self._device):
                 alone = self._run(self._subject, some, other, self._gradient)
@@ -90,7 +91,7 @@ class BatchChecks:
             if isinstance(error, Cancelled) or is_out_of_memory(error):
                 raise
             same, random = False, True  # the other batch is refused: nothing to compare with
-        if not same and (not random or mixes_rows(self._subject.forward)):
+        if not same and not random:
             return self.depend()
         if not random:
             self._units.learn("any")
@@ -102,7 +103,7 @@ class BatchChecks:
         tell(dependence(self._subject.forward), RowDependenceWarning)
         return "step"
 
-    def see_that_unused(self, result: Evaluation, made: tuple[Tensor, ...], part: Part) -> None:
+    def see_that_unused(self, result: Evaluation, rows: MakeRows, part: Part) -> None:
         """See that what no gradient arrived at has no effect.
 
         Raises:
@@ -115,9 +116,9 @@ class BatchChecks:
         for place in missing:
             nudged = dataclasses.replace(self._subject, nudged=place)
             with unchanged_random_state(self._device):
-                before = self._run(self._subject, made, part, gradient=False)
+                before = self._run(self._subject, rows(*part), part, gradient=False)
             with unchanged_random_state(self._device):  # the same random numbers again
-                after = self._run(nudged, made, part, gradient=False)
+                after = self._run(nudged, rows(*part), part, gradient=False)
             if not same_evaluation(before, (1, 0), after, (1, 0)):
                 raise InputError(self._cut(place))
         self._units.unused = missing

@@ -152,7 +152,7 @@ class Evaluator:
         count = self.examples.count
         batch = self._batch.rows((steps - step) * count - example, seconds)
         if self._unit is None and (batch < count or batch >= 2 * count):
-            self._unit = self._checks.known_unit
+            self._unit = self.known_unit or self._checks.unit_by_name()
         if self._unit in ("row", "step"):
             batch = 1 if self._unit == "row" else count
         if example == 0 and batch >= count:
@@ -162,6 +162,9 @@ class Evaluator:
     @property
     def known_unit(self) -> Unit | None:
         """What must stay together, as far as that is known."""
+        declared = current().independent_rows
+        if self._unit is None and declared is not None:
+            return "any" if declared else "step"
         return self._unit or self._checks.known_unit
 
     @property
@@ -193,7 +196,7 @@ class Evaluator:
                     raise
                 self._batch.limit(size // 2)
                 return None
-            found = self._otherwise(error, made, rows, steps, examples)
+            found = self._otherwise(error, rows, steps, examples)
             if found is None:
                 return None
             result = found
@@ -201,11 +204,11 @@ class Evaluator:
             synchronize(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
-            self._unit = self._checks.unit(result, made, rows, (steps, examples))
+            self._unit = self._checks.unit(result, rows, (steps, examples))
             if self._unit == "step":
                 return None
         if result.unreached:
-            self._checks.see_that_unused(result, made, (steps, examples))
+            self._checks.see_that_unused(result, rows, (steps, examples))
         self._note_numbers(result.f)
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
@@ -223,7 +226,7 @@ class Evaluator:
         )
 
     def _otherwise(
-        self, error: Exception, made: tuple[Tensor, ...], rows: MakeRows, steps: slice, examples: slice
+        self, error: Exception, rows: MakeRows, steps: slice, examples: slice
     ) -> Evaluation | None:
         """What to do about rows that were refused: ``None`` to cut them otherwise.
 
@@ -236,7 +239,7 @@ class Evaluator:
             return None
         count, size = self.examples.count, examples.stop - examples.start
         if isinstance(error, TargetError):
-            return self._as_whole_batch(error, made, rows, steps, examples)
+            return self._as_whole_batch(error, rows, steps, examples)
         # Perhaps some of the examples are refused, and all of them are not. More than this are not tried.
         if size < count <= max(_MOST_TRIED, 16 * size) and self._works(rows, steps, slice(0, count)):
             self._unit = self._checks.depend()
@@ -247,7 +250,7 @@ class Evaluator:
         return None
 
     def _as_whole_batch(
-        self, error: TargetError, made: tuple[Tensor, ...], rows: MakeRows, steps: slice, examples: slice
+        self, error: TargetError, rows: MakeRows, steps: slice, examples: slice
     ) -> Evaluation | None:
         """One number for the whole batch: a set, a bag, a graph, a loss."""
         if not self._whole_batch or self.subject.whole_batch or self.examples.count == 1:
@@ -259,6 +262,7 @@ class Evaluator:
             return None
         together = dataclasses.replace(self.subject, whole_batch=True)
         try:
+            made = rows(steps, examples)
             result = run_part(together, self.examples, made, (steps, examples), self.gradient)
         except InputError:
             raise error from None

@@ -43,6 +43,7 @@ class Units:
     """
 
     def __init__(self, forward: Any, examples: Examples) -> None:
+        self._declared = getattr(forward, "independent_rows", False)
         owner, part = getattr(forward, "timing_key", (forward, None))
         # A bound method is made anew each time it is looked up.
         owner, part = getattr(owner, "__self__", owner), (part, getattr(owner, "__name__", None))
@@ -66,6 +67,8 @@ class Units:
     @property
     def unit(self) -> Unit | None:
         """What must stay together; ``None`` while that is not known."""
+        if self._declared:
+            return "any"
         return self._known.get(self._key)
 
     def learn(self, unit: Unit) -> None:
