@@ -33,7 +33,7 @@ from attriscope.core.hooks import nudge
 from attriscope.core.inputs import Examples
 from attriscope.core.notices import tell_of_training
 from attriscope.core.progress import control, current
-from attriscope.core.row_dependence import Unit
+from attriscope.core.row_dependence import Unit, unchanged_random_state
 from attriscope.core.subject import Evaluation, Nested, Subject
 
 # So many examples are tried together, where some of them were refused.
@@ -314,7 +314,8 @@ def copies_can_share_batches(forward: Any, examples: Examples) -> bool:
         made = [x if step == 0 else nudge(x) for step in range(2)[steps] for x in examples.slices(part)]
         return tuple(torch.cat(made[i :: len(examples.tensors)]) for i in range(len(examples.tensors)))
 
-    with control(progress=lambda done, total: None):
+    # What is drawn and reported here is nobody's.
+    with unchanged_random_state(examples.tensors[0].device), control(progress=lambda done, total: None):
         for _ in evaluator.run(2, rows):
             pass
     return not evaluator.together
