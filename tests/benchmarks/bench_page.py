@@ -31,7 +31,7 @@ from torch.nn.functional import interpolate
 
 import attriscope.widget
 from attriscope import Explorer, attr, zoo
-from attriscope.widget.model import layers as model_layers
+from attriscope.widget.messages.wire import reduced
 from browser.cycles import CYCLES, page_size, run_last_cell
 from browser.explorer_page import CAT, DIGIT, MOODY, control, explorer_of, open_and_run, quiet, settled
 from browser.harness import Server, find_chromium, launch, wait_for
@@ -152,7 +152,7 @@ def cancelling(page: Page, server: Server, rounds: int) -> None:
             page.wait_for_timeout(137 * (i % 7))  # anywhere in a batch
             taken.append(root.evaluate(CANCEL))
             start = time.perf_counter()
-            kernel.run("explorer._worker.wait(10)")
+            kernel.run("explorer._jobs.wait(10)")
             stopped.append((time.perf_counter() - start) * 1000)
     say(
         f"Cancel, click to idle page, {rounds} times",
@@ -280,7 +280,7 @@ def fidelity() -> None:
             for name, values in zip(names, whole, strict=True):
                 if name not in chosen:
                     continue
-                coarse = model_layers.reduced(values, side)
+                coarse = reduced({name: values}, side)[name]
                 scale = float(coarse.abs().max()) or 1.0
                 sent = torch.from_numpy((coarse / scale).numpy().astype("<f2").astype(np.float32)) * scale
                 size += 2 * coarse.numel()

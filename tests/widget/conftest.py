@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope import Explorer
 from widget.helpers import TwoLayers
@@ -34,3 +35,17 @@ def make(model: TwoLayers, image: Tensor) -> Iterator[Callable[..., Explorer]]:
     yield explorer
     for one in made:
         one.cancel()
+
+
+@pytest.fixture
+def explore() -> Iterator[Callable[..., Explorer]]:
+    """Explorers of any model, stopped when the test ends."""
+    made: list[Explorer] = []
+
+    def explorer(model: nn.Module, x: Tensor, **options: Any) -> Explorer:
+        made.append(Explorer(model, x, **{"method": "Saliency", "n_steps": 4, "target": 1, **options}))
+        return made[-1]
+
+    yield explorer
+    for one in made:
+        one.close()

@@ -14,6 +14,8 @@ from attriscope import Explorer
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.state.selection import Selection
 
+Make = Callable[..., Explorer]
+
 
 class TwoLayers(nn.Module):
     """Conv, ReLU, conv, mean over positions: five classes from 1x3x8x8, quick and smooth enough."""
@@ -108,7 +110,7 @@ def agrees(request: dict[str, Any], choice: Selection) -> bool:
 
 def assert_inside_consistent(explorer: Explorer) -> None:
     """What is known of the inside answers what is chosen, or is not there."""
-    choice, forms = explorer.choice, explorer._explained.layer_cache.layouts
+    choice, layouts = explorer.choice, explorer._explained.layer_cache.layouts
     seen = {"target": choice.target, "contrast": choice.contrast, "example": choice.example}
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
@@ -119,7 +121,7 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     what_if = {"example": choice.example, "ablated": ablated, "ablate_to": choice.ablate_to}
     assert explorer.what_if.get("request") == (what_if if ablated else None)
     rows = {row["name"]: row for row in explorer.layers}
-    assert {name for name, row in rows.items() if row["pickable"]} == set(forms)
+    assert {name for name, row in rows.items() if row["pickable"]} == set(layouts)
     if explorer.layer_relevance:
         found = explorer.layer_relevance["request"]
         assert {name: found[name] for name in seen} == seen
@@ -158,8 +160,8 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     if explorer.status == "idle":
         assert explorer.error is None
         assert explorer._state.example == choice.example
-        forms = explorer._explained.layer_cache.layouts
-        if choice.layer is not None and choice.neuron is None and not forms[choice.layer].spatial:
+        layouts = explorer._explained.layer_cache.layouts
+        if choice.layer is not None and choice.neuron is None and not layouts[choice.layer].spatial:
             assert heat == {}
         else:
             assert agrees(heat["request"], choice)
@@ -186,3 +188,14 @@ def without_bytes(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_bytes(one) for one in value]
     return None if isinstance(value, bytes | memoryview) else value
+
+
+def run(code: str, **names: Any) -> dict[str, Any]:
+    """What somebody gets who pastes the code into a cell."""
+    exec(compile(code, "<copied>", "exec"), names)
+    return names
+
+
+def attributions_of(code: str, **names: Any) -> Tensor:
+    """The map that code makes."""
+    return run(code, **names)["attributions"]

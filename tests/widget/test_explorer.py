@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,7 @@ from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, S
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, TwoLayers, from_page
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers, from_page
 
 
 def test_first_answer_explains_the_best_class_by_integrated_gradients(
@@ -154,7 +151,7 @@ def test_restyling_asks_nothing_of_the_model(make: Make, model: TwoLayers) -> No
     assert not asked
 
 
-def test_coming_back_to_a_walk_does_not_pay_for_it_again(make: Make, model: TwoLayers) -> None:
+def test_coming_back_to_a_path_does_not_pay_for_it_again(make: Make, model: TwoLayers) -> None:
     explorer = make(target=0).wait()
     asked: list[Tensor] = []
     model.before = asked.append

@@ -1,4 +1,7 @@
-"""A map as colours, by the same rules as on the page (``js/src/paint.ts``)."""
+"""A map as colours, by the same rules as on the page (``js/src/data/painting.ts``).
+
+:mod:`~attriscope.widget.export.figure` draws with them.
+"""
 
 from __future__ import annotations
 
@@ -73,14 +76,14 @@ class Scale:
     diverging: bool
 
     @classmethod
-    def of(cls, drawn: Array, sign: str, colormap: str, outlier_percent: float, held: float | None) -> Scale:
+    def of(cls, drawn: Array, sign: str, colormap: str, outlier_percent: float, fixed: float | None) -> Scale:
         """The scale for a transformed map, of which the largest values may be cut off."""
         tables = wire.color_tables()
         if colormap == "auto":
             wanted = "diverging" if sign == "all" else "sequential"
             colormap = next(name for name, table in tables.items() if table["kind"] == wanted)
         size = np.nan_to_num(np.abs(drawn))
-        limit = held if held is not None else float(np.percentile(size, 100 - outlier_percent))
+        limit = fixed if fixed is not None else float(np.percentile(size, 100 - outlier_percent))
         if limit <= 0:  # nearly all of it is zero
             limit = float(size.max())
         return cls(

@@ -1,4 +1,7 @@
-"""A method's own parameters as a person sets them, read from its signature and its docstring."""
+"""A method's own parameters as a person sets them, read from its signature and its docstring.
+
+Where the Explorer departs from these is in :mod:`~attriscope.widget.methods.catalogue`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _SETTLED = {
     "attribute_to_neuron_input", "attr_dim_summation", "memory_efficient", "grad_kwargs",
 }  # fmt: skip
 
-# Parameters that cost work in proportion, with the most that is still fit to wait for; a walk keeps a map per step.
+# Parameters that cost work in proportion, with the most that is still fit to wait for; a path keeps a map per step.
 _SPENDING = {"n_steps": 1000, "n_samples": 100_000, "nt_samples": 10_000}
 
 _LABELS = {

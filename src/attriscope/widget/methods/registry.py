@@ -24,7 +24,7 @@ class MethodRegistry:
 
     Args:
         pictures: what they are for, (N, C, H, W).
-        more: what is on offer beside this library's.
+        custom: what is on offer beside this library's.
     """
 
     def __init__(self, pictures: Tensor, custom: Mapping[str, MethodSpec] | None = None) -> None:

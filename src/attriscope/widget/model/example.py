@@ -1,4 +1,7 @@
-"""The examples of a batch, one at a time: tensor, pictures, baselines, and how code calls them."""
+"""The examples of a batch, one at a time: tensor, pictures, baselines, and how code calls them.
+
+How tensors become pictures, and baselines tensors, is in :mod:`~attriscope.widget.model.images`.
+"""
 
 from __future__ import annotations
 

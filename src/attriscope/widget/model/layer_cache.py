@@ -1,4 +1,7 @@
-"""What is known of a model's layers: looked at when it is asked for, and kept for a while."""
+"""What is known of a model's layers: looked at when it is asked for, and kept for a while.
+
+How it is found is in :mod:`~attriscope.widget.model.layers`.
+"""
 
 from __future__ import annotations
 

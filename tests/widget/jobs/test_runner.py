@@ -20,9 +20,7 @@ from torch import Tensor
 from attriscope import Explorer
 from attriscope.core.progress import current
 from attriscope.widget.state.part import LOCK
-from widget.helpers import Gate, TwoLayers, from_page
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers, from_page
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> None:

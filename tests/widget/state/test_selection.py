@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,7 @@ from attriscope.attr import (
 from attriscope.attr.baselines import blur, mean
 from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, Masked, TwoLayers, from_page
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, Masked, TwoLayers, from_page
 
 
 def values(message: dict[str, Any]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,9 +15,7 @@ from attriscope import Explorer, attr, metrics
 from attriscope.core.errors import OperationError
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
 
 
 def by_name(explorer: Explorer) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Callable
 from typing import Any, get_args
 
 import nbconvert
@@ -21,9 +20,7 @@ from attriscope.widget.export import colours
 from attriscope.widget.export.colours import GROUND, Scale, painted
 from attriscope.widget.export.figure import View, figure, png
 from attriscope.widget.messages.types import Mode, Sign
-from widget.helpers import Gate, TwoLayers
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers
 
 RAMP = np.array([[-2.0, -1.0, 0.0], [0.5, 1.0, 4.0]])
 

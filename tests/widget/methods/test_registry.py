@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from attriscope import Explorer
 from attriscope.attr import IntegratedGradients, KernelShap, NoiseTunnel, Saliency
 from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.methods.parameters import argument_docs, plain
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import TwoLayers, from_page
-
-Make = Callable[..., Explorer]
+from widget.helpers import Make, TwoLayers, from_page
 
 
 @pytest.fixture(scope="module")

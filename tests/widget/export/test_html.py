@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from hypothesis import strategies as st
 
 from attriscope import Explorer
 from attriscope.widget.export.html import as_script
-from widget.helpers import Gate, TwoLayers
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers
 
 NAMES = [
     "plain",

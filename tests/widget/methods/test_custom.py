@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +15,7 @@ from attriscope.attr import streaming
 from attriscope.core.errors import InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import TwoLayers, assert_consistent, from_page
-from widget.test_code import run
-
-Make = Callable[..., Explorer]
+from widget.helpers import Make, TwoLayers, assert_consistent, attributions_of, from_page
 
 
 class Mine(attr.GradientAttribution):
@@ -103,14 +100,14 @@ def test_several_baselines_are_averaged(make: Make, model: TwoLayers, image: Ten
     explorer = make(methods=[Mine], method="Mine", target=2, baseline=[0.25, "zero"]).wait()
     wanted = sum(Mine(model).attribute(image, 2, b) for b in (0.25, 0.0)) / 2
     torch.testing.assert_close(explorer.attributions, wanted)
-    torch.testing.assert_close(run(explorer.code, model=model, inputs=image, Mine=Mine), wanted)
+    torch.testing.assert_close(attributions_of(explorer.code, model=model, inputs=image, Mine=Mine), wanted)
 
 
 @pytest.mark.parametrize("method", [Mine, Drawn, Bare], ids=lambda m: m.__name__)
 def test_copied_code_calls_it_by_its_name(make: Make, model: TwoLayers, image: Tensor, method: Any) -> None:
     explorer = make(methods=[method], method=method.__name__, target=2).wait()
     names = {method.__name__: method, "model": model, "inputs": image}
-    torch.testing.assert_close(run(explorer.code, **names), explorer.attributions)
+    torch.testing.assert_close(attributions_of(explorer.code, **names), explorer.attributions)
     assert f"method = {method.__name__}(model)" in explorer.code
     assert not explorer.attributions.requires_grad
 
@@ -118,7 +115,7 @@ def test_copied_code_calls_it_by_its_name(make: Make, model: TwoLayers, image: T
 def test_code_imports_a_class_that_stands_in_a_module(make: Make, model: TwoLayers, image: Tensor) -> None:
     explorer = make(methods=[Mine], method="Mine", target=2).wait()
     assert f"from {Mine.__module__} import Mine" in explorer.code
-    run(explorer.code, model=model, inputs=image)
+    attributions_of(explorer.code, model=model, inputs=image)
     explorer = make(methods=[attr.FeaturePermutation], target=2).wait()
     assert "FeaturePermutation" in [one["name"] for one in explorer.methods]
 
@@ -130,7 +127,7 @@ def test_a_function_makes_a_method(make: Make, model: TwoLayers, image: Tensor) 
         image, nt_samples=4, target=2, generator=torch.Generator().manual_seed(0)
     )
     torch.testing.assert_close(explorer.attributions, wanted)
-    found = run(explorer.code, model=model, inputs=image, methods=methods)
+    found = attributions_of(explorer.code, model=model, inputs=image, methods=methods)
     torch.testing.assert_close(found, wanted)
     explorer.method = "Halved"
     torch.testing.assert_close(

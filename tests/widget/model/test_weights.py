@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from attriscope import Explorer
 from attriscope.attr import IntegratedGradients
 from attriscope.widget.model.weights import WeightsChangedError, fingerprint
-from widget.helpers import Gate, TwoLayers
-
-Make = Callable[..., Explorer]
+from widget.helpers import Gate, Make, TwoLayers
 
 OPTIMISERS = {
     f"{kind.__name__}-{way}": (kind, {} if way == "ordinary" else {way: True})

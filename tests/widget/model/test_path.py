@@ -1,4 +1,4 @@
-"""The walk is integrated gradients, taken apart along the path."""
+"""The path is integrated gradients, taken apart along the path."""
 
 from __future__ import annotations
 
@@ -29,76 +29,76 @@ def finished(n_steps: int = 40) -> tuple[PathIntegral, Smooth, torch.Tensor, tor
     x = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
     start = torch.randn(1, 2, 6, 5, generator=generator, dtype=torch.float64)
     model = Smooth()
-    walk = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, n_steps)
-    for _ in walk.steps():
+    path = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, n_steps)
+    for _ in path.steps():
         pass
-    return walk, model, x, start
+    return path, model, x, start
 
 
-def test_walk_ends_at_integrated_gradients() -> None:
-    walk, model, x, start = finished()
+def test_path_ends_at_integrated_gradients() -> None:
+    path, model, x, start = finished()
     wanted = IntegratedGradients(model).attribute(x, start, target=1, n_steps=40)
-    torch.testing.assert_close(walk.attributions, wanted)
-    assert abs(walk.gap) < 1e-9
+    torch.testing.assert_close(path.attributions, wanted)
+    assert abs(path.gap) < 1e-9
 
 
 @pytest.mark.parametrize("at", [1, 3, 12])
-def test_a_walk_that_was_left_goes_on_from_there_and_counts_no_point_twice(at: int) -> None:
+def test_a_path_that_was_left_goes_on_from_there_and_counts_no_point_twice(at: int) -> None:
     whole, model, x, start = finished()
-    walk = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, 40)
+    path = PathIntegral(IntegratedGradients(model), gather_examples(x), start, 1, 40)
     asked: list[int] = []
     with control(batch_seconds=1e-9):  # a row or two per batch
-        steps = walk.steps()
+        steps = path.steps()
         for _ in range(at):
             next(steps)
         steps.close()
-        left = walk.evaluations
+        left = path.evaluations
         assert 0 < left < 42
         hook = model.register_forward_hook(lambda module, args, output: asked.append(len(output)))
-        for _ in walk.steps():
+        for _ in path.steps():
             pass
         hook.remove()
-    assert walk.done
+    assert path.done
     assert sum(asked) == 42 - left
-    torch.testing.assert_close(walk.attributions, whole.attributions, rtol=0, atol=1e-12)
-    torch.testing.assert_close(walk.frames(), whole.frames(), rtol=0, atol=1e-7)
-    torch.testing.assert_close(walk.totals(), whole.totals(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(path.attributions, whole.attributions, rtol=0, atol=1e-12)
+    torch.testing.assert_close(path.frames(), whole.frames(), rtol=0, atol=1e-7)
+    torch.testing.assert_close(path.totals(), whole.totals(), rtol=0, atol=1e-12)
 
 
 def test_curve_is_the_model_on_the_straight_line() -> None:
-    walk, model, x, start = finished()
-    assert walk.positions[0] == 0
-    assert walk.positions[-1] == 1
-    assert walk.positions == sorted(walk.positions)
-    at = torch.tensor(walk.positions, dtype=torch.float64).reshape(-1, 1, 1, 1)
+    path, model, x, start = finished()
+    assert path.positions[0] == 0
+    assert path.positions[-1] == 1
+    assert path.positions == sorted(path.positions)
+    at = torch.tensor(path.positions, dtype=torch.float64).reshape(-1, 1, 1, 1)
     with torch.no_grad():
         outputs = model(start + at * (x - start))
-    torch.testing.assert_close(walk.scores, outputs[:, 1])
-    torch.testing.assert_close(walk.outputs, outputs)
+    torch.testing.assert_close(path.scores, outputs[:, 1])
+    torch.testing.assert_close(path.outputs, outputs)
 
 
 def test_frames_add_up_to_what_the_score_gained_everywhere_on_the_path() -> None:
-    walk, *_ = finished()
-    gained = walk.scores - walk.scores[0]
-    attributed = walk.frames().sum((1, 2)).double()
+    path, *_ = finished()
+    gained = path.scores - path.scores[0]
+    attributed = path.frames().sum((1, 2)).double()
     torch.testing.assert_close(attributed, gained, atol=2e-3, rtol=0)
-    torch.testing.assert_close(walk.totals(), attributed, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(walk.totals()[-1], walk.attributions.sum())
-    assert not walk.frames()[0].any()
-    torch.testing.assert_close(walk.frames()[-1].double(), walk.attributions.sum(1)[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(path.totals(), attributed, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(path.totals()[-1], path.attributions.sum())
+    assert not path.frames()[0].any()
+    torch.testing.assert_close(path.frames()[-1].double(), path.attributions.sum(1)[0], atol=1e-5, rtol=1e-5)
 
 
-def test_half_a_walk_is_an_estimate_of_the_whole() -> None:
+def test_half_a_path_is_an_estimate_of_the_whole() -> None:
     x = torch.randn(1, 2, 6, 5, dtype=torch.float64)
-    walk = PathIntegral(IntegratedGradients(Smooth()), gather_examples(x), torch.zeros_like(x), 0, 32)
+    path = PathIntegral(IntegratedGradients(Smooth()), gather_examples(x), torch.zeros_like(x), 0, 32)
     whole = IntegratedGradients(Smooth()).attribute(x, target=0)
-    steps = walk.steps()
+    steps = path.steps()
     next(steps)
-    first = (walk.attributions - whole).abs().max() / whole.abs().max()
+    first = (path.attributions - whole).abs().max() / whole.abs().max()
     assert first < 0.5
     for _ in steps:
         pass
-    assert (walk.attributions - whole).abs().max() < 1e-6
+    assert (path.attributions - whole).abs().max() < 1e-6
 
 
 def test_thinned_keeps_both_ends() -> None:

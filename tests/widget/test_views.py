@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,12 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from attriscope import ChannelGrid, Explorer, LayerPicker, attr
+from attriscope import ChannelGrid, LayerPicker, attr
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.state.selection import ChoiceError
 from models import Snapshot, draw
-from widget.helpers import Gate, Opaque, TwoLayers, assert_consistent, from_page
+from widget.helpers import Gate, Make, Opaque, TwoLayers, assert_consistent, from_page
 from widget.nets import Text, Vit, ids, net, picture
-
-Make = Callable[..., Explorer]
 
 
 def test_layer_picker_shows_the_tree_of_any_model() -> None:
