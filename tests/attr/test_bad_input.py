@@ -143,7 +143,7 @@ def test_outputs_that_are_no_tensors(method: Method) -> None:
     named = False
     says = ("output is a dict of several tensors", "target=lambda output")
     refused(lambda: method.attribute(Wraps(), X, 1, layer="net.conv"), (IndexError,), says, model, X)
-    found = method.attribute(Wraps(), X, lambda out: out["logits"][:, 1], layer="net.conv")
+    found = method.attribute(Wraps(), X, lambda out: out["a"][:, 1], layer="net.conv")
     torch.testing.assert_close(found, method.attribute(model, X, 1), rtol=1e-12, atol=1e-14)
 
 
