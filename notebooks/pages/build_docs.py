@@ -94,6 +94,11 @@ def write_page(folder: Path, name: str, lines: Iterable[str]) -> None:
 def write_reference(folder: Path) -> None:
     """A page per public module, and one per name that it offers and that no module before it did."""
     folder.mkdir()
+    contents = [
+        *heading("API reference"),
+        "Made from the docstrings. What an earlier module offers, too, is described there.",
+    ]
+    contents += ["", ".. toctree::", "   :titlesonly:", ""]
     described: list[Any] = []
     for module in public_modules():
         home = module.__name__
@@ -102,6 +107,7 @@ def write_reference(folder: Path) -> None:
         described += [it for it in things.values() if kind_of(it) != "Data"]
         if not things:
             continue
+        contents.append(f"   {home}")
         page = [*heading(home), f".. automodule:: {home}", ""]
         for kind, directive in KINDS.items():
             names = sorted((name for name, it in things.items() if kind_of(it) == kind), key=str.lower)
@@ -109,9 +115,11 @@ def write_reference(folder: Path) -> None:
                 continue
             page += [*heading(kind, "-"), ".. autosummary::", "   :nosignatures:", ""]
             page += [f"   {name}" for name in names]
-            page += ["", ".. toctree::", "   :hidden:", "", *(f"   {home}.{name}" for name in names), ""]
+            page.append("")
             for name in names:
-                lines = [*heading(name), f".. {directive}:: {home}.{name}"]
+                # In no table of contents: 200 names beside each of 200 pages help nobody, and take a minute to write.
+                lines = [":orphan:", "", *heading(name), f"In :mod:`{home}`.", ""]
+                lines.append(f".. {directive}:: {home}.{name}")
                 if directive in ("autoclass", "autoexception"):
                     lines += [
                         "   :members:",
@@ -120,6 +128,7 @@ def write_reference(folder: Path) -> None:
                     ]
                 write_page(folder, f"{home}.{name}", lines)
         write_page(folder, home, page)
+    write_page(folder, "index", contents)
 
 
 # --- links ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from docutils import nodes
@@ -13,6 +17,9 @@ from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 
 import attriscope
+
+sys.path.insert(0, str(Path(__file__).parent))
+import docstrings
 
 project = "attriscope"
 author = "the attriscope authors"
@@ -42,6 +49,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Traits", "params_style")]
 add_module_names = False
 python_maximum_signature_line_length = 100
 
@@ -59,19 +67,11 @@ FOREIGN = (
 )
 
 
-NOTHING = "\\ "  # a line that shows nothing, and in which there is no colon
-
-
-def colons_are_prose(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Types are in signatures: what stands before the first colon of "Returns:" or of a value begins a sentence."""
+def process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Hands a docstring on as napoleon reads it."""
     if what == "data" and thing.__doc__ == type(thing).__doc__:
         lines.clear()  # says what a dict is, say, and not what this one is for
-    for number in reversed(range(len(lines) - 1)):
-        if lines[number].strip() in ("Returns:", "Yields:"):
-            following = lines[number + 1]
-            lines.insert(number + 1, following[: len(following) - len(following.lstrip())] + NOTHING)
-    if what in ("attribute", "data", "property") and lines:
-        lines.insert(0, NOTHING)
+    lines[:] = docstrings.rewritten(what, lines)
 
 
 def resolve(
@@ -85,15 +85,20 @@ def resolve(
         return None
     name = node["reftarget"]
     python = cast(PythonDomain, env.get_domain("py"))
-    found = [key for key in python.objects if key == name or key.endswith(f".{name}")]
-    if found:  # of several the one that is nearest to the user
-        nearest = min(found, key=lambda key: (key.count("."), key))
-        return python.resolve_xref(env, node["refdoc"], app.builder, "obj", nearest, node, contnode)
+    if found := by_ending(python).get(name):
+        return python.resolve_xref(env, node["refdoc"], app.builder, "obj", found, node, contnode)
     in_signature = any(isinstance(parent, addnodes.desc_signature) for parent in parents(node))
-    module, cls = node.get("py:module"), node.get("py:class")
-    places = [name, *(f"{place}.{name}" for place in (module, module and cls and f"{module}.{cls}") if place)]
-    known = in_signature or name.startswith(FOREIGN) or any(is_there(place) for place in places)
-    return contnode if known else None
+    return contnode if in_signature or name.startswith(FOREIGN) or is_there(name) else None
+
+
+@cache
+def by_ending(python: PythonDomain) -> dict[str, str]:
+    """What has a page, by every end of its dotted name; of several the one that is nearest to the user."""
+    found: dict[str, str] = {}
+    for name in sorted(python.objects, key=lambda name: (-name.count("."), name)):
+        parts = name.split(".")
+        found |= {".".join(parts[i:]): name for i in range(len(parts))}
+    return found
 
 
 def parents(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -102,15 +107,17 @@ def parents(node: nodes.Node) -> Iterator[nodes.Node]:
         yield node
 
 
+@cache
 def is_there(name: str) -> bool:
-    """Whether a dotted name can be imported."""
-    try:
-        pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError):
-        return False
-    return True
+    """Whether a dotted name can be imported, as it is or from some module of the package."""
+    places = [f"{module}.{name}" for module in sys.modules if module.split(".")[0] == "attriscope"]
+    for place in (name, *places):
+        with suppress(ImportError, AttributeError, ValueError):
+            pkgutil.resolve_name(place)
+            return True
+    return False
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-docstring", colons_are_prose, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", process, priority=400)  # before napoleon
     app.connect("missing-reference", resolve)

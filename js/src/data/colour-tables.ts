@@ -1,6 +1,6 @@
 /**
  * Colours of a map. Everything a value's colour depends on (colour map, sign, opacity) goes into one table of
- * packed RGBA pixels, so that restyling a map of any size is one lookup per pixel (see paint.ts).
+ * packed RGBA pixels, so that restyling a map of any size is one lookup per pixel (see painting.ts).
  */
 import type { LutKind, Mode, RawLut, Sign } from "../state/messages.generated";
 import { type Lut, lut as decodeLut } from "./messages";

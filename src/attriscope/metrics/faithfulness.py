@@ -177,7 +177,8 @@ def faithfulness_correlation(
     2005.00631).
 
     Args:
-        as for :func:`sensitivity_n`, but
+        forward_func, inputs, attributions, target, additional_forward_args, feature_mask, replacement, n_subsets,
+            max_examples_per_batch, generator: as for :func:`sensitivity_n`.
         fraction: which share of the features a set has, between 0 and 1; it is rounded to a number of features that
             leaves more than one set.
 
