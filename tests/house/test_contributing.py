@@ -18,7 +18,9 @@ from attriscope.metrics import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 NEW_FILE = re.compile(r"New file `(?P<file>[^`]+)`:")
 EDIT = re.compile(r"In `(?P<file>[^`]+)`, below `(?P<line>[^`]+)`:")
 

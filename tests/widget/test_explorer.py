@@ -11,7 +11,7 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions
+from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions, attr
 from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.methods.catalogue import INPUT_METHODS
