@@ -58,8 +58,8 @@ from attriscope.widget.state.traits import (
 
 # What results answer: which output of which example, with which baselines, ...
 OUTPUT = ("target", "contrast", "example")
-_PATH = (*OUTPUT, "baseline")
-_MAP = (*_PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
+PATH = (*OUTPUT, "baseline")
+_MAP = (*PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
 
 
 class ExplorerTraits(traitlets.HasTraits):
@@ -134,15 +134,13 @@ class ExplorerTraits(traitlets.HasTraits):
     heat: RawHeat = kernel_trait(answers=_MAP, cleared_with="example")
     code: str = kernel_trait(traitlets.Unicode(""), cleared_with="example")
     weights_changed: bool = kernel_trait(traitlets.Bool(False), cleared_with="example")
-    path: RawPath = kernel_trait(answers=_PATH, cleared_with="example")
-    layer_relevance: RawLayerRelevance = kernel_trait(answers=_PATH, cleared_with="model")
-    layer_maps: RawLayerMaps = kernel_trait(
-        answers=(*_PATH, "layer_method", "settings"), cleared_with="model"
-    )
+    path: RawPath = kernel_trait(answers=PATH, cleared_with="example")
+    layer_relevance: RawLayerRelevance = kernel_trait(answers=PATH, cleared_with="model")
+    layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
     channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
     what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"), cleared_with="model")
-    comparison: RawComparison = kernel_trait(answers=_PATH)
+    comparison: RawComparison = kernel_trait(answers=PATH)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
