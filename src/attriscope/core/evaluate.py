@@ -135,7 +135,7 @@ class Evaluator:
             block = self._attempt(*part, rows)
             if block is None:
                 continue
-            size = rows_in(part)
+            size = block.rows
             done += size
             self.evaluations += size
             if self.expected is None:

@@ -235,11 +235,10 @@ class Subject:
             return tuple(layer for weight in weights for layer in self._passed_on(ends, weight, values)), ()
         last = len(ends) - 1
         found = [self._gradients(f, values, keep=i < last) for i, f in enumerate(ends)]
-        places = [(i, j) for i, layer in enumerate(values) for j in range(len(layer))]
-        unreached = tuple(
-            place for place in places if found and all(place in missing for _, missing in found)
-        )
-        return tuple(layer for gradients, _ in found for layer in gradients), unreached
+        if len(found) == 1:
+            return found[0][0], tuple(sorted(found[0][1]))
+        unreached = set.intersection(*[missing for _, missing in found]) if found else set()
+        return tuple(layer for gradients, _ in found for layer in gradients), tuple(sorted(unreached))
 
     def _passed_on(self, ends: tuple[Tensor, ...], weights: list[Tensor | None], values: Nested) -> Nested:
         """The gradient of the neurons, each times its weight."""
@@ -264,11 +263,20 @@ class Subject:
                 "run under torch.no_grad, use detach() or numpy, or give something like argmax? A method that only "
                 "needs outputs, such as FeatureAblation, can explain it"
             )
-        places = ((i, j) for i, layer in enumerate(values) for j in range(len(layer)))
-        missing = {p for p, g, v in zip(places, found, flat, strict=True) if g is None and v.requires_grad}
         # What the explained number does not depend on has gradient zero; the evaluator sees to it that this is so.
-        grads = iter(torch.zeros_like(v) if g is None else g for v, g in zip(flat, found, strict=True))
-        return tuple(tuple(next(grads) for _ in layer) for layer in values), missing
+        missing: set[tuple[int, int]] = set()
+        grads, left = [], iter(found)
+        for i, layer in enumerate(values):
+            here = []
+            for j, value in enumerate(layer):
+                gradient = next(left)
+                if gradient is None:
+                    gradient = torch.zeros_like(value)
+                    if value.requires_grad:
+                        missing.add((i, j))
+                here.append(gradient)
+            grads.append(tuple(here))
+        return tuple(grads), missing
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
         with quoting_inputs(forward, rows):
