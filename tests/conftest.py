@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,3 +70,12 @@ def cannot_run() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return stop
+
+
+@pytest.fixture(scope="module")
+def independent_rows() -> Iterator[None]:
+    """Rows are said not to depend on each other, so that no row is spent on finding out, and rows can be counted."""
+    import attriscope
+
+    with attriscope.control(independent_rows=True):
+        yield

@@ -27,6 +27,9 @@ from attriscope.attr import (
 from attriscope.core.estimate import PartialResult
 from models import Recorder, Snapshot, assert_same, draw, pictures, seeded, with_drawn_parameters
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 2, 5, 5)
 
 

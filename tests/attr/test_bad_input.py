@@ -12,7 +12,7 @@ import torch
 from attriscope.attr import Attribution, IntegratedGradients, LayerActivation, LayerGradCam, Saliency
 from attriscope.core.errors import InputError
 from methods import METHODS, Method, every_fixed_input_method, every_method, every_targeted_method
-from models import Snapshot, draw, pictures, spelled
+from models import Snapshot, assert_same, draw, pictures, spelled
 
 X = draw(3, 2, 6, 5)
 
@@ -123,6 +123,7 @@ def test_targets(
 
 @every_targeted_method
 def test_outputs_that_are_no_tensors(method: Method) -> None:
+    """The logits are found where they are called so; of several tensors, a function must pick one."""
     model = pictures()
 
     class Wraps(torch.nn.Module):
@@ -131,11 +132,18 @@ def test_outputs_that_are_no_tensors(method: Method) -> None:
             self.net = model
 
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {"logits": self.net(x)}
+            found = self.net(x)
+            return {"logits": found, "probabilities": found.softmax(1)} if named else {"a": found, "b": found}
 
-    says = ("output is a dict", "target=lambda output")
+    named = True
+    torch.manual_seed(0)
+    expected = method.attribute(model, X, 1)
+    torch.manual_seed(0)
+    assert_same(method.attribute(Wraps(), X, 1, layer="net.conv"), expected)
+    named = False
+    says = ("output is a dict of several tensors", "target=lambda output")
     refused(lambda: method.attribute(Wraps(), X, 1, layer="net.conv"), (IndexError,), says, model, X)
-    found = method.attribute(Wraps(), X, lambda out: out["logits"][:, 1], layer="net.conv")
+    found = method.attribute(Wraps(), X, lambda out: out["a"][:, 1], layer="net.conv")
     torch.testing.assert_close(found, method.attribute(model, X, 1), rtol=1e-12, atol=1e-14)
 
 

@@ -19,6 +19,9 @@ from attriscope.attr._random_paths import _sample_order
 from attriscope.core.errors import InputError
 from models import Recorder, Snapshot, assert_same, draw, mlp, pair, pictures, seeded
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4, seed=5)
 
 

@@ -19,6 +19,9 @@ from attriscope.attr.integrated_gradients import points_between
 from attriscope.attr.quadrature import METHODS
 from models import Recorder, assert_same, draw, pair, pictures
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 # --- the definition, after Sundararajan et al. 2017 and a textbook on quadrature ----------------------------
 
 

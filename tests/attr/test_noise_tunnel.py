@@ -27,6 +27,9 @@ from attriscope.core.errors import InputError
 from models import Snapshot, assert_same, draw, mlp, pair, pictures, seeded, tensors_in
 from own_methods import Own, W, linear
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4, seed=5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -16,6 +17,9 @@ from attriscope.attr import (
 )
 from models import assert_same, draw, seeded
 from own_methods import Spy, linear
+
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
 
 X = draw(3, 4, seed=5)
 

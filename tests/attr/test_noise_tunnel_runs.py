@@ -27,6 +27,9 @@ from attriscope.core.progress import Parts, control
 from models import Recorder, Snapshot, assert_same, draw, mlp, pictures, seeded
 from own_methods import Own, Spy, linear
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4, seed=5)
 
 

@@ -21,6 +21,9 @@ from methods import (
 )
 from models import Snapshot, draw, pictures
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(5, 2, 6, 5)
 
 

@@ -24,6 +24,9 @@ from attriscope.core.errors import InputError, NonFiniteError
 from methods import METHODS, Method, every_method
 from models import Recorder, Snapshot, assert_same, draw, mlp, pictures
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 2, 6, 5)
 TARGET = [0, 3, 1]
 

@@ -24,6 +24,9 @@ from attriscope.core.inputs import gather_examples
 from models import Recorder, draw
 from row_grids import evaluator, expected, grid_rows, out_of_memory_above, put_together, squares
 
+# How it is found out that rows do not depend on each other is told in test_row_dependence.py.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 # --- the automatic choice, under a clock that only the model moves ------------------------------------------
 
 

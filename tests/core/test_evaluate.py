@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -21,6 +19,9 @@ from attriscope.core.errors import (
 from attriscope.core.inputs import gather_examples
 from models import Recorder, draw
 from row_grids import evaluator, expected, grid_rows, out_of_memory_above, put_together, squares
+
+# How it is found out that rows do not depend on each other is told in test_row_dependence.py.
+pytestmark = pytest.mark.usefixtures("independent_rows")
 
 
 @given(st.integers(1, 7), st.integers(1, 9), st.none() | st.integers(1, 70))
@@ -90,34 +91,21 @@ def test_a_single_row_that_does_not_fit_is_the_callers_problem() -> None:
 # --- models that want one row at a time ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        lambda x: squares(x).sum(),
-        lambda x: squares(x).sum()[None],
-        lambda x: squares(x).sum()[None, None],
-    ],
-    ids=["no dimension", "(1,)", "(1, 1)"],
-)
-@pytest.mark.parametrize("batch", [None, 5])
-def test_one_number_for_the_whole_batch_means_a_row_at_a_time(model: Any, batch: int | None) -> None:
-    """A loss-like function is explained example by example, instead of adding examples up."""
+def one_row(x: Tensor) -> Tensor:
+    assert len(x) == 1, "one at a time, please"
+    return squares(x)
+
+
+@pytest.mark.parametrize("batch", [None, 2, 5])
+def test_a_model_for_one_row_at_a_time(batch: int | None) -> None:
     examples = gather_examples(draw(4, 2))
-    recorder = Recorder(model)
+    recorder = Recorder(one_row)
     found = put_together(evaluator(recorder, examples, batch).run(3, grid_rows(examples, 3)), 3, 4)
     assert torch.equal(found, expected(examples, 3))
-    assert set(recorder.rows[1:]) == {1}, "one refusal is enough"
+    assert recorder.rows[-12:] == [1] * 12
 
 
-def test_a_target_that_cannot_work_on_a_batch() -> None:
-    examples = gather_examples(draw(4, 2))
-    found = evaluator(lambda x: squares(x)[:, None], examples, target=lambda out: out[0, 0]).run(
-        3, grid_rows(examples, 3)
-    )
-    assert torch.equal(put_together(found, 3, 4), expected(examples, 3))
-
-
-def test_a_target_that_wants_single_rows_does_not_slow_down_later_calls() -> None:
+def test_what_one_call_could_not_batch_does_not_slow_down_later_calls() -> None:
     """Batch sizes are remembered for the model; what one target wanted must not be."""
     examples = gather_examples(draw(4, 2))
     model = Recorder(lambda x: squares(x)[:, None])
@@ -129,19 +117,22 @@ def test_a_target_that_wants_single_rows_does_not_slow_down_later_calls() -> Non
 
 def test_when_a_row_alone_fails_too_the_first_error_is_the_one_to_see() -> None:
     examples = gather_examples(draw(4, 2))
-    with pytest.raises(TargetError, match=r"output of shape \(12, 2\)"):
+    with pytest.raises(TargetError, match=r"output of shape \(4, 2\)"):
         list(evaluator(lambda x: x, examples, target=7).run(3, grid_rows(examples, 3)))
 
 
-def test_an_error_of_the_model_itself_is_not_tried_again() -> None:
+@pytest.mark.parametrize(("error", "tried"), [(ZeroDivisionError, [12]), (RuntimeError, [12, 4, 1])])
+def test_an_error_of_the_model_itself_is_the_one_to_see(error: type[Exception], tried: list[int]) -> None:
+    """What may be said of a number of rows is tried with a step alone, and with a row."""
+
     def model(x: Tensor) -> Tensor:
-        raise ZeroDivisionError("in the model")
+        raise error("in the model")
 
     examples = gather_examples(draw(4, 2))
     recorder = Recorder(model)
-    with pytest.raises(ZeroDivisionError, match="in the model"):
+    with pytest.raises(error, match="in the model"):
         list(evaluator(recorder, examples).run(3, grid_rows(examples, 3)))
-    assert recorder.rows == [12]
+    assert recorder.rows == tried
 
 
 def test_torchs_complaint_about_a_batch_is_kept_as_the_cause() -> None:

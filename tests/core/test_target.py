@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -144,11 +145,52 @@ def test_one_entry_per_example_needs_one_row_per_example(target: Any, rows: int)
         select(target, output(rows, 3))
 
 
+@dataclasses.dataclass
+class ModelOutput:
+    logits: Tensor
+    hidden: Tensor
+    loss: Tensor | None = None
+
+
+class Named(NamedTuple):
+    hidden: Tensor
+    logits: Tensor
+
+
 @pytest.mark.parametrize(
-    "out", [{"logits": output(4, 3)}, (output(4, 3),), None], ids=["dict", "tuple", "None"]
+    "wrapped",
+    [
+        lambda y: {"hidden": y + 1, "logits": y},
+        lambda y: ModelOutput(y, y + 1),
+        lambda y: Named(y + 1, y),
+        lambda y: {"anything": y},
+        lambda y: (y,),
+        lambda y: [y],
+        lambda y: {"scores": y, "names": ["a"], "loss": None},
+    ],
 )
-def test_an_output_that_is_no_tensor_asks_for_a_function(out: Any) -> None:
-    with pytest.raises(TargetError, match=rf"is a {type(out).__name__}, .*target=lambda"):
+def test_scores_are_found_in_what_models_give(wrapped: Any) -> None:
+    assert select(1, wrapped(output(4, 3))) == [1, 4, 7, 10]
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        (
+            {"a": output(4, 3), "b": output(4, 2)},
+            r"is a dict of several tensors \(a: a tensor of shape .*target=lambda output: output\['a'\]\[:, 3\]",
+        ),
+        (
+            (output(4, 3), output(4, 2)),
+            r"is a tuple of several tensors .*=lambda output: output\[0\]\[:, 3\]",
+        ),
+        (None, r"is a NoneType, in which there is no tensor; .*target=lambda output: output.logits"),
+        ({"text": "cat"}, r"is a dict, in which there is no tensor"),
+    ],
+    ids=["dict", "tuple", "None", "no tensor"],
+)
+def test_an_output_without_scores_asks_for_a_function(out: Any, says: str) -> None:
+    with pytest.raises(TargetError, match=says):
         select(1, out)
 
 

@@ -103,6 +103,7 @@ def test_many_samples_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     torch.testing.assert_close(found[0], found[2], rtol=1e-12, atol=0)
 
 
+@pytest.mark.usefixtures("independent_rows")  # they are counted
 def test_f_of_x_is_computed_once() -> None:
     x, rows = draw(2, 5), []
 

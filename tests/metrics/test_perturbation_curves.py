@@ -284,6 +284,7 @@ def test_imputation_keeps_what_is_even_and_does_not_look_at_others() -> None:
         )
 
 
+@pytest.mark.usefixtures("independent_rows")  # they are counted
 def test_road_fills_in_what_it_removes() -> None:
     """A smooth slope survives the loss of scattered pixels but for the noise; zeros would not."""
     slope = torch.linspace(0, 1, 10, dtype=torch.float64).expand(1, 1, 10, 10)

@@ -11,7 +11,7 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions
+from attriscope import Explorer, LayerPicker, Overlay, PathWalk, Predictions, attr
 from attriscope.attr import InputXGradient, IntegratedGradients, LayerGradCam, Saliency
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.methods.catalogue import INPUT_METHODS
@@ -412,3 +412,15 @@ def test_what_an_observer_chooses_while_a_job_runs_is_answered(
     assert explorer.status == "idle"
     assert explorer.heat["request"]["target"] == 2
     assert explorer.heat["final"]
+
+
+def test_an_input_that_was_changed_in_place_is_recomputed_with_its_own_baseline(
+    make: Make, image: Tensor
+) -> None:
+    explorer = make(target=1, baseline="mean").wait()
+    image.mul_(2).add_(1)
+    found = explorer.recompute().wait().attributions
+    wanted = attr.IntegratedGradients(explorer._explained.model).attribute(
+        image, image.mean((2, 3), keepdim=True).expand_as(image), 1, n_steps=8
+    )
+    torch.testing.assert_close(found, wanted)

@@ -81,7 +81,7 @@ export interface BaselineInfo {
   label: string;
 }
 
-/** The kernel's latest no to a wish of the page; without `reason` there is none. */
+/** The kernel's latest no to what the page chose; without `reason` there is none. */
 export interface RawRefusal {
   trait?: string;
   method?: string | null;

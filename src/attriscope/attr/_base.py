@@ -10,13 +10,13 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from attriscope.attr._streaming import generator_of, last_of, wants_delta
-from attriscope.attr._sums import join, sum_per_example
+from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import Estimate, PartialResult
 from attriscope.core.evaluate import Evaluator
@@ -280,9 +280,9 @@ def convergence_delta(
     baselines: tuple[Tensor, ...],
     target: Any,
 ) -> Tensor:
-    """The sum of the attributions minus ``f(inputs) - f(baselines)``, of shape (N,)."""
+    """The sum of the attributions minus ``f(inputs) - f(baselines)``, of shape (N,), or (1,): see :func:`excess`."""
     start, end = end_points(method, examples, baselines, target)
-    return sum_per_example(attributions) - (end - start)
+    return excess(sum_per_example(attributions), end - start)
 
 
 def end_points(
@@ -292,7 +292,7 @@ def end_points(
     target: Any,
     batch: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """f at the baselines and at the inputs, each of shape (N,)."""
+    """f at the baselines and at the inputs, each of shape (N,), or (1,) where the whole batch has one number."""
 
     def rows(steps: slice, part: slice) -> tuple[Tensor, ...]:
         ends = [
@@ -309,6 +309,8 @@ def end_points(
         f = [(b.steps, b.examples, b.f) for b in evaluator.run(2, rows)]
     first = f[0][2]
     assert first is not None
+    if evaluator.subject.whole_batch:
+        return first[0], cast(Tensor, f[1][2])[0]
     both = first.new_empty(2, examples.count)
     for steps, part, values in f:
         assert values is not None

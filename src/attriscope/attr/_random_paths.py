@@ -40,7 +40,8 @@ class RandomPaths:
     ) -> None:
         self.examples, self.samples = examples, samples
         self.noisy = any(stdevs)
-        self.differences: tuple[Tensor, ...] = ()
+        self._latest: tuple[slice, slice] | None = None
+        self._differences: tuple[Tensor, ...] = ()
         self._distribution = distribution
         self._noise = Noise(examples, stdevs, samples, draws)
         generator, count = draws.stream(-1), examples.count
@@ -85,7 +86,7 @@ class RandomPaths:
         return self._noise.step_by_step(steps, part)
 
     def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
-        """Points on the paths, and in :attr:`differences` what leads from one end to the other."""
+        """Points on the paths."""
         made, differences = [], []
         for start, end in zip(self.starts(steps, part), self.ends(steps, part), strict=True):
             dtype = accumulation_dtype(end.dtype)
@@ -94,8 +95,14 @@ class RandomPaths:
             start, difference = start.to(dtype), end.to(dtype) - start.to(dtype)
             made.append((start + at * difference).to(end.dtype).flatten(0, 1))
             differences.append(difference)
-        self.differences = tuple(differences)
+        self._latest, self._differences = (steps, part), tuple(differences)
         return tuple(made)
+
+    def differences(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
+        """What leads from one end of the paths to the other, (steps, examples, ...)."""
+        if self._latest != (steps, part):
+            self.rows(steps, part)
+        return self._differences
 
 
 def _sample_order(samples: int, slots: int, run: int) -> list[tuple[int, int, int]]:

@@ -76,6 +76,11 @@ class RepeatedArguments:
         drawn = {m: even_choices(samples, self._examples.count, m, generator) for m in dict.fromkeys(counts)}
         self._choices = [drawn[m] for m in counts]
 
+    def with_arguments(self, examples: Examples) -> Examples:
+        """The examples with the further arguments of the model, as the method will be called with them."""
+        given = self._given.get("additional_forward_args")
+        return dataclasses.replace(examples, arguments=() if given is None else as_tuple(given))
+
     def collides(self, rows: int) -> bool:
         """Whether an argument that belongs to no example would look as if it had one entry per row."""
         given = as_tuple(self._given.get("additional_forward_args"))

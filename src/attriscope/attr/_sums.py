@@ -25,3 +25,13 @@ _HALF = (torch.float16, torch.bfloat16)
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """Sums over half-precision rows are kept in single precision."""
     return torch.float32 if dtype in _HALF else dtype
+
+
+def excess(sums: Tensor, change: Tensor) -> Tensor:
+    """By how much sums of attributions (..., N) miss the change of the output (..., N) that they should add up to.
+
+    A model that gives one number for the whole batch changes by (..., 1), which all examples together should add up to.
+    """
+    if change.shape[-1] == 1:
+        sums = sums.sum(-1, keepdim=True)
+    return sums - change

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, join, sum_per_example
+from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
@@ -205,7 +205,7 @@ def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -
 
 def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:
     """What was found minus the change of the output: (N,), or (layers, N) for several layers."""
-    gaps = [sum_per_example(tensors) - change for tensors in found]
+    gaps = [excess(sum_per_example(tensors), change) for tensors in found]
     return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
 
@@ -344,10 +344,11 @@ def compare_all(
         if not sums:
             sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
             squares = [[torch.zeros_like(s) for s in place] for place in sums]
-            gaps = change.new_zeros(len(grids), most, count)
+            gaps = change.new_zeros(len(grids), most, 1 if block.whole_batch else count)
         assert gaps is not None
         for i, place in enumerate(grids):
-            gaps[i, block.steps, block.examples] = block.grid(sum_per_example(effects[i])) - change
+            found = excess(block.grid(sum_per_example(effects[i])), change)
+            gaps[i, block.steps, slice(0, 1) if block.whole_batch else block.examples] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
                 total[block.examples] += grid.sum(0)
                 square[block.examples] += grid.square().sum(0)

@@ -17,7 +17,7 @@ from attriscope.attr._base import Attribution, GradientAttribution
 from attriscope.attr._random import Draws, check_count, check_stdevs
 from attriscope.attr._random_paths import PathMean, RandomPaths
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, join
+from attriscope.attr._sums import accumulation_dtype, excess, join
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, Evaluator
@@ -150,7 +150,7 @@ def expected_gradients(
     """
     examples = paths.examples
     evaluator = method._evaluator(examples, target, gradient=True, read=read)
-    differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read)
+    differences = _AtInputs(paths) if read is None else _AtLayers(method, paths, read, evaluator)
     spread: list[list[PathMean]] = []
     sums: list[Tensor] = []  # per place, of each sample's attributions, (samples, N)
     ends: list[Tensor] = []
@@ -161,8 +161,8 @@ def expected_gradients(
 
     def delta() -> Tensor:
         if not ends:
-            ends.append(_rises(method, paths, target))
-        found = torch.stack([(s - ends[0][:done]).T.flatten() for s in sums])
+            ends.append(_rises(method, paths, target, each_alone=not evaluator.together))
+        found = torch.stack([excess(s, ends[0][:done]).T.flatten() for s in sums])
         return found[0] if read is None or len(read) == 1 else found
 
     for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
@@ -183,17 +183,21 @@ def expected_gradients(
         )
 
 
-def _rises(method: Attribution, paths: RandomPaths, target: Any) -> Tensor:
-    """f at the end minus f at the start of each sample's path, of shape (samples, N)."""
+def _rises(method: Attribution, paths: RandomPaths, target: Any, each_alone: bool) -> Tensor:
+    """f at the end minus f at the start of each sample's path, of shape (samples, N), or (samples, 1).
+
+    Args:
+        each_alone: f of a baseline is the same whatever stands beside it.
+    """
 
     def values(steps: int, rows: Callable[[slice, slice], tuple[Tensor, ...]]) -> Tensor:
         evaluator = method._evaluator(paths.examples, target, gradient=False)
         blocks = evaluator.run(steps, _flat(rows))  # in order, so that they can be joined
         found = [b.f.flatten() for b in blocks if b.f is not None]
-        return torch.cat(found).reshape(steps, paths.examples.count)
+        return torch.cat(found).reshape(steps, -1)
 
     ends = values(paths.samples if paths.noisy else 1, paths.ends)
-    if paths.few:  # each baseline once
+    if paths.few and each_alone:  # each baseline once
         return ends - values(*paths.few).gather(0, paths.choices[0].to(ends.device))
     return ends - values(paths.samples, paths.starts)
 
@@ -208,7 +212,7 @@ class _AtInputs:
         self._paths = paths
 
     def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
-        return [self._paths.differences]
+        return [self._paths.differences(block.steps, block.examples)]
 
 
 class _AtLayers:
@@ -217,8 +221,9 @@ class _AtLayers:
     That takes two more rows for each sample; where ends have no noise, or baselines are few, they are looked up once.
     """
 
-    def __init__(self, method: Attribution, paths: RandomPaths, read: Layers) -> None:
+    def __init__(self, method: Attribution, paths: RandomPaths, read: Layers, gradients: Evaluator) -> None:
         self._paths = paths
+        self._gradients = gradients
         self._evaluator = Evaluator(Subject(method.forward_func, None, read), paths.examples, gradient=False)
         self._ends: list[tuple[Tensor, ...]] | None = None
         self._starts: list[tuple[Tensor, ...]] | None = None
@@ -260,7 +265,7 @@ class _AtLayers:
     def _at_starts(self, block: Block) -> list[tuple[Tensor, ...]]:
         paths = self._paths
         # A baseline's values could depend on the example by way of further forward arguments.
-        if paths.few is None or paths.examples.arguments:
+        if paths.few is None or paths.examples.arguments or self._gradients.together:
             return self._values(block.steps, block.examples, paths.starts)
         if self._starts is None:
             count, rows = paths.few

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attriscope.attr._base import Attribution, GradientAttribution, end_points
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, sum_per_example
+from attriscope.attr._sums import accumulation_dtype, excess, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
@@ -190,13 +190,13 @@ def integrate(
     def delta() -> Tensor:
         if not ends:
             ends.append(end_points(method, examples, starts, target, batch))
-        return sum_per_example(times_change(means())) - (ends[0][1] - ends[0][0])
+        return excess(sum_per_example(times_change(means())), ends[0][1] - ends[0][0])
 
     for block in gradients_along(
         method, examples, starts, target, rule.nodes, batch, options=options, through=through
     ):
         add_weighted(totals, block.gradients[0], block, rule)
-        evaluations += block.f.numel() if block.f is not None else 0
+        evaluations += block.rows
         if block.examples.stop == examples.count:  # estimates need all examples equally far
             covered = sum(rule.weights[: block.steps.stop])
             yield PartialResult(attributions, None if through is not None else delta, evaluations=evaluations)

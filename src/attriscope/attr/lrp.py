@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import join, sum_per_example
+from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
 from attriscope.attr.rules.modules import PropagationRule
@@ -154,7 +154,7 @@ class LRP(GradientAttribution):
             attributions: a tensor, or a tuple with one per input.
             output: the explained numbers, N of them.
         """
-        return output.flatten() - sum_per_example(as_tuple(attributions))
+        return -excess(sum_per_example(as_tuple(attributions)), output.flatten())
 
 
 def relevances(
@@ -184,7 +184,7 @@ def relevances(
     output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
 
     def delta() -> Tensor:
-        gaps = [output - sum_per_example(tensors) for tensors in found]
+        gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
     yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)

@@ -24,6 +24,7 @@ from attriscope.attr._streaming import streaming
 from attriscope.core.batch_size import batch_size, check_batch, synchronize
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
+from attriscope.core.evaluate import copies_can_share_batches
 from attriscope.core.hooks import grad_mode
 from attriscope.core.inputs import Inputs, describe, gather_examples
 from attriscope.core.progress import Parts, current
@@ -211,11 +212,12 @@ class _SamplesPerCall:
     def __init__(self, run: _MethodCalls, most: int | None) -> None:
         self._arguments = run.arguments
         self._examples = examples = run.noise.examples
-        method = run.method
+        self._method = method = run.method
         # At a layer, dimension 0 need not count the examples, and might happen to be as long as there are rows: the
         # first sample tells.
         self._probing = hasattr(method, "layer")
         self._most = 1 if _is_random(method) else most
+        self._can_share: bool | None = None  # whether samples can go to the method together
         batch = None if most is None else most * examples.count
         if most is None and not type(method).__module__.startswith("attriscope."):
             # Others' methods may draw random numbers: no clock may decide how often they are called.
@@ -231,9 +233,20 @@ class _SamplesPerCall:
         n = self._examples.count
         count = self._batch.rows(left * n, current().batch_seconds) // n
         count = max(1, min(count, left, self._most or left))
+        if count > 1 and not self._sharing():
+            count = self._most = 1
         while count > 1 and self._arguments.collides(count * n):
             count -= 1
         return count
+
+    def _sharing(self) -> bool:
+        """Whether the samples of an example can be rows of one batch: not where rows depend on each other."""
+        if self._can_share is None:
+            forward = getattr(self._method, "forward_func", None)
+            self._can_share = forward is None or copies_can_share_batches(
+                forward, self._arguments.with_arguments(self._examples)
+            )
+        return self._can_share
 
     def limit(self, most: int, memory: bool = False) -> None:
         """More than this does not work; in later calls neither, if for want of memory."""

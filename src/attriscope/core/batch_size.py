@@ -48,6 +48,14 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was too little memory, on whatever device."""
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    # What torch's allocator for the CPU says.
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
 def batch_size(
     forward: Any, examples: Examples, kind: Hashable, batch: int | None
 ) -> FixedBatchSize | MeasuredBatchSize:

@@ -35,5 +35,13 @@ class NonFiniteError(InputError, ArithmeticError):
     """The explained output is not a number."""
 
 
+class RowDependenceWarning(UserWarning):
+    """The rows of a batch depend on each other, so each step runs with exactly the examples that were given."""
+
+
+class TrainingModeWarning(UserWarning):
+    """Modules of the explained model are in training mode, and behave otherwise than when the model predicts."""
+
+
 class Cancelled(Exception):
     """The computation was asked to stop and did; model and inputs are as they were before."""

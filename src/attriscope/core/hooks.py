@@ -193,10 +193,18 @@ class Reading:
         gradient: gradients with respect to what is read are wanted: only floating point tensors count, and those that
             depend on nothing differentiable are made leaves.
         done: called after each call with what was read so far; it may end the pass by raising something.
+        nudged: the place and position of tensors that the model goes on with a little changed.
     """
 
-    def __init__(self, site: Layers, gradient: bool, done: Callable[[Reading], None] | None = None) -> None:
+    def __init__(
+        self,
+        site: Layers,
+        gradient: bool,
+        done: Callable[[Reading], None] | None = None,
+        nudged: tuple[int, int] | None = None,
+    ) -> None:
         self.site = site
+        self._nudged = nudged
         self.gradient = gradient
         self.calls: dict[nn.Module, list[tuple[Tensor, ...]]] = {module: [] for module in site.modules}
         self._done = done
@@ -247,7 +255,7 @@ class Reading:
             elif self.gradient:
                 leaf = _handed_on(leaf)
             read.append(leaf)
-            leaves[i] = handed = leaf.clone()
+            leaves[i] = handed = nudge(leaf) if self._is_nudged(module, len(read) - 1) else leaf.clone()
             if self.gradient:
                 handed._read_as = leaf, handed._version  # type: ignore[attr-defined]
         self.calls[module].append(tuple(read))
@@ -255,11 +263,24 @@ class Reading:
             self._done(self)
         return unflatten(leaves)
 
+    def _is_nudged(self, module: nn.Module, position: int) -> bool:
+        place, wanted = self._nudged or (0, -1)
+        return position == wanted and self.site.modules[place] is module
+
     @contextlib.contextmanager
     def attached(self) -> Iterator[Reading]:
         """Hooks are on the layers inside the block, and gone after it."""
         with hooked(self.calls, self.site.at_input, self._record):
             yield self
+
+
+def nudge(tensor: Tensor) -> Tensor:
+    """The same, plus numbers of its own size that are different at every place, and the same each time."""
+    if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.numel() == 0:
+        return tensor.clone()
+    size = tensor.detach().abs().nan_to_num(0.0, 0.0, 0.0).amax()
+    ramp = torch.linspace(-0.5, 1.0, tensor.numel(), device=tensor.device, dtype=size.dtype)
+    return tensor + (torch.where(size > 0, size, torch.ones_like(size)) * ramp).reshape(tensor.shape)
 
 
 def _handed_on(tensor: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Control:
     progress: Callable[[int, int], None] | None = None
     cancel: Stoppable | None = None
     batch_seconds: float | None = None
+    independent_rows: bool | None = None
 
     def check(self) -> None:
         """Raise :class:`Cancelled` if the computation was asked to stop."""
@@ -50,6 +51,7 @@ def control(
     progress: Callable[[int, int], None] | None = None,
     cancel: Stoppable | None = None,
     batch_seconds: float | None = None,
+    independent_rows: bool | None = None,
 ) -> Iterator[Control]:
     """Watch and stop every computation of this library in the block, also inside methods of your own.
 
@@ -59,6 +61,9 @@ def control(
             :class:`~attriscope.core.errors.Cancelled` at the next batch boundary.
         batch_seconds: the longest time one batch should take, in seconds; it is met as closely as whole rows
             allow. ``None`` (default) sets no limit.
+        independent_rows: whether what the model gives for a row is the same whatever other rows are in the batch.
+            ``None`` (default) finds out, with one more step the first time that a model is seen; ``False`` runs each
+            step by itself, with exactly the examples that were given, as a graph network needs it.
 
     What is not given is taken over from an enclosing block.
 
@@ -73,6 +78,7 @@ def control(
         progress if progress is not None else outer.progress,
         cancel if cancel is not None else outer.cancel,
         batch_seconds if batch_seconds is not None else outer.batch_seconds,
+        independent_rows if independent_rows is not None else outer.independent_rows,
     )
     token = _current.set(inner)
     try:

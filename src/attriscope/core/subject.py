@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
 from attriscope.core.forward_errors import quoting_inputs
-from attriscope.core.hooks import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, unwrap
+from attriscope.core.hooks import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, nudge, unwrap
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.target import Target
@@ -38,6 +38,8 @@ class Evaluation:
         gradients: d f / d values, in the same order; empty without gradients. With several selections, those of the
             first and then of the others.
         baseline_f, baseline_values: f and values at the baselines, for rules that compare with them.
+        unreached: place and position of the values at which no gradient arrived, which is then given as zero: f does
+            not depend on them, or autograd cannot follow how.
     """
 
     output: Any
@@ -46,6 +48,7 @@ class Evaluation:
     gradients: Nested
     baseline_f: Tensor | None = None
     baseline_values: Nested = ()
+    unreached: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Subject:
         gradient_options: keyword arguments for ``torch.autograd.grad``.
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
         arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
+        whole_batch: the model gives one number for all rows together, and that is explained.
+        nudged: the place and position of values that are read, which are changed on the way: to see whether f moves.
     """
 
     forward: Callable[..., Any]
@@ -85,6 +90,8 @@ class Subject:
     scheme: Scheme | None = None
     arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     through: Through | None = None
+    whole_batch: bool = False
+    nudged: tuple[int, int] | None = None
 
     @property
     def method(self) -> str:
@@ -124,7 +131,7 @@ class Subject:
             if self.through is not None:
                 ends = self._through(fs, values) if gradient and fs else ends
                 values = values[:-1]
-            gradients = self._all_gradients(*ends, values) if gradient else ()
+            gradients, unreached = self._all_gradients(*ends, values) if gradient else ((), ())
             f = _sum(fs)
         keep = self.gradient_options.get("create_graph", False)
         return Evaluation(
@@ -133,6 +140,7 @@ class Subject:
             values if keep else tuple(tuple(v.detach() for v in layer) for layer in values),
             gradients,
             *baseline,
+            unreached,
         )
 
     def _by_rules(
@@ -177,10 +185,14 @@ class Subject:
             given = tuple(row.clone() for row in rows)
         # Rules need to see every operation, which compiled code and replicas in other threads do not show.
         whole = self.read is None and self.scheme is None and self.through is None
+        if self.nudged is not None and self.read is None:
+            given = tuple(nudge(x) if i == self.nudged[1] else x for i, x in enumerate(given))
         forward = self.forward if whole else unwrap(self.forward)
         via = None if self.through is None else self.through.layer
         places = [site for site in (self.read, via) if site is not None]
-        readings = [Reading(site, gradient) for site in places]
+        readings = [
+            Reading(site, gradient, nudged=self.nudged if site is self.read else None) for site in places
+        ]
         with contextlib.ExitStack() as stack:
             for reading in readings:
                 stack.enter_context(reading.attached())
@@ -191,6 +203,8 @@ class Subject:
             raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
         values = (() if self.read is not None else (rows,)) + tuple(v for read in found for v in read)
         of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
+        if self.whole_batch:
+            return output, tuple(one.select_of_batch(output) for one in of), values
         return output, tuple(one.select(output, steps, examples) for one in of), values
 
     def _through(self, fs: tuple[Tensor, ...], values: Nested) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
@@ -209,27 +223,33 @@ class Subject:
         picked = torch.autograd.grad(neurons.sum(), layer, allow_unused=True, retain_graph=True)
         weights = []
         for f in fs:
-            found = self._gradients(f, (layer,), keep=True)[0]
+            found = self._gradients(f, (layer,), keep=True)[0][0]
             weights.append([None if p is None else p * g for p, g in zip(picked, found, strict=True)])
         return layer, tuple(weights)
 
     def _all_gradients(
         self, ends: tuple[Tensor, ...], weights: tuple[Any, ...] | None, values: Nested
-    ) -> Nested:
-        if weights is None:
-            last = len(ends) - 1
-            return tuple(
-                layer for i, f in enumerate(ends) for layer in self._gradients(f, values, keep=i < last)
-            )
-        return tuple(layer for weight in weights for layer in self._passed_on(ends, weight, values))
+    ) -> tuple[Nested, tuple[tuple[int, int], ...]]:
+        """The gradients of all that is explained, one after the other; and where none of them arrived."""
+        if weights is not None:  # a neuron may have no part in the effect: then there is nothing to pass on
+            return tuple(layer for weight in weights for layer in self._passed_on(ends, weight, values)), ()
+        last = len(ends) - 1
+        found = [self._gradients(f, values, keep=i < last) for i, f in enumerate(ends)]
+        if len(found) == 1:
+            return found[0][0], tuple(sorted(found[0][1]))
+        unreached = set.intersection(*[missing for _, missing in found]) if found else set()
+        return tuple(layer for gradients, _ in found for layer in gradients), tuple(sorted(unreached))
 
     def _passed_on(self, ends: tuple[Tensor, ...], weights: list[Tensor | None], values: Nested) -> Nested:
         """The gradient of the neurons, each times its weight."""
         pairs = [(e, w) for e, w in zip(ends, weights, strict=True) if w is not None]
         weighted = [(e * w.detach()).sum() for e, w in pairs]
-        return self._gradients(torch.stack(weighted), values, keep=True)
+        return self._gradients(torch.stack(weighted), values, keep=True)[0]
 
-    def _gradients(self, f: Tensor, values: Nested, keep: bool = False) -> Nested:
+    def _gradients(
+        self, f: Tensor, values: Nested, keep: bool = False
+    ) -> tuple[Nested, set[tuple[int, int]]]:
+        """The gradient with respect to all values; and the places and positions where none arrived."""
         flat = [v for layer in values for v in layer]
         if f.requires_grad:
             kept = {"retain_graph": True} if keep else {}
@@ -243,9 +263,20 @@ class Subject:
                 "run under torch.no_grad, use detach() or numpy, or give something like argmax? A method that only "
                 "needs outputs, such as FeatureAblation, can explain it"
             )
-        # An input that the explained number does not depend on has gradient zero.
-        grads = iter(torch.zeros_like(v) if g is None else g for v, g in zip(flat, found, strict=True))
-        return tuple(tuple(next(grads) for _ in layer) for layer in values)
+        # What the explained number does not depend on has gradient zero; the evaluator sees to it that this is so.
+        missing: set[tuple[int, int]] = set()
+        grads, left = [], iter(found)
+        for i, layer in enumerate(values):
+            here = []
+            for j, value in enumerate(layer):
+                gradient = next(left)
+                if gradient is None:
+                    gradient = torch.zeros_like(value)
+                    if value.requires_grad:
+                        missing.add((i, j))
+                here.append(gradient)
+            grads.append(tuple(here))
+        return tuple(grads), missing
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
         with quoting_inputs(forward, rows):

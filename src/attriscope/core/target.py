@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -50,17 +50,26 @@ class Target:
             return self._one_per_row(self.function(output), rows, "target(output)")
         if isinstance(output, numbers.Number):
             output = as_tensor(output)
-        if not isinstance(output, Tensor):
-            raise TargetError(
-                f"the model's output is a {type(output).__name__}, not a tensor; pass a function as target that picks "
-                "one number per example, such as target=lambda output: output.logits[:, 3]"
-            )
+        output = scores_in(output)
         if self.each is not None:
             return self._select_each(output, steps, examples, rows)
         if self.column is None:
             return self._one_per_row(output, rows, "the output")
         self._check(output, [(i,) for i in self.column])
         return self._one_per_row(output[(slice(None), *self.column)], rows, f"output[:, {self.given}]")
+
+    def select_of_batch(self, output: Any) -> Tensor:
+        """The explained number of a model that gives one for the whole batch, of shape (1,).
+
+        Raises:
+            TargetError: there is not one, or the target has one entry for each example.
+        """
+        if self.each is not None:
+            raise TargetError(
+                f"target {describe(self.given)} has one entry per example, but the model gives one output for the "
+                "whole batch"
+            )
+        return self.select(output, 1, slice(0, 1))
 
     def _select_each(self, output: Tensor, steps: int, examples: slice, rows: int) -> Tensor:
         assert self.each is not None
@@ -109,6 +118,43 @@ class Target:
         raise TargetError(
             f"{what} must hold one number per example ({rows}), but has shape {tuple(selected.shape)}"
         )
+
+
+def scores_in(output: Any) -> Tensor:
+    """The tensor that a target selects from: the output, its ``logits``, or the only tensor in it.
+
+    Raises:
+        TargetError: there are several, and none is called ``logits``; or none.
+    """
+    if isinstance(output, Tensor):
+        return output
+    parts = _parts(output)
+    tensors = {name: part for name, part in parts.items() if isinstance(part, Tensor)}
+    if "logits" in tensors or len(tensors) == 1:
+        return tensors.get("logits", next(iter(tensors.values())))
+    listed = ", ".join(f"{name}: {describe(part)}" for name, part in list(tensors.items())[:8])
+    first = next(iter(tensors), "logits")
+    picked = (
+        f"output[{first!r}]" if isinstance(output, Mapping) or isinstance(first, int) else f"output.{first}"
+    )
+    raise TargetError(
+        f"the model's output is a {type(output).__name__}"
+        + (f" of several tensors ({listed})" if tensors else ", in which there is no tensor")
+        + f"; pass a function as target that picks one number per example, such as target=lambda output: {picked}[:, 3]"
+    )
+
+
+def _parts(output: Any) -> dict[Any, Any]:
+    """What an output is made of, by name or position."""
+    if isinstance(output, Mapping):
+        return dict(output)
+    if hasattr(output, "_asdict"):
+        return dict(output._asdict())
+    if isinstance(output, tuple | list):
+        return dict(enumerate(output))
+    if dataclasses.is_dataclass(output):
+        return {field.name: getattr(output, field.name) for field in dataclasses.fields(output)}
+    return {}
 
 
 def resolve_target(target: Any, count: int) -> Target:

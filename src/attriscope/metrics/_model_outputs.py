@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.batch_checks import MakeRows
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputTypeError, NonFiniteError
-from attriscope.core.evaluate import Evaluator, MakeRows
+from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, describe
 from attriscope.core.subject import Subject
 from attriscope.core.target import resolve_target

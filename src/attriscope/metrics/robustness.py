@@ -19,6 +19,7 @@ from attriscope.attr._repeat import RepeatedArguments
 from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.evaluate import copies_can_share_batches
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.metrics._arguments import check_number, takes
@@ -227,6 +228,10 @@ class _NearbyExplanations:
         if generator is not None and "generator" not in kwargs and takes(explainer.function, "generator"):
             self._draws = draws_from(generator)
         self._each = self._chunk(limit, type(method).__module__.startswith("attriscope."))
+        forward = getattr(explainer.method, "forward_func", None)
+        if self._each > 1 and forward is not None:
+            own = self._expansion.with_arguments(examples)
+            self._each = self._each if copies_can_share_batches(forward, own) else 1
         self._parts = Parts(self._samples + 1)
 
     def _chunk(self, limit: int | None, ours: bool) -> int:

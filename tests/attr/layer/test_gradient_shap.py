@@ -12,6 +12,9 @@ from attriscope.attr import Call, GradientShap, LayerConductance, LayerGradientS
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from models import Snapshot, assert_same, draw, mlp, pictures, seeded, with_drawn_parameters
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4)
 STARTS = draw(2, 4, seed=6)
 

@@ -16,6 +16,9 @@ from attriscope.attr import FeatureAblation, FeaturePermutation
 from attriscope.core.errors import InputError, TargetError
 from models import Recorder, draw, mlp, pair, seeded
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4, seed=5)
 W = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
 MASK = torch.tensor([[7, 7, -1, 3]])
@@ -219,7 +222,7 @@ def total(x: Tensor) -> Tensor:
         (lambda: FeatureAblation(total).attribute(X[:1], perturbations_per_eval=2), ValueError,
          "Cannot have perturbations_per_eval > 1"),
         (lambda: FeatureAblation(lambda x: x.sum().reshape(1)).attribute(X[:1], perturbations_per_eval=2), ValueError,
-         "the output does not grow with the batch; set it to 1 or None"),
+         "dimension 0 grows with the batch, which it does not; set perturbations_per_eval to 1"),
         (lambda: FeatureAblation(lambda x: x.sum(0)[:2]).attribute(X[:2], perturbations_per_eval=2), ValueError,
          "forward_func's output should be a tensor whose dimension 0 grows"),
         (lambda: FeatureAblation(total).attribute(X, feature_mask=MASK.repeat(3, 1)), ValueError,
@@ -227,9 +230,11 @@ def total(x: Tensor) -> Tensor:
         (lambda: FeatureAblation(linear).attribute(X, perturbations_per_eval=0), ValueError, "at least 1, but 0 came"),
         (lambda: FeatureAblation(linear).attribute(X, perturbations_per_eval=1.5), TypeError, "1.5 came"),
         (lambda: FeatureAblation(linear).attribute(X, baseline=0), TypeError, "does not know 'baseline'"),
-        (lambda: FeatureAblation(lambda x: "no").attribute(X), IndexError, "the model's output is a str, not a tensor"),
+        (lambda: FeatureAblation(lambda x: "no").attribute(X), IndexError,
+         "output is a str, in which there is no tensor"),
         (lambda: FeatureAblation(mlp()).attribute(X, target=lambda y: "no"), IndexError, "a number, but is 'no'"),
-        (lambda: FeatureAblation(lambda x: {"y": x}).attribute(X, target=0), IndexError, "target=lambda output"),
+        (lambda: FeatureAblation(lambda x: {"y": x, 1: x}).attribute(X, target=0), IndexError,
+         "target=lambda output"),
         (lambda: FeatureAblation(mlp()).attribute(X, target=3), IndexError, "out of range"),
         (lambda: FeatureAblation(lambda x: linear(x) / 0 * 0).attribute(X), ArithmeticError, "NaN"),
         (lambda: FeatureAblation(later).attribute(X), TypeError, "use attribute_future"),

@@ -13,6 +13,9 @@ from attriscope.attr import KernelShap, Lime, LimeBase, linear
 from attriscope.core.errors import InputError, TargetError
 from models import Recorder, draw, mlp, pair, pictures, seeded
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 4, seed=5)
 W = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
 MASK = torch.tensor([[7, 7, -1, 3]])

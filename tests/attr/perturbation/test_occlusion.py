@@ -16,6 +16,9 @@ from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
 from models import Recorder, draw, pictures
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(2, 2, 6, 5)
 
 

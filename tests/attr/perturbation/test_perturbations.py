@@ -28,6 +28,9 @@ from attriscope.attr import (
 from attriscope.core.errors import Cancelled
 from models import Recorder, Snapshot, assert_same, draw, mlp, pair, pictures, seeded, tensors_in
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 X = draw(3, 2, 6, 5)
 TARGET = [0, 3, 1]
 MASK = torch.arange(60).reshape(1, 2, 6, 5) // 8  # 8 features

@@ -19,6 +19,9 @@ from attriscope.attr.perturbation.shapley import even_orders
 from games import GAMES, Game, shapley_values
 from models import draw, seeded
 
+# Rows are counted, so none is spent on finding out whether they depend on each other.
+pytestmark = pytest.mark.usefixtures("independent_rows")
+
 SAMPLERS = pytest.mark.parametrize("method", [ShapleyValueSampling, KernelShap])
 
 

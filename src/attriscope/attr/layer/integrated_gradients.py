@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype
+from attriscope.attr._sums import accumulation_dtype, excess
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
 from attriscope.attr.layer.activation import side_by_side
@@ -88,7 +88,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             totals = totals or _zeros(block, site, examples.count)
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
-            evaluations += block.f.numel() if block.f is not None else 0
+            evaluations += block.rows
             if block.examples.stop == examples.count:
                 covered = sum(rule.weights[: block.steps.stop])
                 yield PartialResult(means, evaluations=evaluations)
@@ -209,7 +209,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
                 if not ends:
                     ends.append(end_points(self, examples, starts, target, batch))
                 change = ends[0][1] - ends[0][0]
-            gaps = torch.stack(found) - change
+            gaps = excess(torch.stack(found), change)
             return gaps if len(site) > 1 else gaps[0]
 
         for block in gradients_along(
@@ -220,17 +220,19 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             if not totals:
                 totals = _zeros(block, site, examples.count)
                 latest = [[None for _ in layer] for layer in totals]
-                first, last = totals[0][0].new_zeros(examples.count), totals[0][0].new_zeros(examples.count)
+                of_all = 1 if block.whole_batch else examples.count
+                first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
                     here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
                     latest[i][j] = _add_conductance(
                         total, latest[i][j], here, part, share, first=block.steps.start == 0
                     )
+            explained = slice(0, 1) if block.whole_batch else part
             if block.steps.start == 0:
-                first[part] = block.f[0].to(first.dtype)
-            last[part] = block.f[-1].to(last.dtype)
-            evaluations += block.f.numel()
+                first[explained] = block.f[0].to(first.dtype)
+            last[explained] = block.f[-1].to(last.dtype)
+            evaluations += block.rows
             if part.stop == examples.count and block.steps.stop > 1:
                 yield PartialResult(sums, delta, evaluations=evaluations)
 

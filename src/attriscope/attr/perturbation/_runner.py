@@ -18,13 +18,14 @@ from torch.futures import Future, collect_all
 
 from attriscope.attr._base import Attribution
 from attriscope.attr.perturbation._progress_bar import ProgressBar
+from attriscope.core.batch_checks import MakeRows
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.evaluate import Evaluator, MakeRows
+from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tensor, describe
 from attriscope.core.subject import Subject
-from attriscope.core.target import Target, resolve_target
+from attriscope.core.target import Target, resolve_target, scores_in
 
 
 class _DoesNotGrow(InputError):
@@ -111,7 +112,8 @@ class Outputs(Target):
         if isinstance(output, numbers.Number):
             dtype = torch.float64 if isinstance(output, float) else None
             output = torch.as_tensor(output, dtype=dtype, device="cpu")
-        whole = isinstance(output, Tensor) and self.each is None
+        output = scores_in(output)
+        whole = self.each is None
         if whole and self.column is None:
             return output
         if whole and self.column is not None and len(self.column) < output.dim() - 1:
@@ -296,8 +298,9 @@ class Runner:
             assert block.f is not None
             if self.found.refused and self._query.batch is not None:
                 raise InputError(
-                    f"perturbations_per_eval is {self._query.batch}, but the output does not grow with the batch; "
-                    "set it to 1 or None"
+                    "When perturbations_per_eval > 1, forward_func's output should be a tensor whose dimension 0 grows "
+                    f"with the batch, which it does not; set perturbations_per_eval to 1 or None instead of "
+                    f"{self._query.batch}"
                 )
             pieces.append(block.f)
             if self._bar is not None:

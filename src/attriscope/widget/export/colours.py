@@ -1,4 +1,7 @@
-"""A map as colours, by the same rules as on the page (``js/src/data/painting.ts``)."""
+"""A map as colours, by the same rules as on the page (``js/src/data/painting.ts``).
+
+:mod:`~attriscope.widget.export.figure` draws with them.
+"""
 
 from __future__ import annotations
 

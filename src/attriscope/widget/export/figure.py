@@ -1,4 +1,8 @@
-"""The view as a picture: for papers, for mail, and for viewers that show no widgets."""
+"""The view as a picture: for papers, for mail, and for viewers that show no widgets.
+
+Colours are those of :mod:`~attriscope.widget.export.colours`; a page that can still be played with is written by
+:mod:`~attriscope.widget.export.html`.
+"""
 
 from __future__ import annotations
 

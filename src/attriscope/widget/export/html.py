@@ -1,4 +1,7 @@
-"""One file that holds a widget as it is, to open anywhere without kernel and network."""
+"""One file that holds a widget as it is, to open anywhere without kernel and network.
+
+It holds the page bundle and all traits; ``page.html`` stands around them.
+"""
 
 from __future__ import annotations
 

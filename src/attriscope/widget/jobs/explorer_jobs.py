@@ -1,4 +1,8 @@
-"""What the Explorer's jobs are about: a selection is explained, its map pinned, or methods compared on it."""
+"""What the Explorer's jobs are about: a selection is explained, its map pinned, or methods compared on it.
+
+How a selection is explained is in :mod:`~attriscope.widget.jobs.pipeline`, how methods are compared in
+:mod:`~attriscope.widget.jobs.comparison`.
+"""
 
 from __future__ import annotations
 

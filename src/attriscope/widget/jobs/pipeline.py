@@ -31,7 +31,7 @@ from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
 from attriscope.widget.state.selection import Selection, refusing
-from attriscope.widget.state.table import OUTPUT, ExplorerTraits
+from attriscope.widget.state.table import OUTPUT, ExplorerTraits, cleared
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class ExplanationJob:
         explained.run(index)
         scores = explained.scores(index)
         if self.state.layers is not explained.layers:  # it was run for the first time, or with other weights
-            self.publish(layer_relevance={}, layer_maps={}, channels={}, neuron_info={}, what_if={})
+            self.publish(**cleared(with_example=False))
             rows = layer_messages.layer_rows(explained.layers, explained.layer_cache.layouts)
             self.publish(layers=rows)
             self.state.layers = explained.layers
@@ -140,17 +140,7 @@ class ExplanationJob:
         self.publish(
             functools.partial(self.state.turn_to, index),
             picture=picture,
-            heat={},
-            path={},
-            predictions={},
-            baseline_picture={},
-            layer_relevance={},
-            layer_maps={},
-            channels={},
-            neuron_info={},
-            what_if={},
-            code="",
-            weights_changed=False,
+            **cleared(with_example=True),
         )
 
     def _what_if(self, selection: Selection) -> None:

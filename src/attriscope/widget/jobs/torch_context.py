@@ -1,4 +1,7 @@
-"""What torch keeps per thread, carried from the caller's thread to the one that works for it."""
+"""What torch keeps per thread, carried from the caller's thread to the one that works for it.
+
+:class:`~attriscope.widget.jobs.runner.JobRunner` takes it from whoever asks, and each job runs in it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One worker per widget: it does one thing at a time, and only the latest thing asked for."""
+"""One worker per widget: it does one thing at a time, and only the latest thing asked for.
+
+It knows nothing of widgets: that is :class:`~attriscope.widget.jobs.runner.JobRunner`'s to know.
+"""
 
 from __future__ import annotations
 

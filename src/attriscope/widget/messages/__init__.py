@@ -1,1 +1,1 @@
-"""What travels to the page: numbers as bytes, and what things are called."""
+"""What travels to the page: its types, and numbers as bytes."""

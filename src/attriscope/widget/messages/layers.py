@@ -1,4 +1,8 @@
-"""What is found inside a model, as it travels to the page."""
+"""What is found inside a model, as it travels to the page.
+
+The types are in :mod:`~attriscope.widget.messages.types`, what is found is
+:mod:`~attriscope.widget.model.layers`' to say, and the page reads it in ``js/src/data``.
+"""
 
 from __future__ import annotations
 

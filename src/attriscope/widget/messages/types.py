@@ -88,7 +88,7 @@ class BaselineInfo(TypedDict):
 
 
 class RawRefusal(TypedDict, total=False):
-    """The kernel's latest no to a wish of the page; without ``reason`` there is none."""
+    """The kernel's latest no to what the page chose; without ``reason`` there is none."""
 
     trait: str
     method: str | None

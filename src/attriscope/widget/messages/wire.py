@@ -1,4 +1,8 @@
-"""How results travel to the page: small, self-describing messages of numbers and bytes."""
+"""How results travel to the page: small, self-describing messages of numbers and bytes.
+
+Pictures, maps, the path and predictions; what is inside a model is in :mod:`~attriscope.widget.messages.layers`, and
+the types of all messages are in :mod:`~attriscope.widget.messages.types`.
+"""
 
 from __future__ import annotations
 

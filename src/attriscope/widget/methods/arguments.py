@@ -1,4 +1,8 @@
-"""What a method is asked about a picture; each value comes with the Python that makes it."""
+"""What a method is asked about a picture; each value comes with the Python that makes it.
+
+:class:`MethodInputs` is put together by :mod:`~attriscope.widget.model.explained_model`, and made into a call by
+:mod:`~attriscope.widget.methods.spec`.
+"""
 
 from __future__ import annotations
 

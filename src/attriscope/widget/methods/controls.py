@@ -1,4 +1,7 @@
-"""Explanations that know nothing of the model: what a method must be better than."""
+"""Explanations that know nothing of the model: what a method must be better than.
+
+They can be compared with (:mod:`~attriscope.widget.jobs.comparison`), but not selected.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Methods that the user brings along, offered beside this library's."""
+"""Methods that the user brings along, offered beside this library's.
+
+They become :class:`~attriscope.widget.methods.spec.MethodSpec` objects like those of
+:mod:`~attriscope.widget.methods.catalogue`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Titles and labels: what maps, methods, outputs and neurons are called on the page."""
+"""Titles and labels: what maps, methods, outputs and neurons are called on the page.
+
+What a method is called by itself is in its :class:`~attriscope.widget.methods.spec.MethodSpec`.
+"""
 
 from __future__ import annotations
 

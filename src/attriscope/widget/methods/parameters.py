@@ -1,4 +1,7 @@
-"""A method's own parameters as a person sets them, read from its signature and its docstring."""
+"""A method's own parameters as a person sets them, read from its signature and its docstring.
+
+Where the Explorer departs from these is in :mod:`~attriscope.widget.methods.catalogue`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How a method is called for a picture: what the Explorer knows of it, and the call that answers a question."""
+"""How a method is called for a picture: what the Explorer knows of it, and the call that answers a selection.
+
+A :class:`MethodSpec` for each method stands in :mod:`~attriscope.widget.methods.catalogue`.
+"""
 
 from __future__ import annotations
 

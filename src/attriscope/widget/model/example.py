@@ -1,4 +1,7 @@
-"""The examples of a batch, one at a time: tensor, pictures, baselines, and how code calls them."""
+"""The examples of a batch, one at a time: tensor, pictures, baselines, and how code calls them.
+
+How tensors become pictures, and baselines tensors, is in :mod:`~attriscope.widget.model.images`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage
 from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.table import PATH
 
 # Thumbnails are this large at most, in pixels along a side; smaller where there are many.
 _THUMBNAIL, _MANY, _THUMBNAIL_OF_MANY = 64, 64, 32
@@ -58,11 +62,15 @@ class Example:
 
     def baselines(self, selection: Selection) -> tuple[CodeValue, ...]:
         """The selected baselines; the latest ones are kept."""
-        key = selection.baselines, selection.custom
+        key = repr(selection.values(PATH)), selection.custom
         if self._latest_baselines is None or self._latest_baselines[0] != key:
             made = tuple(self._baseline(name, selection) for name in selection.baselines)
             self._latest_baselines = key, made
         return self._latest_baselines[1]
+
+    def forget_baselines(self) -> None:
+        """Make them anew, for the example may be another: it is the user's tensor."""
+        self._latest_baselines = None
 
     def _baseline(self, name: str, selection: Selection) -> CodeValue:
         x = self.inputs.code

@@ -34,6 +34,7 @@ from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
 from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.table import PATH
 
 # Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
 _FRAMES_KEPT = 600
@@ -71,6 +72,8 @@ class ExplainedModel:
         self.layer_cache.clear()
         self._scores.clear()
         self._paths.clear()
+        for example in self._examples.values():
+            example.forget_baselines()
 
     def release(self) -> None:
         """Let go of everything that was kept."""
@@ -119,14 +122,9 @@ class ExplainedModel:
             "IntegratedGradients", selection.settings.get("IntegratedGradients", {}), effort
         )
         example, weights = self.example(selection.example), self.weights()
-        about = (
-            repr(selection.target),
-            selection.contrast,
-            selection.example,
-            values["n_steps"],
-            values["method"],
-            weights,
-        )
+        # Whatever a path answers; its baselines have paths of their own.
+        answers = repr(selection.values(tuple(name for name in PATH if name != "baseline")))
+        about = (answers, values["n_steps"], values["method"], weights)
         paths = {}
         for name, start in zip(selection.baselines, example.baselines(selection), strict=True):
             key = (name, selection.custom if name == "custom" else None, *about)

@@ -1,4 +1,7 @@
-"""What is known of a model's layers: looked at when it is asked for, and kept for a while."""
+"""What is known of a model's layers: looked at when it is asked for, and kept for a while.
+
+How it is found is in :mod:`~attriscope.widget.model.layers`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.example import Example
 from attriscope.widget.state.selection import Selection, refusing
+from attriscope.widget.state.table import OUTPUT
 
 T = TypeVar("T")
 
@@ -176,7 +180,7 @@ class LayerCache:
 
         Of each kind the latest is kept: these are tensors of the model's size.
         """
-        key = (repr(selection.target), selection.contrast, selection.example, *more)
+        key = (repr(selection.values(OUTPUT)), *more)
         if self._latest.get(what, (None,))[0] != key:
             self._latest.pop(what, None)
             self._latest[what] = (key, work())

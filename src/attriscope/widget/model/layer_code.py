@@ -1,4 +1,8 @@
-"""A layer's neurons and maps as Python that a person can run: selectors for methods, indices, and reshaping."""
+"""A layer's neurons and maps as Python that a person can run: selectors for methods, indices, and reshaping.
+
+What stands where in a layer is said by :mod:`attriscope.core.layouts`; whole calls are written by
+:mod:`~attriscope.widget.model.code`.
+"""
 
 from __future__ import annotations
 

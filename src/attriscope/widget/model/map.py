@@ -1,4 +1,8 @@
-"""A map: what a method attributes to a picture or to a layer, and what is known about its numbers."""
+"""A map: what a method attributes to a picture or to a layer, and what is known about its numbers.
+
+:mod:`~attriscope.widget.model.explained_model` gives them while they get better, and the page gets them by
+:mod:`~attriscope.widget.jobs.pipeline`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The path from a baseline to the input: what the model says, and what has been attributed, on the way."""
+"""The path from a baseline to the input: what the model says, and what has been attributed, on the way.
+
+Integrated gradients with everything kept that :mod:`attriscope.attr.integrated_gradients` throws away: the page's
+slider goes along it.
+"""
 
 from __future__ import annotations
 

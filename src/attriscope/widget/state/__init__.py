@@ -1,1 +1,1 @@
-"""What kernel and page share: the traits, what is selected, and its checks."""
+"""What kernel and page share, what is selected, and what was requested and answered of it."""

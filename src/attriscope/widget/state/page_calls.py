@@ -1,4 +1,8 @@
-"""Which threads carry out what the page asks for."""
+"""Which threads carry out what the page asks for.
+
+What comes in one message is taken over first (:mod:`~attriscope.widget.state.part`) and answered once; what the page
+asks for runs in the torch state of the cell that last asked (:mod:`~attriscope.widget.jobs.runner`).
+"""
 
 from __future__ import annotations
 

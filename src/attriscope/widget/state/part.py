@@ -1,4 +1,8 @@
-"""What the page bundle draws: the base of the Explorer and of the parts that stand alone."""
+"""What the page bundle draws: the base of the Explorer and of the parts that stand alone.
+
+It takes over what the page chooses; which traits the page may write is said by the table
+(:mod:`~attriscope.widget.state.table`).
+"""
 
 from __future__ import annotations
 

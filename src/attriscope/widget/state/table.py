@@ -58,8 +58,8 @@ from attriscope.widget.state.traits import (
 
 # What results answer: which output of which example, with which baselines, ...
 OUTPUT = ("target", "contrast", "example")
-_PATH = (*OUTPUT, "baseline")
-_MAP = (*_PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
+PATH = (*OUTPUT, "baseline")
+_MAP = (*PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
 
 
 class ExplorerTraits(traitlets.HasTraits):
@@ -129,18 +129,18 @@ class ExplorerTraits(traitlets.HasTraits):
 
     # Results.
     picture: RawPicture = kernel_trait()
-    baseline_picture: RawPicture = kernel_trait()
-    predictions: RawPredictions = kernel_trait()
-    heat: RawHeat = kernel_trait(answers=_MAP)
-    code: str = kernel_trait(traitlets.Unicode(""))
-    weights_changed: bool = kernel_trait(traitlets.Bool(False))
-    path: RawPath = kernel_trait(answers=_PATH)
-    layer_relevance: RawLayerRelevance = kernel_trait(answers=_PATH)
-    layer_maps: RawLayerMaps = kernel_trait(answers=(*_PATH, "layer_method", "settings"))
-    channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"))
-    neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"))
-    what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"))
-    comparison: RawComparison = kernel_trait(answers=_PATH)
+    baseline_picture: RawPicture = kernel_trait(cleared_with="example")
+    predictions: RawPredictions = kernel_trait(cleared_with="example")
+    heat: RawHeat = kernel_trait(answers=_MAP, cleared_with="example")
+    code: str = kernel_trait(traitlets.Unicode(""), cleared_with="example")
+    weights_changed: bool = kernel_trait(traitlets.Bool(False), cleared_with="example")
+    path: RawPath = kernel_trait(answers=PATH, cleared_with="example")
+    layer_relevance: RawLayerRelevance = kernel_trait(answers=PATH, cleared_with="model")
+    layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
+    channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
+    neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
+    what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"), cleared_with="model")
+    comparison: RawComparison = kernel_trait(answers=PATH)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
@@ -168,3 +168,9 @@ ROWS: Mapping[str, Any] = {name: getattr(ExplorerTraits, name) for name in Explo
 
 REQUESTED = tuple(name for name, row in ROWS.items() if row.metadata["requested"] and row.metadata["page"])
 """What both sides choose and each result says it answers: a change asks the kernel for a new one."""
+
+
+def cleared(with_example: bool) -> dict[str, Any]:
+    """The results that are of no use any more when another example is shown, or only the model was run anew: empty."""
+    which = ("example", "model") if with_example else ("model",)
+    return {name: row.default() for name, row in ROWS.items() if row.metadata["cleared_with"] in which}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import traitlets
 
@@ -69,16 +69,24 @@ def filled_by(make: Callable[[], Any], trait: Any) -> Any:
     return trait
 
 
-def kernel_trait(trait: Any = None, *, requested: bool | str = False, answers: tuple[str, ...] = ()) -> Any:
+def kernel_trait(
+    trait: Any = None,
+    *,
+    requested: bool | str = False,
+    answers: tuple[str, ...] = (),
+    cleared_with: Literal["example", "model"] | None = None,
+) -> Any:
     """A row that the kernel writes and the page only reads.
 
     Args:
         trait: its kind and default; ``None`` for a message, at first an empty one.
         requested: see :func:`shared_trait`.
         answers: for a result, the requested traits that it says it answers: when one of these changes, it is stale.
+        cleared_with: what a result does not outlive: that its example is on show, or also that the model is as it was
+            when it was run to see what it is made of.
     """
     trait = traitlets.Dict() if trait is None else trait
-    return trait.tag(sync=True, page=False, requested=requested, answers=answers)
+    return trait.tag(sync=True, page=False, requested=requested, answers=answers, cleared_with=cleared_with)
 
 
 def shared_trait(trait: Any, *, requested: bool | str = False, **metadata: Any) -> Any:
@@ -91,7 +99,7 @@ def shared_trait(trait: Any, *, requested: bool | str = False, **metadata: Any) 
         **metadata: ``rank``: of several in one message, those of a higher rank are taken over later; ``page_type``: its
             type on the page, in Python, where it is annotated with more than that.
     """
-    return trait.tag(sync=True, page=True, requested=requested, answers=(), **metadata)
+    return trait.tag(sync=True, page=True, requested=requested, answers=(), cleared_with=None, **metadata)
 
 
 def also(row: T) -> T:
