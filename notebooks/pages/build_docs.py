@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import pkgutil
 import shutil
 import subprocess
@@ -169,7 +168,7 @@ def main() -> None:
     stage()
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
-    command += ["--jobs", str(min(4, os.cpu_count() or 1)), "-c", str(PAGES), str(SOURCE), str(SITE)]
+    command += ["-c", str(PAGES), str(SOURCE), str(SITE)]
     if subprocess.run(command, cwd=ROOT).returncode:
         sys.exit("the documentation has warnings")
     start = "notebooks/pages/index.html"
