@@ -23,7 +23,8 @@ STATIC = "src/attriscope/widget/static"
 BUNDLE = ("widget.js", "widget.css")
 # What a source distribution is made from; the copy that is built leaves out everything else lying about.
 SOURCES = (
-    "src", "js", "notebooks", "tests", "hatch_build.py", "pyproject.toml", "README.md", "LICENSE", ".gitignore",
+    "src", "js", "notebooks", "tests", "hatch_build.py", "pyproject.toml", "README.md", "CONTRIBUTING.md",
+    "CHANGELOG.md", "LICENSE", ".gitignore",
 )  # fmt: skip
 
 
@@ -192,7 +193,7 @@ def test_wheel_and_sdist_hold_what_they_must(tmp_path: Path) -> None:
     assert {f"src/{name}" for name in in_package()} <= in_sdist
     assert {"js/package-lock.json", "js/build.mjs", "js/src/index.ts", "hatch_build.py"} <= in_sdist
     assert {p.relative_to(ROOT).as_posix() for p in (ROOT / "notebooks").glob("*.ipynb")} <= in_sdist
-    assert "tests/house/test_checks.py" in in_sdist
+    assert {"tests/house/test_checks.py", "CONTRIBUTING.md", "CHANGELOG.md"} <= in_sdist
     assert not any("node_modules" in name for name in in_sdist)
 
 
@@ -250,6 +251,10 @@ def readme_command(name: str) -> str:
     assert len(found) == 1, f"README.md has {len(found)} blocks marked 'command: {name}'"
     assert "\n" not in found[0], f"the command {name!r} is one line, so that a person can paste it"
     return found[0]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
 
 
 def test_readme_names_the_notebook_that_is_there() -> None:

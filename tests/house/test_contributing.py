@@ -1,4 +1,7 @@
-"""The how-tos of CONTRIBUTING.md, as they stand: code is run, changes are made in a copy of the tree, which is tested."""
+"""The how-tos of CONTRIBUTING.md and the code of README.md, as they stand.
+
+Code is run; changes are made in a copy of the tree, which is then built and tested.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from attriscope.metrics import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TOOLS = ROOT / "js/node_modules/.bin"
 BLOCK = re.compile(
     r"^(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -36,9 +40,11 @@ class Block:
 
 def blocks(title: str) -> list[Block]:
     """The blocks of code under a heading."""
-    found = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    assert len(found) == 1, f"CONTRIBUTING.md has {len(found)} sections {title!r}"
-    return [Block(**found.groupdict()) for found in BLOCK.finditer(found[0])]
+    sections = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert len(sections) == 1, f"CONTRIBUTING.md has {len(sections)} sections {title!r}"
+    found = [Block(**block.groupdict()) for block in BLOCK.finditer(sections[0])]
+    assert len(found) == sections[0].count("\n```") / 2, f"a block of {title!r} has no line of text before it"
+    return found
 
 
 def how_tos() -> list[str]:
@@ -71,6 +77,21 @@ def test_code_runs(title: str, catalogue: None) -> None:
     for block in found:
         assert block.language == "python"
         exec(compile(block.code, f"CONTRIBUTING.md, {title}", "exec"), names)
+
+
+def test_code_of_the_readme_runs() -> None:
+    """As in a notebook that is closed while the Explorers of its last cells are still at work."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [block["code"] for block in BLOCK.finditer(text) if block["language"] == "python"]
+    assert len(found) == text.count("```python") > 3
+    end = "import os\nprint('well')\nos._exit(0)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*found, end])],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.stdout.endswith("well\n"), done.stdout
 
 
 # --- changes to make --------------------------------------------------------------------------------------------
@@ -116,8 +137,7 @@ def make(block: Block, tree: Path) -> str | None:
 @pytest.mark.timeout(600)
 def test_changes_work_in_both_halves(tmp_path: Path, cannot_run: Callable[[str], NoReturn]) -> None:
     """Of ``npm run check``, all but the tests of what was there before: types of all, lint, format and new tests."""
-    npx = shutil.which("npx")
-    if npx is None or not (ROOT / "js/node_modules").is_dir():
+    if shutil.which("node") is None or not TOOLS.is_dir():
         cannot_run("the how-tos of the page half need Node.js 20 or newer, and `npm ci` in js/")
     tree = copy_of_the_tree(tmp_path)
     in_python, new = [], []
@@ -134,11 +154,11 @@ def test_changes_work_in_both_halves(tmp_path: Path, cannot_run: Callable[[str],
     assert len(tests) == len(IN_A_COPY)
 
     js = tree / "js"
-    run([npx, "tsc", "--noEmit", "-p", "."], js)
-    run([npx, "eslint", "--max-warnings", "0", "src/index.ts", *new], js)
-    run([npx, "prettier", "--check", "src/index.ts", "src/state", *new], js)
-    run([npx, "vitest", "run", "test/house.test.ts", *tests], js)
-    run(["npm", "run", "--silent", "build"], js)
+    run([TOOLS / "tsc", "--noEmit", "-p", "."], js)
+    run([TOOLS / "eslint", "--max-warnings", "0", "src/index.ts", *new], js)
+    run([TOOLS / "prettier", "--check", "src/index.ts", "src/state", *new], js)
+    run([TOOLS / "vitest", "run", "test/house.test.ts", *tests], js)
+    run(["node", "build.mjs"], js)
     for code in in_python:
         run([sys.executable, "-c", code], tree)
 

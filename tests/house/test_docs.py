@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import build_docs
@@ -118,7 +120,8 @@ def everywhere(names: list[str]) -> set[str]:
         for key, value in vars(importlib.import_module(name)).items():
             found.add(key)
             if isinstance(value, type):
-                found |= {f"{key}.{member}" for member in dir(value)}
+                annotated = map(inspect.get_annotations, value.__mro__)
+                found |= {f"{key}.{member}" for member in {*dir(value), *chain(*annotated)}}
     return found
 
 
