@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from attriscope import plots as plots
     from attriscope import zoo as zoo
     from attriscope.core.errors import Cancelled as Cancelled
+    from attriscope.core.errors import RowDependenceWarning as RowDependenceWarning
+    from attriscope.core.errors import TrainingModeWarning as TrainingModeWarning
     from attriscope.core.estimate import Estimate as Estimate
     from attriscope.core.layer_map import LayerInfo as LayerInfo
     from attriscope.core.layer_map import LayerMap as LayerMap
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Cancelled": "attriscope.core.errors",
+    "RowDependenceWarning": "attriscope.core.errors",
+    "TrainingModeWarning": "attriscope.core.errors",
     "Estimate": "attriscope.core.estimate",
     "LayerInfo": "attriscope.core.layer_map",
     "LayerMap": "attriscope.core.layer_map",
