@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 import warnings
@@ -26,6 +27,15 @@ SMALLEST_TITLE = 9.0
 LETTER = 0.55  # the usual width of a letter, in font sizes
 
 
+class StandaloneFigure(Figure):
+    """A figure that pyplot does not know, and that shows itself where it is the last value of a notebook's cell."""
+
+    def _repr_png_(self) -> bytes:
+        page = io.BytesIO()
+        self.savefig(page, format="png", dpi=self.dpi)
+        return page.getvalue()
+
+
 @contextmanager
 def figure_for(
     given: tuple[Figure, Any] | None, size: tuple[float, float], use_pyplot: bool, **grid: Any
@@ -35,7 +45,7 @@ def figure_for(
     With pyplot, figures are shown at the end, and a new one is closed again if drawing fails.
     """
     if given is None and not use_pyplot:
-        figure = Figure(figsize=size)
+        figure = StandaloneFigure(figsize=size)
         yield figure, figure.subplots(**grid)
         return
     if given is not None and not use_pyplot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attriscope._drawing.drawing import LETTER, width_of
+from attriscope._drawing.drawing import LETTER, StandaloneFigure, width_of
 from attriscope.core.errors import InputError, InputTypeError
 
 # For and against the output, as in the colour maps of attr.visualization, in tones that stand out from black and white.
@@ -23,15 +21,6 @@ NAMES = 0.4  # of the width, at most, is for names beside the axes
 FEWEST_LETTERS = 8
 Grid = NDArray[np.object_]
 USUAL = 0.775  # of the width of a figure is that of axes which no layout has changed yet
-
-
-class StandaloneFigure(Figure):
-    """A figure that pyplot does not know, and that shows itself where it is the last value of a notebook's cell."""
-
-    def _repr_png_(self) -> bytes:
-        page = io.BytesIO()
-        self.savefig(page, format="png", dpi=self.dpi)
-        return page.getvalue()
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
 from attriscope.widget.state.table import REQUESTED, ExplorerTraits
-from attriscope.widget.validation import CHECKED, Validation, check_inputs
+from attriscope.widget.validation import CHECKED, Validation, check_inputs, check_keywords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -174,8 +174,11 @@ class Explorer(JobWidget, ExplorerTraits):
         settings: dict[str, dict[str, Any]] | None = None,
         **traits: Any,
     ) -> None:
+        check_keywords(type(self), traits)
         examples = gather_examples(inputs, additional_forward_args)
         check_inputs(model, examples, inputs)
+        # Copies: whoever made the inputs may use their memory again.
+        examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
         self._labels = Labels(class_names, self._registry.specs, self._explained.layer_cache.noun)

@@ -6,17 +6,19 @@ value that the trait gets; a trait without one takes whatever its kind in the ta
 
 from __future__ import annotations
 
+import difflib
 import numbers
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import traitlets
 from torch import nn
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import find_layer, layer_names
 from attriscope.core.inputs import Examples, describe, require_floating
 from attriscope.core.layouts import Layout, Neuron
+from attriscope.core.notices import tell_of_training
 from attriscope.core.target import resolve_target
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -29,6 +31,20 @@ from attriscope.widget.state.traits import baseline_names
 _MOST_ABLATED = 1000
 # A strip of more examples than this is of no use to anybody.
 _MOST_EXAMPLES = 1000
+
+
+def check_keywords(widget: type[traitlets.HasTraits], given: Iterable[str]) -> None:
+    """Refuse initial values of what is no trait, which traitlets would let pass.
+
+    Raises:
+        TypeError: as Python does for functions.
+    """
+    known = [name for name in widget.class_trait_names(sync=True) if not name.startswith("_")]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{widget.__name__}() got an unexpected keyword argument {name!r}{hint}")
 
 
 def check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
@@ -51,12 +67,7 @@ def check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
             f"write inputs[:{_MOST_EXAMPLES}]"
         )
     require_floating(examples, "the Explorer")
-    if model.training:
-        warnings.warn(
-            "the model is in training mode, so dropout and batch statistics are part of what is explained; "
-            "call model.eval() first unless you mean that",
-            stacklevel=3,
-        )
+    tell_of_training(model)
 
 
 class HasLayer(Protocol):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import os
+import subprocess
+import sys
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -96,3 +100,51 @@ def test_waiting_for_oneself_is_refused_rather_than_hanging() -> None:
     assert worker.wait(10)
     assert said
     assert "observer" in said[0]
+
+
+END_WHILE_COMPUTING = """
+import torch
+from torch import nn
+from attriscope import Explorer
+
+torch.set_num_threads(1)
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)).eval()
+explorer = Explorer(model, torch.randn(1, 3, 256, 256), n_steps=400)
+while explorer.status != "running" or not explorer.heat:
+    pass
+print("the last line")
+"""
+
+
+def test_a_script_may_end_while_a_job_is_running() -> None:
+    """A thread that is inside torch when the interpreter ends would abort the process (exit code 134)."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", END_WHILE_COMPUTING],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "the last line\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_a_forked_process_begins_without_jobs() -> None:
+    worker, started, release = Worker("test"), threading.Event(), threading.Event()
+
+    def long(job: Job) -> None:
+        started.set()
+        release.wait(30)
+
+    worker.submit(Job(long))
+    assert started.wait(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking a process of several threads
+        child = os.fork()
+    if child == 0:  # nothing of pytest may run in here
+        ran = threading.Event()
+        worker.submit(Job(lambda job: ran.set()))
+        os._exit(0 if ran.wait(10) and worker.wait(10) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert worker.busy, "here it goes on"
+    release.set()
+    assert worker.wait(10)

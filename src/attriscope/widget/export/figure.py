@@ -126,7 +126,7 @@ def _numbers(heat: RawHeat) -> list[str]:
 
 def figure(view: View) -> Figure:
     """A view drawn by matplotlib, beside the one that was pinned if there is one."""
-    from matplotlib.figure import Figure
+    from attriscope._drawing.drawing import StandaloneFigure
 
     views = [view] if view.pinned is None else [view.pinned, view]
     widths, heights = zip(*(_inches(one) for one in views), strict=True)
@@ -137,7 +137,7 @@ def figure(view: View) -> Figure:
     across = sum(widths) + 2 * _MARGIN * len(views)
     whole = (across + (_BAR if barred else 0), down + top + bottom)
     # Not pyplot's: nothing is registered, and any thread may draw.
-    made = Figure(figsize=whole, dpi=_DPI)
+    made = StandaloneFigure(figsize=whole, dpi=_DPI)
     left = _MARGIN
     for one, width, height, lines in zip(views, widths, heights, titles, strict=True):
         axes = made.add_axes(

@@ -5,13 +5,20 @@ It knows nothing of widgets: that is :class:`~attriscope.widget.jobs.runner.JobR
 
 from __future__ import annotations
 
+import atexit
 import contextvars
+import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from attriscope.widget.jobs.torch_context import TorchContext
+
+# Seconds that the end of the interpreter waits for a job to notice that it was told to stop.
+_PATIENCE = 10.0
+_WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class Job:
@@ -39,10 +46,19 @@ class Job:
 
 
 class Worker:
-    """Runs jobs on a thread of its own, which exists only while there is something to do."""
+    """Runs jobs on a thread of its own, which exists only while there is something to do.
+
+    It ends with the interpreter: a thread that is inside torch by then would abort the process. A process that is
+    forked off begins without jobs.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        _WORKERS.add(self)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget about jobs and the thread, as a process must that was forked off: threads do not come along."""
         self._changed = threading.Condition()
         self._waiting: Job | None = None
         self._running: Job | None = None
@@ -74,6 +90,13 @@ class Worker:
             self._changed.notify_all()
             return busy
 
+    def end(self, timeout: float) -> None:
+        """Stop, and wait at most so many seconds until the thread has."""
+        thread = self._thread
+        self.cancel()
+        if thread is not None:
+            thread.join(timeout)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is nothing to do. Returns whether that came to pass in ``timeout`` seconds."""
         if threading.current_thread() is self._thread:
@@ -98,3 +121,18 @@ class Worker:
                 with self._changed:
                     self._running = None
                     self._changed.notify_all()
+
+
+@atexit.register
+def _end_all() -> None:
+    for worker in list(_WORKERS):
+        worker.end(_PATIENCE)
+
+
+def _reset_all() -> None:
+    for worker in list(_WORKERS):
+        worker.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
