@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attriscope import attr
 from attriscope.core.errors import ForwardError
 from attriscope.core.hooks import Layers
 from attriscope.core.subject import Evaluation, Subject
@@ -176,3 +177,36 @@ def test_errors_of_the_model_itself_stay_as_they_are() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
         run(lambda x: mlp()(x), draw(2, 5), target=0)
     assert type(caught.value) is RuntimeError, "a function of the user's: nothing to add"
+
+
+class Padded(nn.Module):
+    """Torch leaves padded positions out of passes without gradients, and gives zeros there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        return self.head(self.encoder(x, src_key_padding_mask=padding).mean(1))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_transformer_encoder_is_one_function_with_gradients_and_without(frozen: bool) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Padded().double().eval().requires_grad_(not frozen)
+    x, padding = draw(2, 6, 8), torch.tensor([[0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 1]]).bool()
+    options = {"additional_forward_args": (padding,)}
+    _, delta = attr.IntegratedGradients(model).attribute(
+        x, target=1, n_steps=500, return_convergence_delta=True, **options
+    )
+    assert delta.abs().max() < 0.01, "0.2 if the ends of the path are those of the other function"
+    layer = "encoder.layers.0.linear1"
+    held = attr.LayerActivation(model, layer).attribute(x, **options)
+    assert not held.is_nested
+    assert held.shape == attr.LayerGradientXActivation(model, layer).attribute(x, target=1, **options).shape
+    gap = attr.LayerIntegratedGradients(model, "encoder.layers.0").attribute(
+        x, target=1, n_steps=300, return_convergence_delta=True, **options
+    )[1]
+    assert gap.abs().max() < 0.01

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
@@ -369,6 +370,26 @@ def grad_mode(gradient: bool) -> Iterator[None]:
 
 
 _TRAINING = operator.attrgetter("training")  # asked of every module before every batch
+
+
+class _NoFastPath(TorchFunctionMode):
+    """While a mode is active in a thread, ``nn.TransformerEncoder`` in that thread takes no fast path."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def one_function(model: Any) -> contextlib.AbstractContextManager[Any]:
+    """Inside the block, in this thread, the model is one function, whether gradients are wanted or not.
+
+    Without gradients ``nn.TransformerEncoder`` leaves padded positions out and gives zeros there: another function than
+    the one that is differentiated, and one whose layers see nested tensors.
+    """
+    model = module_of(model)
+    encoders = isinstance(model, nn.Module) and any(
+        isinstance(module, nn.TransformerEncoder) and not module.training for module in model.modules()
+    )
+    return _NoFastPath() if encoders else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
-from attriscope.core.hooks import grad_mode, kept_buffers, module_of
+from attriscope.core.hooks import grad_mode, kept_buffers, module_of, one_function
 from attriscope.core.inputs import describe
 from attriscope.core.pytree import tree_leaves
 
@@ -236,7 +236,7 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
         for module in model.modules():
             handles.append(module.register_forward_pre_hook(watch.before, with_kwargs=True))
             handles.append(module.register_forward_hook(watch.after))
-        with grad_mode(False), kept_buffers(model):
+        with grad_mode(False), kept_buffers(model), one_function(model):
             forward()
     finally:
         for handle in handles:

@@ -18,7 +18,17 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import InputError
 from attriscope.core.forward_errors import quoting_inputs
-from attriscope.core.hooks import Layers, NotRun, Reading, grad_mode, kept_buffers, not_run, nudge, unwrap
+from attriscope.core.hooks import (
+    Layers,
+    NotRun,
+    Reading,
+    grad_mode,
+    kept_buffers,
+    not_run,
+    nudge,
+    one_function,
+    unwrap,
+)
 from attriscope.core.inputs import describe
 from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.target import Target
@@ -117,7 +127,7 @@ class Subject:
         gradient: bool,
     ) -> Evaluation:
         """Send rows (``steps`` repetitions of a slice of the examples) through the model."""
-        with grad_mode(gradient), kept_buffers(self.forward):
+        with grad_mode(gradient), kept_buffers(self.forward), one_function(self.forward):
             rows, arguments = _ordinary(rows), _ordinary(arguments)
             baseline: tuple[Tensor | None, Nested] = None, ()
             if self.scheme is None:
