@@ -93,3 +93,14 @@ def test_no_picture_is_refused_with_what_came() -> None:
         as_pixels(np.zeros((7, 5, 9)))
     with pytest.raises(InputError, match=r"baseline must be one of zero.*'grey'"):
         Pictures(torch.rand(1, 3, 4, 4)).baseline("grey")
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_narrow_pictures_are_not_turned_round(width: int, channels: int) -> None:
+    """With 1, 3 or 4 columns either end of the shape could be the channels."""
+    image = torch.arange(channels * 7 * width).reshape(channels, 7, width) % 256
+    wanted = image.permute(1, 2, 0).expand(7, width, 3).numpy()
+    channels_last = image.permute(1, 2, 0).contiguous()
+    for given in (image, image[None], image.numpy(), channels_last, channels_last.numpy()):
+        assert (as_pixels(given, (7, width)) == wanted).all()

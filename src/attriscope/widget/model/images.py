@@ -48,7 +48,7 @@ class Pictures:
 
     def show(self, tensor: Tensor) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of a tensor (1, C, H, W)."""
-        return as_pixels(self._to_image(tensor.detach()))
+        return as_pixels(self._to_image(tensor.detach()), (tensor.shape[2], tensor.shape[3]))
 
     def baseline(self, name: str, blur_radius: float | None = None, seed: int = 0) -> Tensor:
         """A named baseline in model space, of the example's shape.
@@ -103,12 +103,18 @@ class Pictures:
         return levels if len(values) == 3 else levels.mean().expand(len(values))
 
 
-def as_pixels(image: Any) -> NDArray[np.uint8]:
+def as_pixels(image: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """A picture (H, W, 3) of 8 bits, from an array or tensor of any of the usual forms.
+
+    Args:
+        image: channels come last, or first; where both are possible, as ``size`` says, and if it fits both, first in a
+            tensor and last in an array.
+        size: the height and width that it should have.
 
     Raises:
         InputError: it is no picture.
     """
+    of_torch = isinstance(image, Tensor)
     if isinstance(image, Tensor):
         image = (
             image.detach().cpu().float().numpy()
@@ -119,7 +125,7 @@ def as_pixels(image: Any) -> NDArray[np.uint8]:
     came = array.shape
     while array.ndim > 2 and array.shape[0] == 1 and not (array.ndim == 3 and array.shape[-1] in (1, 3)):
         array = array[0]
-    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+    if array.ndim == 3 and _channels_first(array.shape, size, of_torch):
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 2:
         array = array[..., None]
@@ -132,6 +138,14 @@ def as_pixels(image: Any) -> NDArray[np.uint8]:
     if array.dtype.kind == "f":
         array = (np.nan_to_num(array).clip(0, 1) * 255).round()
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)).astype(np.uint8))
+
+
+def _channels_first(shape: tuple[int, ...], size: tuple[int, int] | None, of_torch: bool) -> bool:
+    """Which end the channels of a picture are at; of one that is 1, 3 or 4 pixels wide, both may look like it."""
+    first, last = shape[0] in (1, 3, 4), shape[-1] in (1, 3, 4)
+    if not (first and last) or size is None:
+        return first and not last
+    return shape[1:] == size and (of_torch or shape[:2] != size)
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:
