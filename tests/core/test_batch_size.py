@@ -185,3 +185,16 @@ def test_batch_sizes() -> None:
     for wrong in (0, -3):
         with pytest.raises(InputError, match=f"internal_batch_size must be at least 1, but {wrong} came"):
             check_batch(wrong, "internal_batch_size")
+
+
+def test_the_first_batch_heeds_the_widest_layer() -> None:
+    """A small row may go through a large layer: nobody wants gigabytes of it before anything was measured."""
+    wide = torch.nn.Sequential(
+        torch.nn.Linear(2, 1 << 17), torch.nn.ReLU(), torch.nn.Linear(1 << 17, 1)
+    ).double()
+    seen: list[int] = []
+    wide[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    examples = gather_examples(draw(3, 2))
+    list(evaluator(wide, examples, target=0).run(50, grid_rows(examples, 50)))
+    assert seen[0] == 1
+    assert sum(seen) >= 150

@@ -12,8 +12,10 @@ from collections.abc import Hashable
 from typing import Any
 
 import torch
+from torch import nn
 
 from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.hooks import module_of
 from attriscope.core.inputs import Examples, describe
 
 # Without a measurement the first batch holds about this many input numbers: tiny models start with all their rows at
@@ -112,7 +114,7 @@ class MeasuredBatchSize:
             known = cls._known.setdefault(forward, {})
         except TypeError:  # a callable that takes no weak reference or has no hash
             known = {}
-        return known.get(key) or known.setdefault(key, cls(_first_batch(examples)))
+        return known.get(key) or known.setdefault(key, cls(_first_batch(module_of(forward), examples)))
 
     def rows(self, left: int, seconds: float | None) -> int:
         batch = self._batch
@@ -148,6 +150,10 @@ class MeasuredBatchSize:
         self._batch = open_[0] if open_ else self._best
 
 
-def _first_batch(examples: Examples) -> int:
+def _first_batch(model: Any, examples: Examples) -> int:
+    """How many rows to begin with: by the numbers in a row, or in the widest layer that it goes through."""
     per_row = sum(max(1, t.shape[1:].numel()) for t in examples.tensors)
+    if isinstance(model, nn.Module):
+        widths = (module.out_features for module in model.modules() if isinstance(module, nn.Linear))
+        per_row = max(per_row, max(widths, default=1))
     return max(1, _FIRST_BATCH_NUMBERS // per_row)
