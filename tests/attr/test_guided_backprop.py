@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from attriscope.attr import Deconvolution, GuidedBackprop, GuidedGradCam, LayerGradCam, Saliency
 from attriscope.attr.rules import linear
-from attriscope.core.errors import OperationError
-from models import draw, with_drawn_parameters
+from attriscope.core.errors import InputError, OperationError
+from models import draw, pictures, with_drawn_parameters
 
 Function = Callable[[Tensor], Tensor]
 
@@ -136,3 +136,8 @@ def test_hidden_operations_are_refused_by_name() -> None:
         GuidedBackprop(OwnRelu.apply).attribute(x, target=0)
     found = GuidedBackprop(OwnRelu.apply, rules={OwnRelu: linear}).attribute(x, target=0)
     torch.testing.assert_close(found, Saliency(OwnRelu.apply).attribute(x, target=0, abs=False))
+
+
+def test_an_unknown_mode_of_interpolation_is_refused() -> None:
+    with pytest.raises(InputError, match=r"interpolate_mode must be one of nearest, .*'bilinar' came"):
+        GuidedGradCam(pictures(), "conv").attribute(draw(2, 2, 5, 6), target=1, interpolate_mode="bilinar")

@@ -40,6 +40,10 @@ PerLayer = TensorOrTuple | list[TensorOrTuple]
 """What belongs to a layer: a tensor, or a tuple if several pass there; a list of these for a list of layers."""
 
 
+# Of torch.nn.functional.interpolate.
+_MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact")
+
+
 class Attribution:
     """A way of explaining one output of ``forward_func``.
 
@@ -258,7 +262,14 @@ class LayerAttribution(InternalAttribution):
 
         Returns:
             A tensor of shape (N, C, *interpolate_dims).
+
+        Raises:
+            InputError: there is no such mode.
         """
+        if interpolate_mode not in _MODES:
+            raise InputError(
+                f"interpolate_mode must be one of {', '.join(_MODES)}, but {describe(interpolate_mode)} came"
+            )
         return nn.functional.interpolate(layer_attribution, interpolate_dims, mode=interpolate_mode)
 
 
