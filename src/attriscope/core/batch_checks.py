@@ -6,14 +6,17 @@ Both are found out by trying, the first time that a model is seen with rows of a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.core.batch_size import is_out_of_memory
 from attriscope.core.errors import Cancelled, InputError, RowDependenceWarning, TargetError
+from attriscope.core.hooks import hooked
 from attriscope.core.inputs import Examples
 from attriscope.core.notices import tell
 from attriscope.core.row_dependence import (
@@ -113,15 +116,41 @@ class BatchChecks:
         if self._seen or self._examples.tensors[0].is_meta or self._units.unused == missing:
             return
         self._seen = True
+        with unchanged_random_state(self._device), self._counted() as calls:
+            before = self._run(self._subject, rows(*part), part, gradient=False)
         for place in missing:
-            nudged = dataclasses.replace(self._subject, nudged=place)
-            with unchanged_random_state(self._device):
-                before = self._run(self._subject, rows(*part), part, gradient=False)
+            tensors = len(result.values[place[0]])
+            nudged = dataclasses.replace(self._subject, nudged=self._nudge(*place, tensors, calls))
             with unchanged_random_state(self._device):  # the same random numbers again
                 after = self._run(nudged, rows(*part), part, gradient=False)
             if not same_evaluation(before, (1, 0), after, (1, 0)):
                 raise InputError(self._cut(place))
         self._units.unused = missing
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[dict[nn.Module, int]]:
+        """How often each layer that is read runs inside the block."""
+        read = self._subject.read
+        calls = {} if read is None else dict.fromkeys(read.modules, 0)
+
+        def count(module: nn.Module, value: Any) -> Any:
+            calls[module] += 1
+            return value
+
+        with hooked(calls, read is not None and read.at_input, count):
+            yield calls
+
+    def _nudge(
+        self, place: int, position: int, tensors: int, calls: dict[nn.Module, int]
+    ) -> tuple[int, int, int]:
+        """The place, the position there and the call of the tensor that is one of so many that were read at a place."""
+        read = self._subject.read
+        if read is None:
+            return place, position, 0
+        call, often = read.call(place), calls[read.modules[place]]
+        if call is None:  # of each call as many
+            call, position = divmod(position, max(1, tensors // max(1, often)))
+        return place, position, call if call >= 0 else often + call
 
     def _run(self, subject: Subject, made: tuple[Tensor, ...], part: Part, gradient: bool) -> Evaluation:
         return run_part(subject, self._examples, made, part, gradient)

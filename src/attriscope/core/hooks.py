@@ -194,7 +194,7 @@ class Reading:
         gradient: gradients with respect to what is read are wanted: only floating point tensors count, and those that
             depend on nothing differentiable are made leaves.
         done: called after each call with what was read so far; it may end the pass by raising something.
-        nudged: the place and position of tensors that the model goes on with a little changed.
+        nudged: the place, the position there and the call of a tensor that the model goes on with a little changed.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Reading:
         site: Layers,
         gradient: bool,
         done: Callable[[Reading], None] | None = None,
-        nudged: tuple[int, int] | None = None,
+        nudged: tuple[int, int, int] | None = None,
     ) -> None:
         self.site = site
         self._nudged = nudged
@@ -265,8 +265,11 @@ class Reading:
         return unflatten(leaves)
 
     def _is_nudged(self, module: nn.Module, position: int) -> bool:
-        place, wanted = self._nudged or (0, -1)
-        return position == wanted and self.site.modules[place] is module
+        if self._nudged is None:
+            return False
+        place, wanted, call = self._nudged
+        now = len(self.calls[module])
+        return self.site.modules[place] is module and (position, now) == (wanted, call)
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[Reading]:

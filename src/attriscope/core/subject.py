@@ -90,7 +90,8 @@ class Subject:
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
         arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
         whole_batch: the model gives one number for all rows together, and that is explained.
-        nudged: the place and position of values that are read, which are changed on the way: to see whether f moves.
+        nudged: the place, the position there and the call of a value that is read, which is changed on the way: to see
+            whether f moves.
     """
 
     forward: Callable[..., Any]
@@ -101,7 +102,7 @@ class Subject:
     arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     through: Through | None = None
     whole_batch: bool = False
-    nudged: tuple[int, int] | None = None
+    nudged: tuple[int, int, int] | None = None
 
     @property
     def method(self) -> str:
