@@ -112,3 +112,29 @@ def test_what_the_last_call_of_a_layer_gives_in_vain_has_zeros(call: int | None)
     found = attr.LayerGradientXActivation(model, attr.Call("cell", call)).attribute(x, target=1)
     assert found[0].any()
     assert found[-1].any() == (call == 0), "c matters as long as words come after it"
+
+
+def test_what_one_target_does_not_use_another_may() -> None:
+    class Two(nn.Module):
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return torch.stack([a.sum(1), a.sum(1) + 3 * b.detach().sum(1)], 1)
+
+    model = Two()
+    assert not attr.Saliency(model).attribute((X, X + 1), target=0)[1].any()
+    with pytest.raises(InputError, match="no gradient arrives at input 1"):
+        attr.Saliency(model).attribute((X, X + 1), target=1)
+
+
+def test_an_index_that_is_a_float_is_tried_within_its_range() -> None:
+    table = nn.Embedding(4, 4).double()
+    with pytest.raises(InputError, match="no gradient arrives at input 1"):
+        attr.Saliency(lambda a, i: (a * table(i.long())).sum(1)).attribute((X, torch.tensor([1.0, 3.0, 2.0])))
+
+
+def test_a_model_that_draws_from_a_generator_of_its_own_is_no_cut_path() -> None:
+    own = torch.Generator().manual_seed(0)
+
+    def model(a: Tensor, b: Tensor) -> Tensor:
+        return a.sum(1) + float(torch.randn((), generator=own))
+
+    assert not attr.Saliency(model).attribute((X, X + 1))[1].any()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope import attr, metrics
+from attriscope import attr, control, metrics
 from attriscope.core.errors import RowDependenceWarning, TargetError, TrainingModeWarning
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.inputs import gather_examples
@@ -116,12 +116,13 @@ def test_a_bound_method_is_remembered_too() -> None:
     grid(net.forward, x, 4)
 
 
-def test_independent_rows_cost_one_step_once() -> None:
+def test_independent_rows_cost_four_steps_once() -> None:
+    """One alone, twice, as it may draw; and one behind another."""
     recorder = Recorder(lambda x: x.square().sum(1))
     x = draw(5, 3)
     grid(recorder, x, 4, 20)
     grid(recorder, x, 4, 20)
-    assert recorder.rows == [20, 5, 20]
+    assert recorder.rows == [20, 5, 10, 5, 20]
 
 
 def test_batch_normalisation_in_training_mode() -> None:
@@ -241,3 +242,124 @@ def test_sensitivity_explains_one_sample_at_a_time() -> None:
     with pytest.warns(RowDependenceWarning):
         found = sensitivity(None)
     torch.testing.assert_close(found, sensitivity(5))
+
+
+# --- what an adversary found ----------------------------------------------------------------------------------------
+
+
+class Normalised(nn.Module):
+    """Batch normalisation by the batch's own numbers, as a function: no module tells of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.batch_norm(x, None, None, training=True).pow(3).sum(1)
+
+
+def highest(x: Tensor) -> Tensor:
+    return (x - x.topk(3, 0).values.mean(0)).square().sum(1)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 5, 40])
+@pytest.mark.parametrize("model", [Normalised, lambda: lambda x: highest(x)], ids=["normalised", "highest"])
+def test_a_smaller_batch_that_is_refused_tells(model: Any, batch: int) -> None:
+    """Rows left over at the end of a step were asked for without end; and a refusal was taken for no answer."""
+    x = draw(5, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowDependenceWarning)
+        found = attr.IntegratedGradients(model()).attribute(x, n_steps=8, internal_batch_size=batch)
+    with control(independent_rows=False):
+        expected = attr.IntegratedGradients(model()).attribute(x, n_steps=8)
+    torch.testing.assert_close(found, expected)
+
+
+EDGES_OF_A_CHAIN = torch.tensor([[0, 1, 2], [1, 2, 3]])
+
+
+def of_one_feature(x: Tensor) -> Tensor:
+    """Only the last feature goes along the edges, and the last step of an ablation has none of it."""
+    return x[:, 0] + torch.zeros_like(x[:, 0]).index_add(0, EDGES_OF_A_CHAIN[1], x[:, 2][EDGES_OF_A_CHAIN[0]])
+
+
+@pytest.mark.parametrize("method", ["FeatureAblation", "ShapleyValues", "ShapleyValueSampling", "KernelShap"])
+def test_dependence_that_the_last_step_does_not_show(method: str) -> None:
+    with pytest.warns(RowDependenceWarning):
+        found = getattr(attr, method)(lambda x: of_one_feature(x)).attribute(torch.ones(4, 3))
+    torch.testing.assert_close(
+        found, torch.tensor([[1.0, 0, 0], [1, 0, 1], [1, 0, 1], [1, 0, 1]]), atol=1e-4, rtol=0
+    )
+
+
+def test_what_could_not_show_dependence_is_not_remembered() -> None:
+    def centred(x: Tensor) -> Tensor:
+        return (x - x.mean(0)).pow(3).sum(1)
+
+    attr.FeatureAblation(centred).attribute(torch.zeros(3, 2))
+    with pytest.warns(RowDependenceWarning):
+        attr.FeatureAblation(centred).attribute(draw(3, 2))
+
+
+def test_weights_that_change_may_let_it_through() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum(1) + self.gate * batch_attention(x)
+
+    model, x = Gated(), draw(5, 3)
+    attr.FeatureAblation(model).attribute(x)
+    with torch.no_grad():
+        model.gate.fill_(1.0)
+    with pytest.warns(RowDependenceWarning):
+        attr.FeatureAblation(model).attribute(x)
+
+
+def test_a_bool_beside_the_scores_changes_nothing() -> None:
+    def model(x: Tensor) -> dict[str, Tensor]:
+        h = x - x.mean(0)
+        return {"logits": h**3, "mask": h > 0}
+
+    y = torch.tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 1.0]])
+    options = {"nt_samples": 6, "stdevs": 1.0, "target": lambda output: output["logits"][:, 0]}
+    with pytest.warns(RowDependenceWarning):
+        found = attr.NoiseTunnel(attr.Saliency(model)).attribute(
+            y, generator=torch.Generator().manual_seed(0), **options
+        )
+    expected = attr.NoiseTunnel(attr.Saliency(model)).attribute(
+        y, generator=torch.Generator().manual_seed(0), nt_samples_batch_size=1, **options
+    )
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: 1e5 + 3 * (x - x.mean(0)).sum(1),
+        lambda x: (x - x.mean(0)).pow(3).sum(1) * 1e-13,
+        lambda x: (x - x.mean(0)).pow(3).sum(1) + 1e-4 * torch.randn(len(x), dtype=x.dtype),
+    ],
+    ids=["beside a large number", "tiny", "beside noise"],
+)
+def test_small_dependence(model: Any) -> None:
+    with pytest.warns(RowDependenceWarning):
+        attr.FeatureAblation(lambda x: model(x)).attribute(torch.tensor([[1.0, 2.0], [3.0, 5.0], [0.0, 4.0]]))
+
+
+def test_a_large_graph_runs_step_by_step() -> None:
+    n, d = 3000, 100
+    edges = torch.randint(0, n, (2, 4 * n), generator=torch.Generator().manual_seed(0))
+
+    def hop(x: Tensor) -> Tensor:
+        return x.index_add(0, edges[1], x[edges[0]]).sum(1)
+
+    with pytest.warns(RowDependenceWarning):
+        found = attr.IntegratedGradients(hop).attribute(torch.randn(n, d), n_steps=2)
+    assert found.shape == (n, d)
+
+
+def test_rows_that_are_tried_stay_within_the_range_of_the_inputs() -> None:
+    def bounded(x: Tensor) -> Tensor:
+        assert bool((x.abs() < 1.5).all())
+        return x.square().sum(1)
+
+    attr.NoiseTunnel(attr.Saliency(bounded)).attribute(draw(2, 3).clamp(-1, 1), nt_samples=4, stdevs=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -191,14 +192,17 @@ class Padded(nn.Module):
         return self.head(self.encoder(x, src_key_padding_mask=padding).mean(1))
 
 
+@pytest.mark.parametrize(
+    "given", [lambda m: m, lambda m: m.forward, functools.partial], ids=["module", "method", "partial"]
+)
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_transformer_encoder_is_one_function_with_gradients_and_without(frozen: bool) -> None:
+def test_a_transformer_encoder_is_one_function_with_gradients_and_without(frozen: bool, given: Any) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Padded().double().eval().requires_grad_(not frozen)
     x, padding = draw(2, 6, 8), torch.tensor([[0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 1]]).bool()
     options = {"additional_forward_args": (padding,)}
-    _, delta = attr.IntegratedGradients(model).attribute(
+    _, delta = attr.IntegratedGradients(given(model)).attribute(
         x, target=1, n_steps=500, return_convergence_delta=True, **options
     )
     assert delta.abs().max() < 0.01, "0.2 if the ends of the path are those of the other function"

@@ -186,8 +186,9 @@ def test_scores_are_found_in_what_models_give(wrapped: Any) -> None:
         ),
         (None, r"is a NoneType, in which there is no tensor; .*target=lambda output: output.logits"),
         ({"text": "cat"}, r"is a dict, in which there is no tensor"),
+        ({"logits": (output(4, 3),), "aux": output(4, 3)}, r"is a dict of several tensors \(aux: "),
     ],
-    ids=["dict", "tuple", "None", "no tensor"],
+    ids=["dict", "tuple", "None", "no tensor", "logits are none"],
 )
 def test_an_output_without_scores_asks_for_a_function(out: Any, says: str) -> None:
     with pytest.raises(TargetError, match=says):

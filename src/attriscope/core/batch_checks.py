@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from attriscope.core.row_dependence import (
     Piece,
     Unit,
     Units,
+    beyond_chance,
     dependence,
     mixes_rows,
     same_evaluation,
@@ -73,32 +74,71 @@ class BatchChecks:
         """What is known of the model's modules, without trying."""
         return self.depend() if mixes_rows(self._subject.forward) else None
 
-    def unit(self, result: Evaluation, rows: MakeRows, part: Part) -> Unit:
-        """Hold a batch against its last step alone, or a row of it against the same in another batch."""
+    def unit(self, rows: MakeRows, part: Part) -> Unit:
+        """Try some of the rows in one batch, and alone.
+
+        Args:
+            rows: makes the rows of a part.
+            part: the first batch that mixes steps or parts with examples; it was not refused.
+        """
         if self._examples.tensors[0].is_meta:
             return "any"
-        other, here, there = _other_batch(part)
-        with torch.no_grad():
-            some = rows(*other)  # those of the batch may have been changed in place
+        trial = self._steps(rows, part) if part[0].stop - part[0].start > 1 else self._rows(rows, part)
         try:
             with unchanged_random_state(self._device):
-                alone = self._run(self._subject, some, other, self._gradient)
-                same = same_evaluation(result, here, alone, there)
-                # A model that draws random numbers cannot be found out like this.
-                random = not same and not same_evaluation(
-                    alone, there, self._run(self._subject, some, other, self._gradient), there
-                )
+                alone = self._run(self._subject, trial.alone(), trial.alone_part, self._gradient)
+                mixed = self._run(self._subject, trial.mixed(), trial.mixed_part, self._gradient)
+                again = self._run(self._subject, trial.alone(), trial.alone_part, self._gradient)
         except TargetError:  # two rows give one number, as one did
             return "step"
         except Exception as error:
             if isinstance(error, Cancelled) or is_out_of_memory(error):
                 raise
-            same, random = False, True  # the other batch is refused: nothing to compare with
-        if not same and not random:
+            # Rows that were taken in one batch are refused in another, but by a model for one row at a time.
+            return "any" if rows_in(part) == 1 else self.depend()
+        differ = not same_evaluation(mixed, trial.piece, alone, (1, 0))
+        if differ and same_evaluation(alone, (1, 0), again, (1, 0)):
             return self.depend()
-        if not random:
+        if differ and beyond_chance(mixed, trial.piece, alone, (1, 0), again):
+            return self.depend()
+        if not differ and trial.tells:
             self._units.learn("any")
         return "any"
+
+    def _steps(self, rows: MakeRows, part: Part) -> _Trial:
+        """The examples themselves behind another step: of a graph, the first rows of a batch may have all the edges."""
+        every = slice(0, self._examples.count)
+        last = slice(part[0].stop - 1, part[0].stop)
+        count = len(self._examples.tensors)
+
+        def alone() -> tuple[Tensor, ...]:
+            with torch.no_grad():
+                made = rows(last, every)
+            return (*(x.detach().clone() for x in self._examples.tensors), *made[count:])
+
+        def mixed() -> tuple[Tensor, ...]:
+            with torch.no_grad():
+                made = rows(last, every)
+            return tuple(torch.cat([y, x.to(y.dtype)]) for y, x in zip(made, alone(), strict=True))
+
+        with torch.no_grad():
+            other = rows(last, every)[:count]
+        pairs = zip(other, self._examples.tensors, strict=True)
+        tells = not all(torch.equal(y, x.to(y.dtype)) for y, x in pairs)
+        return _Trial(alone, (slice(0, 1), every), mixed, (slice(0, 2), every), (2, 1), tells)
+
+    def _rows(self, rows: MakeRows, part: Part) -> _Trial:
+        """A row beside its neighbour."""
+        step, i = part[0], part[1].stop - 1
+        one, two = slice(i, i + 1), slice(max(0, i - 1), max(2, i + 1))
+
+        def made(examples: slice) -> tuple[Tensor, ...]:
+            with torch.no_grad():
+                return rows(step, examples)
+
+        tells = not all(torch.equal(*t.split(1)) for t in made(two))
+        place = (2, i - two.start)
+        return _Trial(lambda: made(one), (step, one), lambda: made(two), (step, two), place, tells)
 
     def depend(self) -> Unit:
         """Rows depend on each other, so a step is one unit; it is said once for each model."""
@@ -112,20 +152,41 @@ class BatchChecks:
         Raises:
             InputError: it has, so the zeros that would come out would be wrong.
         """
-        missing = tuple(result.unreached)
-        if self._seen or self._examples.tensors[0].is_meta or self._units.unused == missing:
+        missing, what = tuple(result.unreached), self._what()
+        if self._seen or self._examples.tensors[0].is_meta:
+            return
+        if what is not None and self._units.unused(what) == missing:
             return
         self._seen = True
         with unchanged_random_state(self._device), self._counted() as calls:
             before = self._run(self._subject, rows(*part), part, gradient=False)
+        with unchanged_random_state(self._device):  # the same random numbers again
+            again = self._run(self._subject, rows(*part), part, gradient=False)
+        if not same_evaluation(before, (1, 0), again, (1, 0)):
+            return  # it draws from somewhere else, so there is no telling
         for place in missing:
             tensors = len(result.values[place[0]])
             nudged = dataclasses.replace(self._subject, nudged=self._nudge(*place, tensors, calls))
-            with unchanged_random_state(self._device):  # the same random numbers again
-                after = self._run(nudged, rows(*part), part, gradient=False)
+            try:
+                with unchanged_random_state(self._device):
+                    after = self._run(nudged, rows(*part), part, gradient=False)
+            except Exception as error:
+                if isinstance(error, Cancelled) or is_out_of_memory(error):
+                    raise
+                raise InputError(self._cut(place)) from error
             if not same_evaluation(before, (1, 0), after, (1, 0)):
                 raise InputError(self._cut(place))
-        self._units.unused = missing
+        if what is not None:
+            self._units.learn_unused(what, missing)
+
+    def _what(self) -> Hashable:
+        """What is explained and where it is read; ``None`` if that cannot be told from another."""
+        of, read = self._subject.of, self._subject.read
+        given = tuple(one.given for one in (of if isinstance(of, tuple) else (of,)) if one is not None)
+        if not all(one is None or isinstance(one, int | tuple) for one in given):
+            return None
+        place = None if read is None else (tuple(map(id, read.modules)), read.at_input, read.calls)
+        return given, place
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[dict[nn.Module, int]]:
@@ -166,19 +227,20 @@ class BatchChecks:
         )
 
 
-def _other_batch(part: Part) -> tuple[Part, Piece, Piece]:
-    """Another batch that has some of the same rows, and which piece of each batch these are.
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+    """The same rows in two batches.
 
-    It is the last step without those before it (of a graph, the first rows of a batch may be the only ones with edges),
-    the last row alone, or one row beside its neighbour.
+    Attributes:
+        alone, mixed: make the rows of each, anew for each run, as a model may work in place on them.
+        alone_part, mixed_part: which part of a grid they stand for.
+        piece: which piece of the second batch is the first.
+        tells: whether the second holds anything else.
     """
-    steps, examples = part
-    several, count = steps.stop - steps.start, examples.stop - examples.start
-    last = slice(steps.stop - 1, steps.stop)
-    if several > 1:
-        return (last, examples), (several, several - 1), (1, 0)
-    if count > 1:
-        return (last, slice(examples.stop - 1, examples.stop)), (count, count - 1), (1, 0)
-    if examples.start == 0:
-        return (last, slice(0, 2)), (1, 0), (2, 0)
-    return (last, slice(examples.start - 1, examples.stop)), (1, 0), (2, 1)
+
+    alone: Callable[[], tuple[Tensor, ...]]
+    alone_part: Part
+    mixed: Callable[[], tuple[Tensor, ...]]
+    mixed_part: Part
+    piece: Piece
+    tells: bool

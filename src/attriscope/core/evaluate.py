@@ -36,8 +36,8 @@ from attriscope.core.progress import control, current
 from attriscope.core.row_dependence import Unit, unchanged_random_state
 from attriscope.core.subject import Evaluation, Nested, Subject
 
-# So many examples are tried together, where some of them were refused.
-_MOST_TRIED = 4096
+# Examples of so many numbers are tried together, where some of them were refused.
+_MOST_TRIED = 1 << 26
 # What models raise that are given more rows, or fewer, than they are made for, or than there is memory for.
 _REFUSALS = (AssertionError, IndexError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -204,7 +204,7 @@ class Evaluator:
             synchronize(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
         if self._unit is None and self._cuts(steps, examples):
-            self._unit = self._checks.unit(result, rows, (steps, examples))
+            self._unit = self._checks.unit(rows, (steps, examples))
             if self._unit == "step":
                 return None
         if result.unreached:
@@ -232,7 +232,9 @@ class Evaluator:
 
         Only this call remembers that: the next one has another target, which may be to blame.
         """
-        if self._unit == "row":  # and not even that
+        if (
+            self._unit == "row" or examples.start > 0
+        ):  # and not even that; or the step has been begun in parts
             raise error
         if steps.stop - steps.start > 1:
             self._unit = "step"
@@ -241,7 +243,8 @@ class Evaluator:
         if isinstance(error, TargetError):
             return self._as_whole_batch(error, rows, steps, examples)
         # Perhaps some of the examples are refused, and all of them are not. More than this are not tried.
-        if size < count <= max(_MOST_TRIED, 16 * size) and self._works(rows, steps, slice(0, count)):
+        numbers = sum(x.numel() for x in self.examples.tensors)
+        if size < count and numbers <= _MOST_TRIED and self._works(rows, steps, slice(0, count)):
             self._unit = self._checks.depend()
             return None
         if size == 1 or not self._works(rows, steps, slice(examples.start, examples.start + 1)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,8 +63,15 @@ def unwrap(model: Any) -> Any:
 
 def module_of(forward: Any) -> Any:
     """The module that ``forward`` runs, as far as that can be told: behind wrappers, or inside a section of a model."""
-    while not isinstance(forward, nn.Module) and hasattr(forward, "explained_model"):
-        forward = forward.explained_model
+    while not isinstance(forward, nn.Module):
+        if hasattr(forward, "explained_model"):
+            forward = forward.explained_model
+        elif isinstance(forward, functools.partial):
+            forward = forward.func
+        elif isinstance(getattr(forward, "__self__", None), nn.Module):  # a bound method
+            forward = forward.__self__
+        else:
+            break
     return unwrap(forward)
 
 
@@ -279,12 +287,12 @@ class Reading:
 
 
 def nudge(tensor: Tensor) -> Tensor:
-    """The same, plus numbers of its own size that are different at every place, and the same each time."""
+    """The same, a little nearer to zero, and farther by its own size at each place: within the range that it has."""
     if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.numel() == 0:
         return tensor.clone()
     size = tensor.detach().abs().nan_to_num(0.0, 0.0, 0.0).amax()
-    ramp = torch.linspace(-0.5, 1.0, tensor.numel(), device=tensor.device, dtype=size.dtype)
-    return tensor + (torch.where(size > 0, size, torch.ones_like(size)) * ramp).reshape(tensor.shape)
+    ramp = torch.linspace(0.0, 0.01, tensor.numel(), device=tensor.device, dtype=size.dtype)
+    return 0.99 * tensor + (torch.where(size > 0, size, torch.ones_like(size)) * ramp).reshape(tensor.shape)
 
 
 def _handed_on(tensor: Tensor) -> Tensor:

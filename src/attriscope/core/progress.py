@@ -62,7 +62,7 @@ def control(
         batch_seconds: the longest time one batch should take, in seconds; it is met as closely as whole rows
             allow. ``None`` (default) sets no limit.
         independent_rows: whether what the model gives for a row is the same whatever other rows are in the batch.
-            ``None`` (default) finds out, with one more step the first time that a model is seen; ``False`` runs each
+            ``None`` (default) finds out, with four more steps the first time that a model is seen; ``False`` runs each
             step by itself, with exactly the examples that were given, as a graph network needs it.
 
     What is not given is taken over from an enclosing block.

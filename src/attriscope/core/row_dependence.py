@@ -10,6 +10,7 @@ run by itself.
 from __future__ import annotations
 
 import contextlib
+import math
 import weakref
 from collections.abc import Hashable, Iterator
 from typing import Any, Literal
@@ -26,8 +27,10 @@ Unit = Literal["row", "step", "any"]
 """What goes through a model undivided and unmixed: a row, a step (all examples), or nothing in particular."""
 
 # By how much, as a share of the largest number, answers may differ by rounding alone.
-_ROUNDING = {torch.float16: 1e-2, torch.bfloat16: 3e-2, torch.float64: 1e-9, torch.complex128: 1e-9}
-_SINGLE, _SINGLE_TF32 = 1e-4, 5e-3
+_ROUNDING = {torch.float16: 1e-2, torch.bfloat16: 3e-2, torch.float64: 1e-10, torch.complex128: 1e-10}
+_SINGLE, _SINGLE_TF32 = 2e-5, 5e-3
+# What is drawn anew differs from time to time: by this much more, and it is something else.
+_MORE_THAN_CHANCE = 4
 # The same for gradients, as a share of their norm: where a unit is close to its kink, rounding decides on which side.
 _ROUNDING_OF_GRADIENTS = 2e-2
 
@@ -47,7 +50,7 @@ class Units:
         owner, part = getattr(forward, "timing_key", (forward, None))
         # A bound method is made anew each time it is looked up.
         owner, part = getattr(owner, "__self__", owner), (part, getattr(owner, "__name__", None))
-        model = module_of(forward)
+        self._model = model = module_of(forward)
         modes = any(module.training for module in model.modules()) if isinstance(model, nn.Module) else None
         self._key = (part, modes, *map(_form, examples.tensors), *map(_form, tree_leaves(examples.arguments)))
         try:
@@ -55,25 +58,29 @@ class Units:
         except TypeError:  # a callable that takes no weak reference or has no hash
             self._known = {}
 
-    @property
-    def unused(self) -> tuple[tuple[int, int], ...] | None:
-        """Where gradients are zero because there is no effect, as far as that was seen."""
-        return self._known.get((self._key, "unused"))
+    def unused(self, what: Hashable) -> tuple[tuple[int, int], ...] | None:
+        """Where what is explained and read has no effect and gradients are zero, as far as that was seen."""
+        return self._known.get((self._key, "unused", what))
 
-    @unused.setter
-    def unused(self, places: tuple[tuple[int, int], ...]) -> None:
-        self._known[self._key, "unused"] = places
+    def learn_unused(self, what: Hashable, places: tuple[tuple[int, int], ...]) -> None:
+        """Remember it."""
+        self._known[self._key, "unused", what] = places
 
     @property
     def unit(self) -> Unit | None:
-        """What must stay together; ``None`` while that is not known."""
+        """What must stay together; ``None`` while that is not known, or no longer, as weights have changed."""
         if self._declared:
             return "any"
-        return self._known.get(self._key)
+        unit, version = self._known.get(self._key, (None, 0))
+        return unit if unit == "step" or version == self._version() else None
 
     def learn(self, unit: Unit) -> None:
         """Remember it."""
-        self._known[self._key] = unit
+        self._known[self._key] = unit, self._version()
+
+    def _version(self) -> int:
+        """Another number whenever weights were changed: what they did not let through before may pass now."""
+        return sum(p._version for p in self._model.parameters()) if isinstance(self._model, nn.Module) else 0
 
 
 def _form(value: Any) -> Hashable:
@@ -101,24 +108,36 @@ Piece = tuple[int, int]
 
 def same_evaluation(a: Evaluation, of_a: Piece, b: Evaluation, of_b: Piece) -> bool:
     """Whether a piece of one batch gave, but for rounding, what a piece of another gave."""
-    scale = max(_largest(a), _largest(b), key=float)
+    scale = float(max(_largest(a), _largest(b), key=float))
+    answers = _answers(a, of_a, b, of_b)
+    if answers is None or any(_gap(one, other) > _rounding(one) * scale for one, other in answers):
+        return False
+    return all(
+        _same_direction(_piece(one, of_a), _piece(other, of_b))
+        for one, other in _pairs(a.gradients, b.gradients)
+        if _of_rows(one, other, of_a, of_b)
+    )
+
+
+def beyond_chance(a: Evaluation, of_a: Piece, b: Evaluation, of_b: Piece, again: Evaluation) -> bool:
+    """Whether a piece of one batch differs from one of another by more than that differs from the same run again."""
+    drawn, found = _answers(b, of_b, again, of_b), _answers(a, of_a, b, of_b)
+    if found is None or drawn is None:
+        return True
+    chance = max((_gap(*pair) for pair in drawn), default=0.0)
+    return max((_gap(*pair) for pair in found), default=0.0) > _MORE_THAN_CHANCE * chance
+
+
+def _answers(a: Evaluation, of_a: Piece, b: Evaluation, of_b: Piece) -> list[tuple[Tensor, Tensor]] | None:
+    """What the same rows gave in each; ``None`` if one answer is given for however many rows."""
     if a.f is not None and b.f is not None:
         answers = [(a.f, b.f)]
     else:
         outputs = list(zip(_tensors(a.output), _tensors(b.output), strict=False))
         answers = [*outputs, *_pairs(a.values, b.values)]
         if of_a[0] != of_b[0] and outputs and not any(_of_rows(*pair, of_a, of_b) for pair in outputs):
-            return False  # one answer for however many rows
-    for one, other in answers:
-        if not _of_rows(one, other, of_a, of_b):
-            continue
-        if not _same_numbers(_piece(one, of_a), _piece(other, of_b), scale):
-            return False
-    return all(
-        _same_direction(_piece(one, of_a), _piece(other, of_b))
-        for one, other in _pairs(a.gradients, b.gradients)
-        if _of_rows(one, other, of_a, of_b)
-    )
+            return None
+    return [(_piece(x, of_a), _piece(y, of_b)) for x, y in answers if _of_rows(x, y, of_a, of_b)]
 
 
 def _of_rows(a: Tensor, b: Tensor, of_a: Piece, of_b: Piece) -> bool:
@@ -135,12 +154,13 @@ def _pairs(found: Nested, alone: Nested) -> list[tuple[Tensor, Tensor]]:
     return [pair for layers in zip(found, alone, strict=True) for pair in zip(*layers, strict=True)]
 
 
-def _same_numbers(found: Tensor, alone: Tensor, scale: Tensor) -> bool:
+def _gap(found: Tensor, alone: Tensor) -> float:
+    """The largest difference; infinite if they are not finite at the same places."""
     finite = torch.isfinite(alone)
     if not torch.equal(torch.isfinite(found), finite):
-        return False
+        return math.inf
     difference = (found - alone)[finite].abs()
-    return difference.numel() == 0 or bool(difference.max() <= _rounding(found) * scale + 1e-12)
+    return float(difference.max()) if difference.numel() else 0.0
 
 
 def _same_direction(found: Tensor, alone: Tensor) -> bool:
@@ -148,17 +168,19 @@ def _same_direction(found: Tensor, alone: Tensor) -> bool:
         return True  # that is told elsewhere
     wide = torch.complex128 if found.is_complex() else torch.float64
     found, alone = found.to(wide), alone.to(wide)
-    return bool((found - alone).norm() <= _ROUNDING_OF_GRADIENTS * alone.norm() + 1e-12)
+    return bool((found - alone).norm() <= _ROUNDING_OF_GRADIENTS * alone.norm() + 1e-300)
 
 
 def _tensors(given: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
+    """The tensors whose numbers can be subtracted."""
+    leaves = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
+    return [t for t in leaves if t.layout == torch.strided and (t.is_floating_point() or t.is_complex())]
 
 
 def _largest(found: Evaluation) -> Tensor:
     """The largest finite number that the model gave for a batch: what rounding is measured by."""
     tensors = _tensors((found.output, found.f, found.values if found.f is None else ()))
-    sizes = [t.detach().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in tensors if t.dtype != torch.bool]
+    sizes = [t.detach().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in tensors]
     none = torch.zeros((), device="cpu", dtype=torch.float64)
     return max((size.to("cpu", torch.float64) for size in sizes), default=none, key=float)
 

@@ -130,7 +130,7 @@ def scores_in(output: Any) -> Tensor:
         return output
     parts = _parts(output)
     tensors = {name: part for name, part in parts.items() if isinstance(part, Tensor)}
-    if "logits" in tensors or len(tensors) == 1:
+    if "logits" in tensors or (len(tensors) == 1 and "logits" not in parts):
         return tensors.get("logits", next(iter(tensors.values())))
     listed = ", ".join(f"{name}: {describe(part)}" for name, part in list(tensors.items())[:8])
     first = next(iter(tensors), "logits")
