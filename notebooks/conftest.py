@@ -9,6 +9,7 @@ import executed
 import pytest
 from nbval.plugin import IPyNbCell
 
+executed.surroundings()  # noted before anything runs: what is changed meanwhile belongs to no output of this run
 OUTPUTS = pytest.StashKey[dict[int, list[Any]]]()
 
 
