@@ -109,6 +109,7 @@ def test_deletion_beside_a_slow_one() -> None:
     torch.testing.assert_close(found.scores, slow_deletion(model, x, attributions, value))
 
 
+@pytest.mark.usefixtures("independent_rows")  # the last that was seen is looked at
 def test_replacements() -> None:
     """What each word puts in place of a picture that is wholly removed."""
     x = draw(2, 2, 6, 6)
