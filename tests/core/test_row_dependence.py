@@ -363,3 +363,12 @@ def test_rows_that_are_tried_stay_within_the_range_of_the_inputs() -> None:
         return x.square().sum(1)
 
     attr.NoiseTunnel(attr.Saliency(bounded)).attribute(draw(2, 3).clamp(-1, 1), nt_samples=4, stdevs=0.01)
+
+
+def test_a_model_made_in_inference_mode() -> None:
+    """Its weights keep no version by which a change could be noticed."""
+    with torch.inference_mode():
+        model = nn.Sequential(nn.Linear(3, 2)).double()
+    x = draw(5, 3)
+    found = attr.FeatureAblation(model).attribute(x, target=0)
+    torch.testing.assert_close(found, x * model[0].weight[0].clone())

@@ -397,9 +397,8 @@ def one_function(model: Any) -> contextlib.AbstractContextManager[Any]:
     the one that is differentiated, and one whose layers see nested tensors.
     """
     model = module_of(model)
-    encoders = isinstance(model, nn.Module) and any(
-        isinstance(module, nn.TransformerEncoder) and not module.training for module in model.modules()
-    )
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    encoders = [one for one in modules if isinstance(one, nn.TransformerEncoder) and not one.training]
     return _NoFastPath() if encoders else contextlib.nullcontext()
 
 

@@ -80,7 +80,10 @@ class Units:
 
     def _version(self) -> int:
         """Another number whenever weights were changed: what they did not let through before may pass now."""
-        return sum(p._version for p in self._model.parameters()) if isinstance(self._model, nn.Module) else 0
+        if not isinstance(self._model, nn.Module):
+            return 0
+        # Tensors made under torch.inference_mode keep no version, and cannot be trained.
+        return sum([p._version for p in self._model.parameters() if not p.is_inference()])
 
 
 def _form(value: Any) -> Hashable:
