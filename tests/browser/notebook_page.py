@@ -18,7 +18,8 @@ COMMAND_IS_READY = """command =>
 # session is settled, the kernel is connected and not busy, and a question went there and back over both channels (its
 # future is done once the reply and the kernel's "idle" are in). "unknown" is no reason to wait: a page that missed the
 # kernel's first "idle", as one that connects late may, learns its status only from the next answer.
-CELLS_RUN = """async patience => {
+NO_ANSWER = "the kernel does not answer the page"
+CELLS_RUN = """async ({ patience, restart }) => {
     const panel = window.jupyterapp.shell.currentWidget;
     if (!panel?.context?.isReady) return 'the notebook is not loaded';
     const { sessionContext } = panel;
@@ -34,12 +35,12 @@ CELLS_RUN = """async patience => {
         new Promise(end => setTimeout(end, patience, null)),
     ]);
     if (count === null) {
-        await kernel.reconnect().catch(() => {});
-        return 'the kernel does not answer the page';
+        await (restart ? kernel.restart() : kernel.reconnect()).catch(() => {});
+        return NO_ANSWER;
     }
     if (sessionContext.session?.kernel !== kernel) return 'the kernel has changed';
     return count;
-}"""
+}""".replace("NO_ANSWER", repr(NO_ANSWER))
 # The command's promise is kept once every cell has run, or one has failed; the page notes which run that was, and what
 # it sent and heard meanwhile.
 RUN_ALL = """() => {
@@ -70,15 +71,27 @@ def execute(page: Page, command: str) -> None:
     page.evaluate("command => { window.jupyterapp.commands.execute(command) }", command)
 
 
-def wait_until_ready(page: Page, timeout: float = 60.0) -> int:
-    """Waits until cells can be run, and returns how many the kernel has run so far."""
+def wait_until_ready(page: Page, timeout: float = 120.0) -> int:
+    """Waits until cells can be run, and returns how many the kernel has run so far.
+
+    A kernel that leaves three questions in a row without an answer is connected anew after each, and then started
+    anew, as a person would do: some never answer from their start on.
+    """
     page.wait_for_function(COMMAND_IS_READY, arg="notebook:run-all-cells", timeout=PAGE_TIMEOUT_MS)
     end = time.monotonic() + timeout
-    while not isinstance(found := page.evaluate(CELLS_RUN, 5_000), int):
+    unanswered = 0
+    while True:
+        restart = unanswered % 4 == 3
+        found = page.evaluate(CELLS_RUN, {"patience": 5_000 * (1 + unanswered % 4), "restart": restart})
+        if isinstance(found, int):
+            return found
         if time.monotonic() > end:
             raise TimeoutError(f"no cell can be run after {timeout:g} s: {found}")
+        if found == NO_ANSWER:
+            unanswered += 1
+            if restart:
+                warnings.warn("the kernel did not answer the page; it is started again", stacklevel=2)
         page.wait_for_timeout(100)
-    return found
 
 
 def run_all(page: Page, patience: float = 20.0) -> None:

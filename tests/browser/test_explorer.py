@@ -149,7 +149,7 @@ def test_modes_zoom_scale_and_code(page: Page, server: Server, shot: Shot) -> No
             seen[mode] = pixels(root)
             shot(root, mode)
         assert len(set(seen.values())) == 4
-        assert kernel.value("explorer.mode") == "side"
+        wait_for("the mode", lambda: kernel.value("explorer.mode") == "side", 10)
         kernel.run("explorer.mode = 'blended'")
         expect(canvas).to_have_attribute("data-mode", "blended")
 

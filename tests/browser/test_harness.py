@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser.harness import Server, Watch, notebook
+from browser.harness import Server, Watch, notebook, wait_for
 from browser.notebook_page import run_all, wait_until_ready, wait_until_run
 
 both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
@@ -61,7 +61,8 @@ def test_a_widget_draws_and_talks_to_the_kernel(
         page.get_by_role("button", name="Make it green").click()
         expect(canvas).to_have_attribute("data-color", "#00ff00")
         assert pixel(canvas) == [0, 255, 0, 255]
-        assert kernel.value("dot.color") == "#00ff00"
+        # The page's message takes another way into the kernel than the question.
+        wait_for("green in the kernel", lambda: kernel.value("dot.color") == "#00ff00", 30)
 
         kernel.run("dot.color = '#0000ff'")
         expect(canvas).to_have_attribute("data-color", "#0000ff")
