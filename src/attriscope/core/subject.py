@@ -148,7 +148,7 @@ class Subject:
         return Evaluation(
             output.detach() if isinstance(output, Tensor) else output,
             f if f is None or keep else f.detach(),
-            values if keep else tuple(tuple(v.detach() for v in layer) for layer in values),
+            values if keep or not gradient else tuple(tuple(v.detach() for v in layer) for layer in values),
             gradients,
             *baseline,
             unreached,
@@ -199,11 +199,11 @@ class Subject:
         if self.nudged is not None and self.read is None:
             given = tuple(nudge(x) if i == self.nudged[1] else x for i, x in enumerate(given))
         forward = self.forward if whole else unwrap(self.forward)
-        via = None if self.through is None else self.through.layer
-        places = [site for site in (self.read, via) if site is not None]
-        readings = [
-            Reading(site, gradient, nudged=self.nudged if site is self.read else None) for site in places
-        ]
+        readings = []
+        if self.read is not None:
+            readings.append(Reading(self.read, gradient, nudged=self.nudged))
+        if self.through is not None:
+            readings.append(Reading(self.through.layer, gradient))
         with contextlib.ExitStack() as stack:
             for reading in readings:
                 stack.enter_context(reading.attached())
