@@ -4,11 +4,12 @@ import { Refusal } from "../controls/refusal";
 import { singleIndex } from "../data/messages";
 import { card } from "../lib/card";
 import { clipped, h, setAttribute, setClipped, setText } from "../lib/dom";
-import { button } from "../lib/form-controls";
+import { button, type Select, select } from "../lib/form-controls";
 import { position } from "../lib/format";
 import { canCompare, type Prediction, type Predictions, predictions } from "../selection/predictions";
 import { presentAlpha } from "../selection/displayed";
 import { markOf } from "../selection/freshness";
+import type { Output } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { PredictionRow } from "./prediction-row";
@@ -17,6 +18,7 @@ import { PredictionRow } from "./prediction-row";
 function hintText(view: View, { onTheWay, changed, items }: Predictions): string {
   if (onTheWay) return `at α = ${position(presentAlpha(view))}`;
   if (changed) return `with ${view.get("ablated").length} switched off`;
+  if (view.has("output")) return ""; // how the numbers come about is said there
   return whyOff(view.kernel) || items.length < 2 ? "" : "pick one to explain it";
 }
 
@@ -38,7 +40,7 @@ export class PredictionsCard {
     const { signal, view } = state;
     this.node = frame.element;
     this.#refusals = (["target", "contrast"] as const).map((trait) => new Refusal(view, trait, [list]));
-    frame.head.append(this.#hint);
+    frame.head.append(new OutputMenu(state).node, this.#hint);
     frame.element.append(list, new ContrastLine(state).node, ...this.#refusals.map(({ node }) => node));
     list.addEventListener("click", (event) => this.#clicked(event), { signal });
     list.addEventListener("keydown", (event) => this.#pressed(event), { signal });
@@ -133,6 +135,40 @@ export class PredictionsCard {
     else if (event.key === "c") this.#compare(focus);
     else return;
     event.preventDefault();
+  }
+}
+
+const OUTPUT_KINDS: readonly { value: Output; label: string }[] = [
+  { value: "logits", label: "softmax of the scores" },
+  { value: "probabilities", label: "probabilities" },
+  { value: "sigmoid", label: "each by itself" },
+  { value: "values", label: "plain values" },
+];
+
+/** How the numbers come about that are shown, and what else the model's numbers may be said to be. */
+class OutputMenu {
+  readonly node: HTMLElement;
+  readonly #menu: Select;
+  readonly #refusal: Refusal;
+
+  constructor(state: State) {
+    const menu = select("What the numbers are", state.signal, (value) =>
+      state.choose("output", value as Output),
+    );
+    this.#menu = menu;
+    this.#refusal = new Refusal(state.view, "output", [menu.input]);
+    this.node = h("div", { class: "as-told" }, menu.element, this.#refusal.node);
+    needKernel(state, menu.input);
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    const { doc = "", items = [] } = view.get("predictions");
+    this.node.hidden = !items.length || !doc || !view.has("output");
+    if (this.node.hidden) return;
+    const found = view.get("output") === "auto" ? `auto: ${doc}` : "auto";
+    this.#menu.show([{ value: "auto", label: found }, ...OUTPUT_KINDS], view.get("output"));
+    this.#refusal.show(view);
   }
 }
 

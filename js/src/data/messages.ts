@@ -143,5 +143,5 @@ export const path = memo((raw: RawPath): Path | undefined => {
 /** One index of a target, or undefined when it names no single output class. */
 export function singleIndex(target: Target | undefined): number | undefined {
   if (typeof target === "number") return target;
-  return target?.length === 1 ? target[0] : undefined;
+  return typeof target === "object" && target?.length === 1 ? target[0] : undefined;
 }

@@ -49,7 +49,7 @@ function probabilitiesOnTheWay(view: View): Map<number, number> | undefined {
 
 function intactItems({ items = [], kind }: RawPredictions): Prediction[] {
   return items.map(({ index, label, score, probability }) => {
-    return { index, label, score, amount: kind === "score" ? score : (probability ?? NaN) };
+    return { index, label, score: score ?? NaN, amount: (kind === "score" ? score : probability) ?? NaN };
   });
 }
 

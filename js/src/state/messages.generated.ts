@@ -17,13 +17,19 @@ export type LutKind = "diverging" | "sequential";
 
 export type AblateTo = "zero" | "baseline";
 
-export type OutputKind = "probability" | "score";
+/** What a model's numbers are, and what a person says of it; "auto" leaves that to be found. */
+export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
+
+export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+
+/** What is shown of them: parts of 100 percent, or numbers as they are. */
+export type Amount = "probability" | "score";
 
 /** One baseline by name, or several whose maps are averaged. */
 export type Baseline = string | readonly string[];
 
-/** An explained output: one index, an index per output dimension, or null for a model with one output. */
-export type Target = number | readonly number[] | null;
+/** Model with one output. */
+export type Target = number | readonly number[] | string | null;
 
 /** What a method's parameter may be set to. */
 export type SettingValue = number | string | boolean | null;
@@ -133,13 +139,17 @@ export interface RawHeat {
 export interface Prediction {
   index: number;
   label: string;
-  score: number;
+  score: number | null;
   probability: number | null;
 }
 
 /** The best classes. */
 export interface RawPredictions {
-  kind?: OutputKind;
+  kind?: Amount;
+  /** What the model's numbers are. */
+  output?: OutputKind;
+  /** How what is shown comes about from them. */
+  doc?: string;
   items?: readonly Prediction[];
 }
 
@@ -259,7 +269,7 @@ export interface ChangedPrediction {
 /** The predictions with some neurons switched off; {} when none are. */
 export interface RawWhatIf {
   request?: Request;
-  kind?: OutputKind;
+  kind?: Amount;
   items?: readonly ChangedPrediction[];
   message?: string;
 }
@@ -316,6 +326,7 @@ export interface Request {
   contrast?: number | null;
   example?: number;
   settings?: MethodSettings;
+  output?: Output;
   effort?: number;
   layer?: string | null;
   layer_method?: string;

@@ -14,6 +14,7 @@ import type {
   MethodInfo,
   Mode,
   Neuron,
+  Output,
   PartName,
   RawChannels,
   RawComparison,
@@ -52,6 +53,8 @@ export interface Traits {
   example: number;
   /** What is set otherwise than the methods' defaults */
   settings: Settings;
+  /** What the model's numbers are */
+  output: Output;
   /** How often Refine was asked for */
   effort: number;
   /** Path of the picked layer, or None */
@@ -117,6 +120,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   contrast: null,
   example: 0,
   settings: {},
+  output: "auto",
   effort: 0,
   layer: null,
   layer_method: "LayerGradCam",
@@ -161,6 +165,7 @@ export const REQUESTED = [
   "contrast",
   "example",
   "settings",
+  "output",
   "layer",
   "layer_method",
   "neuron",
@@ -215,11 +220,11 @@ export const ANSWERS = {
     "neuron_method",
     "settings",
   ],
-  path: ["target", "contrast", "example", "baseline"],
+  path: ["target", "contrast", "example", "baseline", "output"],
   layer_relevance: ["target", "contrast", "example", "baseline"],
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
-  what_if: ["example", "ablated", "ablate_to"],
+  what_if: ["example", "ablated", "ablate_to", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

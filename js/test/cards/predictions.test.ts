@@ -1,6 +1,7 @@
 /** The predictions: what a person sees, does and hears. */
 import { describe, expect, it } from "vitest";
-import { all, draw, option, press, useViews, view } from "../support/view";
+import { sampleTraits } from "../support/fake";
+import { all, draw, drawPart, find, option, press, useViews, view } from "../support/view";
 
 useViews();
 
@@ -53,5 +54,38 @@ describe("predictions", () => {
     });
     expect(all("[role=option]").map((row) => row.textContent)).toEqual(["a−1.5", "b12.0"]);
     expect(option("b").getAttribute("aria-selected")).toBe("true");
+  });
+
+  it("say how the numbers come about, and ask for others", () => {
+    draw({ output: "auto", predictions: { ...sampleTraits().predictions, doc: "softmax of the scores" } });
+    const menu = find("select[aria-label='What the numbers are']") as HTMLSelectElement;
+    const shown = (): string | null =>
+      [...menu.options].find(({ value }) => value === menu.value)!.textContent;
+    expect(shown()).toBe("auto: softmax of the scores");
+    menu.value = "values";
+    menu.dispatchEvent(new Event("change"));
+    view.frame();
+    expect(view.model.saves).toEqual([{ output: "values" }]);
+    view.model.receive({ output: "values", refused: {} });
+    view.frame();
+    expect(shown()).toBe("plain values");
+    expect(menu.options[0]!.textContent).toBe("auto");
+  });
+
+  it("say it only where it can be changed", () => {
+    drawPart("predictions", ["predictions", "target"]);
+    expect(find(".as-told").hidden).toBe(true);
+  });
+
+  it("draw nothing for a score that is no number", () => {
+    draw({
+      predictions: { kind: "score", items: [{ index: 0, label: "a", score: null, probability: null }] },
+    });
+    expect(option("a").textContent).toContain("NaN");
+  });
+
+  it("know a function by its name, which is no class", () => {
+    draw({ target: "margin" });
+    expect(all("[role=option]").every((row) => row.getAttribute("aria-selected") === "false")).toBe(true);
   });
 });

@@ -228,12 +228,17 @@ def _adds_up_to_one(tensor: Tensor) -> bool:
 
 
 def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
-    """Run ``forward`` once, which must call ``model``, and list the model's modules, parents before children."""
+    """Run ``forward`` once, which must call ``model``, and list the model's modules, parents before children.
+
+    Scripted and traced modules are left out.
+    """
     model = module_of(model)
     watch = _Watch()
     handles: list[torch.utils.hooks.RemovableHandle] = []
     try:
         for module in model.modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks with keywords, and runs without Python
             handles.append(module.register_forward_pre_hook(watch.before, with_kwargs=True))
             handles.append(module.register_forward_hook(watch.after))
         with grad_mode(False), kept_buffers(model), one_function(model):
@@ -256,6 +261,7 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
             *watch.latest.get(module, ()),
         )
         for name, module in model.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)
     ]
     return LayerMap(rows, type(model).__name__)
 
@@ -271,7 +277,7 @@ def layers(model: nn.Module, *inputs: Any, **named: Any) -> LayerMap:
         A sequence of :class:`LayerInfo` (path, kind, depth, parameters, shapes of inputs and output, calls, seconds and
         bytes), parents before children. ``found["blocks.3"]`` is a row by its path; in a terminal it prints as a tree,
         in a notebook as a table. Times are those of this one pass, children included; the first pass of a model is
-        slower than later ones.
+        slower than later ones. Scripted and traced modules, which nothing can look into, are left out.
 
     Raises:
         InputTypeError: ``model`` is no module.

@@ -24,8 +24,8 @@ from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.worker import Job
+from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import Channel, top_channels
-from attriscope.widget.messages.wire import ClassNames
 from attriscope.widget.methods.custom import custom_methods
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
@@ -68,9 +68,10 @@ class Explorer(JobWidget, ExplorerTraits):
     Args:
         model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are.
         inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show.
-        target: which output to explain: an int, or a tuple or list of ints; ``None`` takes the first example's best
-            class.
-        class_names: names of the classes, as a sequence or a dict from index to name.
+        target: which output to explain: an int, a tuple or list of ints, or a function of the model's output that gives
+            one number per example; ``None`` takes the first example's best class.
+        class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
+            names for a model with one output the second counts.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
             ``methods`` lists all of them.
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
@@ -91,8 +92,8 @@ class Explorer(JobWidget, ExplorerTraits):
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
-            ``contrast``, ``example``, ``settings``, ``alpha``, ``opacity``, ``colormap``, ``sign``, ``mode``,
-            ``outlier_percent``, ``scale_limit``.
+            ``contrast``, ``example``, ``settings``, ``output``, ``alpha``, ``opacity``, ``colormap``, ``sign``,
+            ``mode``, ``outlier_percent``, ``scale_limit``.
 
     Traits:
         method, target, baseline: what is explained and how.
@@ -113,6 +114,10 @@ class Explorer(JobWidget, ExplorerTraits):
         ablated, ablate_to: neurons that are switched off, as ``[[layer, neuron], ...]``, and whether to ``"zero"``
             (default) or to what they hold at the ``"baseline"``. ``what_if`` then holds the predictions with and
             without them. Maps explain the model as it is, and the model itself is never changed.
+        output: what the model's numbers are: ``"logits"`` (the page shows their softmax, or the sigmoid of a single
+            one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
+            (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
+            the page says what was found.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
@@ -164,7 +169,7 @@ class Explorer(JobWidget, ExplorerTraits):
         inputs: Tensor,
         *,
         target: Any = None,
-        class_names: ClassNames = None,
+        class_names: ClassNamesLike = None,
         method: str = "IntegratedGradients",
         baseline: Any = "zero",
         to_image: ToImage | None = None,
@@ -177,11 +182,12 @@ class Explorer(JobWidget, ExplorerTraits):
         check_keywords(type(self), traits)
         examples = gather_examples(inputs, additional_forward_args)
         check_inputs(model, examples, inputs)
+        names = read_class_names(class_names)
         # Copies: whoever made the inputs may use their memory again.
         examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
-        self._labels = Labels(class_names, self._registry.specs, self._explained.layer_cache.noun)
+        self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._validation = Validation(self, self._explained, self._registry)
         self._state = ExplorerState()
@@ -383,6 +389,8 @@ class Explorer(JobWidget, ExplorerTraits):
         return self._validation.check(proposal["trait"].name, proposal["value"])
 
     def _from_page(self, name: str, value: Any) -> Any:
+        if name == "target":
+            return self._validation.target_of_name(value)
         return self._validation.baseline_of_names(value) if name == "baseline" else value
 
     @traitlets.observe("layer")
@@ -395,7 +403,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self._follow()
 
     def _follow(self) -> None:
-        if self.contrast is not None and (self.contrast == self.target or isinstance(self.target, list)):
+        if self.contrast is not None and (self.contrast == self.target or not isinstance(self.target, int)):
             self.contrast = None
         choice = self.choice
         if self._state.is_requested(choice):

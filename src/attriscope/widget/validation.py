@@ -23,7 +23,13 @@ from attriscope.core.target import resolve_target
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
-from attriscope.widget.state.selection import ChoiceError, CustomBaseline, Place, refusing
+from attriscope.widget.state.selection import (
+    ChoiceError,
+    CustomBaseline,
+    Place,
+    TargetFunction,
+    refusing,
+)
 from attriscope.widget.state.table import ROWS, ExplorerTraits
 from attriscope.widget.state.traits import baseline_names
 
@@ -145,6 +151,7 @@ class Validation(LayerValidation):
         super().__init__(traits, explained.model, explained.layer_cache.known_layout)
         self._traits, self._explained, self._registry = traits, explained, registry
         self.custom: CustomBaseline | None = None
+        self._functions: dict[str, TargetFunction] = {}
 
     # --- methods ----------------------------------------------------------------------------------------------
 
@@ -182,7 +189,7 @@ class Validation(LayerValidation):
         with refusing():
             target = resolve_target(tuple(value) if isinstance(value, list) else value, 1)
         if target.function is not None:
-            raise ChoiceError("the page cannot show a function as target; give an int or a tuple of ints")
+            return self._function(value)
         if target.column is None:
             return None
         index = list(target.column)
@@ -192,13 +199,32 @@ class Validation(LayerValidation):
             return index
         return self._class(index[0], "target")
 
+    def _function(self, value: Any) -> TargetFunction:
+        """A function as target, with a name that no other has."""
+        if isinstance(value, TargetFunction):
+            value = value.function
+        for known in self._functions.values():
+            if known.function is value:
+                return known
+        name = getattr(value, "__name__", type(value).__name__)
+        name = "your function" if name == "<lambda>" else name
+        same = sum(known.partition(" (")[0] == name for known in self._functions)
+        found = TargetFunction(value, f"{name} ({same + 1})" if same else name)
+        self._functions[found.name] = found
+        return found
+
+    def target_of_name(self, value: Any) -> Any:
+        """The target that the page names."""
+        return self._functions.get(value, value) if isinstance(value, str) else value
+
     def contrast(self, value: Any) -> int | None:
         """Another class than the target, or none."""
         if value is None:
             return None
         contrast, target = self._class(value, "contrast"), self._traits.target
-        if isinstance(target, list):
-            raise ChoiceError(f"contrast compares with a target that is one class, but that is {target}")
+        if isinstance(target, list | TargetFunction):
+            which = target.name if isinstance(target, TargetFunction) else target
+            raise ChoiceError(f"contrast compares with a target that is one class, but that is {which}")
         if contrast == target:
             raise ChoiceError(f"contrast must be another class than the target, but both are {contrast}")
         return contrast

@@ -7,7 +7,7 @@ picked, so it has a worker as the Explorer has.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import traitlets
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from attriscope.core.layouts import Layout, layouts_of, why_not
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.class_names import ClassNames, ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import (
     Channel,
     channels_message,
@@ -28,8 +29,11 @@ from attriscope.widget.messages.layers import (
     layer_rows,
     top_channels,
 )
+from attriscope.widget.messages.predictions import Outputs, predictions_message
+from attriscope.widget.messages.types import Output
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.images import Pictures, ToImage, as_pixels, custom_baseline
+from attriscope.widget.model.output_kind import outputs_of
 from attriscope.widget.model.path import PathIntegral, path_message
 from attriscope.widget.state.part import LOCK, Part
 from attriscope.widget.state.selection import ChoiceError
@@ -85,9 +89,11 @@ class Predictions(Part):
     """A model's output for one example as a list of classes to pick from; the pick is ``target``.
 
     Args:
-        output: scores or probabilities, of shape (C,) or (1, C).
-        class_names: a name for each class, as a sequence or a dict.
+        output: what a model gives for one example, of shape (C,) or (1, C).
+        class_names: a name for each class, as a sequence or a dict; see :class:`Explorer`.
         target: the class picked at first; ``None`` picks the best.
+        kind: what the numbers are: ``"auto"``, ``"logits"``, ``"probabilities"``, ``"sigmoid"`` or ``"values"``, as
+            ``output`` of :class:`Explorer`.
     """
 
     predictions = also(ExplorerTraits.predictions)
@@ -96,16 +102,21 @@ class Predictions(Part):
     def __init__(
         self,
         output: Tensor,
-        class_names: Sequence[str] | dict[int, str] | None = None,
+        class_names: ClassNamesLike = None,
         target: int | None = None,
+        kind: Output = "auto",
     ) -> None:
+        if kind not in get_args(Output):
+            raise InputError(f"kind must be one of {', '.join(get_args(Output))}, but {describe(kind)} came")
+        names = read_class_names(class_names)
         scores = output.reshape(-1)
         if output.numel() != output.shape[-1]:
             raise InputError(
                 f"output must hold one example, of shape (C,) or (1, C), but {describe(output)} came"
             )
         super().__init__(_part="predictions", target=int(scores.argmax()) if target is None else target)
-        self.predictions = wire.predictions_message(scores, class_names)
+        outputs = outputs_of(scores, kind, names.binary, lambda: False)
+        self.predictions = predictions_message(scores, names.of(len(scores)), outputs)
 
 
 class PathWalk(Part):
@@ -138,7 +149,7 @@ class PathWalk(Part):
         path = PathIntegral(IntegratedGradients(model), examples, start, target, n_steps)
         for _ in path.steps():
             pass
-        self.path = path_message(path, None, [], "Integrated Gradients", str(target), None)
+        self.path = path_message(path, ClassNames(), Outputs(), [], "Integrated Gradients", str(target), None)
 
 
 class _Observed:

@@ -70,7 +70,7 @@ def test_what_the_page_is_told(make: Make) -> None:
         kernel_trait["title"]
         == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
     )
-    assert kernel_trait["request"] == explorer.choice.request("path")
+    assert kernel_trait["request"] == explorer.choice.request("comparison")
     assert kernel_trait["settings"]["IntegratedGradients"] == {"n_steps": 8}
     assert kernel_trait["final"]
     assert next(iter(by_name(explorer))) == "Occlusion"  # the chosen one comes first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,23 +49,6 @@ def test_heat_bytes() -> None:
     assert message["title"] == "t"
 
 
-def test_predictions_from_scores_from_probabilities_and_from_one_number() -> None:
-    scores = torch.tensor([1.0, 3.0, -2.0])
-    found = wire.predictions_message(scores, ["a", "<b>b</b>", "c"])
-    assert [item["index"] for item in found["items"]] == [1, 0, 2]
-    assert found["items"][0]["label"] == "<b>b</b>"  # data, as it came
-    assert sum(item["probability"] for item in found["items"]) == pytest.approx(1)
-    assert found["items"][0]["probability"] == pytest.approx(scores.softmax(0)[1].item())
-
-    already = wire.predictions_message(scores.softmax(0), None)
-    assert already["items"][0]["probability"] == pytest.approx(scores.softmax(0)[1].item())
-    assert already["items"][0]["label"] == "class 1"
-
-    one = wire.predictions_message(torch.tensor([4.0]), None)
-    assert one["kind"] == "score"
-    assert one["items"][0]["probability"] is None
-
-
 def test_color_tables_are_what_matplotlib_draws() -> None:
     import matplotlib
 
@@ -77,14 +59,3 @@ def test_color_tables_are_what_matplotlib_draws() -> None:
     kinds = [table["kind"] for table in wire.color_tables().values()]
     assert kinds[0] == "diverging"  # "auto" takes the first of each kind
     assert "sequential" in kinds
-
-
-def test_a_class_without_a_visible_name_is_called_by_its_number() -> None:
-    assert [wire.class_label(i, ["cat", "", " "]) for i in range(4)] == [
-        "cat",
-        "class 1",
-        "class 2",
-        "class 3",
-    ]
-    assert wire.class_label(7, {7: "", 8: "dog"}) == "class 7"
-    assert wire.class_label(8, {7: "", 8: "dog"}) == "dog"

@@ -104,3 +104,28 @@ def test_narrow_pictures_are_not_turned_round(width: int, channels: int) -> None
     channels_last = image.permute(1, 2, 0).contiguous()
     for given in (image, image[None], image.numpy(), channels_last, channels_last.numpy()):
         assert (as_pixels(given, (7, width)) == wanted).all()
+
+
+def test_black_and_white_are_found_with_small_pictures_and_once() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def to_image(tensor: Tensor) -> Tensor:
+        shapes.append(tuple(tensor.shape[2:]))
+        return tensor * torch.tensor([0.2, 0.3, 0.4]).reshape(1, 3, 1, 1) + 0.5
+
+    pictures = Pictures(torch.randn(1, 3, 64, 48), to_image)
+    white, black = pictures.baseline("white"), pictures.baseline("black")
+    torch.testing.assert_close(white[0, :, 0, 0], torch.tensor([2.5, 0.5 / 0.3, 1.25]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(black, -white, atol=1e-4, rtol=0)
+    assert white.shape == (1, 3, 64, 48)
+    assert shapes.count((64, 48)) <= 2
+    seen = len(shapes)
+    assert pictures.baseline("white").equal(white)
+    assert len(shapes) == seen
+
+
+def test_black_and_white_of_pictures_that_have_a_mean_for_each_pixel() -> None:
+    mean = torch.rand(3, 20, 16, generator=torch.Generator().manual_seed(0))
+    pictures = Pictures(torch.randn(1, 3, 20, 16), lambda tensor: tensor[0] * 0.2 + mean)
+    assert pictures.show(pictures.baseline("white")).mean() > 252
+    assert pictures.show(pictures.baseline("black")).mean() < 3

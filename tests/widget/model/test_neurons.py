@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.layers import (
     neuron_message,
 )
@@ -40,7 +41,7 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
         cache.reading(choice).values,
         cache.at_baseline(choice, layer),
         cache.by_class(choice, classes),
-        None,
+        ClassNames(),
     )
     layout = cache.layouts[layer]
     start = looked.example(0).baselines(choice)[0].value

@@ -193,7 +193,7 @@ def _judged(name: str, request: ComparisonRequest, explained: ExplainedModel) ->
         {name: explainer},
         explained.model,
         one.tensors[0],
-        request.selection.output,
+        request.selection.explained,
         request.metrics,
         additional_forward_args=one.arguments or None,
         generator=torch.Generator().manual_seed(SEED),  # the same for all methods

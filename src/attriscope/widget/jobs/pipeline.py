@@ -18,8 +18,10 @@ from torch import Tensor
 from attriscope.attr import LayerGradCam
 from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.progress import control
+from attriscope.core.target import scores_in
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.predictions import Outputs, best, predictions_message
 from attriscope.widget.messages.types import RawHeat, Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
@@ -125,14 +127,20 @@ class ExplanationJob:
             layout = explained.layer_cache.layout(selection.layer)
             with refusing():
                 layout.check(selection.neuron, selection.layer)
+        self.labels.names = self.labels.names.of(None if scores is None else len(scores))
         self.publish(
-            predictions={} if scores is None else wire.predictions_message(scores, self.labels.names)
+            predictions={}
+            if scores is None
+            else predictions_message(scores, self.labels.names, self._outputs(selection))
         )
         if selection.target is None and scores is not None and len(scores) > 1:
             target = int(scores.argmax())
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return selection
+
+    def _outputs(self, selection: Selection) -> Outputs:
+        return self.explained.outputs(selection, self.labels.names.binary)
 
     def _turn_to(self, index: int) -> None:
         """Show another example, and nothing of the one before: it must not stand over this picture."""
@@ -151,9 +159,12 @@ class ExplanationJob:
         intact = self.explained.scores(selection.example)
         if intact is None:
             raise InputError("the model gives no row of scores, so there are no predictions to change")
-        changed = self.explained.layer_cache.run_ablated(selection).reshape(-1)
+        changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
         request = selection.request("what_if")
-        self.publish(what_if=layer_messages.what_if_message(intact, changed, self.labels.names, request))
+        message = layer_messages.what_if_message(
+            intact, changed, self.labels.names, self._outputs(selection), request
+        )
+        self.publish(what_if=message)
 
     # --- the map ----------------------------------------------------------------------------------------------
 
@@ -314,7 +325,7 @@ class ExplanationJob:
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
         scores, target = self.explained.scores(selection.example), selection.target
-        classes = [] if scores is None else wire.best(scores)
+        classes = [] if scores is None else best(scores)
         return (
             [*classes, target] if isinstance(target, int) and classes and target not in classes else classes
         )
@@ -342,7 +353,8 @@ class ExplanationJob:
             classes.append(contrast)
         title, label = self.labels.path_title(selection), self.labels.output(selection)
         request = selection.request("path")
-        self.publish(path=path_message(path, self.labels.names, classes, title, label, request))
+        outputs = self._outputs(selection)
+        self.publish(path=path_message(path, self.labels.names, outputs, classes, title, label, request))
         return ""
 
     # --- progress ---------------------------------------------------------------------------------------------

@@ -115,6 +115,7 @@ class JobRunner:
 
     def close(self) -> None:
         """Stop for good."""
+        self.cancel()
         self._closed = True
         self._worker.cancel()
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from attriscope.core.layer_map import LayerInfo
 from attriscope.core.layouts import Layout, why_not
+from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.predictions import Outputs, best
 from attriscope.widget.messages.types import (
     LayerRow,
     Neuron,
@@ -26,7 +28,7 @@ from attriscope.widget.messages.types import (
     RawWhatIf,
     Request,
 )
-from attriscope.widget.messages.wire import ClassNames, best, class_label, number, probabilities, reduced
+from attriscope.widget.messages.wire import number, reduced
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -204,18 +206,19 @@ def _largest(values: Tensor) -> float:
 
 
 def what_if_message(
-    intact: Tensor, changed: Tensor, names: ClassNames, request: Request, message: str = ""
+    intact: Tensor, changed: Tensor, names: ClassNames, outputs: Outputs, request: Request, message: str = ""
 ) -> RawWhatIf:
     """What the model says of its best classes, those of before and those of now, with neurons switched off.
 
     Args:
         intact, changed: scores (C,) before and after.
         names: of the classes.
+        outputs: what the scores are.
         request: what was switched off.
         message: what else there is to say.
     """
     before, after = (scores.detach().to("cpu", torch.float64) for scores in (intact, changed))
-    chances = probabilities(before), probabilities(after)
+    chances = outputs.probabilities(before), outputs.probabilities(after)
     shown = best(before)
     shown += [i for i in best(after) if i not in shown]
     is_chance = chances[0] is not None and chances[1] is not None
@@ -229,7 +232,7 @@ def what_if_message(
         "items": [
             {
                 "index": i,
-                "label": class_label(i, names),
+                "label": names.label(i),
                 "before": number(relevance[0][i]),
                 "after": number(relevance[1][i]),
                 "before_score": number(before[i]),
@@ -274,7 +277,7 @@ def neuron_message(
         "activation": of(values, False),
         "at_baseline": of(baseline_values, False),
         "classes": [
-            {"index": i, "label": class_label(i, names), "contribution": of(found, True)}
+            {"index": i, "label": names.label(i), "contribution": of(found, True)}
             for i, found in by_class.items()
         ],
         "doc": NEURON_DOC,

@@ -22,12 +22,17 @@ Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
 Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
 LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
-OutputKind: TypeAlias = Literal["probability", "score"]
+# What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
+OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
+Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What is shown of them: parts of 100 percent, or numbers as they are.
+Amount: TypeAlias = Literal["probability", "score"]
 
 # One baseline by name, or several whose maps are averaged.
 Baseline: TypeAlias = str | Sequence[str]
-# An explained output: one index, an index per output dimension, or null for a model with one output.
-Target: TypeAlias = int | Sequence[int] | None
+# An explained output: one index, an index per output dimension, the name of a function of the output, or null for a
+# model with one output.
+Target: TypeAlias = int | Sequence[int] | str | None
 # What a method's parameter may be set to.
 SettingValue: TypeAlias = int | float | str | bool | None
 # The parameters of one method that differ from its defaults.
@@ -151,14 +156,21 @@ class Prediction(TypedDict):
 
     index: int
     label: str
-    score: float
+    score: float | None
     probability: float | None
 
 
 class RawPredictions(TypedDict, total=False):
-    """The best classes."""
+    """The best classes.
 
-    kind: OutputKind
+    Attributes:
+        output: what the model's numbers are.
+        doc: how what is shown comes about from them.
+    """
+
+    kind: Amount
+    output: OutputKind
+    doc: str
     items: Sequence[Prediction]
 
 
@@ -300,7 +312,7 @@ class RawWhatIf(TypedDict, total=False):
     """The predictions with some neurons switched off; {} when none are."""
 
     request: Request
-    kind: OutputKind
+    kind: Amount
     items: Sequence[ChangedPrediction]
     message: str
 

@@ -1,14 +1,15 @@
 """How results travel to the page: small, self-describing messages of numbers and bytes.
 
-Pictures, maps, the path and predictions; what is inside a model is in :mod:`~attriscope.widget.messages.layers`, and
-the types of all messages are in :mod:`~attriscope.widget.messages.types`.
+Pictures, maps and the path. Predictions are in :mod:`~attriscope.widget.messages.predictions`, what is inside a model
+in :mod:`~attriscope.widget.messages.layers`, and the types of all messages in
+:mod:`~attriscope.widget.messages.types`.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture, RawPredictions
+from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 K = TypeVar("K", bound=Hashable)
-ClassNames = Sequence[str] | dict[int, str] | None
 
 # What the page offers, best first. Diverging ones are safe for colour-blind eyes, the others perceptually uniform.
 _COLORMAPS: dict[str, tuple[str, LutKind]] = {
@@ -108,49 +108,6 @@ def frames_message(frames: Tensor, **about: Unpack[RawPath]) -> RawPath:
         "scale": float(scale),
         **about,
     }
-
-
-def best(output: Tensor, most: int = 8) -> list[int]:
-    """The indices of the highest scores of one example's output (C,)."""
-    return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
-
-
-def predictions_message(output: Tensor, names: ClassNames) -> RawPredictions:
-    """The best classes of one example's output (C,)."""
-    scores = output.detach().to("cpu", torch.float64)
-    chances = probabilities(scores)
-    return {
-        "kind": "score" if chances is None else "probability",
-        "items": [
-            {
-                "index": i,
-                "label": class_label(i, names),
-                "score": float(scores[i]),
-                "probability": None if chances is None else float(chances[i]),
-            }
-            for i in best(output)
-        ],
-    }
-
-
-def probabilities(scores: Tensor) -> Tensor | None:
-    """Scores (..., C) as probabilities: as they are if they are some already, else by softmax; None for one score."""
-    if scores.shape[-1] < 2:
-        return None
-    total = scores.sum(-1)
-    if bool((scores >= 0).all()) and bool(((total - 1).abs() < 1e-3).all()):
-        return scores
-    return scores.softmax(-1)
-
-
-def class_label(index: int, names: ClassNames) -> str:
-    """What to call a class: its name, or its number where there is none to be seen."""
-    name = ""
-    if isinstance(names, dict):
-        name = str(names.get(index, ""))
-    elif names is not None and index < len(names):
-        name = str(names[index])
-    return name if name.strip() else f"class {index}"
 
 
 def number(value: Any) -> float | None:

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attriscope.widget.messages import wire
+from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.spec import MethodSpec
-from attriscope.widget.state.selection import Selection
-
-ClassNames = wire.ClassNames
+from attriscope.widget.state.selection import Selection, TargetFunction
 
 
 class Labels:
@@ -37,7 +35,9 @@ class Labels:
 
     def label(self, target: Any) -> str:
         """One output."""
-        return wire.class_label(target, self.names) if isinstance(target, int) else f"output {target}"
+        if isinstance(target, TargetFunction):
+            return target.name
+        return self.names.label(target) if isinstance(target, int) else f"output {target}"
 
     def output(self, selection: Selection) -> str:
         """What is explained; empty for models with one output."""

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
-from attriscope.core.errors import Cancelled
+from attriscope.core.errors import Cancelled, TargetError
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
 from attriscope.core.progress import Parts
+from attriscope.core.target import scores_in
+from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
@@ -31,6 +33,7 @@ from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
 from attriscope.widget.model.map import Map, mean_map
+from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
 from attriscope.widget.state.selection import Selection
@@ -39,6 +42,9 @@ from attriscope.widget.state.table import PATH
 # Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
 _FRAMES_KEPT = 600
 _EXAMPLES_KEPT = 8
+
+
+_OWN = ("# target is the function of your own",)
 
 
 class ExplainedModel:
@@ -61,6 +67,8 @@ class ExplainedModel:
         """How many outputs the model has for an example, if it was seen to have a row of several."""
         self._registry, self._to_image = registry, to_image
         self._scores: dict[int, Tensor | None] = {}
+        self._rows = True
+        self._ends_with_sigmoid: bool | None = None
         self._paths: dict[Any, PathIntegral] = {}
         self._examples: dict[int, Example] = {}
         self.layer_cache = LayerCache(model, self.example)
@@ -95,7 +103,7 @@ class ExplainedModel:
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""
         weights = self.weights()
-        if self.layers and index in self._scores and weights == self._seen:
+        if index in self._scores and weights == self._seen:
             return
         if weights != self._seen:
             self.forget()
@@ -103,9 +111,9 @@ class ExplainedModel:
         one = self.example(index).examples
         x = one.tensors[0].detach().clone()
         layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
-        output = found[0]
-        one_row = isinstance(output, Tensor) and output.dim() <= 2
-        scores = output.detach().reshape(-1) if one_row else None
+        scores = _scores(found[0])
+        self._rows = scores is not None and scores.dim() == 2
+        scores = None if scores is None else scores.reshape(-1)
         self._scores[index] = scores
         self.classes = None if scores is None or len(scores) < 2 else len(scores)
         self.layers, self._seen = layers, weights
@@ -114,6 +122,26 @@ class ExplainedModel:
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self._scores.get(index)
+
+    def outputs(self, selection: Selection, binary: bool) -> Outputs:
+        """What the scores of an example are: what a person says, or what is found.
+
+        Args:
+            selection: what a person says.
+            binary: whether there are names for two classes.
+        """
+        scores = self.scores(selection.example)
+        if scores is None:
+            return Outputs("values")
+        return outputs_of(scores, selection.output, binary, lambda: self._is_of_sigmoid(selection.example))
+
+    def _is_of_sigmoid(self, index: int) -> bool:
+        if self._ends_with_sigmoid is None:
+            one = self.example(index).examples
+            self._ends_with_sigmoid = ends_with_sigmoid(
+                lambda: self.model(one.tensors[0].clone(), *one.arguments), scores_in
+            )
+        return self._ends_with_sigmoid
 
     def path(self, selection: Selection) -> MeanPathIntegral:
         """The paths for a target and its baselines; perhaps done already."""
@@ -133,7 +161,7 @@ class ExplainedModel:
                 continue
             method = IntegratedGradients(self.model)
             steps, rule = values["n_steps"], values["method"]
-            paths[key] = PathIntegral(method, example.examples, start.value, selection.output, steps, rule)
+            paths[key] = PathIntegral(method, example.examples, start.value, selection.explained, steps, rule)
         self._keep(paths)
         return MeanPathIntegral(list(paths.values()))
 
@@ -160,7 +188,7 @@ class ExplainedModel:
         example = self.example(selection.example)
         gradient = Saliency(self.model).attribute(
             example.tensor,
-            selection.output,
+            selection.explained,
             abs=False,
             additional_forward_args=example.examples.arguments or None,
         )
@@ -261,7 +289,9 @@ class ExplainedModel:
         """The call that answers a selection, of another model if there is one given."""
         model = self.model if model is None else model
         example = self.example(selection.example)
-        code = selection.output_code
+        target, code = selection.explained, selection.explained_code
+        if code is None and self._rows:  # for one number in a row, some methods would give a row of maps
+            target, code = 0, "0"
         spec = self._registry.specs[selection.shown_method]
         layer = neuron = None
         if selection.layer is not None:
@@ -272,10 +302,23 @@ class ExplainedModel:
             example.inputs,
             example.arguments,
             example.baselines(selection),
-            None if code is None else CodeValue(selection.output, code),
+            None
+            if code is None
+            else CodeValue(target, code, _OWN if callable(target) and code == "target" else ()),
             self._registry.values(spec.name, selection.shown_settings, selection.effort),
             self.layers,
             layer,
             neuron,
         )
         return spec.call(model, inputs, self._registry.parameters[spec.name])
+
+
+def _scores(output: Any) -> Tensor | None:
+    """What the model says of one example: a number, or a row of scores of shape (C,) or (1, C); ``None`` if neither."""
+    try:
+        scores = scores_in(output)
+    except TargetError:  # several tensors, of which a function picks
+        return None
+    if scores.dim() > 2 or (scores.dim() == 2 and len(scores) != 1) or scores.is_complex():
+        return None
+    return scores.detach().float() if scores.dtype == torch.bool else scores.detach()

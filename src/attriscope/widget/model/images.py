@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,10 @@ BASELINES = {
 }
 
 
+# Pictures of one colour that are this wide and high are asked for when black and white are looked for.
+_PROBE = 8
+
+
 class Pictures:
     """Shows tensors (1, C, H, W) of the model's space as pictures.
 
@@ -39,6 +43,7 @@ class Pictures:
 
     def __init__(self, example: Tensor, to_image: ToImage | None = None) -> None:
         self.example = example
+        self._constants: dict[str, Tensor] = {}
         if to_image is None:
             low, high = example.min(), example.max()
             span = torch.where(high > low, high - low, torch.ones_like(high))
@@ -57,11 +62,13 @@ class Pictures:
         blur of a twelfth of the shorter side; ``"noise"``: every pixel uniform between the example's extremes, the same
         each time.
         """
+        if name in ("black", "white"):
+            if name not in self._constants:
+                self._constants[name] = self._constant(name)
+            return self._constants[name].to(self.example).expand_as(self.example).clone()
         x = self.example.detach()
         if name == "zero":
             return baselines.zero(x)
-        if name in ("black", "white"):
-            return self._constant(name)
         if name == "mean":
             return baselines.mean(x)
         if name == "blur":
@@ -73,34 +80,50 @@ class Pictures:
         )
 
     def _constant(self, name: str) -> Tensor:
-        """The tensor whose picture is black or white, found by asking ``to_image``.
+        """The numbers (1, C, 1, 1) whose picture is black or white, found by asking ``to_image``.
 
         Pictures are rounded and clipped, so each channel's scale is measured between the two values at which its
         pixels leave 0 and reach 255: those are half a level inside the range.
-        """
-        dark, bright = self._edge(0.5), self._edge(254.5)
-        half_level = (bright - dark) / 254 / 2
-        value = dark - half_level if name == "black" else bright + half_level
-        return value.to(self.example).expand_as(self.example).clone()
 
-    def _edge(self, level: float) -> Tensor:
+        Small pictures are asked for where their colours are those of a large one: two hundred times sooner for a
+        photograph.
+        """
+        dark, bright = self._range()
+        half_level = (bright - dark) / 254 / 2
+        return dark - half_level if name == "black" else bright + half_level
+
+    def _range(self) -> tuple[Tensor, Tensor]:
+        """Where the pixels of each channel leave 0, and where they reach 255."""
+        x = self.example.detach()
+        full, small = (x.shape[2], x.shape[3]), (min(_PROBE, x.shape[2]), min(_PROBE, x.shape[3]))
+        if small != full:
+            try:
+                dark, bright = self._edge(0.5, small), self._edge(254.5, small)
+                middle = (dark + bright) / 2
+                if torch.equal(self._levels(middle, small), self._levels(middle, full)):
+                    return dark, bright
+            except Exception:  # such as a mean for each pixel, which has a size of its own
+                pass
+        return self._edge(0.5, full), self._edge(254.5, full)
+
+    def _edge(self, level: float, size: Sequence[int]) -> Tensor:
         """For each channel the value (1, C, 1, 1) at which the picture crosses ``level``; by bisection."""
         x = self.example.detach()
         reach = 4 * x.abs().amax().clamp(min=1).double().cpu()
-        channels = x.shape[1]
-        low, high = -reach.repeat(channels), reach.repeat(channels)
+        high = reach.repeat(x.shape[1])[None, :, None, None]
+        low = -high
         for _ in range(40):
             middle = (low + high) / 2
-            above = self._levels(middle) > level
+            above = self._levels(middle, size)[None, :, None, None] > level
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-        return ((low + high) / 2).reshape(1, -1, 1, 1)
+        return (low + high) / 2
 
-    def _levels(self, values: Tensor) -> Tensor:
-        """The mean pixel of each channel in the picture of a constant tensor."""
-        x = self.example
-        pixels = self.show(values.reshape(1, -1, 1, 1).to(x).expand_as(x))
+    def _levels(self, values: Tensor, size: Sequence[int]) -> Tensor:
+        """The mean pixel of each channel in the picture of a constant tensor, from values (1, C, 1, 1)."""
+        channels = values.shape[1]
+        pixels = self.show(values.to(self.example).expand(1, channels, *size))
         levels = torch.from_numpy(pixels.reshape(-1, 3).mean(0))
-        return levels if len(values) == 3 else levels.mean().expand(len(values))
+        return levels if channels == 3 else levels.mean().expand(channels)
 
 
 def as_pixels(image: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -85,7 +85,7 @@ class LayerCache:
         return self._cached(
             "overview",
             selection,
-            lambda: model_layers.overview(self._model, self._layers, self.layouts, one, selection.output),
+            lambda: model_layers.overview(self._model, self._layers, self.layouts, one, selection.explained),
         )
 
     def maps(self, selection: Selection, call: MethodCall) -> Iterator[model_layers.LayerMaps]:
@@ -131,7 +131,7 @@ class LayerCache:
         return self._cached(
             "reading",
             selection,
-            lambda: model_layers.read_layer(self._model, name, self.layout(name), one, selection.output),
+            lambda: model_layers.read_layer(self._model, name, self.layout(name), one, selection.explained),
             name,
         )
 

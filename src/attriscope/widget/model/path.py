@@ -14,16 +14,17 @@ from torch import Tensor
 from attriscope.attr import IntegratedGradients
 from attriscope.attr.integrated_gradients import add_weighted, gradients_along
 from attriscope.attr.quadrature import Quadrature, quadrature
+from attriscope.core.errors import TargetError
 from attriscope.core.inputs import Examples
+from attriscope.core.target import scores_in
+from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import RawPath, Request
 from attriscope.widget.messages.wire import (
     FRAME_SIDE,
     FRAMES,
-    ClassNames,
-    class_label,
     flat_map,
     frames_message,
-    probabilities,
 )
 
 
@@ -84,8 +85,7 @@ class PathIntegral:
             self._maps.extend(maps)
             self._sums.extend(sums)
             self._scores.extend(block.f.flatten())
-            if isinstance(block.output, Tensor):
-                self._outputs.extend(block.output)
+            self._outputs.extend(_rows(block.output))
             if self.started:
                 yield
 
@@ -131,14 +131,13 @@ class PathIntegral:
 
     @property
     def outputs(self) -> Tensor | None:
-        """The model's whole output at each of the positions; ``None`` if it is no tensor."""
+        """The scores of all classes at each of the positions; ``None`` if the model gives no row of them."""
         return torch.stack(self._outputs)[self._order] if len(self._outputs) == len(self._scores) else None
 
-    @property
-    def chances(self) -> Tensor | None:
+    def chances(self, outputs: Outputs) -> Tensor | None:
         """The probabilities of all classes at each of the positions, (positions, C); ``None`` if there are none."""
-        outputs = self.outputs
-        return probabilities(outputs.double()) if outputs is not None and outputs.dim() == 2 else None
+        scores = self.outputs
+        return outputs.probabilities(scores.double()) if scores is not None and scores.dim() == 2 else None
 
     @property
     def gap(self) -> float:
@@ -171,6 +170,15 @@ class PathIntegral:
     @property
     def _order(self) -> list[int]:
         return sorted(range(len(self._rule.nodes)), key=self._rule.nodes.__getitem__)
+
+
+def _rows(output: object) -> Iterable[Tensor]:
+    """The scores of each row, where the model gives a row of them."""
+    try:
+        scores = scores_in(output)
+    except TargetError:  # several tensors, of which a function picks
+        return ()
+    return scores if scores.dim() > 0 else ()
 
 
 class MeanPathIntegral:
@@ -221,10 +229,9 @@ class MeanPathIntegral:
         """See :attr:`PathIntegral.scores`."""
         return self._mean(one.scores for one in self._paths)
 
-    @property
-    def chances(self) -> Tensor | None:
-        """See :attr:`PathIntegral.chances`."""
-        found = [chances for one in self._paths if (chances := one.chances) is not None]
+    def chances(self, outputs: Outputs) -> Tensor | None:
+        """See :meth:`PathIntegral.chances`."""
+        found = [chances for one in self._paths if (chances := one.chances(outputs)) is not None]
         return self._mean(found) if len(found) == len(self._paths) else None
 
     @property
@@ -261,6 +268,7 @@ def thinned(count: int, most: int = FRAMES) -> list[int]:
 def path_message(
     path: PathIntegral | MeanPathIntegral,
     names: ClassNames,
+    outputs: Outputs,
     classes: Sequence[int],
     title: str,
     target_label: str,
@@ -268,13 +276,13 @@ def path_message(
 ) -> RawPath:
     """A path that was gone to its end, for the page: as many points as are worth sending."""
     kept = thinned(len(path.positions))
-    chances = path.chances if classes else None
+    chances = path.chances(outputs) if classes else None
     return frames_message(
         path.frames()[kept],
         alphas=[path.positions[i] for i in kept],
         scores=path.scores[kept].tolist(),
         totals=path.totals()[kept].tolist(),
-        classes=[{"index": i, "label": class_label(i, names)} for i in classes],
+        classes=[{"index": i, "label": names.label(i)} for i in classes],
         probabilities=[] if chances is None else chances[kept][:, list(classes)].T.tolist(),
         title=title,
         target_label=target_label,

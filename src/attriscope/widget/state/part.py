@@ -50,6 +50,12 @@ class Part(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: it belongs to a page and to this process; make "
+            "another one from the model and the inputs"
+        )
+
     def set_state(self, sync_data: Any) -> None:
         """Take over what the page chose; what cannot be is refused, and the page is told what holds.
 

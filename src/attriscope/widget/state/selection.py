@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import traitlets
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from attriscope.core.errors import InputError
 from attriscope.core.layouts import Neuron
-from attriscope.widget.messages.types import Request
+from attriscope.widget.messages.types import Output, Request
 from attriscope.widget.state.table import REQUESTED, ROWS, ExplorerTraits
 from attriscope.widget.state.traits import baseline_names
 
@@ -63,6 +63,22 @@ class CustomBaseline:
     number: int = dataclasses.field(default_factory=itertools.count(1).__next__)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TargetFunction:
+    """A function of the user's own that picks the explained number; equal only to itself.
+
+    Attributes:
+        function: gives one number per example of the model's output.
+        name: what it is called; tells it from others, on the page, too.
+    """
+
+    function: Callable[[Any], Tensor]
+    name: str
+
+    def __call__(self, output: Any) -> Tensor:
+        return self.function(output)
+
+
 @dataclasses.dataclass(frozen=True)
 class Selection:
     """What a map answers: the page never shows it under another.
@@ -77,6 +93,7 @@ class Selection:
         effort: how often the spending of the method on show was doubled.
         ablated: neurons that are switched off, by layer: predictions are made without them, too.
         ablate_to: whether to zero or to what they are at the baseline.
+        output: what the model's numbers are said to be: predictions are told as that.
     """
 
     method: str
@@ -93,6 +110,7 @@ class Selection:
     neuron_method: str = "NeuronGradient"
     ablated: tuple[tuple[str, Neuron], ...] = ()
     ablate_to: str = "zero"
+    output: Output = "auto"
 
     @classmethod
     def of(cls, traits: ExplorerTraits, custom: CustomBaseline | None) -> Selection:
@@ -137,6 +155,7 @@ class Selection:
             settings={name: values for name, values in self.settings.items() if name in names},
             ablated=(),
             ablate_to=usual.ablate_to,
+            output=usual.output,
         )
 
     def is_but_for_effort(self, other: Selection) -> bool:
@@ -157,6 +176,8 @@ class Selection:
         match name:
             case "baseline":
                 return self.baselines[0] if len(self.baselines) == 1 else list(self.baselines)
+            case "target" if isinstance(self.target, TargetFunction):
+                return self.target.name
             case "settings":
                 return dict(self.shown_settings)
             case "ablated":
@@ -166,7 +187,7 @@ class Selection:
     # --- as methods know it -----------------------------------------------------------------------------------
 
     @functools.cached_property
-    def output(self) -> Any:
+    def explained(self) -> Any:
         """The target as methods take it."""
         target = tuple(self.target) if isinstance(self.target, list) else self.target
         if self.contrast is None:
@@ -175,10 +196,12 @@ class Selection:
         return lambda output: output[:, target] - output[:, contrast]
 
     @functools.cached_property
-    def output_code(self) -> str | None:
+    def explained_code(self) -> str | None:
         """The Python that says the same."""
         if self.contrast is not None:
             return f"lambda output: output[:, {self.target}] - output[:, {self.contrast}]"
         if self.target is None:
             return None
+        if isinstance(self.target, TargetFunction):
+            return "target"
         return repr(tuple(self.target) if isinstance(self.target, list) else self.target)

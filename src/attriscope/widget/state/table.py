@@ -26,6 +26,7 @@ from attriscope.widget.messages.types import (
     MethodInfo,
     Mode,
     Neuron,
+    Output,
     PartName,
     RawChannels,
     RawComparison,
@@ -43,7 +44,6 @@ from attriscope.widget.messages.types import (
     Settings,
     Sign,
     Status,
-    Target,
 )
 from attriscope.widget.state.traits import (
     Checked,
@@ -77,7 +77,13 @@ class ExplorerTraits(traitlets.HasTraits):
 
     # What is explained, and how.
     method: str = shared_trait(traitlets.Unicode("IntegratedGradients"), requested=True)
-    target: Target = shared_trait(traitlets.Any(None, help="the explained output"), requested=True)
+    # The page has only the name of a function.
+    target: Any = shared_trait(
+        traitlets.Any(None, help="the explained output"),
+        requested="Target",
+        page_type="Target",
+        to_json=lambda value, widget: getattr(value, "name", value),
+    )
     # The page has only names: "custom" stands for a tensor.
     baseline: Any = shared_trait(
         Checked("zero"),
@@ -94,6 +100,9 @@ class ExplorerTraits(traitlets.HasTraits):
     settings: Settings = shared_trait(
         filled_by(dict, Checked(help="what is set otherwise than the methods' defaults")),
         requested="MethodSettings",
+    )
+    output: Output = shared_trait(
+        OneOf(get_args(Output), "auto", help="what the model's numbers are"), requested=True
     )
     effort: int = kernel_trait(traitlets.Int(0, help="how often Refine was asked for"), requested=True)
 
@@ -134,12 +143,14 @@ class ExplorerTraits(traitlets.HasTraits):
     heat: RawHeat = kernel_trait(answers=_MAP, cleared_with="example")
     code: str = kernel_trait(traitlets.Unicode(""), cleared_with="example")
     weights_changed: bool = kernel_trait(traitlets.Bool(False), cleared_with="example")
-    path: RawPath = kernel_trait(answers=PATH, cleared_with="example")
+    path: RawPath = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
     layer_relevance: RawLayerRelevance = kernel_trait(answers=PATH, cleared_with="model")
     layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
     channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
-    what_if: RawWhatIf = kernel_trait(answers=("example", "ablated", "ablate_to"), cleared_with="model")
+    what_if: RawWhatIf = kernel_trait(
+        answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
+    )
     comparison: RawComparison = kernel_trait(answers=PATH)
     pinned: RawPinned = kernel_trait()
 

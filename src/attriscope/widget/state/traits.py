@@ -20,7 +20,8 @@ class Number(traitlets.Float):
     def validate(self, obj: Any, value: Any) -> Any:
         if isinstance(value, bool) or not _finite(value):
             self.error(obj, value, info=f"a number, but {describe(value)} came")
-        return super().validate(obj, value)
+        # As numpy and torch have them, too.
+        return super().validate(obj, value if value is None or isinstance(value, str) else float(value))
 
     def error(self, obj: Any, value: Any, error: Any = None, info: str | None = None) -> NoReturn:
         raise traitlets.TraitError(f"{self.name} must be {info or f'a number, but {describe(value)} came'}")

@@ -1,0 +1,76 @@
+"""What a model says of an example: which classes it is told as, and as what: shares of 100 %, or plain numbers.
+
+What the model's numbers are is found by :mod:`~attriscope.widget.model.output_kind`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.types import OutputKind, RawPredictions
+from attriscope.widget.messages.wire import number
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What the numbers are that a model gives for an example.
+
+    Attributes:
+        kind: ``"logits"``: the softmax of them are shares of 100 %, the sigmoid if there is only one;
+            ``"probabilities"``: they are shares already; ``"sigmoid"``: each is a yes or no by itself; ``"values"``:
+            anything else.
+        shares: whether they were seen to lie between 0 and 1, so that they need no sigmoid.
+        one: whether there is only one.
+    """
+
+    kind: OutputKind = "logits"
+    shares: bool = False
+    one: bool = False
+
+    def probabilities(self, scores: Tensor) -> Tensor | None:
+        """Of scores (..., C); ``None`` if they are none, and there is nothing to make them so."""
+        if self.kind == "logits":
+            return scores.sigmoid() if self.one else scores.softmax(-1)
+        if self.kind == "values" or (self.kind == "probabilities" and not self.shares):
+            return None
+        return scores if self.shares else scores.sigmoid()
+
+    @property
+    def doc(self) -> str:
+        """How the numbers come about that are shown."""
+        if self.kind == "logits":
+            return "sigmoid of the score" if self.one else "softmax of the scores"
+        if self.kind == "sigmoid":
+            return "each by itself" if self.shares else "sigmoid of each score"
+        if self.kind == "probabilities":
+            return "probabilities" if self.shares else "scores: they are not between 0 and 1"
+        return "what the model gives"
+
+
+def predictions_message(output: Tensor, names: ClassNames, outputs: Outputs) -> RawPredictions:
+    """The best classes of one example's output (C,)."""
+    scores = output.detach().to("cpu", torch.float64)
+    chances = outputs.probabilities(scores)
+    return {
+        "kind": "score" if chances is None else "probability",
+        "output": outputs.kind,
+        "doc": outputs.doc,
+        "items": [
+            {
+                "index": i,
+                "label": names.label(i),
+                "score": number(scores[i]),
+                "probability": None if chances is None else number(chances[i]),
+            }
+            for i in best(output)
+        ],
+    }
+
+
+def best(output: Tensor, most: int = 8) -> list[int]:
+    """The indices of the highest scores of one example's output (C,)."""
+    return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()

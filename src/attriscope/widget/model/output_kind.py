@@ -1,0 +1,90 @@
+"""What the numbers are that a model gives: looked for in the numbers, and in what the model ends with.
+
+Regressions and classifiers cannot always be told apart by what they give; so what was found is said on the page, and
+can be changed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from attriscope.widget.messages.predictions import Outputs
+from attriscope.widget.messages.types import Output, OutputKind
+
+# From so many outputs on, logits that all lie between 0 and 1 are no chance any more.
+_MANY = 5
+# Logits of classifiers do not reach this far from zero.
+_FAR = 100.0
+
+
+def outputs_of(scores: Tensor, said: Output, binary: bool, ends_with_sigmoid: Callable[[], bool]) -> Outputs:
+    """What the scores (C,) of one example are.
+
+    Args:
+        scores: what the model gives.
+        said: what a person says they are; ``"auto"`` to find out.
+        binary: whether there are names for two classes.
+        ends_with_sigmoid: looks whether the model's last operation is a sigmoid.
+    """
+    shares, one = _are_shares(scores), len(scores) == 1
+    kind = _found(scores, shares, binary, ends_with_sigmoid) if said == "auto" else said
+    return Outputs(kind, shares, one)
+
+
+def _are_shares(scores: Tensor) -> bool:
+    return bool(((scores >= 0) & (scores <= 1)).all())
+
+
+def _found(scores: Tensor, shares: bool, binary: bool, ends_with_sigmoid: Callable[[], bool]) -> OutputKind:
+    count = len(scores)
+    if not bool(scores.isfinite().all()):
+        return "values"
+    if shares:
+        if count > 1 and abs(float(scores.double().sum()) - 1) < 1e-3:
+            return "probabilities"
+        if count >= _MANY or ends_with_sigmoid():
+            return "sigmoid"
+    if count == 1:
+        return "logits" if binary else "values"
+    return "values" if float(scores.abs().max()) > _FAR else "logits"
+
+
+def ends_with_sigmoid(forward: Callable[[], Any], scores_in: Callable[[Any], Tensor]) -> bool:
+    """Whether the scores are what a sigmoid gave; a pass through the model."""
+    watch = _Sigmoids()
+    with torch.no_grad(), watch:
+        scores = scores_in(forward())
+    return watch.latest is not None and watch.latest == _memory(scores)
+
+
+_SIGMOIDS = (
+    torch.ops.aten.sigmoid,
+    torch.ops.aten.sigmoid_,
+    torch.ops.aten.hardsigmoid,
+    torch.ops.aten.hardsigmoid_,
+)
+
+
+class _Sigmoids(TorchDispatchMode):
+    """Notes where the latest sigmoid put its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest: tuple[int, int] | None = None
+        self._kept: Any = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func.overloadpacket in _SIGMOIDS:
+            # Kept, so that its memory is not used for something else.
+            self.latest, self._kept = _memory(result), result
+        return result
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    return tensor.untyped_storage().data_ptr(), tensor.numel()

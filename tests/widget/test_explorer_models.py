@@ -1,0 +1,135 @@
+"""Models that give something else than one row of scores, or cannot be looked into: each is explained, or says why."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attriscope import Explorer, attr
+from attriscope.core.errors import TargetError
+from attriscope.widget.state.selection import ChoiceError
+from widget.model.test_output_kind import Headed
+
+X = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def headed(head: Callable[[Tensor], Any], classes: int = 4) -> nn.Module:
+    torch.manual_seed(0)
+    return Headed(classes, head).eval()
+
+
+@pytest.mark.parametrize("head", [lambda y: {"logits": y}, lambda y: (y,), lambda y: [y]])
+def test_the_scores_are_taken_out_of_what_holds_them(head: Callable[[Tensor], Any]) -> None:
+    plain, wrapped = headed(lambda y: y), headed(head)
+    one, other = (Explorer(m, X, n_steps=4, ablated=[["body", 1]]).wait(60) for m in (plain, wrapped))
+    assert one.predictions == other.predictions
+    assert one.what_if == other.what_if
+    assert one.path["probabilities"] == other.path["probabilities"]
+    torch.testing.assert_close(one.attributions, other.attributions)
+
+
+def margin(output: tuple[Tensor, Tensor]) -> Tensor:
+    return output[0][:, 3] - output[1][:, 0]
+
+
+def test_a_function_as_target() -> None:
+    model = headed(lambda y: (y, 2 * y))
+    with pytest.raises(TargetError, match="pass a function as target"):
+        Explorer(model, X, n_steps=4).wait(60)
+    explorer = Explorer(model, X, target=margin, n_steps=4).wait(60)
+    assert explorer.target(model(X)).shape == (1,)
+    assert explorer.get_state("target") == {"target": "margin"}  # the page has its name
+    assert explorer.heat["title"] == "Integrated Gradients for margin, baseline zero"
+    assert explorer.heat["request"]["target"] == explorer.path["request"]["target"] == "margin"
+    wanted = attr.IntegratedGradients(model).attribute(X, target=margin, n_steps=4)
+    torch.testing.assert_close(explorer.attributions, wanted)
+    space = {"model": model, "inputs": X, "target": margin}
+    exec(explorer.code, space)
+    torch.testing.assert_close(space["attributions"], wanted)
+    # The page comes back to it by name; another function of the same name is another one.
+    other = lambda output: output[1][:, 2]  # noqa: E731
+    other.__name__ = "margin"
+    explorer.target = other
+    assert explorer.get_state("target") == {"target": "margin (2)"}
+    explorer.set_state({"target": "margin"})
+    assert explorer.target.function is margin
+    explorer.set_state({"target": "nothing of the kind"})
+    assert explorer.target.function is margin
+    assert explorer.refused["trait"] == "target"
+    with pytest.raises(ChoiceError, match="margin"):
+        explorer.contrast = 1
+    explorer.wait(60)
+
+
+@pytest.mark.parametrize(
+    "method", ["ShapleyValues", "ShapleyValueSampling", "KernelShap", "FeatureAblation", "Lime"]
+)
+def test_every_method_gives_a_map_of_a_model_with_one_output(method: str) -> None:
+    model = headed(lambda y: y, 1)
+    explorer = Explorer(model, X, method=method, n_steps=4).wait(120)
+    assert explorer.attributions.shape == X.shape
+    space = {"model": model, "inputs": X}
+    exec(explorer.code, space)
+    torch.testing.assert_close(space["attributions"], explorer.attributions)
+
+
+def test_a_scripted_model_is_explained_without_layers() -> None:
+    scripted = torch.jit.script(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
+    )
+    explorer = Explorer(scripted, X, n_steps=4).wait(60)
+    assert list(explorer.layers) == []
+    assert explorer.status == "idle"
+    wanted = attr.IntegratedGradients(scripted).attribute(X, target=explorer.target, n_steps=4)
+    torch.testing.assert_close(explorer.attributions, wanted)
+
+
+def test_a_part_that_is_scripted_is_no_layer() -> None:
+    part = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+    explorer = Explorer(nn.Sequential(part, nn.Flatten(), nn.Linear(144, 3)).eval(), X, n_steps=4).wait(60)
+    assert [row["name"] for row in explorer.layers] == ["", "1", "2"]
+
+
+def test_an_output_without_dimensions() -> None:
+    model = headed(lambda y: y.sum())
+    explorer = Explorer(model, X, n_steps=4).wait(60)
+    assert [item["score"] for item in explorer.predictions["items"]] == [pytest.approx(float(model(X)))]
+    assert explorer.attributions.sum() == pytest.approx(
+        explorer.path["scores"][-1] - explorer.path["scores"][0], abs=1e-2
+    )
+
+
+def test_an_output_of_true_and_false_has_no_gradient_and_says_so() -> None:
+    explorer = Explorer(headed(lambda y: y > 0), X, n_steps=4)
+    with pytest.raises(ValueError, match="does not depend on the inputs in a way that autograd can follow"):
+        explorer.wait(60)
+    assert explorer.predictions["items"]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    explorer = Explorer(headed(lambda y: y), X, n_steps=4, alpha=np.float32(0.25)).wait(60)
+    explorer.opacity = np.float64(0.5)
+    assert (type(explorer.alpha), explorer.alpha, explorer.opacity) == (float, 0.25, 0.5)
+
+
+def test_it_cannot_be_pickled_and_says_so() -> None:
+    explorer = Explorer(headed(lambda y: y), X, n_steps=4).wait(60)
+    with pytest.raises(TypeError, match="Explorer cannot be pickled"):
+        pickle.dumps(explorer)
+
+
+def test_closed_while_it_computes_it_is_cancelled() -> None:
+    explorer = Explorer(headed(lambda y: y), torch.randn(1, 3, 64, 64), method="Occlusion")
+    explorer.close()
+    assert explorer.status == "cancelled"
+
+
+def test_class_names_are_checked_at_once() -> None:
+    with pytest.raises(TypeError, match="class_names"):
+        Explorer(headed(lambda y: y), X, class_names={"a", "b", "c", "d"})
