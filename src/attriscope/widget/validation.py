@@ -63,7 +63,7 @@ def check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
         raise InputTypeError(f"model must be a torch.nn.Module, but {describe(model)} came")
     x = examples.tensors[0]
     if len(examples.tensors) > 1 or examples.keys or x.dim() != 4:
-        hint = "; write inputs[None]" if x.dim() == 3 else ""
+        hint = "; write inputs[None]" if x.dim() == 3 and x.shape[0] in (1, 3, 4) else ""
         raise InputError(
             f"the Explorer shows pictures, of shape (N, C, H, W), but {describe(inputs)} came{hint}"
         )
