@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ipywidgets.widgets.widget import _remove_buffers
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr
-from attriscope.core.errors import TargetError
+from attriscope.core.errors import NonFiniteError, TargetError
 from attriscope.widget.state.selection import ChoiceError
 from widget.model.test_output_kind import Headed
 
@@ -133,3 +135,53 @@ def test_closed_while_it_computes_it_is_cancelled() -> None:
 def test_class_names_are_checked_at_once() -> None:
     with pytest.raises(TypeError, match="class_names"):
         Explorer(headed(lambda y: y), X, class_names={"a", "b", "c", "d"})
+
+
+def is_json(explorer: Explorer) -> bool:
+    """Whether everything that the page was sent is JSON: it knows neither NaN nor infinity."""
+    state, _, _ = _remove_buffers(explorer.get_state())
+    json.dumps(state, allow_nan=False)
+    return True
+
+
+class Dark(nn.Module):
+    """The score of one class is minus infinity where the picture is black."""
+
+    def __init__(self, dark: int) -> None:
+        super().__init__()
+        self.body, self.dark = headed(lambda y: y), dark
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.body(x)
+        added = torch.zeros_like(scores)
+        added[:, self.dark] = x.detach().abs().mean((1, 2, 3)).log()
+        return scores + added
+
+
+def test_another_class_may_be_no_number_on_the_way() -> None:
+    explorer = Explorer(Dark(2).eval(), X, target=1, n_steps=4, ablated=[["body.body", 0]]).wait(60)
+    assert is_json(explorer)
+    classes = [one["index"] for one in explorer.path["classes"]]
+    assert explorer.path["probabilities"][classes.index(2)][0] == 0
+    assert explorer.path["probabilities"][classes.index(2)][-1] > 0
+    explorer.output = "sigmoid"
+    explorer.wait(60)
+    assert is_json(explorer)
+
+
+def test_a_path_on_which_the_output_is_no_number_is_refused_each_time() -> None:
+    explorer = Explorer(Dark(1).eval(), X, target=1, n_steps=4)
+    for _ in range(2):
+        with pytest.raises(NonFiniteError, match="NaN or infinite"):
+            explorer.wait(60)
+        assert explorer.path == {}
+        explorer.recompute()
+    explorer.method = "Saliency"  # asks nothing of the baseline
+    with pytest.raises(NonFiniteError, match="NaN or infinite"):
+        explorer.wait(60)
+    explorer.method = "InputXGradient"  # the path was gone already
+    with pytest.raises(NonFiniteError, match="on the path from the baseline"):
+        explorer.wait(60)
+    assert explorer.heat["final"]
+    assert explorer.path == {}
+    assert is_json(explorer)

@@ -133,7 +133,7 @@ export const path = memo((raw: RawPath): Path | undefined => {
     codes,
     scale,
     classes: raw.classes ?? [],
-    probabilities: raw.probabilities ?? [],
+    probabilities: (raw.probabilities ?? []).map((one) => one.map((share) => share ?? NaN)),
     title: raw.title ?? "",
     targetLabel: raw.target_label ?? "",
     request: raw.request ?? {},

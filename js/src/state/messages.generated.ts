@@ -165,7 +165,7 @@ export interface RawPath {
   scores?: readonly number[];
   totals?: readonly number[];
   classes?: readonly ClassInfo[];
-  probabilities?: readonly (readonly number[])[];
+  probabilities?: readonly (readonly (number | null)[])[];
   shape?: Size;
   /** Int8, one map after another; value = scale * sign(code) * (|code| / 127) ** 2 */
   maps?: Binary;

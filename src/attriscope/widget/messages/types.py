@@ -192,7 +192,7 @@ class RawPath(TypedDict, total=False):
     scores: Sequence[float]
     totals: Sequence[float]
     classes: Sequence[ClassInfo]
-    probabilities: Sequence[Sequence[float]]
+    probabilities: Sequence[Sequence[float | None]]
     shape: Size
     maps: Binary
     scale: float

@@ -14,7 +14,7 @@ from torch import Tensor
 from attriscope.attr import IntegratedGradients
 from attriscope.attr.integrated_gradients import add_weighted, gradients_along
 from attriscope.attr.quadrature import Quadrature, quadrature
-from attriscope.core.errors import TargetError
+from attriscope.core.errors import NonFiniteError, TargetError
 from attriscope.core.inputs import Examples
 from attriscope.core.target import scores_in
 from attriscope.widget.messages.class_names import ClassNames
@@ -25,6 +25,7 @@ from attriscope.widget.messages.wire import (
     FRAMES,
     flat_map,
     frames_message,
+    number,
 )
 
 
@@ -70,6 +71,7 @@ class PathIntegral:
         One that was left goes on from where it was.
         """
         if self.done:
+            self._see_numbers()
             return
         done_nodes = len(self._maps)
         rest = Quadrature(self._rule.nodes[done_nodes:], self._rule.weights[done_nodes:])
@@ -88,6 +90,14 @@ class PathIntegral:
             self._outputs.extend(_rows(block.output))
             if self.started:
                 yield
+
+    def _see_numbers(self) -> None:
+        """Refuse a path on which the output is no number, also when it was gone before."""
+        if not bool(torch.stack(self._scores).isfinite().all()):
+            raise NonFiniteError(
+                "the explained output is NaN or infinite somewhere on the path from the baseline to the input; look at "
+                "the baseline, e.g. for a logarithm or division of zero, and take another one"
+            )
 
     @property
     def done(self) -> bool:
@@ -283,7 +293,9 @@ def path_message(
         scores=path.scores[kept].tolist(),
         totals=path.totals()[kept].tolist(),
         classes=[{"index": i, "label": names.label(i)} for i in classes],
-        probabilities=[] if chances is None else chances[kept][:, list(classes)].T.tolist(),
+        probabilities=[]
+        if chances is None
+        else [[number(chance) for chance in one] for one in chances[kept][:, list(classes)].T.tolist()],
         title=title,
         target_label=target_label,
         request=request,
