@@ -60,7 +60,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
     with server.kernel(name) as kernel:
         settled(page, kernel)
         quiet(root)
-        expect(root.locator(".as-tree .as-flow").nth(1)).to_contain_text("carries")
+        expect(root.locator(".as-tree .as-relevance").nth(1)).to_contain_text("carries")
         shot(root, "filled tree")
         slider = depth_slider(root)
         set_slider(slider, 24)  # from where the maps are not finer than what is sent of them

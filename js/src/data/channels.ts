@@ -3,7 +3,7 @@ import { type Binary, bytes, floats } from "../lib/binary";
 import { memo } from "../lib/memo";
 import type {
   ChangedPrediction,
-  LayerForm,
+  LayoutKind,
   NeuronClass,
   RawChannels,
   RawNeuronInfo,
@@ -25,7 +25,7 @@ export interface Amounts {
 }
 
 export interface Channels extends Readonly<Record<Quantity, Amounts>> {
-  readonly form: LayerForm;
+  readonly layout: LayoutKind;
   readonly noun: string;
   readonly count: number;
   /** Of one channel as the layer gives it. */
@@ -67,7 +67,7 @@ export interface WhatIf {
   readonly message: string;
 }
 
-const FORMS: readonly LayerForm[] = ["map", "attention", "tokens", "sequence", "vector", "other"];
+const LAYOUTS: readonly LayoutKind[] = ["map", "attention", "tokens", "sequence", "vector", "other"];
 
 function amounts(
   totals: Binary | undefined,
@@ -115,7 +115,7 @@ export const channels = memo((raw: RawChannels): Channels | undefined => {
     contribution,
     count,
     ...sent,
-    form: FORMS.find((form) => form === raw.form) ?? "other",
+    layout: LAYOUTS.find((layout) => layout === raw.layout) ?? "other",
     noun: raw.noun ?? "channel",
     rows: native.h,
     columns: native.w,

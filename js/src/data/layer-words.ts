@@ -13,7 +13,7 @@ export function gives(layer: LayerRow): string {
   const name = layer.name ? `layer ${layer.name}` : "the model";
   if (!layer.shape) return `${name} did not run`;
   const dims = outputShape(layer);
-  switch (layer.form) {
+  switch (layer.layout) {
     case "vector":
       return `${name} gives ${dims} ${dims === "1" ? "number" : "numbers"}`;
     case "tokens":

@@ -10,8 +10,8 @@ export function headOf({ heads, count }: Channels, channel: number): number | un
 }
 
 /** A place in a channel as a neuron names it: row and column, or the position of a token. */
-export function placeAt({ form }: Channels, { x, y }: Point): readonly number[] {
-  return form === "tokens" || form === "sequence" ? [x] : [y, x];
+export function placeAt({ layout }: Channels, { x, y }: Point): readonly number[] {
+  return layout === "tokens" || layout === "sequence" ? [x] : [y, x];
 }
 
 /** A place inside a channel by name: row and column, or the word at a position. */

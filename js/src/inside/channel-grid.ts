@@ -20,9 +20,9 @@ const ROOM: Readonly<Record<Look, { width: number; height: number }>> = {
 /** A page of rows while the box has no height. */
 const PAGE = 4;
 
-function lookOf({ form, w, h: height }: Channels): Look {
+function lookOf({ layout, w, h: height }: Channels): Look {
   if (w * height === 1) return "squares";
-  return form === "tokens" || form === "sequence" || height === 1 ? "strips" : "tiles";
+  return layout === "tokens" || layout === "sequence" || height === 1 ? "strips" : "tiles";
 }
 
 export interface GridContent {

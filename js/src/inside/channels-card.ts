@@ -18,9 +18,9 @@ import { ChannelGrid, type GridContent, plural } from "./channel-grid";
 import { type GridChoice, GridControls, searchField, sorted } from "./grid-controls";
 
 /** How large one channel is. */
-function extentText({ form, rows, columns }: Channels): string {
+function extentText({ layout, rows, columns }: Channels): string {
   if (rows * columns === 1) return "";
-  return form === "tokens" || form === "sequence"
+  return layout === "tokens" || layout === "sequence"
     ? ` at ${columns} positions`
     : ` of ${shape([rows, columns])}`;
 }

@@ -68,7 +68,7 @@ export function makeRow({ layer, label }: Entry, level: number, hasChildren: boo
     },
     twisty,
     h("span", { class: "as-module" }, name, kind),
-    h("span", { class: "as-flow" }, h("span", { class: "as-sizeless" })),
+    h("span", { class: "as-relevance" }, h("span", { class: "as-sizeless" })),
     h("span", { class: "as-number as-shape" }, layer ? outputShape(layer) : ""),
     parameters,
   );
@@ -83,7 +83,7 @@ export function updateRow(
   relevance: Relevance | undefined,
   doc: string,
 ): void {
-  showRelevance(element.querySelector<HTMLElement>(".as-flow")!, relevance);
+  showRelevance(element.querySelector<HTMLElement>(".as-relevance")!, relevance);
   const carried = relevance && (doc ? `${relevance.words}: ${doc}` : relevance.words);
   const tooltip = layer
     ? [layer.name || label, layer.kind, whyNot(layer), carried].filter(Boolean).join("\n")

@@ -65,7 +65,7 @@ export class LayerSlider {
       output,
     );
     const method = state.view.has("layer_methods") ? new LayerMethod(state) : undefined;
-    const row = h("div", { class: "as-depth" }, ...(method ? [method.element] : []), this.#field);
+    const row = h("div", { class: "as-layer-slider" }, ...(method ? [method.element] : []), this.#field);
     this.nodes = [row, ...(method ? [method.refusal.node] : [])];
     input.addEventListener("input", () => this.#moved(), { signal: state.signal });
     state.follow(this);

@@ -57,7 +57,7 @@ export function summarise({ field, heat }: Displayed): string {
 /** Why there is no map over the picture. */
 export function whyNoMap(view: View, { alpha, without }: Displayed): string {
   if (without) {
-    const below = view.has("channels") && without.form && without.form !== "other";
+    const below = view.has("channels") && without.layout && without.layout !== "other";
     return `no map: ${gives(without)}${below ? "; pick one below to see what drives it" : ""}`;
   }
   if (isComputing(view)) return alpha < 1 ? "computing the path" : "computing";

@@ -9,8 +9,8 @@ import { layerInfo } from "./scope";
 export function nounOf(view: View, layer: string): string {
   const { request, noun } = view.get("channels");
   if (noun && request?.layer === layer) return noun;
-  const form = layerInfo(view, layer)?.form;
-  return form === "attention" ? "head" : form === "map" || !form ? "channel" : "unit";
+  const layout = layerInfo(view, layer)?.layout;
+  return layout === "attention" ? "head" : layout === "map" || !layout ? "channel" : "unit";
 }
 
 /** The picked layer; a grid that stands alone may only know whose channels it holds. */

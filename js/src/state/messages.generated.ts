@@ -47,7 +47,7 @@ export type Neuron = number | readonly number[];
 export type Ablated = readonly [layer: string, neuron: Neuron];
 
 /** What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else. */
-export type LayerForm = "map" | "attention" | "tokens" | "sequence" | "vector" | "other";
+export type LayoutKind = "map" | "attention" | "tokens" | "sequence" | "vector" | "other";
 
 /** Rows and columns. */
 export type Size = readonly [number, number];
@@ -187,7 +187,7 @@ export interface LayerRow {
   pickable?: boolean;
   /** Why it cannot be picked. */
   why?: string;
-  form?: LayerForm | null;
+  layout?: LayoutKind | null;
   /** Of its first call; null if it did not run. */
   order?: number | null;
 }
@@ -218,7 +218,7 @@ export interface RawLayerMaps {
 /** The channels of the picked layer; {} when there are none. */
 export interface RawChannels {
   request?: Request;
-  form?: LayerForm;
+  layout?: LayoutKind;
   noun?: string;
   count?: number;
   /** Of one channel as the layer gives it: rows, columns. */

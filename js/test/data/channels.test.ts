@@ -40,8 +40,8 @@ describe("channels off the wire", () => {
   });
 
   it("live with odd labels and heads", () => {
-    const odd = channels({ ...SIX, positions: ["one"], heads: 5, form: "knot" as "map" })!;
-    expect(odd).toMatchObject({ positions: [], heads: 0, form: "other" });
+    const odd = channels({ ...SIX, positions: ["one"], heads: 5, layout: "knot" as "map" })!;
+    expect(odd).toMatchObject({ positions: [], heads: 0, layout: "other" });
   });
 
   it("a neuron and a change of predictions need what is said about them", () => {

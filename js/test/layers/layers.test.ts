@@ -34,7 +34,7 @@ const spoken = (): string => find(".as-overlay > .as-unseen[aria-live]").textCon
 describe("how much passes", () => {
   it("is a bar in each row, its length against the longest, and its amount in the row's text", () => {
     show();
-    const bar = (name: string): HTMLElement => treeItem(name).querySelector(".as-flow")!;
+    const bar = (name: string): HTMLElement => treeItem(name).querySelector(".as-relevance")!;
     expect(bar("stem.conv").style.getPropertyValue("--as-share")).toBe((2 / 8.31).toFixed(4));
     expect(bar("stem.conv").dataset.sign).toBe("-");
     expect(bar("").style.getPropertyValue("--as-share")).toBe("1.0000");

@@ -6,7 +6,7 @@ import { onWire } from "./fake";
 
 export interface Given {
   readonly layer?: string;
-  readonly form?: RawChannels["form"];
+  readonly layout?: RawChannels["layout"];
   readonly noun?: string;
   /** As the layer gives one channel, and as it is sent. */
   readonly size?: readonly [number, number];
@@ -20,7 +20,7 @@ export interface Given {
 /** Channels whose values rise from zero to their own scale; the scale is the channel's number, NaN stays NaN. */
 export function channelsOf({
   layer = "stem",
-  form = "map",
+  layout = "map",
   noun = "channel",
   size = [4, 4],
   shape = [2, 2],
@@ -38,7 +38,7 @@ export function channelsOf({
   const sizes = (values: readonly number[]): Float32Array => Float32Array.from(values, Math.abs);
   return {
     request: { target: 7, contrast: null, example: 0, layer },
-    form,
+    layout,
     noun,
     count,
     size,
@@ -63,7 +63,7 @@ export const SIX = channelsOf({
 /** Four units of two heads, at three tokens. */
 export const TOKENS = channelsOf({
   layer: "mlp",
-  form: "tokens",
+  layout: "tokens",
   noun: "unit",
   size: [1, 3],
   shape: [1, 3],
@@ -75,7 +75,7 @@ export const TOKENS = channelsOf({
 /** Three single numbers. */
 export const VECTOR = channelsOf({
   layer: "fc",
-  form: "vector",
+  layout: "vector",
   noun: "unit",
   size: [1, 1],
   shape: [1, 1],

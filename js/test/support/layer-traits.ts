@@ -17,7 +17,7 @@ export const LAYERS: readonly LayerRow[] = sampleTraits().layers!.map((layer, i)
   ...layer,
   pickable: layer.shape !== null,
   ...(layer.shape === null ? { why: "did not run" } : {}),
-  form: layer.shape === null ? null : layer.spatial ? "map" : "vector",
+  layout: layer.shape === null ? null : layer.spatial ? "map" : "vector",
   order: layer.shape === null ? null : i,
 }));
 

@@ -104,9 +104,9 @@ def test_layers_without_a_map_show_what_they_are_and_still_give_attributions(
     network = net(model)
     explorer = explore(network, picture(), layer=layer, layer_method=method).wait()
     assert explorer.heat == {}
-    assert (explorer.channels["form"], explorer.channels["size"]) == (layout, size)
+    assert (explorer.channels["layout"], explorer.channels["size"]) == (layout, size)
     rows = {row["name"]: row for row in explorer.layers}
-    assert (rows[layer]["form"], rows[layer]["spatial"], rows[layer]["pickable"]) == (layout, False, True)
+    assert (rows[layer]["layout"], rows[layer]["spatial"], rows[layer]["pickable"]) == (layout, False, True)
     if method == "LayerActivation":
         held = attr.LayerActivation(network, layer).attribute(picture())
         assert explorer.layer_attributions.equal(held[0] if isinstance(held, tuple) else held)

@@ -136,7 +136,7 @@ def test_a_layer_that_never_ran_is_said(make: Make) -> None:
     explorer = make(target=0, method="Saliency").wait()
     row = next(row for row in explorer.layers if row["name"] == "unused")
     assert row["why"] == "did not run: the model never calls this module"
-    assert (row["pickable"], row["spatial"], row["form"], row["order"]) == (False, False, None, None)
+    assert (row["pickable"], row["spatial"], row["layout"], row["order"]) == (False, False, None, None)
     explorer.layer = "unused"
     with pytest.raises(LayerError, match="'unused' did not run"):
         explorer.wait()

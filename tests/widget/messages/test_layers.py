@@ -195,5 +195,5 @@ def test_positions_are_named_where_there_are_as_many_names() -> None:
     words = ["a", "b", "c"]
     tokens = Layout("tokens", (1, 3, 4))
     fits = channels(torch.rand(4, 1, 3), layout=tokens, positions=words)
-    assert (fits["positions"], fits["noun"], fits["form"]) == (words, "unit", "tokens")
+    assert (fits["positions"], fits["noun"], fits["layout"]) == (words, "unit", "tokens")
     assert "positions" not in channels(torch.rand(4, 1, 2), layout=tokens, positions=words)

@@ -67,7 +67,7 @@ def _row(layer: LayerInfo, layout: Layout | None) -> LayerRow:
         "shape": None if layer.latest is None else list(layer.latest),
         "spatial": layout is not None and layout.spatial,
         "pickable": layout is not None,
-        "form": None if layout is None else layout.kind,
+        "layout": None if layout is None else layout.kind,
         "order": layer.order,
     }
     if layout is None:
@@ -143,7 +143,7 @@ def channels_message(
     thumbs, scales = _coded(small)
     found: RawChannels = {
         "request": request,
-        "form": layout.kind,
+        "layout": layout.kind,
         "noun": layout.noun,
         "count": count,
         "size": [height, width],

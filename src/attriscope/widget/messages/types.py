@@ -44,7 +44,7 @@ Neuron: TypeAlias = int | Sequence[int]
 # A neuron that is switched off: its layer's path and its place there.
 Ablated: TypeAlias = Annotated[Sequence[Any], "readonly [layer: string, neuron: Neuron]"]
 # What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else.
-LayerForm: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
+LayoutKind: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
 # Rows and columns.
 Size: TypeAlias = Annotated[Sequence[int], "readonly [number, number]"]
 # A binary value: ipywidgets gives a DataView, other hosts may give what lies under it.
@@ -218,7 +218,7 @@ class LayerRow(TypedDict):
     spatial: bool
     pickable: NotRequired[bool]
     why: NotRequired[str]
-    form: NotRequired[LayerForm | None]
+    layout: NotRequired[LayoutKind | None]
     order: NotRequired[int | None]
 
 
@@ -262,7 +262,7 @@ class RawChannels(TypedDict, total=False):
     """
 
     request: Request
-    form: LayerForm
+    layout: LayoutKind
     noun: str
     count: int
     size: Size
