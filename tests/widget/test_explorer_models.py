@@ -185,3 +185,26 @@ def test_a_path_on_which_the_output_is_no_number_is_refused_each_time() -> None:
     assert explorer.heat["final"]
     assert explorer.path == {}
     assert is_json(explorer)
+
+
+def test_the_gap_of_lrp_has_the_sign_of_the_others() -> None:
+    explorer = Explorer(headed(lambda y: y), X, method="LRP", target=1, n_steps=4).wait(60)
+    output = float(explorer._explained.model(X)[0, 1])
+    assert explorer.heat["gap"] == pytest.approx(float(explorer.attributions.sum()) - output, abs=1e-6)
+    assert abs(explorer.heat["gap"]) > 1e-3
+
+
+def test_a_class_is_a_target_by_its_name() -> None:
+    names = ["tiger cat", "Tabby", "lynx", "tabby"]
+    explorer = Explorer(headed(lambda y: y), X, target="Lynx", class_names=names, n_steps=4)
+    assert explorer.target == 2
+    explorer.target = "tabby"
+    assert explorer.target == 3
+    for given, said in (
+        ("TABBY", r"several classes, \[1, 3\]"),
+        ("linx", "did you mean 'lynx'"),
+        ("dog", "no class$"),
+    ):
+        with pytest.raises(ChoiceError, match=said):
+            explorer.target = given
+    explorer.wait(60)

@@ -10,7 +10,7 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from attriscope import ChannelGrid, LayerPicker, attr
+from attriscope import ChannelGrid, LayerPicker, Overlay, Predictions, attr
 from attriscope.core.errors import InputError, TargetError
 from attriscope.widget.state.selection import ChoiceError
 from models import Snapshot, draw
@@ -211,3 +211,28 @@ def test_picker_grid_and_explorer_are_linked_by_traitlets(
     assert grid.wait().channels["request"] == {"layer": "first"}
     assert_consistent(explorer.wait())
     grid.close()
+
+
+def test_parts_take_arrays_and_say_what_they_cannot_draw() -> None:
+    picture, heat = np.random.default_rng(0).random((6, 5, 3)), np.arange(30.0).reshape(6, 5)
+    assert Overlay(picture, heat).heat == Overlay(picture, torch.from_numpy(heat)).heat
+    for given, said in (
+        (np.zeros(3), r"\(3,\)"),
+        (torch.zeros(2, 3, 6, 5), r"\(2, 3, 6, 5\).*attributions\[:1\]"),
+        (torch.zeros(0, 5), "of shape"),
+        ("heat", "must be a tensor or an array, but 'heat' came"),
+    ):
+        with pytest.raises(InputError, match=said):
+            Overlay(picture, given)
+    with pytest.raises(TypeError, match="did you mean 'opacity'"):
+        Overlay(picture, heat, opacty=0.5)
+    scores = torch.tensor([[0.1, 2.0, -1.0]])
+    wanted = Predictions(scores).predictions
+    for output in (scores[0], scores.numpy(), scores[0].numpy(), {"logits": scores}):
+        assert Predictions(output).predictions == wanted
+    for output in (torch.zeros(2, 3), np.zeros((2, 3)), (scores, scores), torch.zeros(0)):
+        with pytest.raises(InputError, match="one example"):
+            Predictions(output)
+    with pytest.raises(InputError, match="'chance'"):
+        Predictions(scores, kind="chance")
+    assert Predictions(scores, kind="values").predictions["kind"] == "score"

@@ -68,8 +68,8 @@ class Explorer(JobWidget, ExplorerTraits):
     Args:
         model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are.
         inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show.
-        target: which output to explain: an int, a tuple or list of ints, or a function of the model's output that gives
-            one number per example; ``None`` takes the first example's best class.
+        target: which output to explain: an int, a class by its name, a tuple or list of ints, or a function of the
+            model's output that gives one number per example; ``None`` takes the first example's best class.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
@@ -189,7 +189,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
-        self._validation = Validation(self, self._explained, self._registry)
+        self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
         self._explorer_jobs = ExplorerJobs(
             self, self._explained, self._registry, self._labels, self._state, self._comparison
@@ -389,8 +389,6 @@ class Explorer(JobWidget, ExplorerTraits):
         return self._validation.check(proposal["trait"].name, proposal["value"])
 
     def _from_page(self, name: str, value: Any) -> Any:
-        if name == "target":
-            return self._validation.target_of_name(value)
         return self._validation.baseline_of_names(value) if name == "baseline" else value
 
     @traitlets.observe("layer")

@@ -20,6 +20,7 @@ from attriscope.core.inputs import Examples, describe, require_floating
 from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.notices import tell_of_training
 from attriscope.core.target import resolve_target
+from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
@@ -142,15 +143,19 @@ class Validation(LayerValidation):
         traits: all values as they are.
         explained: the model, and its examples.
         registry: the methods on offer.
+        names: of the classes.
 
     Attributes:
         custom: the user's own baseline, if there was one.
     """
 
-    def __init__(self, traits: ExplorerTraits, explained: ExplainedModel, registry: MethodRegistry) -> None:
+    def __init__(
+        self, traits: ExplorerTraits, explained: ExplainedModel, registry: MethodRegistry, names: ClassNames
+    ) -> None:
         super().__init__(traits, explained.model, explained.layer_cache.known_layout)
         self._traits, self._explained, self._registry = traits, explained, registry
         self.custom: CustomBaseline | None = None
+        self._names = names
         self._functions: dict[str, TargetFunction] = {}
 
     # --- methods ----------------------------------------------------------------------------------------------
@@ -184,6 +189,8 @@ class Validation(LayerValidation):
 
     def target(self, value: Any) -> Any:
         """An index of the output, or a list of them."""
+        if isinstance(value, str):
+            return self._named(value)
         if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
             raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
         with refusing():
@@ -199,6 +206,21 @@ class Validation(LayerValidation):
             return index
         return self._class(index[0], "target")
 
+    def _named(self, value: str) -> Any:
+        """A class by its name, or a function that was given before."""
+        if value in self._functions:
+            return self._functions[value]
+        indices = self._names.indices(value)
+        if len(indices) > 1:
+            raise ChoiceError(
+                f"target {value!r} is the name of several classes, {indices}: give one of these"
+            )
+        if not indices:
+            near = difflib.get_close_matches(value, self._names.by_index.values(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ChoiceError(f"target {describe(value)} is the name of no class{hint}")
+        return self._class(indices[0], "target")
+
     def _function(self, value: Any) -> TargetFunction:
         """A function as target, with a name that no other has."""
         if isinstance(value, TargetFunction):
@@ -212,10 +234,6 @@ class Validation(LayerValidation):
         found = TargetFunction(value, f"{name} ({same + 1})" if same else name)
         self._functions[found.name] = found
         return found
-
-    def target_of_name(self, value: Any) -> Any:
-        """The target that the page names."""
-        return self._functions.get(value, value) if isinstance(value, str) else value
 
     def contrast(self, value: Any) -> int | None:
         """Another class than the target, or none."""

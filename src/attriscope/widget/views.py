@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+import torch
 import traitlets
 from torch import Tensor, nn
 
@@ -33,13 +34,13 @@ from attriscope.widget.messages.predictions import Outputs, predictions_message
 from attriscope.widget.messages.types import Output
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.images import Pictures, ToImage, as_pixels, custom_baseline
-from attriscope.widget.model.output_kind import outputs_of
+from attriscope.widget.model.output_kind import outputs_of, scores_of
 from attriscope.widget.model.path import PathIntegral, path_message
 from attriscope.widget.state.part import LOCK, Part
 from attriscope.widget.state.selection import ChoiceError
 from attriscope.widget.state.table import ExplorerTraits
 from attriscope.widget.state.traits import also
-from attriscope.widget.validation import LayerValidation
+from attriscope.widget.validation import LayerValidation, check_keywords
 
 
 class Overlay(Part):
@@ -47,8 +48,8 @@ class Overlay(Part):
 
     Args:
         image: the picture: a tensor (1, C, H, W) for ``to_image``, or what ``to_image`` would return.
-        attributions: a tensor of shape (H, W), (C, H, W) or (1, C, H, W); channels are added up. Its height and width
-            may be smaller than the picture's.
+        attributions: a tensor or array of shape (H, W), (C, H, W) or (1, C, H, W); channels are added up. Its height
+            and width may be smaller than the picture's.
         title: what it shows; becomes part of the picture's label.
         to_image: see :class:`Explorer`.
         **traits: initial ``opacity``, ``colormap``, ``sign``, ``mode``, ``outlier_percent`` or ``scale_limit``.
@@ -68,16 +69,16 @@ class Overlay(Part):
     def __init__(
         self,
         image: Any,
-        attributions: Tensor,
+        attributions: Any,
         title: str = "Attributions",
         to_image: ToImage | None = None,
         **traits: Any,
     ) -> None:
-        super().__init__(_part="overlay", **traits)
+        check_keywords(type(self), traits)
         of_model = isinstance(image, Tensor) and image.dim() == 4
         pixels = Pictures(image, to_image).show(image) if of_model else as_pixels(image)
-        while attributions.dim() < 4:
-            attributions = attributions[None]
+        attributions = _attributions(attributions)
+        super().__init__(_part="overlay", **traits)
         self.picture = wire.picture_message(pixels)
         heat = wire.flat_map(attributions)
         self.heat = wire.heat_message(
@@ -85,11 +86,33 @@ class Overlay(Part):
         )
 
 
+def _attributions(given: Any) -> Tensor:
+    """What an overlay is drawn of, as a tensor (1, C, H, W)."""
+    try:
+        found = torch.as_tensor(given).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputTypeError(
+            f"attributions must be a tensor or an array, but {describe(given)} came"
+        ) from error
+    if (
+        not 2 <= found.dim() <= 4
+        or (found.dim() == 4 and len(found) != 1)
+        or not found.numel()
+        or found.is_complex()
+    ):
+        raise InputError(
+            f"attributions must be of shape (H, W), (C, H, W) or (1, C, H, W), but {describe(found)} came"
+            + (": take one example, attributions[:1]" if found.dim() == 4 and len(found) > 1 else "")
+        )
+    return found.reshape(1, -1, *found.shape[-2:])
+
+
 class Predictions(Part):
     """A model's output for one example as a list of classes to pick from; the pick is ``target``.
 
     Args:
-        output: what a model gives for one example, of shape (C,) or (1, C).
+        output: what a model gives for one example: a tensor or array of shape (C,) or (1, C), or something that holds
+            one as its ``logits``.
         class_names: a name for each class, as a sequence or a dict; see :class:`Explorer`.
         target: the class picked at first; ``None`` picks the best.
         kind: what the numbers are: ``"auto"``, ``"logits"``, ``"probabilities"``, ``"sigmoid"`` or ``"values"``, as
@@ -101,7 +124,7 @@ class Predictions(Part):
 
     def __init__(
         self,
-        output: Tensor,
+        output: Any,
         class_names: ClassNamesLike = None,
         target: int | None = None,
         kind: Output = "auto",
@@ -109,11 +132,12 @@ class Predictions(Part):
         if kind not in get_args(Output):
             raise InputError(f"kind must be one of {', '.join(get_args(Output))}, but {describe(kind)} came")
         names = read_class_names(class_names)
-        scores = output.reshape(-1)
-        if output.numel() != output.shape[-1]:
+        row = scores_of(torch.as_tensor(output) if hasattr(output, "__array__") else output)
+        if row is None or not row.numel():
             raise InputError(
                 f"output must hold one example, of shape (C,) or (1, C), but {describe(output)} came"
             )
+        scores = row.reshape(-1)
         super().__init__(_part="predictions", target=int(scores.argmax()) if target is None else target)
         outputs = outputs_of(scores, kind, names.binary, lambda: False)
         self.predictions = predictions_message(scores, names.of(len(scores)), outputs)
@@ -173,9 +197,9 @@ class _Observed:
         outputs: list[Any] = []
         self.layers: Sequence[LayerInfo] = map_layers(model, lambda: outputs.append(self._run()))
         self.layouts: Mapping[str, Layout] = layouts_of(self.layers, module_of(model))
-        output = outputs[0]
-        row = isinstance(output, Tensor) and output.dim() == 2 and output.shape[1] > 1
-        self.target = int(output[0].argmax()) if target is None and row else target
+        scores = scores_of(outputs[0])
+        row = scores is not None and scores.dim() == 2 and scores.shape[1] > 1
+        self.target = int(scores[0].argmax()) if target is None and scores is not None and row else target
 
     def _run(self) -> Any:
         placed = self.examples.form(tuple(t.detach().clone() for t in self.examples.tensors))

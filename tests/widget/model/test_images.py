@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 
+from attriscope import Explorer
 from attriscope.core.errors import InputError
 from attriscope.widget.model.images import Pictures, as_pixels
 
@@ -81,11 +83,32 @@ PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
         torch.from_numpy(PIXELS).permute(2, 0, 1)[None],
         PIXELS / 255,
         torch.from_numpy(PIXELS / 255).permute(2, 0, 1),
+        PIXELS.astype(np.uint16) * 257,
+        PIXELS.astype(np.int64),
+        Image.fromarray(PIXELS),
     ],
-    ids=["HWC", "1HWC", "tensor HWC", "CHW", "1CHW", "floats", "float CHW"],
+    ids=["HWC", "1HWC", "tensor HWC", "CHW", "1CHW", "floats", "float CHW", "16 bits", "int64", "PIL"],
 )
 def test_every_usual_form_of_picture(image: Any) -> None:
     assert (as_pixels(image) == PIXELS).all()
+
+
+def test_true_and_false_are_white_and_black_and_a_palette_is_colours() -> None:
+    assert as_pixels(np.array([[True, False]])).tolist() == [[[255] * 3, [0] * 3]]
+    assert as_pixels(torch.tensor([[True, False]])).tolist() == [[[255] * 3, [0] * 3]]
+    palette = Image.fromarray(PIXELS).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert (as_pixels(palette) == np.asarray(palette.convert("RGB"))).all()
+    assert as_pixels(Image.fromarray(PIXELS).convert("RGBA")).shape == PIXELS.shape
+
+
+def test_numbers_of_another_range_are_refused_in_words() -> None:
+    with pytest.raises(InputError, match="from 0 to 1, but they go up to 59: divide by 255"):
+        as_pixels(PIXELS.astype(np.float32))
+    with pytest.raises(InputError, match="from 0 to 255, but int64 from -1 to 58 came"):
+        as_pixels(PIXELS.astype(np.int64) - 1)
+    assert as_pixels(np.array([[-0.2, 1.3]])).tolist() == [[[0] * 3, [255] * 3]]  # overshoot
+    with pytest.raises(InputError, match="divide by 255"):
+        Explorer(nn.Flatten(), torch.rand(1, 3, 4, 4), to_image=lambda x: x[0] * 255)
 
 
 def test_no_picture_is_refused_with_what_came() -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
-from attriscope.core.target import scores_in
 from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 
 
@@ -63,7 +62,7 @@ def test_what_a_person_says_holds() -> None:
 )
 def test_a_last_sigmoid_is_seen(head: Callable[[Tensor], Any], wanted: bool) -> None:
     y = torch.randn(1, 4)
-    assert ends_with_sigmoid(lambda: head(y * 1), scores_in) == wanted
+    assert ends_with_sigmoid(lambda: head(y * 1)) == wanted
 
 
 class Headed(nn.Module):

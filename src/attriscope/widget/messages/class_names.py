@@ -51,6 +51,12 @@ class ClassNames:
         name = self.by_index.get(1 if binary else index, "")
         return name if name.strip() else f"class {index}"
 
+    def indices(self, name: str) -> list[int]:
+        """Which outputs have this name: as it is, or but for case where none is."""
+        found = [i for i, one in self.by_index.items() if one == name]
+        folded = name.strip().casefold()
+        return found or [i for i, one in self.by_index.items() if one.strip().casefold() == folded]
+
     @property
     def binary(self) -> bool:
         """Whether they are those of two classes."""

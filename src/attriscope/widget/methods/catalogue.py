@@ -114,7 +114,7 @@ _INPUT_METHODS = (
     MethodSpec(attr.GuidedBackprop, quick=True),
     MethodSpec(attr.Deconvolution, quick=True),
     MethodSpec(attr.GuidedGradCam, note="Grad-CAM at the last convolution.", make=_guided, quick=True),
-    MethodSpec(attr.LRP, quick=True),
+    MethodSpec(attr.LRP, quick=True, sign=-1),
     MethodSpec(
         attr.Occlusion,
         "each",

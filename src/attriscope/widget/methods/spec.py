@@ -33,6 +33,7 @@ class MethodCall:
         arguments: those of ``attribute`` and ``stream``, by name.
         baselines: those, if the method is called once with each and the results are averaged; else empty.
         random: whether the method takes a generator.
+        sign: -1 if its delta is what the attributions lack, as LRP's is, instead of what they have too much.
     """
 
     method: Any
@@ -40,6 +41,7 @@ class MethodCall:
     arguments: dict[str, CodeValue]
     baselines: tuple[CodeValue, ...] = ()
     random: bool = False
+    sign: int = 1
 
     def rounds(self) -> Iterator[dict[str, Any]]:
         """The keyword arguments of each call."""
@@ -97,6 +99,7 @@ class MethodSpec:
         check: raises ``InputError`` for parameters that do not fit together.
         key: the name that it is asked for by, if that is not its class's.
         place: what it explains by: the input, a layer, or the inputs of a neuron.
+        sign: see :class:`MethodCall`.
         before: lines that must stand before the class is called by its name.
     """
 
@@ -113,6 +116,7 @@ class MethodSpec:
     check: Callable[[dict[str, Any]], object] = lambda values: None
     key: str = ""
     place: Place = "input"
+    sign: int = 1
     before: tuple[str, ...] = ()
 
     @property
@@ -173,7 +177,7 @@ class MethodSpec:
         }
         baselines = inputs.baselines if self.baselines == "each" else ()
         random = "generator" in inspect.signature(self.method.attribute).parameters
-        return MethodCall(method, made, arguments, baselines, random)
+        return MethodCall(method, made, arguments, baselines, random, self.sign)
 
     def _common(self, inputs: MethodInputs) -> dict[str, CodeValue]:
         """The arguments that every method takes; inside the model not all explain an output."""

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
-from attriscope.core.errors import Cancelled, TargetError
+from attriscope.core.errors import Cancelled
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
 from attriscope.core.progress import Parts
-from attriscope.core.target import scores_in
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
@@ -33,7 +32,7 @@ from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
 from attriscope.widget.model.map import Map, mean_map
-from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
+from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of, scores_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
 from attriscope.widget.state.selection import Selection
@@ -111,7 +110,7 @@ class ExplainedModel:
         one = self.example(index).examples
         x = one.tensors[0].detach().clone()
         layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
-        scores = _scores(found[0])
+        scores = scores_of(found[0])
         self._rows = scores is not None and scores.dim() == 2
         scores = None if scores is None else scores.reshape(-1)
         self._scores[index] = scores
@@ -139,7 +138,7 @@ class ExplainedModel:
         if self._ends_with_sigmoid is None:
             one = self.example(index).examples
             self._ends_with_sigmoid = ends_with_sigmoid(
-                lambda: self.model(one.tensors[0].clone(), *one.arguments), scores_in
+                lambda: self.model(one.tensors[0].clone(), *one.arguments)
             )
         return self._ends_with_sigmoid
 
@@ -255,17 +254,17 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        shares, additive = call.shares, call.additive
+        shares, additive, sign = call.shares, call.additive, call.sign
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        found = mean_map([*done, estimate], what, False, layout)
+                        found = mean_map([*done, estimate], what, False, layout, sign)
                         yield dataclasses.replace(found, shares=shares, additive=additive)
             done.append(estimate)
-        yield dataclasses.replace(mean_map(done, what, True, layout), shares=shares, additive=additive)
+        yield dataclasses.replace(mean_map(done, what, True, layout, sign), shares=shares, additive=additive)
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
         path = self.path(selection)
@@ -311,14 +310,3 @@ class ExplainedModel:
             neuron,
         )
         return spec.call(model, inputs, self._registry.parameters[spec.name])
-
-
-def _scores(output: Any) -> Tensor | None:
-    """What the model says of one example: a number, or a row of scores of shape (C,) or (1, C); ``None`` if neither."""
-    try:
-        scores = scores_in(output)
-    except TargetError:  # several tensors, of which a function picks
-        return None
-    if scores.dim() > 2 or (scores.dim() == 2 and len(scores) != 1) or scores.is_complex():
-        return None
-    return scores.detach().float() if scores.dtype == torch.bool else scores.detach()

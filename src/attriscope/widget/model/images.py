@@ -27,6 +27,8 @@ BASELINES = {
 }
 
 
+# Floats that go further than this above 1 are no picture with some overshoot, but of another range.
+_BRIGHTEST = 2.0
 # Pictures of one colour that are this wide and high are asked for when black and white are looked for.
 _PROBE = 8
 
@@ -53,7 +55,8 @@ class Pictures:
 
     def show(self, tensor: Tensor) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of a tensor (1, C, H, W)."""
-        return as_pixels(self._to_image(tensor.detach()), (tensor.shape[2], tensor.shape[3]))
+        clip = tensor is not self.example  # what is only tried may be brighter than any picture
+        return as_pixels(self._to_image(tensor.detach()), (tensor.shape[2], tensor.shape[3]), clip)
 
     def baseline(self, name: str, blur_radius: float | None = None, seed: int = 0) -> Tensor:
         """A named baseline in model space, of the example's shape.
@@ -126,17 +129,21 @@ class Pictures:
         return levels if channels == 3 else levels.mean().expand(channels)
 
 
-def as_pixels(image: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def as_pixels(image: Any, size: tuple[int, int] | None = None, clip: bool = False) -> NDArray[np.uint8]:
     """A picture (H, W, 3) of 8 bits, from an array or tensor of any of the usual forms.
 
     Args:
-        image: channels come last, or first; where both are possible, as ``size`` says, and if it fits both, first in a
-            tensor and last in an array.
+        image: 8-bit numbers, floats from 0 to 1 (those a little outside are clipped), true and false, 16-bit numbers,
+            or a PIL picture of any mode. Channels come last, or first; where both are possible, as ``size`` says, and
+            if it fits both, first in a tensor and last in an array.
         size: the height and width that it should have.
+        clip: take numbers of any range, and clip them.
 
     Raises:
         InputError: it is no picture.
     """
+    if hasattr(image, "convert") and hasattr(image, "mode"):  # of PIL: a palette's numbers are no colours
+        image = image if image.mode in ("L", "RGB") else image.convert("RGB")
     of_torch = isinstance(image, Tensor)
     if isinstance(image, Tensor):
         image = (
@@ -157,10 +164,40 @@ def as_pixels(image: Any, size: tuple[int, int] | None = None) -> NDArray[np.uin
             f"a picture must have shape (H, W), (H, W, 3) or (3, H, W), but an array of shape {came} came; give "
             "to_image= a function that turns the model's input into a picture"
         )
-    array = array[..., :3]
-    if array.dtype.kind == "f":
-        array = (np.nan_to_num(array).clip(0, 1) * 255).round()
+    array = _eight_bits(array[..., :3], clip)
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)).astype(np.uint8))
+
+
+def _eight_bits(array: NDArray[Any], clip: bool) -> NDArray[Any]:
+    """Numbers from 0 to 255, from those of any usual type.
+
+    Raises:
+        InputError: they are of another range than their type stands for.
+    """
+    if array.dtype.kind == "f":
+        finite = array[np.isfinite(array)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        if not clip and low >= 0 and _BRIGHTEST < high <= 255:
+            raise InputError(
+                f"a picture of floats must have values from 0 to 1, but they go up to {high:g}: divide by 255, or give "
+                "8-bit numbers (uint8)"
+            )
+        return (np.nan_to_num(array).clip(0, 1) * 255).round()
+    if array.dtype.kind == "b":
+        return array * 255
+    if array.dtype == np.uint16:
+        return (array / 257).round()
+    if (
+        array.dtype.kind in "iu"
+        and array.dtype != np.uint8
+        and array.size
+        and not 0 <= array.min() <= array.max() <= 255
+    ):
+        raise InputError(
+            f"a picture of whole numbers must have values from 0 to 255, but {array.dtype} from {array.min()} to "
+            f"{array.max()} came"
+        )
+    return array
 
 
 def _channels_first(shape: tuple[int, ...], size: tuple[int, int] | None, of_torch: bool) -> bool:

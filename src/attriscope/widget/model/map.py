@@ -59,8 +59,10 @@ class Map:
         return (self.attributions if self.shares is None else self.attributions * self.shares).sum()
 
 
-def mean_map(estimates: list[Estimate], what: str, final: bool, layout: Layout | None = None) -> Map:
-    """The average over several baselines.
+def mean_map(
+    estimates: list[Estimate], what: str, final: bool, layout: Layout | None = None, sign: int = 1
+) -> Map:
+    """The average over several baselines; ``sign`` is that of the method's delta.
 
     Errors are averaged too: an upper bound, reached if they all go the same way.
     """
@@ -77,7 +79,7 @@ def mean_map(estimates: list[Estimate], what: str, final: bool, layout: Layout |
     errors = [e.error for e in estimates if isinstance(e.error, Tensor)]
     return Map(
         _average([e.attributions for e in estimates]),
-        sum(deltas) / count if len(deltas) == count else None,
+        sign * sum(deltas) / count if len(deltas) == count else None,
         _average(errors) if len(errors) == count else None,
         sum(e.evaluations for e in estimates) or None,
         final,

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from attriscope.core.errors import TargetError
+from attriscope.core.target import scores_in
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import Output, OutputKind
 
@@ -20,6 +22,17 @@ from attriscope.widget.messages.types import Output, OutputKind
 _MANY = 5
 # Logits of classifiers do not reach this far from zero.
 _FAR = 100.0
+
+
+def scores_of(output: Any) -> Tensor | None:
+    """What a model says of one example: a number, or a row of scores, (C,) or (1, C); ``None`` if it is neither."""
+    try:
+        scores = scores_in(output)
+    except TargetError:  # several tensors, of which a function picks
+        return None
+    if scores.dim() > 2 or (scores.dim() == 2 and len(scores) != 1) or scores.is_complex():
+        return None
+    return scores.detach().float() if scores.dtype == torch.bool else scores.detach()
 
 
 def outputs_of(scores: Tensor, said: Output, binary: bool, ends_with_sigmoid: Callable[[], bool]) -> Outputs:
@@ -54,7 +67,7 @@ def _found(scores: Tensor, shares: bool, binary: bool, ends_with_sigmoid: Callab
     return "values" if float(scores.abs().max()) > _FAR else "logits"
 
 
-def ends_with_sigmoid(forward: Callable[[], Any], scores_in: Callable[[Any], Tensor]) -> bool:
+def ends_with_sigmoid(forward: Callable[[], Any]) -> bool:
     """Whether the scores are what a sigmoid gave; a pass through the model."""
     watch = _Sigmoids()
     with torch.no_grad(), watch:
