@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from attriscope import plots as plots
     from attriscope import zoo as zoo
     from attriscope.core.errors import Cancelled as Cancelled
+    from attriscope.core.errors import ConvergenceWarning as ConvergenceWarning
     from attriscope.core.errors import RowDependenceWarning as RowDependenceWarning
     from attriscope.core.errors import TrainingModeWarning as TrainingModeWarning
     from attriscope.core.estimate import Estimate as Estimate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Cancelled": "attriscope.core.errors",
+    "ConvergenceWarning": "attriscope.core.errors",
     "RowDependenceWarning": "attriscope.core.errors",
     "TrainingModeWarning": "attriscope.core.errors",
     "Estimate": "attriscope.core.estimate",

@@ -145,10 +145,14 @@ def test_deltas_are_those_of_each_samples_path() -> None:
     torch.testing.assert_close(delta.reshape(3, 40).mean(1), found.sum(1) - rise)
 
 
-def test_sensitivities_have_the_deltas_of_contributions() -> None:
-    for multiply in (True, False):
-        _, delta = GradientShap(linear, multiply).attribute(X, draw(3, 4), return_convergence_delta=True)
-        assert delta.abs().max() < 1e-12
+@pytest.mark.parametrize("multiply", [True, False])
+def test_a_delta_is_the_sum_of_the_attributions_less_the_change(multiply: bool) -> None:
+    method, base = GradientShap(linear, multiply), draw(1, 4)
+    found, delta = method.attribute(X, base, 1, return_convergence_delta=True)
+    expected = found.sum(1) - (linear(X) - linear(base))
+    torch.testing.assert_close(delta, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(delta, method.compute_convergence_delta(found, base, X), rtol=0, atol=1e-12)
+    assert bool(delta.abs().max() < 1e-12) is multiply
 
 
 # --- random numbers -----------------------------------------------------------------------------------------

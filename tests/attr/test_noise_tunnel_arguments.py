@@ -14,6 +14,7 @@ from attriscope.attr import (
     GradientShap,
     IntegratedGradients,
     NoiseTunnel,
+    Saliency,
 )
 from models import assert_same, draw, seeded
 from own_methods import Spy, linear
@@ -128,3 +129,13 @@ def test_drawn_baselines_of_two_inputs_stay_together() -> None:
     assert a[:, 0].equal(b[:, 0, 0])
     numbers = spied((X, draw(3, 2, 3)), 8, baselines=(pool[0], 0.5), draw_baseline_from_distrib=True)
     assert numbers["baselines"][1] == 0.5
+
+
+def test_an_error_counts_the_callers_rows() -> None:
+    """A function that refuses rows is asked again with those of one sample before its error is shown."""
+
+    def refuses(x: Tensor) -> Tensor:
+        return x.reshape(7).sum()
+
+    with pytest.raises(RuntimeError, match="size 12"):
+        NoiseTunnel(Saliency(refuses)).attribute(draw(3, 4), nt_samples=5)

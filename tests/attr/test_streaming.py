@@ -110,8 +110,10 @@ def test_every_delta_is_that_of_its_attributions(multiply: bool) -> None:
     explainer = IntegratedGradients(curve, multiply)
     change = curve(Z) - curve(Z * 0 + 0.1)
     for estimate in explainer.stream(Z, 0.1, n_steps=8, internal_batch_size=3):
+        assert_same(estimate.delta, estimate.attributions.sum(1) - change, atol=1e-13)
+        # How good an estimate is, is told by what the contributions add up to.
         effects = estimate.attributions if multiply else estimate.attributions * (Z - 0.1)
-        assert_same(estimate.delta, effects.sum(1) - change, atol=1e-13)
+        assert float(estimate.inaccuracy) == pytest.approx(float((effects.sum(1) - change).abs().max()))
 
 
 def test_the_delta_is_the_same_however_one_asks() -> None:

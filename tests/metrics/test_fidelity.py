@@ -176,3 +176,14 @@ def test_a_generator_that_would_not_be_used() -> None:
     x = draw(2, 5)
     with pytest.raises(ValueError, match="takes none"):
         infidelity(linear, lambda x: (x, x), x, x, generator=seeded(0))
+
+
+def test_examples_that_are_single_numbers() -> None:
+    """Inputs (N,): x^2 falls by 2 x h - h^2 when x falls by h, of which the gradient foretells all but the last."""
+    x, step = draw(6), 0.1
+
+    def fall(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full_like(x, step), x - step
+
+    found = infidelity(lambda x: x**2, fall, x, 2 * x)
+    torch.testing.assert_close(found, torch.full_like(x, step**4))

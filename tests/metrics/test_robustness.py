@@ -143,3 +143,11 @@ def test_bad_input(explain: Any, options: dict[str, Any], message: str) -> None:
 def test_lipschitz_wants_movement() -> None:
     with pytest.raises(ValueError, match="did not move"):
         local_lipschitz(lambda x: x, torch.ones(2, 3), lambda x: x)
+
+
+def test_examples_that_are_single_numbers() -> None:
+    """Inputs (N,): the explanation of x^2 changes twice as fast as its input, whatever the noise."""
+    x = draw(6)
+    method = Saliency(lambda x: x**2)
+    found = local_lipschitz(lambda x: method.attribute(x, abs=False), x, generator=seeded(0))
+    torch.testing.assert_close(found, torch.full_like(x, 2.0), rtol=1e-6, atol=1e-6)

@@ -79,11 +79,13 @@ class RepeatedArguments:
     def with_arguments(self, examples: Examples) -> Examples:
         """The examples with the further arguments of the model, as the method will be called with them."""
         given = self._given.get("additional_forward_args")
-        return dataclasses.replace(examples, arguments=() if given is None else as_tuple(given))
+        names = tuple(given) if isinstance(given, Mapping) and examples.by_keyword else ()
+        arguments = () if given is None else _values(given) if names else as_tuple(given)
+        return dataclasses.replace(examples, arguments=arguments, names=names)
 
     def collides(self, rows: int) -> bool:
         """Whether an argument that belongs to no example would look as if it had one entry per row."""
-        given = as_tuple(self._given.get("additional_forward_args"))
+        given = _values(self._given.get("additional_forward_args"))
         return any(
             isinstance(v, Tensor) and v.dim() > 0 and len(v) == rows and len(v) != self._examples.count
             for v in given
@@ -123,6 +125,8 @@ class RepeatedArguments:
                 return value.repeat_interleave(count, 0)
             return value.expand(n * count, *value.shape[1:]) if len(value) == 1 else value
 
+        if isinstance(given, Mapping):
+            return {name: rows(value) for name, value in given.items()}
         return None if given is None else tuple(rows(value) for value in as_tuple(given))
 
     def _per_example(self, name: str, given: Any, count: int) -> Any:
@@ -149,3 +153,8 @@ class RepeatedArguments:
 
         found = tuple(rows(v, chosen) for v, chosen in zip(as_tuple(given), self._choices, strict=True))
         return found if isinstance(given, tuple) else found[0]
+
+
+def _values(given: Any) -> tuple[Any, ...]:
+    """The values of arguments, by whatever name."""
+    return tuple(given.values()) if isinstance(given, Mapping) else as_tuple(given)

@@ -16,7 +16,7 @@ def join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 def sum_per_example(tensors: tuple[Tensor, ...]) -> Tensor:
     """All attributions of each example added up, of shape (N,); half precision is added in single."""
     sums = [t.reshape(t.shape[0], -1).sum(1, dtype=accumulation_dtype(t.dtype)) for t in tensors]
-    return torch.stack(sums).sum(0)
+    return sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)
 
 
 _HALF = (torch.float16, torch.bfloat16)

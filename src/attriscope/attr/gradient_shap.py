@@ -168,9 +168,9 @@ def expected_gradients(
     for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
         spread = spread or [[PathMean(paths.weights, paths.run) for _ in place] for place in places]
         for i, place in enumerate(places):
-            effects = [g * d for g, d in place]
-            for one, (gradient, _), effect in zip(spread[i], place, effects, strict=True):
-                one.add(effect if method.multiplies_by_inputs else gradient)
+            effects = [g * d if method.multiplies_by_inputs else g for g, d in place]
+            for one, effect in zip(spread[i], effects, strict=True):
+                one.add(effect)
             if with_delta:
                 found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in effects]).sum(0)
                 sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._base import Attribution, GradientAttribution, end_points
+from attriscope.attr._completeness import gap_to_tell
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
@@ -172,34 +173,72 @@ def integrate(
 ) -> Iterator[PartialResult]:
     """Integrate the gradient at the inputs, or that part of it which goes through some neurons."""
     totals = [torch.zeros_like(x, dtype=accumulation_dtype(x.dtype)) for x in examples.tensors]
+    path: list[tuple[slice, slice, Tensor]] = []  # f at the points
     ends: list[tuple[Tensor, Tensor]] = []
+    told: list[str | None] = []
+    finished: list[tuple[Tensor, ...]] = []  # the last attributions, for the first who asks
     covered = 0.0
-    evaluations = 0
+    evaluations, most = 0, len(rule.nodes) * examples.count
+    effects = method.multiplies_by_inputs
 
     def times_change(means: Iterable[Tensor]) -> tuple[Tensor, ...]:
         return tuple(t * (x.detach() - b) for t, x, b in zip(means, examples.tensors, starts, strict=True))
 
     def means() -> list[Tensor]:
         # While the path is not covered, what is known stands for the rest.
-        return totals if evaluations == len(rule.nodes) * examples.count else [t / covered for t in totals]
+        return totals if evaluations == most else [t / covered for t in totals]
 
     def attributions() -> Any:
-        found = times_change(means()) if method.multiplies_by_inputs else tuple(t.clone() for t in means())
-        return examples.form(found)
+        if finished:
+            return examples.form(finished.pop())
+        return examples.form(times_change(means()) if effects else tuple(t.clone() for t in means()))
 
-    def delta() -> Tensor:
+    def exact() -> tuple[Tensor, Tensor]:
         if not ends:
             ends.append(end_points(method, examples, starts, target, batch))
-        return excess(sum_per_example(times_change(means())), ends[0][1] - ends[0][0])
+        return ends[0]
+
+    def delta() -> Tensor:
+        found = sum_per_example(times_change(means()) if effects else tuple(means()))
+        start, end = exact()
+        return excess(found, end - start)
+
+    def gap() -> Tensor:
+        start, end = exact()
+        return excess(sum_per_example(times_change(means())), end - start)
 
     for block in gradients_along(
         method, examples, starts, target, rule.nodes, batch, options=options, through=through
     ):
         add_weighted(totals, block.gradients[0], block, rule)
         evaluations += block.rows
+        if through is None and block.f is not None:
+            path.append((block.steps, block.examples, block.f))
         if block.examples.stop == examples.count:  # estimates need all examples equally far
             covered = sum(rule.weights[: block.steps.stop])
-            yield PartialResult(attributions, None if through is not None else delta, evaluations=evaluations)
+            if evaluations == most and effects and through is None:
+                finished.append(times_change(totals))
+                sums = sum_per_example(finished[0])
+                told.append(gap_to_tell(method, examples, rule, sums, _joined(path), exact))
+            checked = through is None
+            yield PartialResult(
+                attributions,
+                delta if checked else None,
+                evaluations=evaluations,
+                gap=gap if checked and not effects else None,
+                warning=lambda: told[0] if told else None,
+            )
+
+
+def _joined(path: list[tuple[slice, slice, Tensor]]) -> Tensor:
+    """f at all points of the path, (points, N)."""
+    if len(path) == 1:
+        return path[0][2]
+    count = path[-1][2].shape[1] if path[-1][1].start == 0 else path[-1][1].stop
+    found = path[0][2].new_empty(path[-1][0].stop, count)
+    for steps, part, f in path:
+        found[steps, part if count > 1 else slice(0, 1)] = f
+    return found
 
 
 def add_weighted(

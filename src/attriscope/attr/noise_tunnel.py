@@ -26,11 +26,14 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import copies_can_share_batches
 from attriscope.core.hooks import grad_mode
-from attriscope.core.inputs import Inputs, describe, gather_examples
+from attriscope.core.inputs import Examples, Inputs, describe, gather_examples
+from attriscope.core.notices import once
 from attriscope.core.progress import Parts, current
 
 # Methods that are not of this library get about this many input numbers at a time.
 _NUMBERS = 1 << 17
+# What methods and models raise that are given more rows than they are made for.
+_REFUSALS = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 TYPES = ("smoothgrad", "smoothgrad_sq", "vargrad")
 
 
@@ -118,7 +121,10 @@ class NoiseTunnel(Attribution):
         Raises:
             InputTypeError, InputError: for arguments that cannot be used, and whatever the method itself raises.
         """
-        examples = gather_examples(inputs)
+        given = gather_examples(inputs)
+        examples = given.plain
+        if given.frame is not None and "baselines" in kwargs:
+            kwargs["baselines"] = given.frame.tensor(kwargs["baselines"])
         if nt_type not in TYPES:
             raise InputError(f"nt_type must be one of {', '.join(TYPES)}, but {describe(nt_type)} came")
         samples = check_count(nt_samples, "nt_samples")
@@ -140,21 +146,23 @@ class NoiseTunnel(Attribution):
         per_call = _SamplesPerCall(run, most)
         parts = Parts(samples)
         summary = _Summary(nt_type)
+        told: set[type[Warning]] = set()
         done = 0
         while done < samples:
             current().check()
             count = per_call.samples(samples - done)
             try:
-                with parts.part(done, done + count, count * examples.count), per_call.measured(count):
+                part = parts.part(done, done + count, count * examples.count)
+                with part, per_call.measured(count), once(told):
                     found, delta = run.attribute(done, count)
             except torch.cuda.OutOfMemoryError:
                 if count == 1:
                     raise
                 per_call.limit(count // 2, memory=True)
                 continue
-            except InputError:
+            except _REFUSALS:
                 # The method's results may not grow with the rows, or the caller is wrong: then one sample alone gives
-                # the message that fits.
+                # the message that fits, and counts no rows but the caller's.
                 if count == 1:
                     raise
                 per_call.limit(1)
@@ -163,7 +171,7 @@ class NoiseTunnel(Attribution):
                 per_call.limit(1)
             summary.add(found, delta)
             done += count
-            yield summary.partial_result(parts.rows)
+            yield _in_frame(summary.partial_result(parts.rows), given)
 
 
 @dataclasses.dataclass
@@ -310,6 +318,18 @@ class _Summary:
         return tree_unflatten(
             [what(m) if isinstance(m, RunningMoments) else m for m in self._moments], self._tree
         )
+
+
+def _in_frame(result: PartialResult, given: Examples) -> PartialResult:
+    """The same in the form of a frame, if the inputs are one."""
+    frame, error = given.frame, result.error
+    if frame is None:
+        return result
+    return dataclasses.replace(
+        result,
+        attributions=lambda: frame.form(result.attributions()),
+        error=None if error is None else lambda: frame.form(error()),
+    )
 
 
 def _grows(found: Any, examples: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import numbers
 
 import numpy as np
@@ -29,6 +30,17 @@ class Quadrature:
         """
         order = spread_order(len(self.nodes))
         return Quadrature(tuple(self.nodes[i] for i in order), tuple(self.weights[i] for i in order))
+
+    @functools.cached_property
+    def ends(self) -> tuple[tuple[int, float], ...]:
+        """Nodes and weights by which something's change from 0 to 1 is told: carried on from the two nodes nearest to
+        each end."""
+        order = sorted(range(len(self.nodes)), key=self.nodes.__getitem__)
+        found = []
+        for sign, to, (end, inner) in ((-1.0, 0.0, (order * 2)[:2]), (1.0, 1.0, (order * 2)[:-3:-1])):
+            share = (to - self.nodes[end]) / ((self.nodes[end] - self.nodes[inner]) or math.inf)
+            found += [(end, sign * (1 + share)), (inner, -sign * share)]
+        return tuple(found)
 
 
 def spread_order(count: int) -> list[int]:

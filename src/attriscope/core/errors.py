@@ -31,8 +31,12 @@ class OperationError(AssertionError, NotImplementedError):
     """The model uses an operation for which the method has no rule; the message says how to register one."""
 
 
+class AnotherWayError(OperationError):
+    """The model did other operations for the baseline than for the input."""
+
+
 class NonFiniteError(InputError, ArithmeticError):
-    """The explained output is not a number."""
+    """The explained output, or its gradient, is NaN or infinite."""
 
 
 class RowDependenceWarning(UserWarning):
@@ -41,6 +45,10 @@ class RowDependenceWarning(UserWarning):
 
 class TrainingModeWarning(UserWarning):
     """Modules of the explained model are in training mode, and behave otherwise than when the model predicts."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Attributions miss by far the change of the output that they should add up to."""
 
 
 class Cancelled(Exception):

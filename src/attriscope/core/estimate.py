@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
+from attriscope.core.frames import numbers_in
 from attriscope.core.inputs import TensorOrTuple
 
 R = TypeVar("R", covariant=True)
@@ -30,6 +31,9 @@ class Estimate:
             no such estimate.
         evaluations: how many rows went through the model.
         stopped: why it ended: ``"complete"`` or ``"tolerance"``; ``None`` while it goes on.
+        gap: what is judged where the delta does not say how good the estimate is, of shape (N,): for sensitivities
+            (``multiply_by_inputs=False``) the delta of the contributions; else ``None``.
+        warning: what speaks against the attributions, in words, as it was told; ``None`` if nothing does.
     """
 
     attributions: Any
@@ -37,14 +41,19 @@ class Estimate:
     error: TensorOrTuple | None = None
     evaluations: int = 0
     stopped: str | None = None
+    gap: Tensor | None = None
+    warning: str | None = None
 
     @property
     def inaccuracy(self) -> Tensor | None:
-        """One number that ``tolerance`` is compared with: the largest error, else the largest ``|delta|``."""
+        """One number that ``tolerance`` is compared with: the largest error, else the largest ``|gap|`` or
+        ``|delta|``."""
         if self.error is not None:
-            errors = [e for e in tree_flatten(self.error)[0] if isinstance(e, Tensor)]
+            leaves = map(numbers_in, tree_flatten(self.error)[0])
+            errors = [e for e in leaves if isinstance(e, Tensor)]
             return max((e.abs().max() for e in errors), key=float)
-        return None if self.delta is None else self.delta.abs().max()
+        delta = self.delta if self.gap is None else self.gap
+        return None if delta is None else delta.abs().max()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +69,16 @@ class PartialResult(Generic[R]):
             sum.
         error: works out the standard error of each attribution; ``None`` where there is no such estimate (yet).
         evaluations: how many rows went through the model so far.
+        gap: works :attr:`Estimate.gap` out, where that is not the delta.
+        warning: gives what was told of the attributions.
     """
 
     attributions: Callable[[], Any]
     delta: Callable[[], Tensor] | None = None
     error: Callable[[], TensorOrTuple] | None = None
     evaluations: int = 0
+    gap: Callable[[], Tensor] | None = None
+    warning: Callable[[], str | None] | None = None
 
     def estimate(self, stopped: str | None = None) -> Estimate:
         """Work the estimate out."""
@@ -75,4 +88,6 @@ class PartialResult(Generic[R]):
             None if self.error is None else self.error(),
             self.evaluations,
             stopped,
+            None if self.gap is None else self.gap(),
+            None if self.warning is None else self.warning(),
         )

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from attriscope.core.batch_checks import BatchChecks, MakeRows, Part, rows_in, run_part
 from attriscope.core.batch_size import batch_size, is_out_of_memory, synchronize
+from attriscope.core.caches import FirstPass
 from attriscope.core.errors import (
     Cancelled,
     InputError,
@@ -105,8 +106,10 @@ class Evaluator:
         """How many rows all runs together will be, for reports of progress; ``None`` reports each run by itself."""
         self.set_batch(batch)
         self._whole_batch = whole_batch
-        self._unit: Unit | None = None
+        # Of uneven inputs it is not known which rows belong together.
+        self._unit: Unit | None = "step" if examples.uneven else None
         self._not_finite: Tensor | None = None
+        self._gradients: Tensor | None = None  # all added up: NaN or infinite if one of them is
         tell_of_training(subject.forward)
 
     def set_batch(self, batch: int | None) -> None:
@@ -183,6 +186,8 @@ class Evaluator:
     def _attempt(self, steps: slice, examples: slice, rows: MakeRows) -> Block | None:
         """Run one part; ``None`` if it must be cut otherwise."""
         repeats, size = steps.stop - steps.start, rows_in((steps, examples))
+        unknown = self._unit is None and self._cuts(steps, examples)
+        first = FirstPass(self.subject.forward) if unknown else None
         began = time.perf_counter()
         try:
             with torch.no_grad():
@@ -203,7 +208,8 @@ class Evaluator:
         if self._batch.measuring or current().batch_seconds is not None:
             synchronize(self.examples.tensors[0].device)
             self._batch.record(size, time.perf_counter() - began)
-        if self._unit is None and self._cuts(steps, examples):
+        if first is not None and self._unit is None:
+            first.forget()
             self._unit = self._checks.unit(rows, (steps, examples))
             if self._unit == "step":
                 return None
@@ -213,6 +219,14 @@ class Evaluator:
         f = None if result.f is None else result.f.reshape(repeats, -1)
         base = None if result.baseline_f is None else result.baseline_f.reshape(repeats, -1)
         self._note_numbers(base)
+        for place in result.gradients:
+            for gradient in place:
+                if gradient.is_floating_point() or gradient.is_complex():
+                    wide = torch.float32 if gradient.dtype in (torch.float16, torch.bfloat16) else None
+                    total = gradient.detach().sum(dtype=wide)
+                    self._gradients = (
+                        total if self._gradients is None else self._gradients + total.to(self._gradients)
+                    )
         return Block(
             steps,
             examples,
@@ -296,11 +310,24 @@ class Evaluator:
         Raises:
             NonFiniteError: there were some.
         """
-        if self._not_finite is None or self._not_finite.is_meta or bool(torch.isfinite(self._not_finite)):
+        found = self._not_finite
+        if found is not None and not found.is_meta and not bool(torch.isfinite(found)):
+            raise NonFiniteError(
+                "the explained output is NaN or infinite for some of the rows that this method sent through the model; "
+                "look at model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 "
+                "overflow"
+            )
+        found = self._gradients
+        if found is None or found.is_meta or bool(torch.isfinite(found)):
             return
+        read = self.subject.read
+        what = "the gradient" if self.subject.scheme is None else f"what {self.subject.method} passes back"
         raise NonFiniteError(
-            "the explained output is NaN or infinite for some of the rows that this method sent through the model; "
-            "look at model(*inputs) and at the baseline, e.g. for a logarithm or division of zero, or float16 overflow"
+            f"{what} is NaN or infinite at {'the inputs' if read is None else 'the layer'} for some of the rows that "
+            "this method sent through the model, though the explained output is finite: look for a root, norm, "
+            "logarithm or division at zero, also in the branch that torch.where does not take, or float16 overflow. "
+            "Other inputs or another baseline avoid the place; a method that only needs outputs, such as "
+            "FeatureAblation, does without gradients"
         )
 
 

@@ -420,5 +420,8 @@ def kept_buffers(model: Any) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for module, name, buffer, before in saved:
-                buffer.copy_(before)
+                if buffer.is_inference():  # it cannot be written to outside of torch.inference_mode
+                    buffer = buffer if torch.equal(buffer, before) else before
+                else:
+                    buffer.copy_(before)
                 module._buffers[name] = buffer  # a model may also put a new tensor in its place

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -18,13 +21,34 @@ _CHANGED_BY_TRAINING = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.dropout._DropoutNd,
     nn.RReLU,
-    nn.FractionalMaxPool2d,
-    nn.FractionalMaxPool3d,
 )
+
+
+_told: contextvars.ContextVar[set[type[Warning]] | None] = contextvars.ContextVar(
+    "attriscope_told", default=None
+)
+
+
+@contextlib.contextmanager
+def once(told: set[type[Warning]]) -> Iterator[None]:
+    """What is told inside the block is told once for each kind, and not if that is in ``told``; then it is.
+
+    For a call that is made of many calls of a method.
+    """
+    token = _told.set(told)
+    try:
+        yield
+    finally:
+        _told.reset(token)
 
 
 def tell(message: str, category: type[Warning]) -> None:
     """Warn, as of the nearest line outside this package: where Python shows a warning once, that is once for a line."""
+    told = _told.get()
+    if told is not None and category is not UserWarning:
+        if category in told:
+            return
+        told.add(category)
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1

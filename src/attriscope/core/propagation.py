@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules._functions import BackwardHookFunction
 
-from attriscope.core.errors import OperationError
+from attriscope.core.errors import AnotherWayError, OperationError
 from attriscope.core.graph import nodes_between, sources
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
 
@@ -222,10 +222,10 @@ class Propagation:
             return {node: (record, None) for node, record in self._tape.of_node.items()}
         for one, other in zip(here, there, strict=False):
             if one.function != other.function or _shapes(one) != _shapes(other):
-                raise OperationError(_another_way(self.scheme.method, one, other))
+                raise AnotherWayError(_another_way(self.scheme.method, one, other))
         if len(here) != len(there):
             longer = here if len(here) > len(there) else there
-            raise OperationError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
+            raise AnotherWayError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
         twin = {id(one): other for one, other in zip(here, there, strict=True)}
         return {node: (record, twin[id(record)]) for node, record in self._tape.of_node.items()}
 

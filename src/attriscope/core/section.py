@@ -105,7 +105,7 @@ class Section:
         )
 
     def _pass(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        with quoting_inputs(self._run, (*given, *named.values())):
+        with quoting_inputs(self._run, given, named):
             return self._run(*given, **named)
 
     @contextlib.contextmanager

@@ -167,10 +167,10 @@ def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> 
         for i, tensor in zip(places, found[position], strict=True):
             leaves[i] = tensor.clone()
 
-    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
+    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors), examples.arguments)
 
     def run() -> Any:
-        return section(*given, *examples.arguments, **named)
+        return section(*given, **named)
 
     with injector.visited(visit) as calls, replaced_forward(model.modules() if resume else (), recorder):
         output = run()
@@ -293,7 +293,7 @@ class ResumedSection:
     def __call__(self, *given: Any) -> Any:
         values, inputs, arguments, tensors = self._split(given)
         # Copies: these may be the caller's own, and the model may work in place on them.
-        positional, named = self._arrange(tuple(x.detach().clone() for x in inputs))
+        positional, named = self._arrange(tuple(x.detach().clone() for x in inputs), arguments)
         first_of = [sum(self._counts[:i]) for i in range(len(self._counts))]
         filled: set[int] = set()
 
@@ -306,7 +306,7 @@ class ResumedSection:
         replay = OutputReplay(self._recorded, tensors)
         skipped = dict.fromkeys(record.module for record in self._recorded)
         with self._injector.visited(fill), replaced_forward(skipped, replay):
-            output = self._section(*positional, *arguments, **named)
+            output = self._section(*positional, **named)
         missing = [p for p in range(len(self._counts)) if p not in filled]
         if missing:
             raise NotRun(_out_of_reach(self._injector.start.name(missing[0])))

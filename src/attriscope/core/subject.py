@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.errors import InputError
+from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
 from attriscope.core.hooks import (
     Layers,
@@ -88,7 +88,8 @@ class Subject:
         through: only the part of the effect counts that goes through these neurons; ``None`` for all of it.
         gradient_options: keyword arguments for ``torch.autograd.grad``.
         scheme: rules by which gradients are passed back; ``None`` for autograd's own.
-        arrange: how the rows become positional and keyword arguments; ``None`` if they are the former as they are.
+        arrange: how rows and arguments become positional and keyword arguments; ``None`` if they are the former as they
+            are.
         whole_batch: the model gives one number for all rows together, and that is explained.
         nudged: the place, the position there and the call of a value that is read, which is changed on the way: to see
             whether f moves.
@@ -99,7 +100,9 @@ class Subject:
     read: Layers | None = None
     gradient_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     scheme: Scheme | None = None
-    arrange: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+    arrange: Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]] | None = (
+        None
+    )
     through: Through | None = None
     whole_batch: bool = False
     nudged: tuple[int, int, int] | None = None
@@ -135,9 +138,12 @@ class Subject:
                 output, fs, values = self._forward(rows, arguments, steps, examples, gradient)
             else:
                 with getattr(self.forward, "steady", contextlib.nullcontext)():
-                    output, fs, values, baseline = self._by_rules(
-                        self.scheme, rows, arguments, steps, examples, gradient
-                    )
+                    parts = self.scheme, rows, arguments, steps, examples, gradient
+                    try:
+                        output, fs, values, baseline = self._by_rules(*parts)
+                    except AnotherWayError:
+                        # The first pass may have filled a cache: then the second time both go the same way.
+                        output, fs, values, baseline = self._by_rules(*parts)
             ends: tuple[tuple[Tensor, ...], tuple[Any, ...] | None] = fs, None
             if self.through is not None:
                 ends = self._through(fs, values) if gradient and fs else ends
@@ -290,11 +296,14 @@ class Subject:
         return tuple(grads), missing
 
     def _call(self, forward: Callable[..., Any], rows: tuple[Tensor, ...], arguments: tuple[Any, ...]) -> Any:
-        with quoting_inputs(forward, rows):
-            if self._takes_nothing:
-                return forward()
-            given, named = (rows, {}) if self.arrange is None else self.arrange(rows)
-            return forward(*given, *arguments, **named)
+        if self._takes_nothing:
+            return forward()
+        given: tuple[Any, ...] = (*rows, *arguments)
+        named: dict[str, Any] = {}
+        if self.arrange is not None:
+            given, named = self.arrange(rows, arguments)
+        with quoting_inputs(forward, given, named, len(rows)):
+            return forward(*given, **named)
 
 
 def _ordinary(values: tuple[Any, ...]) -> tuple[Any, ...]:

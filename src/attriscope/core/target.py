@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -73,7 +74,7 @@ class Target:
 
     def _select_each(self, output: Tensor, steps: int, examples: slice, rows: int) -> Tensor:
         assert self.each is not None
-        self._check(output, list(zip(*self.each.tolist(), strict=True)))
+        self._check(output, self._bounds)
         if output.shape[0] != rows:
             raise TargetError(
                 f"target {describe(self.given)} has one entry per example, but the output has shape "
@@ -84,6 +85,15 @@ class Target:
         row = torch.arange(rows, device=output.device)
         return self._one_per_row(output[(row, *index.unbind(1))], rows, "the selected output")
 
+    @functools.cached_property
+    def _bounds(self) -> list[tuple[Any, ...]]:
+        """For each output dimension after the first, the smallest and the largest index: enough to see a wrong one."""
+        assert self.each is not None
+        if not len(self.each):
+            return [() for _ in range(self.each.shape[1])]
+        low, high = self.each.aminmax(dim=0)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
+
     def _check(self, output: Tensor, indices: list[tuple[Any, ...]]) -> None:
         """``indices``: for each output dimension after the first, the indices used there."""
         if len(indices) != output.dim() - 1:
@@ -93,6 +103,7 @@ class Target:
                 raise TargetError(
                     f"target {describe(self.given)} has {len(indices)} index(es) per example, but the output has shape "
                     f"{tuple(output.shape)}: {max(output.dim() - 1, 0)} are needed"
+                    + ("; leave target out" if output.dim() < 2 else "")
                 )
         for dimension, used in enumerate(indices, start=1):
             size = output.shape[dimension]

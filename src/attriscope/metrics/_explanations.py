@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.frames import is_frame
 from attriscope.core.hooks import unwrap
 from attriscope.core.inputs import Examples, describe, gather_examples
 from attriscope.metrics.base import UndefinedMetricError
@@ -40,7 +41,7 @@ class Explainer:
         """Attributions for the examples, checked and in the inputs' shape."""
         arguments = {"target": target} if target is not None else {}
         if examples.arguments:
-            arguments["additional_forward_args"] = examples.arguments
+            arguments["additional_forward_args"] = examples.given_arguments
         given = {**arguments, **self.options}
         if self.method is None:
             given = accepted_arguments(self.function, given)
@@ -67,7 +68,7 @@ def as_explainer(given: Any) -> Explainer | None:
     Raises:
         InputTypeError: it is neither.
     """
-    if isinstance(given, Tensor | Mapping):
+    if isinstance(given, Tensor | Mapping) or is_frame(given):
         return None
     if isinstance(given, Explainer):
         return given
@@ -106,14 +107,14 @@ def given_attributions(
         InputTypeError, InputError, UndefinedMetricError: there is no explanation, or one that does not fit.
     """
     if inputs is not None:
-        return attributions_of(given, gather_examples(inputs, additional_forward_args), target)
+        return attributions_of(given, gather_examples(inputs, additional_forward_args).plain, target)
     if as_explainer(given) is not None:
         raise InputError(
             "inputs must be given for a method or function to explain; attributions would do without"
         )
-    if not isinstance(given, Tensor | tuple | dict):
+    if not (isinstance(given, Tensor | tuple | dict) or is_frame(given)):
         raise InputTypeError(f"an explanation must be {FORMS}, but {describe(given)} came")
-    return fit_attributions(given, gather_examples(given))
+    return fit_attributions(given, gather_examples(given).plain)
 
 
 def fit_attributions(given: Any, examples: Examples) -> tuple[Tensor, ...]:
@@ -157,7 +158,7 @@ def _fit(attributions: Any, x: Tensor, position: int) -> Tensor:
     elif values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
     if not values.is_meta and not bool(torch.isfinite(values).all()):
-        bad = torch.nonzero(~torch.isfinite(values.flatten(1)).all(1)).flatten().tolist()
+        bad = torch.nonzero(~torch.isfinite(values.reshape(len(values), -1)).all(1)).flatten().tolist()
         raise UndefinedMetricError(
             f"the attributions of input {position} are NaN or infinite for example(s) "
             f"{', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''}"

@@ -57,7 +57,7 @@ class FeatureRemoval:
         """Check what came, and put the features in order."""
         check_choice(order, ORDERS, "order")
         check_generator(generator)
-        examples = gather_examples(inputs, arguments)
+        examples = gather_examples(inputs, arguments).plain
         features = features_of(feature_mask, examples)
         relevance, present = relevances(attributions_of(attributions, examples, target), features)
         if order == "random":

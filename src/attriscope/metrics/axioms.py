@@ -66,7 +66,7 @@ def completeness_gap(
         InputTypeError, InputError, TargetError, NonFiniteError: arguments that cannot be used; with ``relative``, a
             difference of 0.
     """
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     starts = resolve_baselines(baselines, examples)
     total = sum_per_example(
         tuple(a.to(exact_dtype(a.device)) for a in attributions_of(attributions, examples, target))
@@ -129,7 +129,7 @@ def non_sensitivity(
     """
     allowed = check_number(tolerance, "tolerance", 0, 1)
     samples = check_count(n_samples, "n_samples")
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     features = features_of(feature_mask, examples)
     relevance, present = relevances(attributions_of(attributions, examples, target), features)
     place = torch.arange(features.count, device=relevance.device)
@@ -183,7 +183,7 @@ def implementation_invariance(
         InputTypeError, InputError: arguments that cannot be used; outputs that differ, so that the models are not two
             forms of one function.
     """
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     return _difference(explanation, (model, examples), (other, examples), target, tolerance)
 
 
@@ -217,13 +217,13 @@ def input_invariance(
     Raises:
         as :func:`implementation_invariance`.
     """
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     require_floating(examples, "a shift")
     if examples.keys:
         raise InputTypeError("input_invariance takes a tensor or a tuple of tensors; pass inputs by position")
     shifts = resolve_baselines(shift, examples)
     moved = tuple(x + s for x, s in zip(examples.tensors, shifts, strict=True))
-    shifted = gather_examples(examples.form(moved), additional_forward_args)
+    shifted = gather_examples(examples.form(moved), additional_forward_args).plain
     if any(s.shape[0] != 1 for s in shifts):
         raise InputError(
             "shift must be the same for all examples: a number, or a tensor with a first dimension of 1"

@@ -27,7 +27,7 @@ def random_attribution(
         target: not used.
         generator: where random numbers come from; ``None`` is torch's global generator.
     """
-    examples, draws = gather_examples(inputs), draws_from(generator)
+    examples, draws = gather_examples(inputs).plain, draws_from(generator)
     found = []
     for i, x in enumerate(examples.tensors):
         dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from attriscope.core.batch_size import synchronize
 from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.frames import numbers_in
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
 from attriscope.core.target import resolve_target
@@ -79,6 +80,7 @@ def evaluate(
         largest = Metric(lambda case: case.attributions.flatten(1).amax(1), better="higher")
         evaluate(methods, model, pictures, labels, {"deletion": "deletion", "largest": largest})
     """
+    inputs = numbers_in(inputs)
     examples = gather_examples(inputs, additional_forward_args)
     if type(targets).__module__ == "numpy":
         targets = as_tensor(targets)

@@ -173,7 +173,7 @@ def infidelity(
         UndefinedMetricError, TargetError, NonFiniteError: attributions or outputs that are not finite; a target that
             does not fit.
     """
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     count = check_count(n_perturb_samples, "n_perturb_samples")
     batch = check_batch(max_examples_per_batch, "max_examples_per_batch")
     maps = attributions_of(attributions, examples, target)
@@ -233,6 +233,6 @@ class _PerturbationPairs(PerturbationSamples):
         changes, moved = (self.fitting(each, count) for each in found)
         for change, attributions in zip(changes, self._maps, strict=True):
             apart = change.reshape(self.examples.count, count, -1)
-            total = torch.einsum("nsd,nd->ns", apart, attributions.flatten(1).to(apart))
+            total = torch.einsum("nsd,nd->ns", apart, attributions.reshape(len(attributions), -1).to(apart))
             self.foretold[:, first : first + count] += total.to(self.foretold)
         return moved

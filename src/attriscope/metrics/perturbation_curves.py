@@ -259,7 +259,7 @@ def region_perturbation(
     Raises:
         as :func:`deletion`; InputError also for more steps than regions.
     """
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     if feature_mask is None:
         if len(examples.tensors) > 1:
             raise InputError(
@@ -357,7 +357,7 @@ def road_combined(
         "fractions": fractions,
         "max_examples_per_batch": max_examples_per_batch,
     }
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     found = examples.form(attributions_of(attributions, examples, target))  # explained once, for both
     draws = draws_from(generator)
     least, most = (

@@ -126,7 +126,7 @@ def parameter_randomisation(
     """
     check_choice(mode, MODES, "mode")
     measure = resolve_similarity(similarity)
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     random = _RandomisedModel(explanation, model, layers, generator)
     stages = random.stages(mode)
     parts = Parts(len(stages) + 1)
@@ -179,7 +179,7 @@ def randomisation_complexity(
         as :func:`parameter_randomisation`; UndefinedMetricError if H(trained) is 0.
     """
     count = check_count(bins, "bins")
-    examples = gather_examples(inputs, additional_forward_args)
+    examples = gather_examples(inputs, additional_forward_args).plain
     random = _RandomisedModel(explanation, model, None, generator)
     parts = Parts(2)
     before = histogram_entropy(_explained(random.explainer, examples, target, parts, 0, False), count)

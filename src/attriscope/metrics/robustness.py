@@ -21,6 +21,7 @@ from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import copies_can_share_batches
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
+from attriscope.core.notices import once
 from attriscope.core.progress import Parts, current
 from attriscope.metrics._arguments import check_number, takes
 from attriscope.metrics._explanations import FORMS, as_explainer
@@ -207,7 +208,7 @@ class _NearbyExplanations:
         generator: torch.Generator | None,
         kwargs: dict[str, Any],
     ) -> None:
-        self._examples = examples = gather_examples(inputs)
+        self._examples = examples = gather_examples(inputs).plain
         self._samples = check_count(samples, "n_perturb_samples")
         limit = check_batch(most, "max_examples_per_batch")
         radius = check_number(radius, "perturb_radius", 0)
@@ -233,6 +234,7 @@ class _NearbyExplanations:
             own = self._expansion.with_arguments(examples)
             self._each = self._each if copies_can_share_batches(forward, own) else 1
         self._parts = Parts(self._samples + 1)
+        self._told: set[type[Warning]] = set()
 
     def _chunk(self, limit: int | None, ours: bool) -> int:
         """How many samples the explanation gets at a time."""
@@ -248,7 +250,7 @@ class _NearbyExplanations:
         """All attributions of each row, (rows, D)."""
         if self._draws is not None:
             kwargs = {**kwargs, "generator": self._draws.stream(start)}
-        with self._parts.part(start, stop, len(rows[0])):
+        with self._parts.part(start, stop, len(rows[0])), once(self._told):
             found = self._function(self._examples.form(rows), **kwargs)
         leaves = [leaf for leaf in tree_flatten(found)[0] if isinstance(leaf, Tensor)]
         if not leaves or any(leaf.dim() == 0 or leaf.shape[0] != len(rows[0]) for leaf in leaves):
@@ -316,7 +318,7 @@ class _NearbyExplanations:
 
 def _length(rows: Tensor, order: float) -> Tensor:
     """The norm of each of the rows (N, samples, ...), in single precision at least."""
-    values = rows.flatten(2)
+    values = rows.reshape(*rows.shape[:2], -1)
     dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
     return torch.linalg.vector_norm(values, ord=order, dim=2, dtype=accumulation_dtype(dtype))
 

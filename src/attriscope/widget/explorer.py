@@ -180,7 +180,7 @@ class Explorer(JobWidget, ExplorerTraits):
         **traits: Any,
     ) -> None:
         check_keywords(type(self), traits)
-        examples = gather_examples(inputs, additional_forward_args)
+        examples = gather_examples(inputs, additional_forward_args).plain
         check_inputs(model, examples, inputs)
         names = read_class_names(class_names)
         # Copies: whoever made the inputs may use their memory again.

@@ -6,6 +6,7 @@ picked, so it has a worker as the Explorer has.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import module_of
-from attriscope.core.inputs import Examples, describe, gather_examples, require_floating
+from attriscope.core.inputs import describe, gather_examples, require_floating
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout, layouts_of, why_not
 from attriscope.widget.jobs.job_widget import JobWidget
@@ -164,7 +165,7 @@ class PathWalk(Part):
         n_steps: int = 50,
     ) -> None:
         super().__init__(_part="path")
-        examples = gather_examples(inputs)
+        examples = gather_examples(inputs).plain
         require_floating(examples, "PathWalk")
         if isinstance(baseline, str):
             start = Pictures(inputs, to_image).baseline(baseline)
@@ -189,11 +190,11 @@ class _Observed:
     def __init__(self, model: Any, inputs: Any, additional_forward_args: Any, target: Any) -> None:
         if not isinstance(module_of(model), nn.Module):
             raise InputTypeError(f"model must be a torch.nn.Module, but {describe(model)} came")
-        given = gather_examples(inputs, additional_forward_args)
+        given = gather_examples(inputs, additional_forward_args).plain
         first = slice(0, 1)
         tensors, arguments = given.slices(first), given.forward_arguments(1, first)
         self.model = model
-        self.examples = Examples(tensors, given.single, arguments, given.keys, given.blanks)
+        self.examples = dataclasses.replace(given, tensors=tensors, arguments=arguments)
         outputs: list[Any] = []
         self.layers: Sequence[LayerInfo] = map_layers(model, lambda: outputs.append(self._run()))
         self.layouts: Mapping[str, Layout] = layouts_of(self.layers, module_of(model))
@@ -202,11 +203,11 @@ class _Observed:
         self.target = int(scores[0].argmax()) if target is None and scores is not None and row else target
 
     def _run(self) -> Any:
-        placed = self.examples.form(tuple(t.detach().clone() for t in self.examples.tensors))
-        if isinstance(placed, Mapping):
-            return self.model(**placed)
-        inputs = placed if isinstance(placed, tuple) else (placed,)
-        return self.model(*inputs, *self.examples.arguments)
+        examples = self.examples
+        given, named = examples.arrange(
+            tuple(t.detach().clone() for t in examples.tensors), examples.arguments
+        )
+        return self.model(*given, **named)
 
 
 class LayerPicker(Part):

@@ -211,7 +211,7 @@ def _read_layers(
     """What layers hold, one after the other, from one pass."""
     names = list(layouts)
     method = attr.LayerGradientXActivation(model, names)  # type: ignore[arg-type]
-    arguments = examples.arguments or None
+    arguments = examples.given_arguments or None
     given = examples.form(examples.tensors)
     try:
         pairs: Sequence[Any] = values_and_gradients(method, given, output, arguments, False, None)[0]
