@@ -11,7 +11,8 @@ rules on the backward pass            :class:`DeepLift`, :class:`DeepLiftShap`, 
                                       :mod:`attriscope.attr.lrp_rules`
 outputs only                          :class:`FeatureAblation`, :class:`FeaturePermutation`, :class:`Occlusion`,
                                       :class:`ShapleyValues`, :class:`ShapleyValueSampling`, :class:`KernelShap`,
-                                      :class:`Lime` with models of :mod:`attriscope.attr.linear`
+                                      :class:`Lime` with models of :mod:`attriscope.attr.linear`; some of them
+                                      against a :class:`Background` of several baselines
 inside a model                        ``Layer...`` and ``Neuron...`` of these, :class:`LayerGradCam`,
                                       :class:`GuidedGradCam`, and :class:`At` for any method at any place
 around a method                       :class:`NoiseTunnel`, :class:`DataLoaderAttribution`
@@ -75,6 +76,7 @@ from attriscope.attr.neuron.propagation import (
     NeuronGuidedBackprop,
 )
 from attriscope.attr.noise_tunnel import NoiseTunnel
+from attriscope.attr.perturbation.background import Background
 from attriscope.attr.perturbation.feature_ablation import FeatureAblation
 from attriscope.attr.perturbation.feature_permutation import FeaturePermutation
 from attriscope.attr.perturbation.kernel_shap import KernelShap
@@ -108,6 +110,7 @@ __all__ = [
     "MSE",
     "At",
     "Attribution",
+    "Background",
     "Call",
     "ClassSummarizer",
     "CommonStats",

@@ -60,7 +60,13 @@ class Features:
     # --- rows -----------------------------------------------------------------------------------------------------
 
     def mix(
-        self, keep: Tensor, inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...], part: slice
+        self,
+        keep: Tensor,
+        inputs: tuple[Tensor, ...],
+        baselines: tuple[Tensor, ...],
+        part: slice,
+        *,
+        per_step: bool = False,
     ) -> tuple[Tensor, ...]:
         """Rows in which some features come from the inputs and the others from the baselines.
 
@@ -69,6 +75,7 @@ class Features:
             inputs: the inputs of the examples ``part``, (n, ...) each.
             baselines: of all examples, first dimension 1 or N.
             part: which examples.
+            per_step: baselines are (steps, 1, ...) instead: each step has its own.
 
         Returns:
             For each input (steps * n, ...), step by step.
@@ -76,7 +83,7 @@ class Features:
         found = []
         for ids, x, b in zip(self._ids, inputs, baselines, strict=True):
             on = self._of_elements(keep.to(x.device), ids, part, x.shape[0])
-            found.append(torch.where(on, x, baseline_rows(b, part)).flatten(0, 1))
+            found.append(torch.where(on, x, b if per_step else baseline_rows(b, part)).flatten(0, 1))
         return tuple(found)
 
     def _of_elements(self, keep: Tensor, ids: _Ids, part: slice, count: int) -> Tensor:
@@ -145,6 +152,14 @@ class Features:
                 starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
             self._places[i] = where, starts.tolist()
         return self._places[i]
+
+    def in_input(self, i: int) -> Tensor:
+        """Which features are in input ``i``: bool (F,)."""
+        ids = self._ids[i]
+        number = torch.arange(self.count, device="cpu")
+        if ids.values is None:
+            return (number >= ids.first) & (number < ids.first + ids.numel)
+        return torch.isin(number, ids.values.cpu())
 
     def only(self, feature: int, i: int) -> Tensor | None:
         """Where feature ``feature`` is in input ``i``: bool (1 or N, *sizes); ``None`` if nowhere."""
@@ -260,6 +275,11 @@ def resolve_features(feature_mask: Any, examples: Examples) -> Features:
             f"{describe(feature_mask)}"
         )
     fitted = [_fit(mask, x, i) for i, (mask, x) in enumerate(zip(masks, tensors, strict=True))]
+    if examples.uneven and any(len(mask) != 1 for mask in fitted):
+        raise InputError(
+            "with inputs of different first dimensions, masks must have a first dimension of 1, as it is not known "
+            f"which parts belong to an example, but {describe(feature_mask)} came"
+        )
     # On one device, because a feature may reach over inputs that are on several.
     flat = torch.cat([mask.flatten().to(tensors[0].device) for mask in fitted])
     names, dense = torch.unique(flat, return_inverse=True)

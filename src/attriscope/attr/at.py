@@ -16,6 +16,7 @@ from torch import Tensor
 from attriscope.attr._base import Attribution
 from attriscope.attr._streaming import last_of, partial_results, streaming
 from attriscope.attr._sums import join
+from attriscope.attr.perturbation.background import Background
 from attriscope.core.errors import InputError, InputTypeError, TargetError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
@@ -303,6 +304,11 @@ def _arguments(
     values = opened.examples
     arguments = {**given, "inputs": values.form(values.tensors), "additional_forward_args": values.arguments}
     if run_baselines:
+        if isinstance(given.get("baselines"), Background):
+            raise InputTypeError(
+                "at a layer a background must be one of what the layer holds: give layer_baselines=Background(...) of "
+                "what LayerActivation finds for the baselines"
+            )
         starts = resolve_baselines(given.get("baselines"), examples)
         there = values_at(method, opened.start, examples, starts)
         arguments["baselines"] = values.form(tuple(v for layer in there for v in layer))

@@ -1,7 +1,8 @@
 """Baselines: what an input is compared with. Which one fits depends on what it means for a feature to be absent.
 
 Pictures: ``zero``, ``mean``, ``blur``, ``uniform``, or ``noise`` and ``samples`` for methods that take a distribution.
-Text: ``tokens`` of padding or mask. Tables: ``column_means``, ``column_medians`` or ``samples`` of the training data.
+Text: ``tokens`` of padding or mask. Tables: ``column_means``, ``column_medians``, or ``samples`` of the training data,
+for methods that need outputs only as a :class:`~attriscope.attr.Background`.
 Whoever is unsure takes several and looks whether the explanation stays (Sturmfels et al. 2020, distill.pub/2020/
 attribution-baselines).
 """

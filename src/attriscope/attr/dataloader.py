@@ -167,7 +167,7 @@ class _Data:
         self.examples = Examples(explained.tensors, single)
         self._baselines = baselines
         self.features = self._resolved(mask)
-        starts = resolve_baselines(baselines, self.examples)
+        starts = resolve_baselines(baselines, self.examples, wide=True)
         if any(b.shape[0] != 1 for b in starts):
             raise InputError(
                 "the first dimension of a baseline must be 1, so that it fits batches of any size, but "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import captum.attr
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.futures import Future
 
+import attriscope.attr
 from attriscope.attr import FeatureAblation, FeaturePermutation
 from attriscope.core.errors import InputError, TargetError
 from models import Recorder, draw, mlp, pair, seeded
@@ -330,7 +332,7 @@ def test_on_the_meta_device() -> None:
 def test_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
     FeatureAblation(linear).attribute(X, show_progress=True, perturbations_per_eval=2)
     shown = capsys.readouterr().err
-    assert shown.startswith("\rFeature Ablation:")
+    assert shown.startswith("\rFeature Ablation attribution:")
     assert shown.endswith("100%, 15/15 rows, 0 s left\n")
 
     def broken(x: Tensor) -> Tensor:
@@ -339,3 +341,33 @@ def test_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError, match="mine"):
         FeatureAblation(broken).attribute(X, show_progress=True)
     assert capsys.readouterr().err.endswith("\n")  # closed all the same
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("FeatureAblation", {}),
+        ("FeaturePermutation", {}),
+        ("Occlusion", {"sliding_window_shapes": (1,)}),
+        ("ShapleyValueSampling", {}),
+        ("ShapleyValues", {}),
+        ("Lime", {}),
+        ("KernelShap", {}),
+    ],
+)
+def test_the_bars_words_are_captums(
+    name: str, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs look for them on stderr: the method's name, and that all is done."""
+    words = []
+    for library in (captum.attr, attriscope.attr):
+        method = getattr(library, name)(linear)
+        method.attribute(X, perturbations_per_eval=1, show_progress=True, **options)
+        lines = capsys.readouterr().err.strip("\r\n").split("\r")
+        words.append((lines[-1].split(":")[0], "attribution: 100%" in lines[-1]))
+    assert words[0] == words[1] == (f"{method.get_name()} attribution", True)
+
+
+def test_the_bar_of_a_data_loader(capsys: pytest.CaptureFixture[str]) -> None:
+    attriscope.attr.DataLoaderAttribution(FeatureAblation(linear)).attribute([X, X], show_progress=True)
+    assert "Feature Ablation attribution: 100%" in capsys.readouterr().err

@@ -371,3 +371,10 @@ def test_what_cannot_be_explained(call: Any, kind: type[Exception], says: str) -
         call()
     assert says in str(caught.value)
     assert isinstance(caught.value, InputError | TargetError | NotImplementedError)
+
+
+def test_a_target_that_leaves_several_numbers() -> None:
+    with pytest.raises(IndexError, match=r"what the target selects has shape \(5, 3\)"):
+        Lime(mlp()).attribute(draw(5, 4), target=lambda output: output)
+    with pytest.raises(IndexError, match="Target not provided when necessary"):
+        Lime(mlp()).attribute(draw(5, 4))

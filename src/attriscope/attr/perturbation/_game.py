@@ -28,7 +28,7 @@ class Game:
         self.device = examples.tensors[0].device
 
     def coalitions(self, steps: slice) -> Tensor:
-        """Which features come from the inputs: bool (steps, F)."""
+        """Which features come from the inputs: bool (steps, F), or (steps, N, F) where examples differ."""
         raise NotImplementedError
 
     def take(self, steps: slice, values: Tensor) -> None:
@@ -45,9 +45,11 @@ class Game:
 
     def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
         """The inputs of some steps and examples."""
-        return self.features.mix(self.coalitions(steps), self.examples.slices(part), self.baselines, part)
+        keep = self.coalitions(steps)
+        keep = keep[:, part] if keep.dim() == 3 else keep
+        return self.features.mix(keep, self.examples.slices(part), self.baselines, part)
 
-    def adapt(self) -> None:
+    def adapt(self, found: OutputShape) -> None:
         """All coalitions are known beforehand."""
 
     def attributions(self, found: OutputShape) -> tuple[Tensor, ...]:
@@ -64,6 +66,15 @@ class Game:
         devices = (self.device,) * len(self.examples.tensors)
         maps = self.features.to_elements(numbers.T.float(), devices)
         return tuple(m.reshape(*(found.shape or (1,)), *m.shape[1:]) for m in maps)
+
+
+def of_each_game(said: Tensor, examples: int, found: OutputShape) -> Tensor:
+    """What is said of each number of a step, bool (M,), said of all numbers of the same example, or of all examples.
+
+    What is decided for an example does not depend on those beside it, unless they have an output together.
+    """
+    together = said.reshape(examples if found.grows else 1, -1)
+    return together.all(1, keepdim=True).expand_as(together).flatten()
 
 
 class Enumeration(Game):

@@ -73,12 +73,38 @@ Errors = Callable[[], Tensor | None]
 def krige(known: Observations) -> tuple[Tensor, Errors]:
     """Shapley values (F, M), and a function for their standard errors; ``None`` where too little is known for them."""
     rows, folds = len(known.values), -(-len(known.values) // _TOGETHER)
-    count, device = known.sets.shape[1], known.values.device
+    count = known.sets.shape[1]
     if rows <= known.ends:  # nothing but the ends: equal parts
         return (2 * known.values[:1] / count).expand(count, -1).clone(), lambda: None
-    additive = _if_additive(known)
+    additive, alone = _if_additive(known)
     if additive is not None:
-        return additive
+        if bool(alone.all()):
+            return additive
+        others = _krige_curved(dataclasses.replace(known, values=known.values[:, ~alone]), folds)
+        return side_by_side([alone, ~alone], [additive, others])
+    return _krige_curved(known, folds)
+
+
+def side_by_side(games: list[Tensor], parts: list[tuple[Tensor, Errors]]) -> tuple[Tensor, Errors]:
+    """The answers for several kinds of games, of which each has its own (M,) bool, put together."""
+
+    def joined(values: list[Tensor]) -> Tensor:
+        found = values[0].new_zeros(len(values[0]), len(games[0]))
+        for which, value in zip(games, values, strict=True):
+            found[:, which] = value
+        return found
+
+    def errors() -> Tensor | None:
+        each = [error() for _, error in parts]
+        known = [error for error in each if error is not None]
+        return joined(known) if len(known) == len(each) else None
+
+    return joined([phi for phi, _ in parts]), errors
+
+
+def _krige_curved(known: Observations, folds: int) -> tuple[Tensor, Errors]:
+    """:func:`krige` for games with interactions, in so many parts."""
+    rows, device = len(known.values), known.values.device
     ends = torch.arange(known.ends, device=device)
     together = max(64, _NUMBERS // min(rows, _TOGETHER))
     found: list[list[tuple[Tensor, Errors]]] = []
@@ -96,20 +122,26 @@ def krige(known: Observations) -> tuple[Tensor, Errors]:
     return torch.stack([torch.cat([phi for phi, _ in solved], 1) for solved in found]).mean(0), errors
 
 
-def _if_additive(known: Observations) -> tuple[Tensor, Errors] | None:
-    """The answer if the additive part alone explains all observations of all games, up to rounding; else ``None``."""
+def _if_additive(known: Observations) -> tuple[tuple[Tensor, Errors] | None, Tensor]:
+    """The answer for games of which the additive part alone explains all observations, up to rounding; and which are.
+
+    ``None`` if there are none.
+    """
     rows, count = known.sets.shape
     some = 2 * count + 10
+    none = torch.zeros(known.values.shape[1], dtype=torch.bool, device=known.values.device)
     if rows < some or bool(known.even.any()):
-        return None
+        return None, none
     parts = (known.sets.to(known.values.dtype) - 0.5) * known.odd[:, None]
     root, failed = torch.linalg.cholesky_ex(parts[:some].T @ parts[:some])
     phi = torch.cholesky_solve(parts[:some].T @ known.values[:some], root)
     left = (parts @ phi - known.values).square().sum(0) / (rows - count)
-    if bool(failed) or not bool((left <= _ROUNDING * known.values.square().mean(0)).all()):
-        return None
-    phi += (2 * known.values[:1] - phi.sum(0)) / count
-    return phi, lambda: (torch.cholesky_inverse(root).diagonal()[:, None] * left).sqrt()
+    alone = left <= _ROUNDING * known.values.square().mean(0)
+    if bool(failed) or not bool(alone.any()):
+        return None, none
+    phi, left = phi[:, alone], left[alone]
+    phi += (2 * known.values[:1, alone] - phi.sum(0)) / count
+    return (phi, lambda: (torch.cholesky_inverse(root).diagonal()[:, None] * left).sqrt()), alone
 
 
 def _solve(known: Observations) -> tuple[Tensor, Errors]:
@@ -127,26 +159,38 @@ def _solve(known: Observations) -> tuple[Tensor, Errors]:
     sample = known[torch.cat([torch.arange(known.ends, device=shown.device), shown])]
     fits = _Fits(_Geometry(sample), sample.values, grid)
     weights = _weights(fits.misfit() * step)
-    # Where a part of the observations leaves nothing to explain but rounding, the others only say the same.
-    if step > 1 and (few or not fits.explained(weights.argmax(0))):
+    every = torch.arange(known.values.shape[1], device=known.values.device)
+    # Where a part of a game's observations leaves nothing to explain but rounding, the others only say the same.
+    enough = torch.full_like(every, step == 1, dtype=torch.bool)
+    if step > 1 and not few:
+        enough = fits.explained(weights.argmax(0))
+    # Fits, weights (G, m), and of these games the numbers in the fits, and among all.
+    solved = [(fits, weights[:, enough], every[enough], every[enough])]
+    if not bool(enough.all()):
+        weights = weights[:, ~enough]
         likely = weights.amax(1).nonzero()[:, 0]
-        fits = _Fits(_Geometry(known), known.values, [grid[i] for i in likely.tolist()])
-        weights = _weights(fits.misfit().masked_fill(weights[likely] == 0, torch.inf))
+        again = _Fits(_Geometry(known), known.values[:, ~enough], [grid[i] for i in likely.tolist()])
+        weights = _weights(again.misfit().masked_fill(weights[likely] == 0, torch.inf))
+        solved.append((again, weights, every[: weights.shape[1]], every[~enough]))
     parts = []
-    for i in weights.amax(1).nonzero()[:, 0].tolist():
-        games = weights[i].nonzero()[:, 0]
-        parts.append((i, games, weights[i, games], fits.shapley_values(i, games)))
+    for fits, weights, own, games in solved:
+        if not len(games):
+            continue
+        for i in weights.amax(1).nonzero()[:, 0].tolist():
+            some = weights[i].nonzero()[:, 0]
+            found = fits.shapley_values(i, own[some])
+            parts.append((fits, i, own[some], games[some], weights[i, some], found))
     phi = known.values.new_zeros(count, known.values.shape[1])
-    for _, games, weight, found in parts:
+    for *_, games, weight, found in parts:
         phi.index_add_(1, games, weight * found)
 
     def errors() -> Tensor | None:
         if len(known.values) <= count + 2:
             return None
         variance = torch.zeros_like(phi)
-        for i, games, weight, found in parts:
+        for fits, i, own, games, weight, found in parts:
             apart = found - phi[:, games]
-            variance.index_add_(1, games, weight * (fits.errors(i, games).square() + apart.square()))
+            variance.index_add_(1, games, weight * (fits.errors(i, own).square() + apart.square()))
         return variance.sqrt()
 
     return phi, errors
@@ -213,10 +257,10 @@ class _Fits:
         found = torch.where(self._failed[:, None] > 0, torch.inf, fit + size)
         return found.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
-    def explained(self, best: Tensor) -> bool:
-        """Whether nothing but rounding is left of any game beside its additive part."""
+    def explained(self, best: Tensor) -> Tensor:
+        """Of which games nothing but rounding is left beside the additive part, bool (M,)."""
         left = self._variance.gather(0, best[None])[0]
-        return bool((left <= _ROUNDING * self._scale).all())
+        return left <= _ROUNDING * self._scale
 
     def shapley_values(self, at: int, games: Tensor) -> Tensor:
         """(F, games), under assumption ``at``."""

@@ -83,7 +83,7 @@ class LimeSamples(Coefficients):
         shaped: bool,
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__(examples, baselines, features)
+        super().__init__(examples.plain, baselines, features)
         self._setup, self.shaped = setup, shaped
         self._custom = setup.perturb is not default_perturb_func
         # A user's own samples are drawn for each example, unless the output is one for all: a first step tells.
@@ -102,7 +102,7 @@ class LimeSamples(Coefficients):
         elif not self._asks:
             self._points = self._drawn(samples)
 
-    def adapt(self) -> None:
+    def adapt(self, found: OutputShape) -> None:
         """Draw, now that it is known for whom."""
         self._points = self._drawn(self.steps - 1)
 
@@ -146,12 +146,6 @@ class LimeSamples(Coefficients):
         if self._asks and steps.start == 0:
             return torch.ones(1, self.features.count, dtype=torch.bool, device=self.device)
         return self._points[steps.start - self._asks : steps.stop - self._asks] != 0
-
-    def rows(self, steps: slice, part: slice) -> tuple[Tensor, ...]:
-        """The inputs of some steps and examples."""
-        keep = self.coalitions(steps)
-        keep = keep[:, part] if keep.dim() == 3 else keep
-        return self.features.mix(keep, self.examples.slices(part), self.baselines, part)
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Keep the outputs, and weigh the samples."""

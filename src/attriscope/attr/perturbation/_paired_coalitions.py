@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from attriscope.attr._features import Features, exact_dtype
 from attriscope.attr.perturbation._coalitions import spread_pairs
-from attriscope.attr.perturbation._game import Game
-from attriscope.attr.perturbation._kriging import Errors, Observations, krige
+from attriscope.attr.perturbation._game import Game, of_each_game
+from attriscope.attr.perturbation._kriging import Errors, Observations, krige, side_by_side
+from attriscope.attr.perturbation._runner import OutputShape
 from attriscope.core.inputs import Examples
 
 _TRIED, _SHARE = 6, 4  # at least so many pairs, and one in so many, show whether a game is odd
 
 
+@dataclasses.dataclass(frozen=True)
+class _Order:
+    """In which order coalitions are asked for.
+
+    Attributes:
+        number: which of the drawn coalitions.
+        turned: whether its complement.
+        mixed: some come alone, and the even part of the game is estimated, too.
+        odd: the game is odd, so that a coalition alone is as good as a pair.
+    """
+
+    number: Tensor
+    turned: Tensor
+    mixed: bool
+    odd: bool
+
+
 class PairedCoalitions(Game):
     """Step 0 is the inputs, step 1 the baselines, then come pairs of complements, and then coalitions alone.
 
-    Where a game is odd, a coalition's complement tells nothing new, so all but the first pairs come alone.
+    Where an example's game is odd, a coalition's complement tells nothing new, so all but the first pairs come alone.
 
     Args:
         examples, baselines, features: the game.
@@ -41,34 +61,40 @@ class PairedCoalitions(Game):
         super().__init__(examples, baselines, features)
         inner = rows - 2
         self._sets = spread_pairs(features.count, inner, generator).to(self.device)
-        self._mixed = 2 * pairs < inner
+        mixed = 2 * pairs < inner
         pairs = min(pairs, len(self._sets))
-        self.steps = 2 + min(inner if self._mixed else 2 * pairs, 2 * len(self._sets))
-        self._set_order(pairs)
-        self._odd = False
+        self.steps = 2 + min(inner if mixed else 2 * pairs, 2 * len(self._sets))
+        self._orders = [self._order(pairs, mixed)]
+        self._games: list[
+            Tensor
+        ] = []  # for each order whose it is, bool (M,); empty while there is one for all
+        self._examples: Tensor | None = None  # bool (N,): which have the second order
         self._tried = max(_TRIED, pairs // _SHARE)
         look = 2 + 2 * self._tried
         self.checkpoints = (look,) if self._tried <= pairs and look < self.steps else ()
         self._values: list[Tensor] = []
         self._kept: tuple[Tensor, Errors] | None = None
 
-    def _set_order(self, pairs: int) -> None:
+    def _order(self, pairs: int, mixed: bool, odd: bool = False) -> _Order:
         """So many pairs first, then the other coalitions one by one, then their complements."""
         number = torch.arange(len(self._sets), device=self.device)
         paired, single = number[:pairs].repeat_interleave(2), number[pairs:]
         turn = torch.zeros_like(paired)
         turn[1::2] = 1
-        self._number = torch.cat([paired, single, single])[: self.steps - 2]
-        self._turned = torch.cat([turn, torch.zeros_like(single), torch.ones_like(single)])[
-            : self.steps - 2
-        ].bool()
+        turned = torch.cat([turn, torch.zeros_like(single), torch.ones_like(single)]).bool()
+        return _Order(
+            torch.cat([paired, single, single])[: self.steps - 2], turned[: self.steps - 2], mixed, odd
+        )
 
     def coalitions(self, steps: slice) -> Tensor:
         """Which features come from the inputs."""
         ends = torch.tensor([[True], [False]], device=self.device)[steps.start : steps.stop]
         inner = slice(max(steps.start - 2, 0), max(steps.stop - 2, 0))
-        chosen = self._sets[self._number[inner]] ^ self._turned[inner, None]
-        return torch.cat([ends.expand(-1, self.features.count), chosen])
+        chosen = [self._sets[one.number[inner]] ^ one.turned[inner, None] for one in self._orders]
+        found = [torch.cat([ends.expand(-1, self.features.count), one]) for one in chosen]
+        if self._examples is None:
+            return found[0]
+        return torch.where(self._examples[:, None], found[1].unsqueeze(1), found[0].unsqueeze(1))
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Keep the answers."""
@@ -76,14 +102,22 @@ class PairedCoalitions(Game):
         self._values.append(values.to(exact_dtype(values.device)))
         self.ready = steps.stop >= 2
 
-    def adapt(self) -> None:
-        """See whether the game is odd, up to rounding: a coalition and its complement always have the same sum."""
+    def adapt(self, found: OutputShape) -> None:
+        """See which games are odd, up to rounding: a coalition and its complement always have the same sum."""
         values = torch.cat(self._values)
         sums, apart = values[0::2] + values[1::2], values[0::2] - values[1::2]
         scale = apart.abs().amax(0) + values[:2].abs().amax(0)
-        if bool(((sums - sums[:1]).abs().amax(0) <= 1e-5 * scale).all()):
-            self._odd, self._mixed = True, False
-            self._set_order(self._tried)
+        alike = (sums - sums[:1]).abs().amax(0) <= 1e-5 * scale
+        odd = of_each_game(alike, self.examples.count, found)
+        if not bool(odd.any()):
+            return
+        order = self._order(self._tried, False, odd=True)
+        if bool(odd.all()):
+            self._orders = [order]
+            return
+        self._orders.append(order)
+        self._games = [~odd, odd]
+        self._examples = odd.reshape(self.examples.count, -1)[:, 0].to(self.device)
 
     def numbers(self) -> Tensor:
         """The Shapley values."""
@@ -96,16 +130,23 @@ class PairedCoalitions(Game):
     def _solution(self) -> tuple[Tensor, Errors]:
         """Kept until the next answers come."""
         if self._kept is None:
-            self._kept = krige(self._observations())
+            values = torch.cat(self._values)
+            if not self._games:
+                self._kept = krige(self._observations(values, self._orders[0]))
+            else:
+                parts = [
+                    krige(self._observations(values[:, games], order))
+                    for games, order in zip(self._games, self._orders, strict=True)
+                ]
+                self._kept = side_by_side(self._games, parts)
         return self._kept
 
-    def _observations(self) -> Observations:
-        """What the answers so far say about the odd and the even part of the game."""
-        values = torch.cat(self._values)
+    def _observations(self, values: Tensor, order: _Order) -> Observations:
+        """What the answers so far say about the odd and the even part of the games."""
         inner = values[2:]
         number, turned = (
-            self._number[: len(inner)].to(values.device),
-            self._turned[: len(inner)].to(values.device),
+            order.number[: len(inner)].to(values.device),
+            order.turned[: len(inner)].to(values.device),
         )
         centre, half = (values[:1] + values[1:2]) / 2, (values[:1] - values[1:2]) / 2
         direct, other = self._placed(inner, number, ~turned), self._placed(inner, number, turned)
@@ -114,9 +155,9 @@ class PairedCoalitions(Game):
         sets = self._sets.to(values.device)
         full = torch.ones(1, self.features.count, dtype=torch.bool, device=values.device)
         odd = (direct[both] - other[both]) / 2
-        if not self._mixed:
+        if not order.mixed:
             # In an odd game a coalition alone is as good as a pair; else it waits for its complement.
-            alone = alone if self._odd else torch.zeros_like(alone)
+            alone = alone if order.odd else torch.zeros_like(alone)
             parts = [(full, 1, 0, half), (sets[both], 1, 0, odd), (sets[alone], 1, 0, direct[alone] - centre)]
             return _joined(parts, 1)
         even = (direct[both] + other[both]) / 2

@@ -11,8 +11,10 @@ _EVERY = 0.1  # seconds between two updates
 class ProgressBar:
     """Says on stderr how many rows went through the model, and how long the others will take.
 
+    Each line begins as Captum's does, ``"Feature Ablation attribution: 100%"``, for programs that look for that.
+
     Args:
-        name: what is computed.
+        name: the method's name.
         total: the number of rows.
     """
 
@@ -27,9 +29,8 @@ class ProgressBar:
         if done >= self._total or passed - self._shown >= _EVERY:
             self._shown = passed
             left = passed / done * max(self._total - done, 0) if done else 0.0
-            self._print(
-                f"{self._name}: {min(done / self._total, 1):4.0%}, {done}/{self._total} rows, {left:.0f} s left"
-            )
+            share = f"{min(done / self._total, 1):4.0%}"
+            self._print(f"{self._name} attribution: {share}, {done}/{self._total} rows, {left:.0f} s left")
 
     def close(self) -> None:
         """End the line."""

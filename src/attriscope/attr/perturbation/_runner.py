@@ -87,9 +87,11 @@ class Outputs(Target):
         if self.single:
             grows = chosen.numel() == rows and not (chosen.dim() == 0 and rows > 1)
             if not grows and chosen.numel() != 1:
+                said = self.column is not None or self.function is not None
+                what = "what the target selects" if said else "Target not provided when necessary: the output"
                 raise TargetError(
-                    f"Target not provided when necessary: the output has shape {tuple(chosen.shape)} for {rows} "
-                    "example(s), but must be one number per example, or one for the whole batch; target must say which"
+                    f"{what} has shape {tuple(chosen.shape)} for {rows} example(s), but must be one number per "
+                    "example, or one for the whole batch; target must say which"
                 )
             shape = torch.Size([self.examples] if grows else [])
         else:
@@ -156,7 +158,7 @@ class PerturbationPlan(Protocol):
     def take(self, steps: slice, values: Tensor) -> None:
         """The answers to some steps, in order: (steps, numbers of a step)."""
 
-    def adapt(self) -> None:
+    def adapt(self, found: OutputShape) -> None:
         """Later steps may depend on the answers to earlier ones."""
 
     def attributions(self, found: OutputShape) -> tuple[Tensor, ...]:
@@ -329,7 +331,7 @@ def estimates(query: Query, plan: PerturbationPlan) -> Iterator[PartialResult]:
         for first, last in itertools.pairwise(ends):
             if first:
                 with torch.no_grad():
-                    plan.adapt()
+                    plan.adapt(runner.found)
             for steps, values in runner.ask(first, last, plan.rows):
                 with torch.no_grad():
                     plan.take(steps, values)

@@ -18,13 +18,14 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration
 from attriscope.attr.perturbation._lime_samples import Coefficients
 from attriscope.attr.perturbation._paired_coalitions import PairedCoalitions
-from attriscope.attr.perturbation._runner import PerturbationPlan, Query, estimates
+from attriscope.attr.perturbation._runner import Query, estimates
+from attriscope.attr.perturbation.background import gather_setting
 from attriscope.attr.perturbation.lime import Lime
 from attriscope.attr.perturbation.similarity import tensors_in
 from attriscope.attr.perturbation.surrogate_models import LinearRegression
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import Examples, SameForm, TensorOrTuple, gather_examples, resolve_baselines
+from attriscope.core.inputs import Examples, SameForm, TensorOrTuple
 
 _END_WEIGHT = 1_000_000.0  # stands for infinity
 # With fewer samples per feature than the first number, only one in so many has its complement sampled too: coalitions
@@ -87,8 +88,9 @@ class KernelShap(Lime):
         Raises:
             As :meth:`Lime.attribute`.
         """
-        examples = gather_examples(inputs, additional_forward_args)
-        starts, features = resolve_baselines(baselines, examples), resolve_features(feature_mask, examples)
+        setting = gather_setting(inputs, additional_forward_args, baselines)
+        examples, starts = setting.examples, setting.starts
+        features = resolve_features(feature_mask, examples)
         samples, drawn_from = check_count(n_samples, "n_samples"), check_generator(generator)
         if samples < 2:
             raise InputError("n_samples must be at least 2, because inputs and baselines are run, but 1 came")
@@ -104,9 +106,8 @@ class KernelShap(Lime):
             show_progress,
             return_input_shape,
         )
-        yield from estimates(
-            query, _plan(examples, starts, features, samples, return_input_shape, drawn_from)
-        )
+        plan = _plan(examples, starts, features, samples, return_input_shape, drawn_from)
+        yield from estimates(query, setting.carried_out(plan))
 
     def kernel_shap_similarity_kernel(
         self, _: Any, __: Any, interpretable_sample: Tensor, **kwargs: Any
@@ -134,7 +135,7 @@ def _plan(
     samples: int,
     shaped: bool,
     generator: torch.Generator | None,
-) -> PerturbationPlan:
+) -> Coefficients:
     if features.count < 60 and 1 << features.count <= samples:
         plan: Coefficients = _AllCoalitions(examples, baselines, features)
     else:

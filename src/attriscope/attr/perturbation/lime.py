@@ -26,10 +26,12 @@ from attriscope.attr.perturbation._lime_samples import (
     fit,
 )
 from attriscope.attr.perturbation._runner import Query, Runner, estimates
+from attriscope.attr.perturbation.background import gather_setting
 from attriscope.attr.perturbation.similarity import get_exp_kernel_similarity_function
 from attriscope.attr.perturbation.surrogate_models import Lasso
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
+from attriscope.core.frames import numbers_in
 from attriscope.core.inputs import (
     Examples,
     Inputs,
@@ -37,7 +39,6 @@ from attriscope.core.inputs import (
     as_tensor,
     describe,
     gather_examples,
-    resolve_baselines,
 )
 
 _AT_ONCE = 1 << 22  # numbers in samples that are drawn before the model sees them
@@ -122,6 +123,7 @@ class LimeBase(PerturbationAttribution):
         Raises:
             InputError: the output is not one number per sample. Else as :meth:`FeatureAblation.attribute`.
         """
+        inputs = numbers_in(inputs)
         examples = gather_examples(inputs, additional_forward_args)
         samples = check_count(n_samples, "n_samples")
         query = Query(
@@ -278,8 +280,9 @@ class Lime(LimeBase):
             TargetError: the output is not one number per example, or for all of them. Else as
                 :meth:`FeatureAblation.attribute`.
         """
-        examples = gather_examples(inputs, additional_forward_args)
-        starts, features = resolve_baselines(baselines, examples), resolve_features(feature_mask, examples)
+        setting = gather_setting(inputs, additional_forward_args, baselines).one_each(self.get_name())
+        examples, starts = setting.examples, setting.starts
+        features = resolve_features(feature_mask, examples)
         samples, drawn_from = check_count(n_samples, "n_samples"), check_generator(generator)
         query = Query(
             self,

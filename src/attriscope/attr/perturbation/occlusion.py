@@ -12,6 +12,7 @@ from torch import Tensor
 from attriscope.attr._features import copies, exact_dtype
 from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._runner import OutputShape, Query, estimates
+from attriscope.attr.perturbation.background import gather_setting
 from attriscope.attr.perturbation.feature_ablation import DifferencePlan, FeatureAblation
 from attriscope.attr.quadrature import spread_order
 from attriscope.core.errors import InputError, InputTypeError
@@ -21,8 +22,6 @@ from attriscope.core.inputs import (
     SameForm,
     baseline_rows,
     describe,
-    gather_examples,
-    resolve_baselines,
 )
 
 
@@ -158,8 +157,8 @@ class Occlusion(FeatureAblation):
         Raises:
             As :meth:`FeatureAblation.attribute`, and for windows or strides that do not fit the inputs.
         """
-        examples = gather_examples(inputs, additional_forward_args)
-        starts = resolve_baselines(baselines, examples)
+        setting = gather_setting(inputs, additional_forward_args, baselines).one_each(self.get_name())
+        examples, starts = setting.examples, setting.starts
         windows = resolve_windows(sliding_window_shapes, strides, examples)
         query = Query(self, examples, target, perturbations_per_eval, show_progress=show_progress)
         yield from estimates(query, _OcclusionPlan(examples, starts, windows))

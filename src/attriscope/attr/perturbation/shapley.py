@@ -6,6 +6,7 @@ Exact from all coalitions (:mod:`attriscope.attr.perturbation._game`), else esti
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -21,16 +22,11 @@ from attriscope.attr._running_moments import FEWEST_SAMPLES, RunningMoments
 from attriscope.attr._streaming import streaming
 from attriscope.attr.perturbation._game import Enumeration, Game
 from attriscope.attr.perturbation._paired_coalitions import PairedCoalitions
-from attriscope.attr.perturbation._runner import PerturbationPlan, Query, estimates, future
+from attriscope.attr.perturbation._runner import OutputShape, PerturbationPlan, Query, estimates, future
+from attriscope.attr.perturbation.background import gather_setting
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.inputs import (
-    Examples,
-    Inputs,
-    SameForm,
-    gather_examples,
-    resolve_baselines,
-)
+from attriscope.core.inputs import Examples, Inputs, SameForm
 
 _MOST_FEATURES = 24  # for enumeration: 16 million rows per example
 _MANY_FEATURES = 16  # from here on the user is asked whether that was meant
@@ -43,7 +39,7 @@ class _OrderSampling(Game):
 
     Every feature comes at every place equally often, and every second order is the one before it reversed: what a
     feature does early and what it does late then come in equal parts. That is given up where it shows that both err
-    alike, as they do if the model is an odd function between baselines and inputs.
+    alike, as they do if the model is an odd function between an example's baselines and inputs.
 
     The first steps are the inputs and the baselines. Then each order needs the F - 1 coalitions between none and all.
     There must be at least two features.
@@ -71,11 +67,14 @@ class _OrderSampling(Game):
         self._ends: list[Tensor] = []  # the answers at the inputs and at the baselines
         self._piece = torch.empty(0, device="cpu")  # the answers of an order that is not complete
         self._taken = 0
-        self._paired = True
+        self._alone: Tensor | None = None  # bool (M,): the numbers of a step whose orders have no partners
+        self._alone_examples = torch.empty(0, device="cpu")
         self._odd_one: Tensor | None = None  # the effects of a pair's first order
+        self._unpaired = self._orders
         self._tried: list[Tensor] = []  # both orders' effects, (2, F, numbers of a step)
         self._total: Tensor | None = None
-        self._moments = RunningMoments()  # of what is independent: pairs, or orders without a partner
+        # Of what is independent: pairs, or orders without a partner.
+        self._moments, self._moments_alone = RunningMoments(), RunningMoments()
 
     def coalitions(self, steps: slice) -> Tensor:
         """All, none, and then the first 1 .. F - 1 features of each order."""
@@ -83,9 +82,18 @@ class _OrderSampling(Game):
         ends = torch.tensor([count, 0], device=self.device)[steps.start : steps.stop]
         step = torch.arange(max(steps.start - 2, 0), max(steps.stop - 2, 0), device=self.device)
         length = torch.cat([ends, step % between + 1])
-        order = torch.cat([self._orders[:1].expand(len(ends), -1), self._orders[step // between]])
         added = torch.arange(count, device=self.device) < length[:, None]
-        return torch.empty_like(added).scatter_(1, order, added)
+
+        def placed(orders: Tensor) -> Tensor:
+            order = torch.cat([orders[:1].expand(len(ends), -1), orders[step // between]])
+            return torch.empty_like(added).scatter_(1, order, added)
+
+        if self._alone is None:
+            return placed(self._orders)
+        if len(self._alone_examples) == 0:
+            return placed(self._unpaired)
+        each = self._alone_examples[:, None]
+        return torch.where(each, placed(self._unpaired).unsqueeze(1), placed(self._orders).unsqueeze(1))
 
     def take(self, steps: slice, values: Tensor) -> None:
         """Turn the answers of each complete order into effects of the features."""
@@ -102,15 +110,17 @@ class _OrderSampling(Game):
         """The answers along some orders, (orders, F - 1, numbers of a step)."""
         inputs, baselines = (end.expand(len(between), 1, -1) for end in self._ends)
         changes = torch.cat([baselines, between, inputs], 1).diff(dim=1)
-        orders = self._orders[self._taken : self._taken + len(between)].to(changes.device)
-        effects = torch.empty_like(changes).scatter_(1, orders.unsqueeze(2).expand_as(changes), changes)
+        taken = slice(self._taken, self._taken + len(between))
+        orders = self._orders[taken].to(changes.device).unsqueeze(2)
+        if self._alone is not None:
+            orders = torch.where(self._alone, self._unpaired[taken].to(changes.device).unsqueeze(2), orders)
+        effects = torch.empty_like(changes).scatter_(1, orders.expand_as(changes), changes)
         total = effects.sum(0)
         self._total = total if self._total is None else self._total + total
         self._taken += len(between)
         self.ready = True
-        if not self._paired:
-            self._moments.add(effects)
-            return
+        if self._alone is not None:
+            self._moments_alone.add(effects)
         if self._odd_one is not None:
             effects = torch.cat([self._odd_one[None], effects])
         self._odd_one = effects[-1] if len(effects) % 2 else None
@@ -119,13 +129,21 @@ class _OrderSampling(Game):
             self._moments.add(pairs.mean(1))
             self._tried += list(pairs[: self._TRIED - len(self._tried)])
 
-    def adapt(self) -> None:
-        """Do without reversed orders if they err alike."""
+    def adapt(self, found: OutputShape) -> None:
+        """Do without reversed orders for examples where they err alike."""
         first, second = torch.stack(self._tried).unbind(1)
         mean = (first.mean(0) + second.mean(0)) / 2
-        if bool(((first - mean) * (second - mean)).sum() > 0):
-            self._paired = False
-            self._orders[self._taken :] = self._drawn[self._TRIED :][: len(self._orders) - self._taken]
+        alike = ((first - mean) * (second - mean)).sum((0, 1))
+        groups = alike.reshape(self.examples.count if found.grows else 1, -1)
+        alone = groups.sum(1) > 0
+        if not bool(alone.any()):
+            return
+        self._unpaired = self._orders.clone()
+        self._unpaired[self._taken :] = self._drawn[self._TRIED :][: len(self._orders) - self._taken]
+        self._moments_alone = copy.deepcopy(self._moments)
+        self._alone = alone[:, None].expand_as(groups).flatten()
+        if not bool(alone.all()):
+            self._alone_examples = alone.to(self.device)
 
     def numbers(self) -> Tensor:
         """The mean effects."""
@@ -134,7 +152,12 @@ class _OrderSampling(Game):
 
     def standard_errors(self) -> Tensor | None:
         """How much the pairs of orders differ."""
-        return self._moments.error_of_mean() if self._moments.count >= FEWEST_SAMPLES else None
+        if self._moments.count < FEWEST_SAMPLES:
+            return None
+        error = self._moments.error_of_mean()
+        if self._alone is None or self._moments_alone.count == 0:
+            return error
+        return torch.where(self._alone, self._moments_alone.error_of_mean(), error)
 
 
 def even_orders(count: int, number: int, generator: torch.Generator | None) -> Tensor:
@@ -198,7 +221,7 @@ class ShapleyValueSampling(PerturbationAttribution):
             inputs, baselines, target, additional_forward_args, feature_mask, perturbations_per_eval, show_progress: as
                 for :meth:`FeatureAblation.attribute`.
             n_samples: how many orders. Each costs F - 1 rows per example, and two rows come once. No more than 2^F rows
-                are run.
+                are run; against a :class:`Background` of M baselines, M times as many.
             generator: where random numbers come from; ``None`` (default) is torch's global generator. All examples
                 share the coalitions.
 
@@ -250,18 +273,25 @@ class ShapleyValueSampling(PerturbationAttribution):
         show: bool,
         generator: Any,
     ) -> tuple[Query, PerturbationPlan]:
-        examples = gather_examples(inputs, arguments)
-        starts, features = resolve_baselines(baselines, examples), resolve_features(mask, examples)
+        setting = gather_setting(inputs, arguments, baselines)
+        examples, starts, features = (
+            setting.examples,
+            setting.starts,
+            resolve_features(mask, setting.examples),
+        )
         query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
         orders, drawn_from = check_count(samples, "n_samples"), check_generator(generator)
         count = features.count
         between = max(count - 1, 0)
         if count <= _MOST_FEATURES and 1 << count <= orders * between + 2:
-            return query, Enumeration(examples, starts, features)
+            return query, setting.carried_out(Enumeration(examples, starts, features))
         if orders < _FEWEST_ORDERS or count > _MOST_FOR_PAIRS:
-            return query, _OrderSampling(examples, starts, features, orders, drawn_from)
+            orders_of = _OrderSampling(examples, starts, features, orders, drawn_from)
+            return query, setting.carried_out(orders_of)
         pairs = orders * between // 2
-        return query, PairedCoalitions(examples, starts, features, 2 + 2 * pairs, pairs, drawn_from)
+        return query, setting.carried_out(
+            PairedCoalitions(examples, starts, features, 2 + 2 * pairs, pairs, drawn_from)
+        )
 
 
 class ShapleyValues(ShapleyValueSampling):
@@ -319,8 +349,12 @@ class ShapleyValues(ShapleyValueSampling):
     def _exact(
         self, inputs: Any, baselines: Any, target: Any, arguments: Any, mask: Any, batch: Any, show: bool
     ) -> tuple[Query, PerturbationPlan]:
-        examples = gather_examples(inputs, arguments)
-        starts, features = resolve_baselines(baselines, examples), resolve_features(mask, examples)
+        setting = gather_setting(inputs, arguments, baselines)
+        examples, starts, features = (
+            setting.examples,
+            setting.starts,
+            resolve_features(mask, setting.examples),
+        )
         count = features.count
         advice = "use ShapleyValueSampling or KernelShap, or a feature_mask that joins features"
         if count > _MOST_FEATURES:
@@ -330,4 +364,4 @@ class ShapleyValues(ShapleyValueSampling):
         if count >= _MANY_FEATURES:
             warnings.warn(f"{count} features need {1 << count} rows per example; {advice}", stacklevel=4)
         query = Query(self, examples, target, batch, shared=features.shared, show_progress=show)
-        return query, Enumeration(examples, starts, features)
+        return query, setting.carried_out(Enumeration(examples, starts, features))
