@@ -201,6 +201,25 @@ def test_models_for_one_row(name: str, kind: str) -> None:
     torch.testing.assert_close(explained(name, SINGLE[kind]()), explained(name, NET))
 
 
+class Squeezing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = NET
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x).squeeze()
+
+
+@every_method
+def test_models_that_squeeze_a_batch_of_one_away(name: str) -> None:
+    """They give (N, C) for several rows, and (C,) for one."""
+    for x, target in ((X[:1], 1), (X[:1], [1]), (X, 1)):
+        options = METHODS[name]
+        torch.manual_seed(0)
+        found = getattr(attr, name)(Squeezing()).attribute(x, target=target, **options)
+        torch.testing.assert_close(found, explained(name, NET, x))
+
+
 # --- what models keep -------------------------------------------------------------------------------------------
 
 
@@ -332,3 +351,11 @@ def test_the_same_seed_for_noise() -> None:
             attr.NoiseTunnel(attr.IntegratedGradients(lambda x: (x.sum(1) * 9000).sigmoid())).attribute(
                 X.abs(), n_steps=3, stdevs=0.0, nt_samples_batch_size=1, generator=seeded(0)
             )
+
+
+@every_method
+def test_one_number_per_example_is_not_taken_for_scores(name: str) -> None:
+    """A target that the output has no dimension for is refused, for however many examples."""
+    for x in (X, X[:3], X[:1]):
+        with pytest.raises(IndexError, match=r"0 are needed; leave target out"):
+            getattr(attr, name)(lambda x: NET(x)[:, 1]).attribute(x, target=0, **METHODS[name])

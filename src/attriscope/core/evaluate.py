@@ -221,12 +221,13 @@ class Evaluator:
         self._note_numbers(base)
         for place in result.gradients:
             for gradient in place:
-                if gradient.is_floating_point() or gradient.is_complex():
+                if gradient.is_complex():
+                    gradient = torch.view_as_real(gradient.resolve_conj())
+                if gradient.is_floating_point():
+                    # Added up they tell as much as one by one. Half precision would overflow.
                     wide = torch.float32 if gradient.dtype in (torch.float16, torch.bfloat16) else None
-                    total = gradient.detach().sum(dtype=wide)
-                    self._gradients = (
-                        total if self._gradients is None else self._gradients + total.to(self._gradients)
-                    )
+                    total, known = gradient.detach().sum(dtype=wide), self._gradients
+                    self._gradients = total if known is None else known + total.to(known)
         return Block(
             steps,
             examples,

@@ -52,8 +52,13 @@ class Target:
         if isinstance(output, numbers.Number):
             output = as_tensor(output)
         output = scores_in(output)
+        if rows == 1 and output.dim() and output.shape[0] != 1 and output.dim() == self._indices:
+            output = output[None]  # the model squeezes the dimension of a batch of one away
         if self.each is not None:
             return self._select_each(output, steps, examples, rows)
+        return self._select_column(output, rows)
+
+    def _select_column(self, output: Tensor, rows: int) -> Tensor:
         if self.column is None:
             return self._one_per_row(output, rows, "the output")
         self._check(output, [(i,) for i in self.column])
@@ -70,7 +75,10 @@ class Target:
                 f"target {describe(self.given)} has one entry per example, but the model gives one output for the "
                 "whole batch"
             )
-        return self.select(output, 1, slice(0, 1))
+        if self.function is not None or isinstance(output, numbers.Number):
+            return self.select(output, 1, slice(0, 1))
+        # What several rows gave is not taken for the scores of one.
+        return self._select_column(scores_in(output), 1)
 
     def _select_each(self, output: Tensor, steps: int, examples: slice, rows: int) -> Tensor:
         assert self.each is not None
@@ -84,6 +92,11 @@ class Target:
         index = repeat_rows(self.each[examples], steps).to(output.device, copy=True)
         row = torch.arange(rows, device=output.device)
         return self._one_per_row(output[(row, *index.unbind(1))], rows, "the selected output")
+
+    @functools.cached_property
+    def _indices(self) -> int:
+        """How many indices there are for each example."""
+        return self.each.shape[1] if self.each is not None else len(self.column or ())
 
     @functools.cached_property
     def _bounds(self) -> list[tuple[Any, ...]]:
