@@ -25,6 +25,13 @@ _FORMS = (
 )
 
 
+# What to say of a target to an output of so many dimensions.
+_LEAVE_OUT = {
+    0: "; leave target out",
+    1: "; leave target out, or if these are scores of the whole batch, give a function that picks one",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Target:
     """Selects one number per row of an output; rows are ``steps`` repetitions of a slice of the examples.
@@ -116,7 +123,7 @@ class Target:
                 raise TargetError(
                     f"target {describe(self.given)} has {len(indices)} index(es) per example, but the output has shape "
                     f"{tuple(output.shape)}: {max(output.dim() - 1, 0)} are needed"
-                    + ("; leave target out" if output.dim() < 2 else "")
+                    + _LEAVE_OUT.get(output.dim(), "")
                 )
         for dimension, used in enumerate(indices, start=1):
             size = output.shape[dimension]
