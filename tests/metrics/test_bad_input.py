@@ -108,6 +108,13 @@ def test_refused(metric: Any, change: dict[str, Any], error: type[Exception], me
         (lambda m: metrics.non_sensitivity(m, X, A, target=0, tolerance=2), "at most 1"),
         (lambda m: metrics.effective_complexity(m, X, A, target=0, tolerance=-1), "at least 0"),
         (lambda m: metrics.faithfulness_correlation(m, X, A, target=0, fraction=0), "above 0"),
+        *(
+            (
+                lambda m, given=given: metrics.pointing_game(A, X[:, 0] > 0, tolerance=given),
+                f"but {given} came",
+            )
+            for given in (True, 1.5, -1)
+        ),
     ],
 )
 def test_numbers_that_do_not_fit(call: Any, message: str) -> None:
@@ -173,3 +180,22 @@ def test_masks_that_differ_are_refused_where_sets_are_shared() -> None:
     for metric in (metrics.faithfulness_correlation, metrics.faithfulness_estimate):
         with pytest.raises(InputError, match="same for all examples"):
             metric(lambda x: x.sum(1), x, a, feature_mask=mask)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [one for one in REMOVING if {"replacement", "generator"} <= inspect.signature(one).parameters.keys()],
+    ids=lambda one: one.__name__,
+)
+def test_what_fails_leaves_the_generator_as_it_was(metric: Any) -> None:
+    """Also where random numbers were drawn before it failed."""
+    generator = seeded(4)
+    before = generator.get_state()
+
+    def broken(x: Tensor) -> Tensor:
+        raise OSError("disk full")
+
+    for replacement in ("noise", "linear"):
+        with pytest.raises(OSError, match="disk full"):
+            metric(broken, X, A, target=0, replacement=replacement, generator=generator)
+        assert generator.get_state().equal(before), replacement

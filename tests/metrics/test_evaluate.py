@@ -179,6 +179,10 @@ def test_who_loses_to_a_control() -> None:
     assert table.against("control", clear=3).splitlines()[0].endswith("none; no clear difference: a")
     with pytest.raises(InputError, match="no 'b' by 'up'"):
         table.worse_than("b")
+    # Wherever the control stands.
+    assert Table(("control", "a"), {"up": up, "down": down}, values, {}, {}, {}).worse_than("control") == [
+        loss
+    ]
 
 
 def test_what_is_undefined_is_said() -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -315,6 +316,7 @@ def test_figure_names_the_layers() -> None:
     model, x = pictures(), draw(2, 2, 6, 5)
     found = parameter_randomisation(Saliency(model), model, x, target=1, generator=seeded(0))
     axes = found.figure().axes[0]
+    assert not plt.get_fignums()  # it shows itself; pyplot would show it once more
     medians = found.scores.double().quantile(0.5, dim=0).tolist()
     assert axes.lines[0].get_xdata().tolist() == pytest.approx(medians)
     assert axes.get_xlim()[0] <= -0.1
