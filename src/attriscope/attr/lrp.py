@@ -21,6 +21,7 @@ from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
 from attriscope.attr.rules.modules import PropagationRule
+from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layers, module_of
@@ -180,7 +181,9 @@ def relevances(
     places = range(len(blocks[0].gradients))
     passed = [join([block.gradients[i] for block in blocks]) for i in places]
     values = [join([block.values[i] for block in blocks]) for i in places]
-    found = [tuple(v * g for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)]
+    found = [
+        tuple(times(v, g) for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)
+    ]
     output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
 
     def delta() -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 from attriscope.attr._base import GradientAttribution, gradients_at_inputs
 from attriscope.attr._streaming import streaming
+from attriscope.core.complex_parts import absolute
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import SameForm, gather_examples, require_floating
 
@@ -52,5 +53,5 @@ class Saliency(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         gradients = gradients_at_inputs(self, examples, target)
-        found = tuple(g.abs() for g in gradients) if abs else gradients
+        found = tuple(absolute(g) if g.is_complex() else g.abs() for g in gradients) if abs else gradients
         yield PartialResult(lambda: examples.form(found), evaluations=examples.count)

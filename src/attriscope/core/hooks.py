@@ -253,7 +253,9 @@ class Reading:
         several = sum(isinstance(leaf, Tensor) for leaf in leaves) > 1
         read: list[Tensor] = []
         for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor) or (self.gradient and not leaf.is_floating_point()):
+            if not isinstance(leaf, Tensor) or (
+                self.gradient and not (leaf.is_floating_point() or leaf.is_complex())
+            ):
                 continue
             if self.gradient and not leaf.requires_grad:
                 leaf = leaf.detach().requires_grad_()

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attriscope.core.errors import OperationError
+from attriscope.core.view_writes import ViewWrite
 
 
 @functools.lru_cache(maxsize=4096)
@@ -68,6 +69,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "statistics": "every tensor if a flag says that the call takes its own statistics, else no tensor",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -123,7 +125,7 @@ class Tape(TorchDispatchMode):
         self._masks: dict[int, Tensor] = {}
         self.records: list[Record] = []
         self.of_node: dict[Any, Record] = {}
-        self.into_view: dict[Any, Any] = {}
+        self.into_view: dict[Any, ViewWrite] = {}
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
@@ -173,6 +175,8 @@ class Tape(TorchDispatchMode):
     def _resolved(self, keep: str | None, args: Any) -> str | None:
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
+        if keep == "statistics":
+            return "all" if any(a is True for a in args) else "numbers"
         if keep == "factors":
             activations = sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
             return "all" if activations > 1 else "constants"
@@ -192,13 +196,17 @@ class Tape(TorchDispatchMode):
             return
         node = first.grad_fn
         if first._base is not None and _written(function):
-            # Writing into a view gives the base a node that hides what was written: remember it.
+            # Writing into a view gives the base a node that hides what was written: remember it. A node that is known
+            # is that of an earlier write: this one was without gradients.
             node = first._base.grad_fn
-            self.into_view[node] = function
+            if node is None or node in self.into_view:
+                return
+            self.into_view[node] = ViewWrite.of(function, first)
+            if record is None:
+                return
+        elif node is None:
             return
-        if node is None:
-            return
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
+        elif isinstance(node, torch.autograd.function.BackwardCFunction):
             # A user's own function: what it saved, and what it gave, is all there is to know.
             saved = {f"saved_{i}": t.detach() for i, t in enumerate(node.saved_tensors) if t is not None}
             record = Record(type(node), saved, [o.detach() for o in tensors_in(output)])

@@ -13,16 +13,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attriscope.attr.rules import complex_numbers
 from attriscope.attr.rules.decompositions import DECOMPOSED
+from attriscope.attr.rules.distances import DISTANCES
 from attriscope.attr.rules.operations import (
     CURVED,
     FACTORS,
     JOINS,
     LINEAR,
     NORMS_BY_RUNNING_STATISTICS,
+    OF_TWO,
     PIECEWISE_LINEAR,
     WINDOWED,
 )
+from attriscope.attr.rules.order_statistics import ORDERED
+from attriscope.attr.rules.own_statistics import by_own_statistics
+from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 from attriscope.core.tape import tensors_in
@@ -64,6 +70,8 @@ def _same(step: Step) -> bool:
 
 def _constants(step: Step) -> list[Tensor]:
     needed = _needed(step)
+    if step.operation in _OVERWRITE:
+        needed.append("self")
     return [t for n, v in step.arguments.items() if n not in needed for t in tensors_in(v)]
 
 
@@ -77,7 +85,9 @@ def _needed(step: Step) -> list[str]:
 
 
 # Tensors that autograd has no gradient for.
-_CHOICES = frozenset({"condition", "mask", "index", "indices"})
+_CHOICES = frozenset({"condition", "mask", "index", "indices", "offsets"})
+# What was there before does not matter to these.
+_OVERWRITE = frozenset({"Copy", "Fill"})
 
 
 def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[Tensor | None]:
@@ -183,6 +193,9 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
 
 def power(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """x ** n is a function of one number, x ** y of two."""
+    if step.outputs[0].is_complex():
+        rule = complex_numbers.rescale if len(step.needs) < 2 else complex_numbers.conjugated(pairwise)
+        return rule(step, gradients, incoming)
     return rescale(step, gradients, incoming) if len(step.needs) < 2 else pairwise(step, gradients, incoming)
 
 
@@ -202,7 +215,7 @@ def where(step: Step, gradients: Passed, incoming: Passed) -> Any:
         raise OperationError("DeepLIFT: torch.where chooses between constants; no multiplier passes there")
     shared = torch.where(still, 0.0, difference / total)
     chosen = (c, ~c)
-    return [g * torch.where(alike, k.to(g.dtype), shared * change.sign())
+    return [g * torch.where(alike, k.to(g.dtype), shared * change.sgn().conj())
             for k, change in zip(chosen, changes, strict=True)]  # fmt: skip
 
 
@@ -336,21 +349,21 @@ def _through_norm(
     return centred(arrived * (q + q0) / 2 + to_mean_square * (c + c0) / count)
 
 
-def evaluation_only(step: Step, gradients: Passed, incoming: Passed) -> Passed:
-    """Batch normalization by running statistics is linear; by the batch's own, examples depend on each other."""
-    training = next((step.arguments[n] for n in ("training", "train") if n in step.arguments), False)
-    if training or step.operation == "BatchNormWithUpdate":
-        raise OperationError(
-            "batch normalization in training mode mixes the examples of a batch: call model.eval() first"
-        )
-    return gradients
-
-
 def first_only(step: Step, gradients: Passed, incoming: Passed) -> Passed:
     """Linear in the first tensor, as long as nothing else leads to the input."""
     if any(step.needs[1:]):
         raise OperationError(f"there is no rule for {step.operation} where its positions depend on the input")
     return same_constants(step, gradients, incoming) if step.reference is not None else gradients
+
+
+def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
+    """Rows of a table added up, with or without weights."""
+    if step.arguments.get("mode") == 2 or sum(step.needs) > 1:
+        raise OperationError(
+            "there is no rule for an EmbeddingBag that takes the maximum, or whose table and weights both depend on "
+            "the input"
+        )
+    return gradients if step.reference is None else same_constants(step, gradients, incoming)
 
 
 def _first(passed: Passed) -> Tensor:
@@ -364,17 +377,24 @@ def each(names: tuple[str, ...], rule: Rule | Callable[..., Any]) -> dict[Any, R
     return dict.fromkeys(names, rule if isinstance(rule, Rule) else Rule(rule))
 
 
+_BY_NUMBERS = ("Mul", "Div", "Where", "MaskedFill", "IndexPut", "IndexPutImpl", "IndexFill")
+
 DEEPLIFT = Rules(
     each(LINEAR, linear),
     each(JOINS, Rule(same_constants, keep="constants")),
-    each(NORMS_BY_RUNNING_STATISTICS, Rule(evaluation_only, keep="numbers")),
+    each(NORMS_BY_RUNNING_STATISTICS, Rule(by_own_statistics, keep="statistics")),
     each(FACTORS, Rule(midpoint, keep="factors")),
     each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep="constants")),
     each((*PIECEWISE_LINEAR, *CURVED), rescale),
     each(WINDOWED, winner),
-    each(("Maximum", "Minimum", "Fmax", "Fmin", "Atan2", "Xlogy", "Hypot", "Logaddexp"), pairwise),
+    each(OF_TWO, pairwise),
     DECOMPOSED,
+    DISTANCES,
+    complex_numbers.POLAR,
+    ORDERED,
+    PRODUCTS_OF_DEEPLIFT,
     {
+        "EmbeddingBag": Rule(bag, keep="constants"),
         "Pow": power,
         "Mul": Rule(product, keep="products"),
         "Div": Rule(quotient, keep="products"),
@@ -392,3 +412,4 @@ DEEPLIFT = Rules(
         "NativeGroupNorm": group_norm,
     },
 )
+complex_numbers.with_complex(DEEPLIFT, CURVED, _BY_NUMBERS, complex_numbers.rescale)

@@ -51,6 +51,8 @@ def _is_relu(step: Step) -> bool:
     """Whether the masked numbers are exactly the positive ones; seen only where the mask compares activations."""
     if sum(step.needs) != 1:
         return False
+    if step.outputs[0].is_complex():
+        return False
     places = ("self", "other") if step.operation in ("Mul", "Where", "Maximum", "Fmax") else ("self",)
     x = step.arguments[places[step.needs.index(True)]]
     x = step.outputs[0].new_tensor(x) if not isinstance(x, Tensor) else x

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attriscope.attr.rules.complex_numbers import POLAR, with_complex
 from attriscope.attr.rules.decompositions import DECOMPOSED
-from attriscope.attr.rules.deep_lift import each, evaluation_only, first_only, linear
+from attriscope.attr.rules.deep_lift import bag, each, first_only, linear
+from attriscope.attr.rules.distances import DISTANCES
 from attriscope.attr.rules.operations import (
     CURVED,
     FACTORS,
@@ -23,6 +25,8 @@ from attriscope.attr.rules.operations import (
     PIECEWISE_LINEAR,
     WINDOWED,
 )
+from attriscope.attr.rules.own_statistics import by_own_statistics
+from attriscope.attr.rules.products import PRODUCTS_OF_LRP
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
@@ -35,6 +39,8 @@ and norms Ali et al. 2022, arXiv 2202.07304)."""
 
 def stabilized(values: Tensor, epsilon: float = STABILIZER) -> Tensor:
     """Values moved away from zero by epsilon."""
+    if values.is_complex():
+        return values + epsilon * torch.where(values == 0, 1.0, values.sgn())
     return values + torch.where(values < 0, -epsilon, epsilon)
 
 
@@ -124,15 +130,25 @@ LRP_RULES = Rules(
             "IndexPut",
             "IndexPutImpl",
             "IndexFill",
+            "Sort",
+            "Topk",
+            "Kthvalue",
+            "Median",
+            "Cummax",
+            "Cummin",
         ),
         linear,
     ),
-    each(NORMS_BY_RUNNING_STATISTICS, Rule(evaluation_only, keep="numbers")),
+    each(NORMS_BY_RUNNING_STATISTICS, Rule(by_own_statistics, keep="statistics")),
     each((*FACTORS, "Mul"), Rule(share, keep=None, sources=True, several=True)),
     each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep=None)),
     each((*CURVED, "Softmax", "SafeSoftmax", "LogSoftmax"), through),
     DECOMPOSED,
+    DISTANCES,
+    POLAR,
+    PRODUCTS_OF_LRP,
     {
+        "EmbeddingBag": Rule(bag, keep="numbers"),
         "Div": numerator,
         "Pow": power,
         "Logsumexp": log_sum_exp,
@@ -141,3 +157,4 @@ LRP_RULES = Rules(
         "NativeGroupNorm": group_norm,
     },
 )
+with_complex(LRP_RULES, CURVED, ("Div", "Pow"))
