@@ -216,11 +216,13 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     """Inside the block, what these modules do in this thread is taken as one step that follows the module's rule."""
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
+    given: dict[nn.Module, list[list[Any]]] = {module: [] for module in rules}  # to calls that have not ended
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
         if threading.get_ident() != ours:
             return None
         leaves, tree = tree_flatten((args, kwargs))
+        given[module].append(leaves)
         # Copies: a module that works in place is known by what it did to them.
         return tree_unflatten([x.clone() if isinstance(x, Tensor) else x for x in leaves], tree)
 
@@ -230,11 +232,12 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
         leaves, tree = tree_flatten((args, kwargs))
         places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
         inputs = [leaves[i] for i in places]
-        if not isinstance(output, Tensor) or any(x._version for x in inputs):
-            what = (
-                "gives something else than one tensor" if not isinstance(output, Tensor) else "works in place"
-            )
-            raise OperationError(f"the rule {rules[module]} cannot be used for {module}, which {what}")
+        originals = given[module].pop()
+        written = [i for i in places if leaves[i]._version]
+        unfit = _unfit(inputs, [leaves[i] for i in written], output)
+        if unfit:
+            raise OperationError(f"the rule {rules[module]} cannot be used for {module}, which {unfit}")
+        inputs = [originals[i].clone() if i in written else leaves[i] for i in places]
 
         def put(tensors: tuple[Tensor, ...]) -> Any:
             filled = list(leaves)
@@ -244,7 +247,9 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
 
         if verbose:
             print(f"Applied {rules[module]} on layer {module}")
-        return _OfModule.apply(module, rules[module], {"put": put}, output.detach(), *inputs)
+        found = _OfModule.apply(module, rules[module], {"put": put}, output.detach(), *inputs)
+        # What the module wrote into holds its output, whoever goes on with it.
+        return originals[written[0]].copy_(found) if written else found
 
     try:
         for module in rules:
@@ -254,3 +259,14 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _unfit(inputs: list[Tensor], written: list[Tensor], output: Any) -> str:
+    """What keeps a module from having a rule, given what it took, what it wrote into and what it gave."""
+    if not isinstance(output, Tensor):
+        return "gives something else than one tensor"
+    if any(x.is_complex() for x in (output, *inputs)):
+        return "has to do with complex numbers"
+    if written and (len(written) > 1 or output is not written[0]):
+        return "works in place on something else than what it gives"
+    return ""

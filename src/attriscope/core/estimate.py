@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
+from attriscope.core.complex_parts import as_real
 from attriscope.core.inputs import TensorOrTuple
 
 R = TypeVar("R", covariant=True)
@@ -43,7 +44,7 @@ class Estimate:
         """One number that ``tolerance`` is compared with: the largest error, else the largest ``|delta|``."""
         if self.error is not None:
             errors = [e for e in tree_flatten(self.error)[0] if isinstance(e, Tensor)]
-            return max((e.abs().max() for e in errors), key=float)
+            return max((as_real(e).abs().max() for e in errors), key=float)
         return None if self.delta is None else self.delta.abs().max()
 
 

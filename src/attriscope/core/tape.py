@@ -240,7 +240,8 @@ class Tape(TorchDispatchMode):
         if chance:
             raise OperationError(
                 f"{function} draws random numbers, so the passes for the input and for the baseline cannot be "
-                "compared: call model.eval() first"
+                "compared: call model.eval() first. A model that draws in evaluation mode, too, must get its numbers "
+                "as an argument, or from a generator that it seeds anew in each pass"
             )
 
 

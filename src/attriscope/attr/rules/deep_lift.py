@@ -17,6 +17,7 @@ from attriscope.attr.rules import complex_numbers
 from attriscope.attr.rules.decompositions import DECOMPOSED
 from attriscope.attr.rules.distances import DISTANCES
 from attriscope.attr.rules.operations import (
+    ACTIVATIONS_OF_PACKAGES,
     CURVED,
     FACTORS,
     JOINS,
@@ -28,7 +29,8 @@ from attriscope.attr.rules.operations import (
 )
 from attriscope.attr.rules.order_statistics import ORDERED
 from attriscope.attr.rules.own_statistics import by_own_statistics
-from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT
+from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT, call
+from attriscope.attr.rules.sampling import sampled
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 from attriscope.core.tape import tensors_in
@@ -101,22 +103,9 @@ def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[T
             if isinstance(value, Tensor):
                 mean = (value + step.before.arguments[name]) / 2
                 halfway[name] = mean.detach().requires_grad_(name in needed)
-        output = _call_again(step.function, halfway)
+        output = call(step.function, halfway)
         found = iter(torch.autograd.grad(output, [halfway[n] for n in needed], _first(incoming)))
     return [next(found) if need else None for need in step.needs]
-
-
-def _call_again(function: Any, arguments: dict[str, Any]) -> Tensor:
-    positional, named = [], {}
-    for argument in function._schema.arguments:
-        value = arguments[argument.name]
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = value.clone()
-        if argument.kwarg_only:
-            named[argument.name] = value
-        else:
-            positional.append(value)
-    return function(*positional, **named)
 
 
 def product(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -179,7 +168,7 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
     (a, a0), (b, b0) = (_either(step, n) for n in names)
 
     def f(left: Any, right: Any) -> Tensor:
-        return _call_again(step.function, {**step.arguments, names[0]: left.clone(), names[1]: right})
+        return call(step.function, {**step.arguments, names[0]: left.clone(), names[1]: right})
 
     g, y, y0 = _first(incoming), step.outputs[0], step.before.outputs[0]
     ab0, a0b = f(a, b0), f(a0, b)
@@ -231,9 +220,9 @@ def masked(step: Step, gradients: Passed, incoming: Passed) -> Any:
 
 def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """A maximum: all to the number that made the difference, the pass with the larger output says which."""
-    if len(step.outputs) < 2:
-        raise OperationError(
-            "DeepLIFT has no rule for the maximum of a whole tensor: say over which dimension"
+    if len(step.outputs) < 2:  # of a whole tensor
+        return step.propagation.replay(
+            _smallest if step.operation == "Min" else _largest, ("self",), step, incoming
         )
     x, x0 = step.inputs[0], step.before.inputs[0]
     (y, at), (y0, at0) = step.outputs[:2], step.before.outputs[:2]
@@ -256,6 +245,14 @@ def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | Non
     change = x.gather(axis, place) - x0.gather(axis, place)
     ratio = torch.where(change.abs() > step.eps, (y - y0) / change, 1.0)
     return [out.scatter_add(axis, place, arrived * ratio).reshape(gradient.shape)]
+
+
+def _largest(self: Tensor) -> Tensor:
+    return self.flatten().max(0)[0]
+
+
+def _smallest(self: Tensor) -> Tensor:
+    return self.flatten().min(0)[0]
 
 
 def log_softmax(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
@@ -349,13 +346,6 @@ def _through_norm(
     return centred(arrived * (q + q0) / 2 + to_mean_square * (c + c0) / count)
 
 
-def first_only(step: Step, gradients: Passed, incoming: Passed) -> Passed:
-    """Linear in the first tensor, as long as nothing else leads to the input."""
-    if any(step.needs[1:]):
-        raise OperationError(f"there is no rule for {step.operation} where its positions depend on the input")
-    return same_constants(step, gradients, incoming) if step.reference is not None else gradients
-
-
 def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
     """Rows of a table added up, with or without weights."""
     if step.arguments.get("mode") == 2 or sum(step.needs) > 1:
@@ -384,8 +374,8 @@ DEEPLIFT = Rules(
     each(JOINS, Rule(same_constants, keep="constants")),
     each(NORMS_BY_RUNNING_STATISTICS, Rule(by_own_statistics, keep="statistics")),
     each(FACTORS, Rule(midpoint, keep="factors")),
-    each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep="constants")),
-    each((*PIECEWISE_LINEAR, *CURVED), rescale),
+    each(("GridSampler2D", "GridSampler3D"), sampled),
+    each((*PIECEWISE_LINEAR, *CURVED, *ACTIVATIONS_OF_PACKAGES), rescale),
     each(WINDOWED, winner),
     each(OF_TWO, pairwise),
     DECOMPOSED,

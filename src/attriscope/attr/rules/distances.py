@@ -16,6 +16,7 @@ _MEAN, _SUM = 1, 2
 
 
 def _norm(x: Tensor, p: Any, dim: Any, keepdim: bool = False) -> Tensor:
+    x = x.abs() if x.is_complex() else x
     if p == 2:
         return x.square().sum(dim, keepdim=keepdim).sqrt()
     if p == 0:
@@ -95,7 +96,10 @@ def _spread(
     dims = tuple(range(self.dim())) if not dim else tuple(dim)
     mean = self.mean(dims, keepdim=True)
     count = math.prod(self.shape[d] for d in dims) - (1 if correction is None else correction)
-    variance = (self - mean).square().sum(dims, keepdim=keepdim) / max(0, count)
+    apart = self - mean
+    variance = (apart.abs() if apart.is_complex() else apart).square().sum(dims, keepdim=keepdim) / max(
+        0, count
+    )
     return variance, mean if keepdim else self.mean(dims)
 
 
@@ -111,6 +115,33 @@ def _extremes(self: Tensor, dim: Any = None, keepdim: bool = False) -> tuple[Ten
 
 def _times_power_of_two(self: Tensor, other: Tensor) -> Tensor:
     return self * torch.exp2(other.to(self.dtype))
+
+
+def _running_log_sum(self: Tensor, dim: int) -> Tensor:
+    rows = self.movedim(dim, -1)
+    count = rows.shape[-1]
+    later = torch.ones(count, count, dtype=torch.bool, device=self.device).triu(1)
+    rows = rows.unsqueeze(-2).expand(*rows.shape[:-1], count, count)
+    return rows.masked_fill(later, -math.inf).logsumexp(-1).movedim(-1, dim)
+
+
+def _solved(A: Tensor, B: Tensor, left: bool = True, **_: Any) -> Tensor:
+    inverse = torch.linalg.inv(A)
+    if B.dim() == 1 or B.dim() == A.dim() - 1:  # vectors
+        return (inverse @ B.unsqueeze(-1)).squeeze(-1) if left else (B.unsqueeze(-2) @ inverse).squeeze(-2)
+    return inverse @ B if left else B @ inverse
+
+
+def _hypotenuse(self: Tensor, other: Tensor) -> Tensor:
+    return (self.square() + other.square()).sqrt()
+
+
+def _log_add_exp(self: Tensor, other: Tensor) -> Tensor:
+    return torch.stack(torch.broadcast_tensors(self, other)).logsumexp(0)
+
+
+def _log_add_exp2(self: Tensor, other: Tensor) -> Tensor:
+    return _log_add_exp(self * math.log(2), other * math.log(2)) / math.log(2)
 
 
 _TO_TARGET = ("self", "target")
@@ -129,5 +160,13 @@ DISTANCES = {
     "VarMean": decomposed(_spread, ("self",)),
     "StdMean": decomposed(_deviation, ("self",)),
     "Aminmax": decomposed(_extremes, ("self",)),
+    "Logcumsumexp": decomposed(_running_log_sum, ("self",)),
+    "LinalgSolveEx": decomposed(_solved, ("A", "B")),
     "Ldexp": decomposed(_times_power_of_two, ("self", "other")),
 }
+OF_TWO_IN_PARTS = {
+    "Hypot": decomposed(_hypotenuse, ("self", "other")),
+    "Logaddexp": decomposed(_log_add_exp, ("self", "other")),
+    "Logaddexp2": decomposed(_log_add_exp2, ("self", "other")),
+}
+"""For LRP: DeepLIFT treats these as any function of two numbers."""

@@ -14,15 +14,17 @@ from torch import Tensor
 
 from attriscope.attr.rules.complex_numbers import POLAR, with_complex
 from attriscope.attr.rules.decompositions import DECOMPOSED
-from attriscope.attr.rules.deep_lift import bag, each, first_only, linear
-from attriscope.attr.rules.distances import DISTANCES
+from attriscope.attr.rules.deep_lift import bag, each, linear
+from attriscope.attr.rules.distances import DISTANCES, OF_TWO_IN_PARTS
 from attriscope.attr.rules.operations import (
+    ACTIVATIONS_OF_PACKAGES,
     CURVED,
     FACTORS,
     JOINS,
     LINEAR,
     NORMS_BY_RUNNING_STATISTICS,
     PIECEWISE_LINEAR,
+    PLACED,
     WINDOWED,
 )
 from attriscope.attr.rules.own_statistics import by_own_statistics
@@ -117,6 +119,22 @@ def group_norm(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor |
     return [scaled.reshape(x.shape), *[None] * (len(gradients) - 1)]
 
 
+def by_places(step: Step, gradients: Passed, incoming: Passed) -> Passed:
+    """What is picked or added up, at places that get nothing."""
+    if "Grid" in step.operation and step.needs[1]:
+        raise OperationError(f"LRP has no rule for {step.operation} where its positions depend on the input")
+    if step.arguments.get("reduce") == "prod":
+        raise OperationError(f"LRP has no rule for {step.operation} with reduce='prod'")
+    return gradients
+
+
+def remainder(step: Step, gradients: Passed, incoming: Passed) -> Any:
+    """A function of its first number, as long as the second does not depend on the input."""
+    if len(step.needs) > 1 and step.needs[1]:
+        raise OperationError(f"LRP has no rule for {step.operation} by a number that depends on the input")
+    return through(step, gradients, incoming)
+
+
 LRP_RULES = Rules(
     each((*LINEAR, *JOINS, *PIECEWISE_LINEAR, *WINDOWED), linear),
     each(
@@ -136,15 +154,18 @@ LRP_RULES = Rules(
             "Median",
             "Cummax",
             "Cummin",
+            "Copysign",
         ),
         linear,
     ),
     each(NORMS_BY_RUNNING_STATISTICS, Rule(by_own_statistics, keep="statistics")),
     each((*FACTORS, "Mul"), Rule(share, keep=None, sources=True, several=True)),
-    each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep=None)),
-    each((*CURVED, "Softmax", "SafeSoftmax", "LogSoftmax"), through),
+    each(PLACED, Rule(by_places, keep="numbers")),
+    each(("Fmod", "Remainder", "Frexp"), remainder),
+    each((*CURVED, *ACTIVATIONS_OF_PACKAGES, "Softmax", "SafeSoftmax", "LogSoftmax"), through),
     DECOMPOSED,
     DISTANCES,
+    OF_TWO_IN_PARTS,
     POLAR,
     PRODUCTS_OF_LRP,
     {

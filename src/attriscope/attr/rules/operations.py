@@ -52,7 +52,7 @@ CURVED = names("""
     Softshrink Exp Expm1 Exp2 Log Log1P Log2 Log10 Sqrt Rsqrt Reciprocal Square Sin Cos Tan Asin Acos Atan Sinh Cosh
     Asinh Acosh Atanh Erf Erfc Erfinv Sinc Lgamma Digamma Logit Floor Ceil Round Trunc Frac Sign Sgn Clamp ClampMin
     ClampMax NanToNum I0 SpecialEntr SpecialErfcx SpecialI1 SpecialNdtr SpecialI0E SpecialI1E SpecialLogNdtr
-    SpecialNdtri Polygamma Mvlgamma Angle
+    SpecialNdtri Polygamma Mvlgamma Angle Frexp
 """)
 """Other functions of one number."""
 
@@ -61,6 +61,19 @@ OF_TWO = names("""
     Igamma Igammac
 """)
 """Other functions of two numbers."""
+
+PLACED = names("GridSampler2D GridSampler3D ScatterReduce IndexReduce SegmentReduce")
+"""They sample or add up at places."""
+
+ACTIVATIONS_OF_PACKAGES = names("""
+    transformers.models.bloom.modeling_bloom.GeLUFunction efficientnet_pytorch.utils.SwishImplementation
+    timm.layers.activations_me.SwishAutoFn timm.layers.activations_me.MishAutoFn
+    timm.layers.activations_me.HardSigmoidAutoFn timm.layers.activations_me.HardSwishAutoFn
+    timm.layers.activations_me.HardMishAutoFn timm.layers.activations_me.SwishJitAutoFn
+    timm.layers.activations_me.MishJitAutoFn timm.layers.activations_me.HardSigmoidJitAutoFn
+    timm.layers.activations_me.HardSwishJitAutoFn timm.layers.activations_me.HardMishJitAutoFn
+""")
+"""Classes derived from ``torch.autograd.Function``, functions of the one tensor that they save."""
 
 WINDOWED = names("""
     MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AdaptiveMaxPool3D FractionalMaxPool2D

@@ -127,10 +127,20 @@ def running_extreme(step: Step, gradients: Passed, incoming: Passed) -> list[Ten
 def scattered(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """Numbers gathered at places: by their sum or mean, linear; by the largest or smallest, to those that are it."""
     how = step.arguments["reduce"]
+    if step.operation == "SegmentReduce":
+        if how not in ("sum", "mean"):
+            raise OperationError(f"DeepLIFT has no rule for {step.operation} with reduce={how!r}")
+        return gradients
     if not torch.equal(step.arguments["index"], step.before.arguments["index"]):
         raise OperationError(
             f"DeepLIFT: {step.operation} gets other places for the input than for the baseline"
         )
+    source = "src" if "src" in step.arguments else "source"
+    for name, need in zip(("self", source), step.needs, strict=True):
+        if not (need or torch.equal(step.arguments[name], step.before.arguments[name])):
+            raise OperationError(
+                f"DeepLIFT: {step.operation} gets a constant that is not the same for the input and for the baseline"
+            )
     if how in ("sum", "mean"):
         return gradients
     if how not in ("amax", "amin"):
@@ -173,4 +183,5 @@ ORDERED: dict[Any, Rule] = {
     "Cummin": Rule(running_extreme),
     "ScatterReduce": Rule(scattered),
     "IndexReduce": Rule(scattered),
+    "SegmentReduce": Rule(scattered, keep="numbers"),
 }

@@ -22,10 +22,17 @@ _MOST_POINTS = 512
 
 
 def call(function: Any, arguments: dict[str, Any]) -> Any:
-    """Call an operator with arguments by name."""
-    schema = function._schema.arguments
-    positional = [arguments[a.name] for a in schema if not a.kwarg_only]
-    return function(*positional, **{a.name: arguments[a.name] for a in schema if a.kwarg_only})
+    """Call an operator with arguments by name; one that works in place gets a copy to work on."""
+    positional, named = [], {}
+    for argument in function._schema.arguments:
+        value = arguments[argument.name]
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = value.clone()
+        if argument.kwarg_only:
+            named[argument.name] = value
+        else:
+            positional.append(value)
+    return function(*positional, **named)
 
 
 def multilinear(names: tuple[str, ...], degree: Callable[[Step], int]) -> Callable[..., Any]:
