@@ -390,7 +390,12 @@ def _shapes(record: Record) -> list[Any]:
     return [o.shape for o in record.outputs if o is not None]
 
 
+_HAS_NO_GRADIENT = (
+    "torch has no gradient for what runs there, as for a quantised layer: use a method that needs none"
+)
 _FUSED = {
+    "NotImplemented": _HAS_NO_GRADIENT,
+    "WarnNotImplemented": _HAS_NO_GRADIENT,
     "CheckpointFunction": "reentrant checkpointing computes again without the rules: use "
     "checkpoint(..., use_reentrant=False)",
     "CompiledFunction": "a compiled function hides its operations: explain the function that was compiled",

@@ -51,7 +51,11 @@ class Units:
         # A bound method is made anew each time it is looked up.
         owner, part = getattr(owner, "__self__", owner), (part, getattr(owner, "__name__", None))
         self._model = model = module_of(forward)
-        modes = any(module.training for module in model.modules()) if isinstance(model, nn.Module) else None
+        modes = (
+            any(getattr(module, "training", False) for module in model.modules())
+            if isinstance(model, nn.Module)
+            else None
+        )
         self._key = (part, modes, *map(_form, examples.tensors), *map(_form, tree_leaves(examples.arguments)))
         try:
             self._known = _KNOWN.setdefault(owner, {})

@@ -69,7 +69,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
-    "statistics": "every tensor if a flag says that the call takes its own statistics, else no tensor",
+    "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else none",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -176,10 +176,10 @@ class Tape(TorchDispatchMode):
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
         if keep == "statistics":
-            return "all" if any(a is True for a in args) else "numbers"
+            several = any(a is True for a in args) or _activations(args) > 1
+            return "all" if several else "numbers"
         if keep == "factors":
-            activations = sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
-            return "all" if activations > 1 else "constants"
+            return "all" if _activations(args) > 1 else "constants"
         if keep == "products":
             others = [t for t in tensors_in(args) if t.dim() and not is_parameter(t)]
             return "all" if len(others) > 1 else "constants"
@@ -249,6 +249,10 @@ def _same_operation(node: Any, function: Any) -> bool:
     # A call made without gradients, e.g. inside another operation, may find the node of an earlier one.
     name, operator = plain(operation_of(node.name())), _operator(function)
     return operator.startswith(name) or (function.namespace != "aten" and operator in name)
+
+
+def _activations(args: Any) -> int:
+    return sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
 
 
 _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})

@@ -144,6 +144,10 @@ def _log_add_exp2(self: Tensor, other: Tensor) -> Tensor:
     return _log_add_exp(self * math.log(2), other * math.log(2)) / math.log(2)
 
 
+def _times_log(self: Tensor, other: Tensor) -> Tensor:
+    return self * torch.where(self == 0, torch.ones_like(other), other).log()
+
+
 _TO_TARGET = ("self", "target")
 DISTANCES = {
     "Norm": decomposed(_of_order, ("self",)),
@@ -168,5 +172,6 @@ OF_TWO_IN_PARTS = {
     "Hypot": decomposed(_hypotenuse, ("self", "other")),
     "Logaddexp": decomposed(_log_add_exp, ("self", "other")),
     "Logaddexp2": decomposed(_log_add_exp2, ("self", "other")),
+    "Xlogy": decomposed(_times_log, ("self", "other")),
 }
 """For LRP: DeepLIFT treats these as any function of two numbers."""

@@ -29,6 +29,7 @@ from attriscope.attr.rules.operations import (
 )
 from attriscope.attr.rules.own_statistics import by_own_statistics
 from attriscope.attr.rules.products import PRODUCTS_OF_LRP
+from attriscope.attr.rules.several_inputs import NORMS, with_several
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
@@ -56,13 +57,15 @@ def through(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | No
 
 def share(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """A product of two activations: all to the one that is scaled by a gate, else half to each."""
-    active = [i for i, need in enumerate(step.needs) if need]
+    # In self + a @ b, self is no factor, nor is the bias of a convolution.
+    first = len(step.needs) < 3 or "Conv" in step.operation or step.operation == "Linear"
+    active = [i for i in ((0, 1) if first else (1, 2)) if step.needs[i]]
+    if len(active) < 2:
+        return gradients
     free = [i for i in active if step.sources[i] not in GATES]
-    takers = free if len(free) == 1 else active[-2:] if len(active) > 2 else active
-    part = {i: 1 / len(takers) for i in takers}
-    # In self + a @ b, self is no factor.
-    part |= dict.fromkeys(active[:-2], 1.0)
-    return [None if g is None else g * part.get(i, 0.0) for i, g in enumerate(gradients)]
+    takers = free if len(free) == 1 else active
+    part = {i: 1 / len(takers) if i in takers else 0.0 for i in active}
+    return [None if g is None else g * part.get(i, 1.0) for i, g in enumerate(gradients)]
 
 
 def log_sum_exp(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
@@ -179,3 +182,4 @@ LRP_RULES = Rules(
     },
 )
 with_complex(LRP_RULES, CURVED, ("Div", "Pow"))
+with_several(LRP_RULES, (*CURVED, *NORMS, "PreluKernel"))

@@ -9,6 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from attriscope.attr.rules.several_inputs import batch_norm
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Step
 
@@ -17,7 +18,9 @@ def by_own_statistics(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """Autograd's gradient, or for a batch of one the rule of layer normalization; refused where rows are mixed."""
     training = next((step.arguments[n] for n in ("training", "train") if n in step.arguments), False)
     if not training and step.operation != "BatchNormWithUpdate":
-        return gradients
+        if not any(step.needs[1:]):
+            return gradients
+        return step.propagation.replay(batch_norm, ("input", "weight", "bias"), step, incoming)
     if step.inputs[0].shape[0] > 1:
         raise OperationError(
             "batch normalization in training mode mixes the examples of a batch: call model.eval() first. Without "
