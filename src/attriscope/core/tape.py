@@ -194,11 +194,12 @@ class Tape(TorchDispatchMode):
         first = next((t for t in tensors_in(output) if t.requires_grad), None)
         if first is None:
             return
-        node = first.grad_fn
-        if first._base is not None and _written(function):
+        into_view = first._base is not None and _written(function)
+        # The view itself must not be asked: torch may be at work on its node, and waits for us.
+        node = first._base.grad_fn if into_view else first.grad_fn  # type: ignore[union-attr]
+        if into_view:
             # Writing into a view gives the base a node that hides what was written: remember it. A node that is known
             # is that of an earlier write: this one was without gradients.
-            node = first._base.grad_fn
             if node is None or node in self.into_view:
                 return
             self.into_view[node] = ViewWrite.of(function, first)

@@ -20,7 +20,7 @@ _SUMS = names("""
     Sum Mean Nansum Cumsum AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D
     MkldnnAdaptiveAvgPool2D UpsampleNearest1D UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact1D
     UpsampleNearestExact2D UpsampleNearestExact3D UpsampleLinear1D UpsampleBilinear2D UpsampleBilinear2DAa
-    UpsampleTrilinear3D UpsampleBicubic2D UpsampleBicubic2DAa FftR2C FftC2C FftC2R AffineGridGenerator
+    UpsampleTrilinear3D UpsampleBicubic2D UpsampleBicubic2DAa FftR2C FftC2C FftC2R AffineGridGenerator UnfoldBackward
 """)
 LINEAR = _MOVES + _SUMS
 """Of one tensor, whatever their other arguments: every method passes what autograd passes."""

@@ -107,7 +107,7 @@ def _so_far(step: Step) -> Tensor:
     shape = [1] * x.dim()
     if x.dim():
         shape[dim] = -1
-    return torch.arange(1, _length(step) + 1, dtype=x.dtype, device=x.device).reshape(shape)
+    return torch.arange(1, _length(step) + 1, dtype=x.real.dtype, device=x.device).reshape(shape)
 
 
 PRODUCTS_OF_DEEPLIFT: dict[Any, Rule] = {
