@@ -106,6 +106,8 @@ def _norm(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, 
         raise OperationError("there is no rule for a norm of order 0, which counts and has no gradient")
     if self.is_complex():
         self = self.abs()
+    if math.isinf(ord):
+        return self.abs().amax(dim, keepdim) if ord > 0 else self.abs().amin(dim, keepdim)
     if ord == 1:
         return self.abs().sum(dim, keepdim=keepdim)
     if ord == 2:

@@ -2,7 +2,8 @@
 
 The sum of the k largest numbers is treated as the largest one is: the pass in which it is larger says which k numbers
 made it, and these share its change in proportion to their own. Their changes add up to at least as much, so that no
-multiplier leaves the range from 0 to 1; a k-th largest number is the difference of two such sums.
+multiplier leaves the range from 0 to 1; a k-th largest number is the difference of two such sums. Numbers of the lower
+half go by sums of the smallest, so that the smallest is treated as a minimum is, and every spelling is the same.
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Step
 
 
-def _through_sorted(
-    step: Step, places: tuple[Tensor, Tensor], g: Tensor, dim: int, descending: bool
-) -> Tensor:
-    """What is passed to x, of which the first numbers in order are explained.
+def _by_rank(x: Tensor, x0: Tensor, g: Tensor, dim: int, eps: float) -> Tensor:
+    """What is passed to x, where ``g`` arrived at its numbers in ascending order."""
+    count = x.shape[dim]
+    orders = x.argsort(dim), x0.argsort(dim)
+    upper = count - count // 2
+    found = _by_sums(x, x0, [t.flip(dim).narrow(dim, 0, upper) for t in (g, *orders)], dim, eps, True)
+    if upper == count:
+        return found
+    return found + _by_sums(x, x0, [t.narrow(dim, 0, count - upper) for t in (g, *orders)], dim, eps, False)
 
-    Args:
-        places: where they are, in both passes, of the shape of ``g``.
-        g: what arrived at each of them, in order.
-    """
-    x, x0 = step.inputs[0], step.before.inputs[0]
+
+def _by_sums(x: Tensor, x0: Tensor, ordered: list[Tensor], dim: int, eps: float, largest: bool) -> Tensor:
+    """The same for the largest or the smallest of them, of which ``ordered`` has what arrived, and both places."""
+    g, at, at0 = ordered
     change = x - x0
-    at, at0 = places
     total = (x.gather(dim, at) - x0.gather(dim, at0)).cumsum(dim)
-    here, there = (change.gather(dim, p).cumsum(dim) for p in places)
-    grew = total >= 0 if descending else total <= 0
+    here, there = (change.gather(dim, place).cumsum(dim) for place in (at, at0))
+    grew = total >= 0 if largest else total <= 0
     whole = torch.where(grew, here, there)
-    still = whole.abs() <= step.eps
+    still = whole.abs() <= eps
     part = torch.where(still, 1.0, total / torch.where(still, 1.0, whole)).clamp(0, 1)
     # Each number is a sum less the sum before it; a place takes what arrives at its own sum and all that follow.
     ahead = torch.cat([g.narrow(dim, 1, g.shape[dim] - 1), torch.zeros_like(g.narrow(dim, 0, 1))], dim)
@@ -44,70 +48,54 @@ def _through_sorted(
     return found
 
 
-def _dim_of(step: Step) -> int:
-    dim = step.arguments.get("dim")
-    return -1 if dim is None else int(dim)
-
-
-def _scalar(step: Step) -> bool:
-    return step.inputs[0].dim() == 0
-
-
 def sort(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """All numbers in order."""
-    if _scalar(step):
+    arrived, x = incoming[0], step.inputs[0]
+    assert arrived is not None
+    if x.numel() < 2:
         return list(gradients)
-    dim = _dim_of(step)
-    places = step.outputs[1], step.before.outputs[1]
-    assert incoming[0] is not None
-    return [_through_sorted(step, places, incoming[0], dim, bool(step.arguments.get("descending")))]
+    dim = int(step.arguments.get("dim", -1))
+    arrived = arrived.flip(dim) if step.arguments.get("descending") else arrived
+    return [_by_rank(x, step.before.inputs[0], arrived, dim, step.eps)]
 
 
 def top_k(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """The first k numbers in order."""
-    if _scalar(step) or step.outputs[0].shape[_dim_of(step)] == 0:
+    arrived, x = incoming[0], step.inputs[0]
+    assert arrived is not None
+    if x.numel() < 2 or arrived.numel() == 0:
         return list(gradients)
-    dim, largest = _dim_of(step), bool(step.arguments.get("largest", True))
-    assert incoming[0] is not None
-    places, arrived = [step.outputs[1], step.before.outputs[1]], incoming[0]
+    dim, largest = int(step.arguments.get("dim", -1)), bool(step.arguments.get("largest", True))
     if not step.arguments.get("sorted", True):
         orders = [s.outputs[0].argsort(dim, descending=largest) for s in (step, step.before)]
-        places = [p.gather(dim, order) for p, order in zip(places, orders, strict=True)]
         if not torch.equal(*orders):
             raise OperationError(
                 "DeepLIFT has no rule for topk(sorted=False) where the input and the baseline give their numbers in "
                 "another order: leave sorted=False out"
             )
         arrived = arrived.gather(dim, orders[0])
-    return [_through_sorted(step, (places[0], places[1]), arrived, dim, largest)]
+    k, count = arrived.shape[dim], x.shape[dim]
+    arrived = arrived.flip(dim) if largest else arrived
+    g = torch.zeros_like(x)
+    g.narrow(dim, count - k if largest else 0, k).copy_(arrived)
+    return [_by_rank(x, step.before.inputs[0], g, dim, step.eps)]
 
 
 def kth(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """The k-th smallest number; a median is one."""
-    x = step.inputs[0]
-    if _scalar(step):
+    arrived, x, x0 = incoming[0], step.inputs[0], step.before.inputs[0]
+    assert arrived is not None
+    if x.numel() < 2:
         return list(gradients)
-    (arrived,) = (g for g in incoming[:1] if g is not None)
-    dim, given = step.arguments.get("dim"), x
+    dim, shape = step.arguments.get("dim"), x.shape
     if dim is None:  # of the whole tensor
-        x, dim, arrived = x.flatten(), 0, arrived.reshape(1)
+        x, x0, dim, arrived = x.flatten(), x0.flatten(), 0, arrived.reshape(1)
     elif not step.arguments.get("keepdim"):
         arrived = arrived.unsqueeze(dim)
     k = int(step.arguments.get("k") or (x.shape[dim] + 1) // 2)
-    places = [s.inputs[0].reshape(x.shape).argsort(dim).narrow(dim, 0, k) for s in (step, step.before)]
-    g = torch.cat([arrived.new_zeros(()).expand_as(places[0].narrow(dim, 0, k - 1)), arrived], dim)
-    flat = _Flat(step, x.shape)
-    return [_through_sorted(flat, (places[0], places[1]), g, dim, False).reshape(given.shape)]  # type: ignore[arg-type]
-
-
-class _Flat:
-    """A step whose first input has another shape."""
-
-    def __init__(self, step: Step, shape: tuple[int, ...]) -> None:
-        self.inputs = (step.inputs[0].reshape(shape),)
-        self.eps = step.eps
-        if step.reference is not None:
-            self.before = _Flat(step.reference, shape)
+    g = torch.zeros_like(x)
+    g.narrow(dim, k - 1, 1).copy_(arrived)
+    return [_by_rank(x, x0, g, dim, step.eps).reshape(shape)]
 
 
 def running_extreme(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
