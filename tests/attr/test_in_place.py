@@ -17,6 +17,7 @@ from models import draw, with_drawn_parameters
 
 METHODS: tuple[Any, ...] = (DeepLift, LRP, GuidedBackprop, Deconvolution)
 FIRST, LAST = draw(6, 24, seed=1), draw(6, seed=2)
+MASK = torch.arange(6).double() % 2
 X, START = draw(3, 6, seed=3), draw(3, 6, seed=4)
 
 # Of a tensor (N, 4, 6), views (N, 6).
@@ -41,6 +42,7 @@ CHANGES: dict[str, Pair] = {
     "clamp": (lambda v: v.clamp_(min=0), lambda v: v.clamp(min=0)),
     "square": (lambda v: v.pow_(2), lambda v: v.pow(2)),
     "times a number": (lambda v: v.mul_(3), lambda v: v * 3),
+    "masked": (lambda v: v.mul_(MASK[: v.shape[1]]), lambda v: v * MASK),
     "product": (lambda v: v.mul_(v.flip(1)), lambda v: v * v.flip(1)),
     "gated": (lambda v: v.mul_(v.flip(1).sigmoid_()), lambda v: v * v.flip(1).sigmoid()),
     "quotient": (lambda v: v.div_(v.flip(1).exp()), lambda v: v / v.flip(1).exp()),

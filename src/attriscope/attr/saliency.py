@@ -36,7 +36,9 @@ class Saliency(GradientAttribution):
         """Compute the gradient.
 
         Args:
-            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0. Of complex numbers,
+                real and imaginary part count as inputs of their own, here and in every method: attributions are complex
+                too, and what both parts contributed is their sum.
             target: which output to explain: an int; a tuple of ints for outputs of more dimensions; a list or 1-D
                 tensor of ints, or a list of tuples, with one entry per example; a function of the output that gives
                 N numbers; ``None`` for models with one output.

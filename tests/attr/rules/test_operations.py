@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attriscope.attr import LRP, Deconvolution, DeepLift, GuidedBackprop
+from attriscope.attr.rules import DEEPLIFT, LRP_RULES
 from attriscope.core.errors import OperationError
 from models import draw
 from operation_table import EXACT, KEPT, TABLE, TAKEN, routed
@@ -202,3 +205,16 @@ def test_what_draws_in_evaluation_is_told_what_would_do() -> None:
         DeepLift(lambda x: F.fractional_max_pool2d(x, 2, output_size=2).sum((1, 2, 3))).attribute(
             torch.rand(1, 1, 4, 4)
         )
+
+
+def test_the_page_says_what_the_tables_hold() -> None:
+    page = (Path(__file__).parents[3] / "notebooks" / "pages" / "operations.md").read_text()
+    refused = [
+        line.split("|")[2:4] for line in page.split("Refused, by the name")[1].splitlines() if "`" in line
+    ]
+    names = [re.findall(r"`([A-Z]\w+)`", column) for line in refused if len(line) == 2 for column in line]
+    both, more = [n for column in names[::2] for n in column], [n for column in names[1::2] for n in column]
+    assert len(both) > 15
+    assert len(more) > 3
+    assert not set(both) & set(DEEPLIFT)
+    assert not set(both + more) & set(LRP_RULES)
