@@ -69,7 +69,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
-    "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else none",
+    "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else constants",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -177,7 +177,7 @@ class Tape(TorchDispatchMode):
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
         if keep == "statistics":
             several = any(a is True for a in args) or _activations(args) > 1
-            return "all" if several else "numbers"
+            return "all" if several else "constants"
         if keep == "factors":
             return "all" if _activations(args) > 1 else "constants"
         if keep == "products":

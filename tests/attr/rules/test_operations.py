@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from attriscope.attr import LRP, Deconvolution, DeepLift, GuidedBackprop
+from attriscope.attr import LRP, Deconvolution, DeepLift, GuidedBackprop, LayerDeepLift
 from attriscope.attr.rules import DEEPLIFT, LRP_RULES
 from attriscope.core.errors import OperationError
-from models import draw
-from operation_table import EXACT, KEPT, TABLE, TAKEN, routed
+from models import draw, with_drawn_parameters
+from operation_table import BUCKETS, EXACT, KEPT, TABLE, TAKEN, each, routed
 
 FIRST = draw(6, 12, seed=31)
 X, START = draw(3, 6, seed=32), draw(3, 6, seed=33)
@@ -179,6 +179,71 @@ def test_activations_of_packages_are_known_by_name() -> None:
 def test_experts_that_are_not_the_same_are_refused() -> None:
     with pytest.raises(OperationError, match="another way"):
         DeepLift(model_of(routed)).attribute(X, START)
+
+
+CUT: dict[str, Callable[[Tensor], Tensor]] = {
+    "clamp": lambda x: x.clamp(min=x.detach().mean(1, keepdim=True)),
+    "layer_norm": each(lambda r: F.layer_norm(r, (12,), r.detach().exp())),
+    "batch_norm": each(
+        lambda r: F.batch_norm(
+            r.reshape(1, 4, 3), torch.zeros(4).double(), torch.ones(4).double(), r[:4].detach()
+        )
+    ),
+    "prelu": lambda x: F.prelu(x, x.detach().mean().reshape(1)),
+    "atan2": lambda x: torch.atan2(x, x.detach().flip(1)),
+    "maximum": lambda x: torch.maximum(x, x.detach().flip(1)),
+    "power": lambda x: x.abs() ** x.detach().abs(),
+    "where": lambda x: torch.where(x > 0, x, x.detach() * 2),
+    "complex": lambda x: torch.complex(x, x.detach().tanh()).abs(),
+    "distance": lambda x: torch.cdist(x[:, :, None], x.detach()[:, :, None] * 2),
+    "loss": lambda x: F.mse_loss(x, x.detach().tanh(), reduction="none"),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_constants_that_depend_on_the_input_are_refused(name: str) -> None:
+    x, start = draw(3, 12, seed=51), draw(3, 12, seed=52)
+    with pytest.raises(OperationError, match="not the same for the input and for the baseline"):
+        DeepLift(lambda x: CUT[name](x).flatten(1).sum(1)).attribute(x, start)
+
+
+BETWEEN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "clamp": lambda a, b: a.clamp(min=b),
+    "layer_norm": lambda a, b: torch.stack([F.layer_norm(r, (12,), w) for r, w in zip(a, b, strict=True)]),
+    "grid_sample": lambda a, b: F.grid_sample(
+        a.reshape(-1, 1, 3, 4), b.tanh().reshape(-1, 2, 3, 2), align_corners=False
+    ),
+    "distance": lambda a, b: torch.cdist(a.reshape(-1, 3, 4), b.reshape(-1, 3, 4)),
+    "scatter_reduce": lambda a, b: a[:, :3].scatter_reduce(1, BUCKETS.expand_as(b), b, "amax"),
+    "complex": lambda a, b: (torch.complex(a, b) * torch.complex(b, a).exp()).abs(),
+    "maximum": torch.maximum,
+    "in place": lambda a, b: in_part(a * 1, b),
+}
+
+
+def in_part(a: Tensor, b: Tensor) -> Tensor:
+    a[:, 1:5].mul_(b[:, :4])
+    return a
+
+
+class Two(nn.Module):
+    """Two layers side by side, and what is made of both."""
+
+    def __init__(self, operation: Any) -> None:
+        super().__init__()
+        self.a, self.b = (with_drawn_parameters(nn.Linear(6, 12), seed=s).double() for s in (1, 2))
+        self.operation = operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.operation(self.a(x), self.b(x)).flatten(1)
+        return found @ torch.linspace(-1, 2, found.shape[1], dtype=found.dtype)
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_layers_side_by_side_have_their_shares(name: str) -> None:
+    model = Two(BETWEEN[name])
+    found = [LayerDeepLift(model, layer).attribute(X, START).sum(1) for layer in ("a", "b")]
+    torch.testing.assert_close(found[0] + found[1], (model(X) - model(START)).detach())
 
 
 def test_positions_that_differ_without_a_gradient_are_refused() -> None:

@@ -31,7 +31,7 @@ from attriscope.attr.rules.order_statistics import ORDERED
 from attriscope.attr.rules.own_statistics import by_own_statistics
 from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT, call
 from attriscope.attr.rules.sampling import sampled
-from attriscope.attr.rules.several_inputs import NORMS, with_several
+from attriscope.attr.rules.several_inputs import NORMS, with_constants, with_several
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 from attriscope.core.tape import tensors_in
@@ -405,3 +405,4 @@ DEEPLIFT = Rules(
 )
 complex_numbers.with_complex(DEEPLIFT, CURVED, _BY_NUMBERS, complex_numbers.rescale)
 with_several(DEEPLIFT, (*PIECEWISE_LINEAR, *CURVED, *NORMS))
+with_constants(DEEPLIFT, (*OF_TWO, "Pow", "Where"))

@@ -125,7 +125,9 @@ def scattered(step: Step, gradients: Passed, incoming: Passed) -> Any:
         )
     source = "src" if "src" in step.arguments else "source"
     for name, need in zip(("self", source), step.needs, strict=True):
-        if not (need or torch.equal(step.arguments[name], step.before.arguments[name])):
+        if not (
+            need or step.propagation.partial or torch.equal(step.arguments[name], step.before.arguments[name])
+        ):
             raise OperationError(
                 f"DeepLIFT: {step.operation} gets a constant that is not the same for the input and for the baseline"
             )

@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from attriscope.attr.rules.several_inputs import batch_norm
+from attriscope.attr.rules.several_inputs import batch_norm, constants_of_norm
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Step
 
@@ -19,6 +19,7 @@ def by_own_statistics(step: Step, gradients: Passed, incoming: Passed) -> Any:
     training = next((step.arguments[n] for n in ("training", "train") if n in step.arguments), False)
     if not training and step.operation != "BatchNormWithUpdate":
         if not any(step.needs[1:]):
+            constants_of_norm(step)
             return gradients
         return step.propagation.replay(batch_norm, ("input", "weight", "bias"), step, incoming)
     if step.inputs[0].shape[0] > 1:

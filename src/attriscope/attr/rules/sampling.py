@@ -30,7 +30,7 @@ def sampled(step: Step, gradients: Passed, incoming: Passed) -> Any:
                 f"DeepLIFT: the {name} of {step.operation} is not the same for the input and for the baseline, in a "
                 "way that no multiplier passes through"
             )
-    if not step.needs[1]:
+    if not step.needs[1] and torch.equal(grid, grid0):
         return gradients
 
     def sample(picture: Tensor, at: Tensor) -> Tensor:
@@ -42,6 +42,8 @@ def sampled(step: Step, gradients: Passed, incoming: Passed) -> Any:
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             (passed,) = torch.autograd.grad(sample(leaf, grid) + sample(leaf, grid0), leaf, arrived / 2)
+    if not step.needs[1]:  # a layer's picture, at positions that come from elsewhere
+        return [passed, None]
     count = grid.shape[-1]
     middle = (x + x0) / 2
     values = {

@@ -86,6 +86,16 @@ _IN_PARTS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 }
 
 
+def constants_of_norm(step: Step) -> None:
+    """Refuse a batch normalization of which factors or statistics depend on the input without a gradient.
+
+    Raises:
+        OperationError: they are not the same in both passes.
+    """
+    if differs(step, ("weight", "bias", "running_mean", "running_var")) and not step.propagation.partial:
+        raise OperationError(_another_constant(step))
+
+
 def with_several(rules: Rules, names: Iterable[str]) -> Rules:
     """The same rules, of which those for functions of one tensor see to it that there is but one."""
     for name in names:
@@ -112,7 +122,58 @@ def _guarded(name: str, of_one: Apply) -> Apply:
     parts = _apart(name)
 
     def rule(step: Step, gradients: Passed, incoming: Passed) -> Any:
-        return (parts if any(step.needs[1:]) else of_one)(step, gradients, incoming)
+        if any(step.needs[1:]):
+            return parts(step, gradients, incoming)
+        if name in _IN_PARTS and differs(step, _IN_PARTS[name][1][1:]):
+            if step.propagation.partial:  # at a layer, what comes from elsewhere may
+                return parts(step, gradients, incoming)
+            raise OperationError(_another_constant(step))
+        return of_one(step, gradients, incoming)
 
     rule.__name__ = getattr(of_one, "__name__", "rule")
     return rule
+
+
+def with_constants(rules: Rules, names: Iterable[str]) -> Rules:
+    """The same rules of functions of two tensors, which see to it that one that is a constant is so in both passes."""
+    for name in names:
+        base = rules[name]
+        assert base.apply is not None
+        rules[name] = Rule(_checked(base.apply), base.keep, base.sources, base.several)
+    return rules
+
+
+def _checked(of_two: Apply) -> Apply:
+    def rule(step: Step, gradients: Passed, incoming: Passed) -> Any:
+        if not (all(step.needs) or step.propagation.partial):
+            tensors = [
+                n for n, v in step.arguments.items() if isinstance(v, Tensor) and v.dtype != torch.bool
+            ]
+            constant = [n for n, need in zip(tensors, step.needs, strict=False) if not need]
+            if differs(step, constant):
+                raise OperationError(_another_constant(step))
+        return of_two(step, gradients, incoming)
+
+    rule.__name__ = getattr(of_two, "__name__", "rule")
+    return rule
+
+
+def _another_constant(step: Step) -> str:
+    return (
+        f"DeepLIFT: {step.operation} gets a constant that is not the same for the input and for the baseline: what "
+        "makes it depends on the input, and no multiplier passes there"
+    )
+
+
+def differs(step: Step, names: Iterable[str]) -> bool:
+    """Whether one of these arguments is not the same in both passes."""
+    if step.reference is None:
+        return False
+    pairs = [(step.arguments.get(name), step.reference.arguments.get(name)) for name in names]
+    return any(
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and a.data_ptr() != b.data_ptr()
+        and not torch.equal(a, b)
+        for a, b in pairs
+    )
