@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import attr
+from attriscope.attr.lrp_rules import EpsilonRule
 from attriscope.core.errors import InputError, LayerError, OperationError
 from models import draw, with_drawn_parameters
 
@@ -102,6 +103,12 @@ def test_layers_around_them_are_explained() -> None:
                 attr.LayerActivation(holder, "part")
         else:
             torch.testing.assert_close(attr.LayerActivation(holder, "part").attribute(x), model(x))
+
+
+def test_rules_for_scripted_modules_are_refused() -> None:
+    holder = Holder(torch.jit.script(net()))
+    with pytest.raises(OperationError, match="scripted module"):
+        attr.LRP(holder, rules={holder.part: EpsilonRule()})
 
 
 def test_quantised_layers_have_no_gradient() -> None:

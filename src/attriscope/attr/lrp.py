@@ -59,6 +59,7 @@ class LRP(GradientAttribution):
 
     Raises:
         InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.lrp_rules.PropagationRule`.
+        OperationError: a scripted module has one.
     """
 
     rules: ClassVar[Rules] = LRP_RULES
@@ -89,6 +90,11 @@ class LRP(GradientAttribution):
                 raise InputTypeError(
                     f"Please select propagation rules inherited from class PropagationRule for module: {module}; they "
                     f"are in attriscope.attr.lrp_rules, but {describe(rule)} came"
+                )
+            if isinstance(module, torch.jit.ScriptModule):
+                raise OperationError(
+                    f"the rule {rule} cannot be used for a scripted module, which hides what passes there: give it to the "
+                    "module that was scripted"
                 )
         return found
 
