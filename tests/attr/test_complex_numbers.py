@@ -280,3 +280,20 @@ def test_complex_rules_are_those_of_the_parts() -> None:
     for name, both in pairs.items():
         one, other = (attr.DeepLift(lambda x, f=f: f(x[:, 0], x[:, 1])).attribute(x, start) for f in both)
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("mode", ["cosine", "euclidean"])
+def test_similarity_of_samples_is_that_of_both_parts(mode: str) -> None:
+    found = []
+    mask = torch.arange(4).reshape(1, 4)
+    for model, x, features in ((Complex(), X, mask), (Real(), as_real(X), mask[:, :, None].expand(1, 4, 2))):
+        kernel = attr.get_exp_kernel_similarity_function(mode, 2.0)
+        torch.manual_seed(3)
+        effects = attr.Lime(model, similarity_func=kernel).attribute(
+            x, target=1, feature_mask=features, n_samples=50
+        )
+        found.append(effects if effects.dim() == 2 else effects[..., 0])
+        apart = kernel(x[0], x[1])
+        found.append(torch.tensor(apart))
+    torch.testing.assert_close(found[0], found[2])
+    torch.testing.assert_close(found[1], found[3])

@@ -93,8 +93,8 @@ class LRP(GradientAttribution):
                 )
             if isinstance(module, torch.jit.ScriptModule):
                 raise OperationError(
-                    f"the rule {rule} cannot be used for a scripted module, which hides what passes there: give it to the "
-                    "module that was scripted"
+                    f"the rule {rule} cannot be used for a scripted module, which hides what passes there: give it to "
+                    "the module that was scripted"
                 )
         return found
 
