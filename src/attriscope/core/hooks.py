@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
 from attriscope.core.pytree import flatten
+from attriscope.core.scripted import refuse_scripted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +109,15 @@ def _find(model: Any, layer: Layer, modules: dict[str, nn.Module]) -> nn.Module:
                 f"layer {layer!r} is a path, but the model is a plain function: pass the module itself"
             )
         if layer in modules:
+            if isinstance(modules[layer], torch.jit.ScriptModule):
+                refuse_scripted(model, modules[layer])
             return modules[layer]
         raise LayerError(f"the model has no layer {layer!r}; {_nearest(layer, [n for n in modules if n])}")
     if not isinstance(layer, nn.Module):
         raise InputTypeError(f"a layer must be a torch.nn.Module or its path, but {describe(layer)} came")
     layer = cast(nn.Module, unwrap(layer))
+    if isinstance(layer, torch.jit.ScriptModule):
+        refuse_scripted(model, layer)
     if isinstance(model, nn.Module) and layer not in set(model.modules()):
         raise LayerError(
             f"the layer {describe(layer)} is not part of the model {type(model).__name__}; "
@@ -253,7 +258,9 @@ class Reading:
         several = sum(isinstance(leaf, Tensor) for leaf in leaves) > 1
         read: list[Tensor] = []
         for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor) or (self.gradient and not leaf.is_floating_point()):
+            if not isinstance(leaf, Tensor) or (
+                self.gradient and not (leaf.is_floating_point() or leaf.is_complex())
+            ):
                 continue
             if self.gradient and not leaf.requires_grad:
                 leaf = leaf.detach().requires_grad_()
@@ -406,7 +413,11 @@ def one_function(model: Any) -> contextlib.AbstractContextManager[Any]:
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    if not (isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))):
+    try:
+        training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
+    except AttributeError:  # frozen by torch.jit.freeze: there is no such thing any more
+        training = False
+    if not training:
         yield
         return
     saved = [

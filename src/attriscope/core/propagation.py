@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch.nn.modules._functions import BackwardHookFunction
 from attriscope.core.errors import AnotherWayError, OperationError
 from attriscope.core.graph import nodes_between, sources
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
+from attriscope.core.view_writes import ViewWrite
 
 Passed = tuple[Tensor | None, ...]
 Apply = Callable[["Step", Passed, Passed], Sequence[Tensor | None]]
@@ -91,7 +93,8 @@ class Rules(dict[Any, Rule]):
     """A method's rules: for each operation its rule.
 
     A key is the name of an operation in autograd's graph (``"Relu"`` for ``ReluBackward0``; error messages say it), or
-    a class derived from ``torch.autograd.Function``. A plain function is taken for ``Rule(apply=function)``.
+    a class derived from ``torch.autograd.Function``, or the full name of one (``"package.module.Class"``). A plain
+    function is taken for ``Rule(apply=function)``.
     """
 
     def __init__(self, *tables: dict[Any, Any], others: str = "refuse") -> None:
@@ -142,8 +145,8 @@ class Propagation:
         self.scheme = scheme
         keeps = {plain(key): rule.keep for key, rule in scheme.rules.items() if isinstance(key, str)}
         # Operators of which a graph node has a shorter name.
-        for operator in ("logsigmoidforward",):
-            keeps[operator] = keeps.get("logsigmoid")
+        for name in ("logsigmoid", "cdist", "pdist", "nllloss", "nllloss2d"):
+            keeps[f"{name}forward"] = keeps.get(name)
         self._records = any(keeps.values())
         self._keeps = keeps.get
         self._tape = self._new_tape()
@@ -186,11 +189,11 @@ class Propagation:
 
     def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
         found = [(node, needs, self._rule(node)) for node, needs in nodes_between(ends, starts)]
-        records = self._pairs()
+        records, in_views = self._pairs(), self._names_in_views()
         for node, needs, rule in found:
-            key = key_of(node)
             if rule is None or rule.apply is None or (rule.several and sum(needs) < 2):
                 continue
+            key, write = in_views.get(node) or key_of(node), self._tape.into_view.get(node)
             pair = records.get(node)
             if pair is None and rule.keep not in (None, "masked"):
                 raise OperationError(
@@ -203,12 +206,15 @@ class Propagation:
                 self.scheme.report(
                     f"Applied {rule} on operation {key if isinstance(key, str) else key.__name__}"
                 )
-            origins = sources(node) if rule.sources else ()
-            node.register_hook(_Hook(rule.apply, str(key), pair, needs, origins, self))
+            origins = sources(node, in_views) if rule.sources else ()
+            hook = _Hook(rule.apply, str(key), pair, needs, origins, self)
+            node.register_hook(hook if write is None else _HookInView(hook, write))
 
     def _rule(self, node: Any) -> Rule | None:
         key, rules = key_of(node), self.scheme.rules
         rule = self._into_view(node) if key == "CopySlices" else rules.get(key)
+        if rule is None and isinstance(key, type):  # of a package that need not be there
+            rule = rules.get(f"{key.__module__}.{key.__qualname__}")
         own = isinstance(node, torch.autograd.function.BackwardCFunction)
         if key is BackwardHookFunction:
             return Rule(None, None)  # stands where a module has backward hooks, and does nothing
@@ -230,16 +236,34 @@ class Propagation:
         return {node: (record, twin[id(record)]) for node, record in self._tape.of_node.items()}
 
     def _into_view(self, node: Any) -> Rule | None:
-        function = self._tape.into_view.get(node)
-        name = "" if function is None else plain(function._schema.name.split("::")[-1])
-        if name in _LINEAR_IN_PLACE or (
-            self.scheme.rules.others == "keep" and name not in map(plain, self.scheme.rules)
-        ):
-            return Rule(None, None)
-        raise OperationError(
-            f"{self.scheme.method}: {function or 'an operation'} writes in place into a part of a tensor, and autograd "
-            "hides what happens there. Compute the part first and assign it, as in h[:, 0] = torch.relu(h[:, 0])"
-        )
+        """The rule of what ``CopySlices`` hides."""
+        write, rules = self._tape.into_view.get(node), self.scheme.rules
+        key = None if write is None else self._key_in_view(write)
+        rule = None if key is None else rules.get(key)
+        if write is None or (rule is None and rules.others == "refuse"):
+            done = "an operation" if write is None else str(write.function)
+            raise OperationError(
+                f"{self.scheme.method} has no rule for {done}, which writes in place into a part of a tensor. Compute "
+                "the part first and assign it, as in h[:, 0] = f(h[:, 0])"
+            )
+        if rule is not None and rule.apply is not None and write.conjugated:
+            raise OperationError(
+                f"{self.scheme.method}: {write.function} writes in place into the conjugate of a tensor; write it out "
+                "of place"
+            )
+        return rule if rule is not None else Rule(None, None)
+
+    def _key_in_view(self, write: ViewWrite) -> str | None:
+        """What the table calls the operation: its node in the graph, which is hidden, would be called so."""
+        return self._by_plain_name.get(plain(write.function._schema.name.split("::")[-1]))
+
+    def _names_in_views(self) -> dict[Any, str]:
+        found = {node: self._key_in_view(write) for node, write in self._tape.into_view.items()}
+        return {node: key for node, key in found.items() if key is not None}
+
+    @functools.cached_property
+    def _by_plain_name(self) -> dict[str, str]:
+        return {plain(key): key for key in self.scheme.rules if isinstance(key, str)}
 
     def replay(
         self, function: Callable[..., Any], edges: Sequence[str], step: Step, incoming: Passed
@@ -284,7 +308,7 @@ class _Hook:
     def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
         passed = self.apply(self._step(), tuple(map(_widened, gradients)), tuple(map(_widened, incoming)))
         return tuple(
-            old if new is None or old is None else new.to(old.dtype).sum_to_size(old.shape)
+            old if new is None or old is None else _like(new, old)
             for old, new in zip(gradients, passed, strict=True)
         )
 
@@ -306,6 +330,25 @@ class _Hook:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class _HookInView:
+    """The same for a node that stands for a write into a part of a tensor: the rule sees this part alone."""
+
+    hook: _Hook
+    write: ViewWrite
+
+    def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
+        arrived = incoming[0]
+        assert arrived is not None
+        arrived = self.write.part(self.write.laid_out(arrived))
+        whole = None if gradients[0] is None else self.write.laid_out(gradients[0])
+        part = None if whole is None else self.write.part(whole)
+        passed = self.hook((part, *gradients[1:]), (arrived,))
+        if part is not None and passed[0] is not None and passed[0] is not part:
+            part.copy_(passed[0])
+        return (whole, *passed[1:])
+
+
 def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, needs: tuple[bool, ...]) -> bool:
     """Of an operation on one activation and constants, whether the constants are in the same place in both passes."""
     if (
@@ -321,13 +364,17 @@ def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, need
     return not pair[0].outputs and here == there
 
 
-# Writing into a part of a tensor is harmless where autograd's own backward is right anyway.
-_LINEAR_IN_PLACE = frozenset({"copy", "fill", "zero", "add", "sub", "neg"})
 _HALF = (torch.float16, torch.bfloat16)
 
 
 def _widened(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+def _like(new: Tensor, old: Tensor) -> Tensor:
+    """In the shape and type that autograd expects; of what goes to real numbers, the real part counts."""
+    new = new.real if new.is_complex() and not old.is_complex() else new
+    return new.to(old.dtype).sum_to_size(old.shape)
 
 
 def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
@@ -343,7 +390,12 @@ def _shapes(record: Record) -> list[Any]:
     return [o.shape for o in record.outputs if o is not None]
 
 
+_HAS_NO_GRADIENT = (
+    "torch has no gradient for what runs there, as for a quantised layer: use a method that needs none"
+)
 _FUSED = {
+    "NotImplemented": _HAS_NO_GRADIENT,
+    "WarnNotImplemented": _HAS_NO_GRADIENT,
     "CheckpointFunction": "reentrant checkpointing computes again without the rules: use "
     "checkpoint(..., use_reentrant=False)",
     "CompiledFunction": "a compiled function hides its operations: explain the function that was compiled",

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attriscope.core.errors import OperationError
+from attriscope.core.view_writes import ViewWrite
 
 
 @functools.lru_cache(maxsize=4096)
@@ -68,6 +69,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else constants",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -123,7 +125,7 @@ class Tape(TorchDispatchMode):
         self._masks: dict[int, Tensor] = {}
         self.records: list[Record] = []
         self.of_node: dict[Any, Record] = {}
-        self.into_view: dict[Any, Any] = {}
+        self.into_view: dict[Any, ViewWrite] = {}
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
@@ -173,9 +175,11 @@ class Tape(TorchDispatchMode):
     def _resolved(self, keep: str | None, args: Any) -> str | None:
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
+        if keep == "statistics":
+            several = any(a is True for a in args) or _activations(args) > 1
+            return "all" if several else "constants"
         if keep == "factors":
-            activations = sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
-            return "all" if activations > 1 else "constants"
+            return "all" if _activations(args) > 1 else "constants"
         if keep == "products":
             others = [t for t in tensors_in(args) if t.dim() and not is_parameter(t)]
             return "all" if len(others) > 1 else "constants"
@@ -190,15 +194,20 @@ class Tape(TorchDispatchMode):
         first = next((t for t in tensors_in(output) if t.requires_grad), None)
         if first is None:
             return
-        node = first.grad_fn
-        if first._base is not None and _written(function):
-            # Writing into a view gives the base a node that hides what was written: remember it.
-            node = first._base.grad_fn
-            self.into_view[node] = function
+        into_view = first._base is not None and _written(function)
+        # The view itself must not be asked: torch may be at work on its node, and waits for us.
+        node = first._base.grad_fn if into_view else first.grad_fn  # type: ignore[union-attr]
+        if into_view:
+            # Writing into a view gives the base a node that hides what was written: remember it. A node that is known
+            # is that of an earlier write: this one was without gradients.
+            if node is None or node in self.into_view:
+                return
+            self.into_view[node] = ViewWrite.of(function, first)
+            if record is None:
+                return
+        elif node is None:
             return
-        if node is None:
-            return
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
+        elif isinstance(node, torch.autograd.function.BackwardCFunction):
             # A user's own function: what it saved, and what it gave, is all there is to know.
             saved = {f"saved_{i}": t.detach() for i, t in enumerate(node.saved_tensors) if t is not None}
             record = Record(type(node), saved, [o.detach() for o in tensors_in(output)])
@@ -232,7 +241,8 @@ class Tape(TorchDispatchMode):
         if chance:
             raise OperationError(
                 f"{function} draws random numbers, so the passes for the input and for the baseline cannot be "
-                "compared: call model.eval() first"
+                "compared: call model.eval() first. A model that draws in evaluation mode, too, must get its numbers "
+                "as an argument, or from a generator that it seeds anew in each pass"
             )
 
 
@@ -240,6 +250,10 @@ def _same_operation(node: Any, function: Any) -> bool:
     # A call made without gradients, e.g. inside another operation, may find the node of an earlier one.
     name, operator = plain(operation_of(node.name())), _operator(function)
     return operator.startswith(name) or (function.namespace != "aten" and operator in name)
+
+
+def _activations(args: Any) -> int:
+    return sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
 
 
 _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, overload
 
 import torch
@@ -16,6 +16,7 @@ from attriscope.attr.integrated_gradients import IntegratedGradients, add_weight
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
@@ -192,13 +193,15 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
+        formed: list[list[Callable[[Tensor], Tensor]]] = []
         latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
         evaluations = 0
 
         def sums() -> Any:
-            return self._form([tuple(t.clone() for t in layer) for layer in totals])
+            both = zip(totals, formed, strict=True)
+            return self._form([tuple(f(t) for t, f in zip(*layer, strict=True)) for layer in both])
 
         def delta() -> Tensor:
             found = [
@@ -218,13 +221,16 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             assert block.f is not None
             part = block.examples
             if not totals:
-                totals = _zeros(block, site, examples.count)
+                kept = _zeros(block, site, examples.count)
+                formed = [[as_complex if t.is_complex() else Tensor.clone for t in layer] for layer in kept]
+                totals = [[as_real(t) for t in layer] for layer in kept]
                 latest = [[None for _ in layer] for layer in totals]
                 of_all = 1 if block.whole_batch else examples.count
                 first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
-                    here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
+                    found = block.values[i][j], block.gradients[i][j]
+                    here = as_real(block.grid(found[0])), as_real(block.grid(found[1]))
                     latest[i][j] = _add_conductance(
                         total, latest[i][j], here, part, share, first=block.steps.start == 0
                     )
