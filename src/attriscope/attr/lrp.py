@@ -19,8 +19,9 @@ from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
-from attriscope.attr.rules.lrp import LRP_RULES
+from attriscope.attr.rules.lrp import LRP_RULES, OWN_RULES
 from attriscope.attr.rules.modules import PropagationRule
+from attriscope.attr.rules.written_out import WrittenOut
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layers, module_of
@@ -98,6 +99,8 @@ class LRP(GradientAttribution):
             method=self.get_name(),
             around=lambda: rules_on_modules(rules, verbose),
             report=print if verbose else None,
+            reading=WrittenOut,
+            own=OWN_RULES,
         )
 
     @overload

@@ -68,6 +68,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "shifts": "every tensor if one operand is a number or a maximum, else nothing",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -121,6 +122,8 @@ class Tape(TorchDispatchMode):
         # For each storage, where its values are kept: written down before something overwrites them.
         self._kept: dict[int, list[tuple[Any, Any]]] = {}
         self._masks: dict[int, Tensor] = {}
+        # Maxima and what views and picks make of them, where shifts are kept.
+        self._maxima: dict[int, Tensor] | None = {} if keeps("sub") == "shifts" else None
         self.records: list[Record] = []
         self.of_node: dict[Any, Record] = {}
         self.into_view: dict[Any, Any] = {}
@@ -130,6 +133,7 @@ class Tape(TorchDispatchMode):
         self._match_pending()
         self._kept.clear()
         self._masks.clear()
+        self._maxima = None
 
     def forget(self) -> None:
         """Let go of everything that was written down."""
@@ -167,10 +171,18 @@ class Tape(TorchDispatchMode):
                 for o in (output if isinstance(output, tuple | list) else (output,))
             )
             self._watch(record.outputs, ())
+        if self._maxima is not None and (
+            name in _MAXIMA or (name in _MAXIMUM_STEPS and args and id(args[0]) in self._maxima)
+        ):
+            self._maxima.update((id(t), t) for t in tensors_in(output))
         self._pending = function, output, record
         return output
 
     def _resolved(self, keep: str | None, args: Any) -> str | None:
+        if keep == "shifts":
+            maxima = self._maxima or {}
+            shifted = any(not isinstance(t, Tensor) or not t.dim() or id(t) in maxima for t in args[:2])
+            return "all" if shifted else None
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
         if keep == "factors":
@@ -244,6 +256,12 @@ def _same_operation(node: Any, function: Any) -> bool:
 
 _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
 _MASK_STEPS = frozenset({"tocopy", "logicalnot", "bitwisenot"})
+
+_MAXIMA = frozenset({"max", "amax", "scatterreduce", "segmentreduce"})
+_MAXIMUM_STEPS = frozenset(
+    "detach alias clone tocopy view unsafeview reshape unsqueeze squeeze expand transpose t permute slice select "
+    "indexselect gather index clamp clampmin nantonum maskedfill where".split()
+)
 
 
 def _arguments(function: Any, args: Any, kwargs: Any, keep: str) -> dict[str, Any]:

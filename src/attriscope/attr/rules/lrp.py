@@ -7,6 +7,8 @@ passes output over input, and the input times what arrives there is its relevanc
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.decompositions import DECOMPOSED
 from attriscope.attr.rules.deep_lift import each, evaluation_only, first_only, linear
+from attriscope.attr.rules.gates import GATES
 from attriscope.attr.rules.operations import (
     CURVED,
     FACTORS,
@@ -23,26 +26,23 @@ from attriscope.attr.rules.operations import (
     PIECEWISE_LINEAR,
     WINDOWED,
 )
+from attriscope.attr.rules.ratios import LARGEST, SINGULAR, handed_on
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
-STABILIZER = 1e-9
-
-GATES = frozenset({"Softmax", "SafeSoftmax", "Sigmoid", "Hardsigmoid", "Rsqrt", "Reciprocal"})
-"""What only scales another factor: it gets no relevance (Arras et al. 2017, arXiv 1706.07206; for attention weights
-and norms Ali et al. 2022, arXiv 2202.07304)."""
-
-
-def stabilized(values: Tensor, epsilon: float = STABILIZER) -> Tensor:
-    """Values moved away from zero by epsilon."""
-    return values + torch.where(values < 0, -epsilon, epsilon)
-
 
 def through(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """All relevance of an output number goes to the input number in its place."""
+    """All relevance of an output number goes to the input number in its place; zero cannot hold any."""
     arrived = incoming[0]
     assert arrived is not None
-    passed = arrived * step.outputs[0] / stabilized(step.inputs[0])
+    singular = step.operation in SINGULAR
+    passed = handed_on(
+        arrived,
+        step.outputs[0],
+        step.inputs[0],
+        None if singular else gradients[0],
+        math.inf if singular else LARGEST,
+    )
     return [passed, *[None] * (len(gradients) - 1)]
 
 
@@ -65,7 +65,7 @@ def log_sum_exp(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor 
         () if step.arguments.get("keepdim") else sorted(d % gradient.dim() for d in step.arguments["dim"])
     ):
         output = output.unsqueeze(d)
-    return [gradient * output / stabilized(step.inputs[0])]
+    return [handed_on(gradient, output, step.inputs[0], gradient)]
 
 
 def numerator(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -74,7 +74,7 @@ def numerator(step: Step, gradients: Passed, incoming: Passed) -> Any:
         return [gradients[0], *[None if g is None else torch.zeros_like(g) for g in gradients[1:]]]
     arrived = incoming[0]
     assert arrived is not None
-    return [None, arrived * step.outputs[0] / stabilized(step.arguments["other"])]
+    return [None, handed_on(arrived, step.outputs[0], step.arguments["other"], None, math.inf)]
 
 
 def power(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -119,7 +119,6 @@ LRP_RULES = Rules(
             "Minimum",
             "Fmax",
             "Fmin",
-            "Where",
             "MaskedFill",
             "IndexPut",
             "IndexPutImpl",
@@ -131,8 +130,11 @@ LRP_RULES = Rules(
     each((*FACTORS, "Mul"), Rule(share, keep=None, sources=True, several=True)),
     each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep=None)),
     each((*CURVED, "Softmax", "SafeSoftmax", "LogSoftmax"), through),
-    DECOMPOSED,
+    {key: dataclasses.replace(rule, sources=True) for key, rule in DECOMPOSED.items()},
     {
+        # Written down for those that read the graph.
+        **each(("Add", "Sub", "Rsub"), Rule(None, keep="shifts")),
+        "Where": Rule(None, keep="masked"),
         "Div": numerator,
         "Pow": power,
         "Logsumexp": log_sum_exp,
@@ -141,3 +143,6 @@ LRP_RULES = Rules(
         "NativeGroupNorm": group_norm,
     },
 )
+
+OWN_RULES = dict(LRP_RULES)
+"""As they are here, whatever is registered later."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr.rules.lrp import STABILIZER, stabilized
+from attriscope.attr.rules.ratios import stabilized
 from attriscope.core.errors import OperationError
 
 __all__ = [
@@ -31,7 +31,7 @@ class PropagationRule:
     ``R_j = x_j * sum_k w_jk R_k / (z_k + epsilon sign z_k)``, with z what the module gives for changed parameters.
     """
 
-    epsilon: float = STABILIZER
+    epsilon: float = 1e-9
 
     def changes(self, module: nn.Module) -> dict[str, Tensor | None]:
         """The parameters that are other than the module's own, by name."""
@@ -69,7 +69,7 @@ class EpsilonRule(PropagationRule):
             weak or contradictory contributions.
     """
 
-    def __init__(self, epsilon: float = STABILIZER) -> None:
+    def __init__(self, epsilon: float = 1e-9) -> None:
         self.epsilon = epsilon
 
 
@@ -176,7 +176,7 @@ class IdentityRule(PropagationRule):
                 f"IdentityRule is for modules with one input and an output of its shape, but {module} made "
                 f"{tuple(output.shape)} of {', '.join(str(tuple(x.shape)) for x in inputs)}"
             )
-        return (output * incoming / stabilized(inputs[0]),)
+        return (output * incoming / stabilized(inputs[0], 1e-9),)
 
 
 def without_bias(module: nn.Module, wanted: bool) -> dict[str, Tensor | None]:
