@@ -20,7 +20,7 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES, OWN_RULES
-from attriscope.attr.rules.modules import PropagationRule
+from attriscope.attr.rules.modules import PropagationRule, in_single_precision
 from attriscope.attr.rules.written_out import WrittenOut
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
@@ -33,7 +33,7 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
-from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.propagation import Rules, Scheme, fitted, widened
 
 
 class LRP(GradientAttribution):
@@ -208,7 +208,15 @@ class _OfModule(torch.autograd.Function):
     def backward(ctx: Any, *incoming: Tensor) -> Any:
         module, rule, others = ctx.call
         output, *inputs = ctx.saved_tensors
-        return None, None, None, None, *rule.passed(module, tuple(inputs), others, output, incoming[0])
+        passed = rule.passed(
+            in_single_precision(module),
+            tuple(map(widened, inputs)),
+            others,
+            widened(output),
+            widened(incoming[0]),
+        )
+        fits = (None if p is None else fitted(p, x) for p, x in zip(passed, inputs, strict=True))
+        return None, None, None, None, *fits
 
 
 @contextlib.contextmanager

@@ -377,13 +377,13 @@ def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, need
 
 # Writing into a part of a tensor is harmless where autograd's own backward is right anyway.
 _LINEAR_IN_PLACE = frozenset({"copy", "fill", "zero", "add", "sub", "neg"})
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 def widened(value: Any) -> Any:
     """Half precision in single precision; all else as it is."""
-    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
 
 
 def fitted(new: Tensor, old: Tensor) -> Tensor:

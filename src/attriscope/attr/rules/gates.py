@@ -25,6 +25,7 @@ _NEVER_NEGATIVE = frozenset("Exp Exp2 Relu Softplus Abs Square Sqrt Erfc".split(
 _ACTIVATIONS = frozenset(
     "Relu LeakyRelu PreluKernel Gelu Silu Tanh Elu Celu Softplus Mish Hardswish LogSigmoid Sin Cos Square Abs".split()
 )
+_UNBOUNDED = _ACTIVATIONS - {"Tanh", "Sin", "Cos", "LogSigmoid"}
 
 # Where a written function is tried out: boundedness shows far away, divisors far away and on the right.
 _GRID = (0.0, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 1e3, 1e6, 1e9, 1e12)
@@ -80,7 +81,8 @@ class Gates:
         share = share_of_total(graph, node)
         if share is not None and self._never_negative(share):
             return True
-        if operation not in SAME and graph.kind(node) is not None and (tried := self._tried(edge)) is not None:
+        scales = operation in CARRIERS and graph.kind(node) == "plain"
+        if not scales and graph.kind(node) is not None and (tried := self._tried(edge)) is not None:
             return tried
         # Through views and factors; offsets, too, where they could not be tried out.
         return only is not None and operation in CARRIERS | _PICKS and self.is_gate(only)
@@ -122,10 +124,10 @@ class Gates:
         return falls and abs(ladder[4] * ladder[2] / ladder[3] ** 2 - 1) < 0.1 and ladder[3] < 0.9 * ladder[2]
 
     def _values(self, edge: Edge) -> Tensor | None:
-        if self.graph.kind(edge[0]) is None:
+        if not self.graph.chain(edge[0]):
             return None
         try:
-            return self._value(edge, base_of(self.graph, edge[0]), {})
+            return self._value(edge, base_of(self.graph, edge[0], _UNBOUNDED), {})
         except _UnknownError:
             return None
 
@@ -170,7 +172,8 @@ def _called_again(record: Any, given: dict[int, Tensor]) -> Tensor:
             named[name] = value
         else:
             positional.append(value)
-    return record.function(*positional, **named)
+    output = record.function(*positional, **named)
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _number(value: Any) -> Tensor:

@@ -8,7 +8,6 @@ passes output over input, and the input times what arrives there is its relevanc
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from attriscope.attr.rules.operations import (
     PIECEWISE_LINEAR,
     WINDOWED,
 )
-from attriscope.attr.rules.ratios import LARGEST, SINGULAR, handed_on
+from attriscope.attr.rules.ratios import SINGULAR, SMALLEST, ZERO_AT_ZERO, handed_on
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
@@ -35,14 +34,9 @@ def through(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | No
     """All relevance of an output number goes to the input number in its place; zero cannot hold any."""
     arrived = incoming[0]
     assert arrived is not None
-    singular = step.operation in SINGULAR
-    passed = handed_on(
-        arrived,
-        step.outputs[0],
-        step.inputs[0],
-        None if singular else gradients[0],
-        math.inf if singular else LARGEST,
-    )
+    gradient = None if step.operation in SINGULAR else gradients[0]
+    smallest = 0.0 if step.operation in SINGULAR | ZERO_AT_ZERO else SMALLEST
+    passed = handed_on(arrived, step.outputs[0], step.inputs[0], gradient, smallest)
     return [passed, *[None] * (len(gradients) - 1)]
 
 
@@ -74,7 +68,7 @@ def numerator(step: Step, gradients: Passed, incoming: Passed) -> Any:
         return [gradients[0], *[None if g is None else torch.zeros_like(g) for g in gradients[1:]]]
     arrived = incoming[0]
     assert arrived is not None
-    return [None, handed_on(arrived, step.outputs[0], step.arguments["other"], None, math.inf)]
+    return [None, handed_on(arrived, step.outputs[0], step.arguments["other"], None, 0.0)]
 
 
 def power(step: Step, gradients: Passed, incoming: Passed) -> Any:

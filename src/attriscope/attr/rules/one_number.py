@@ -33,53 +33,38 @@ def functions_of_one_number(graph: Connections) -> Iterator[Region]:
             yield region
 
 
-def base_of(graph: Connections, node: Any) -> Edge:
-    """The value that a node, an operation number by number, is taken for a function of."""
+def base_of(graph: Connections, node: Any, stops: frozenset[str]) -> Edge:
+    """The deepest value that a node is a function of, number by number, not below what one of ``stops`` gives."""
     chain = graph.chain(node)
-    if not chain:
-        return node, 0
-    deepest = graph.region(node, chain[-1])
-    return _base(graph, node, chain, set() if deepest is None else _turns(graph, deepest))
-
-
-def _turns(graph: Connections, region: Region) -> set[Any]:
-    """The nodes where a number is added or two ways come together."""
-    return {n for n in region.nodes if graph.kind(n) in ("number", "joint") and graph.operation[n] != "Where"}
+    return next((edge for edge in chain if graph.producer(edge) in stops), chain[-1])
 
 
 def _largest(graph: Connections, node: Any) -> Region | None:
-    chain = graph.chain(node)
+    chain, found = graph.chain(node), None
     if not chain or (len(chain) == 1 and len(graph.inputs[node]) == 1):
         return None
-    regions = [graph.region(node, base) for base in chain]
-    closed = [region for region in regions if region is not None and region.closed]
-    if not closed:
-        return None
-    turns = _turns(graph, closed[-1])
-    if not turns:
-        return None
-    goal = _base(graph, node, tuple(region.base for region in closed), turns)
-    for region in reversed(closed[: [region.base for region in closed].index(goal) + 1]):
-        if not turns <= region.nodes:
-            break
-        if len(region.nodes) > 1 and _bends(graph, region) and graph.value(region.base, region.nodes) is not None:
-            return region if graph.output(node) is not None else None
-    return None
-
-
-def _base(graph: Connections, node: Any, chain: tuple[Edge, ...], turns: set[Any]) -> Edge:
-    """The nearest value that all turns and a bend lie above, and on through what is zero only where its input is."""
-    at = 0
-    for at, base in enumerate(chain):
+    for base in chain:
         region = graph.region(node, base)
-        if region is not None and turns <= region.nodes and _bends(graph, region):
+        if region is not None and _is_function(graph, region):
+            found = region
+        if _may_be_zero(graph, base):
             break
-    while at + 1 < len(chain):
-        below = chain[at][0]
-        if graph.operation[below] not in _PASSED or graph.only(below) != chain[at + 1]:
-            break
-        at += 1
-    return chain[at]
+    return found if found is not None and graph.output(node) is not None else None
+
+
+def _is_function(graph: Connections, region: Region) -> bool:
+    return (
+        region.closed
+        and len(region.nodes) > 1
+        and any(graph.kind(n) in ("number", "joint") and graph.operation[n] != "Where" for n in region.nodes)
+        and _bends(graph, region)
+        and graph.value(region.base, region.nodes) is not None
+    )
+
+
+def _may_be_zero(graph: Connections, edge: Edge) -> bool:
+    """Whether this can be zero where what it was made of is not: then relevance ends there, and a function begins."""
+    return graph.producer(edge) not in _PASSED | SUMS or graph.kind(edge[0]) == "joint"
 
 
 def _bends(graph: Connections, region: Region) -> bool:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LARGEST = 1e12
-"""A function that is not zero at zero hands nothing on to an input this many times smaller than its output."""
+SMALLEST = 1e-12
+"""A function that is not zero at zero hands nothing on to numbers below this: of its value, they say nothing."""
 
-SINGULAR = frozenset(
-    "Log Log2 Log10 Logit Sqrt Rsqrt Reciprocal Pow Div Acosh Atanh Erfinv Lgamma Digamma SpecialEntr Square".split()
+SINGULAR = frozenset("Log Log2 Log10 Logit Sqrt Rsqrt Reciprocal Pow Acosh Atanh Erfinv Lgamma Digamma SpecialEntr".split())
+"""Without a finite slope at zero. Most are powers: these have no scale of their own, so any ratio is right."""
+
+ZERO_AT_ZERO = frozenset(
+    "Elu Celu Gelu Silu Mish Hardswish Hardtanh Tanh Softshrink Hardshrink Expm1 Log1P Square Sin Tan Asin Atan Sinh "
+    "Asinh Erf".split()
 )
-"""Without a finite slope at zero, or powers: these have no scale of their own, so any ratio is right."""
+"""Their ratio comes near their slope."""
 
 
 def handed_on(
-    arrived: Tensor, output: Tensor, x: Tensor, gradient: Tensor | None, largest: float = LARGEST
+    arrived: Tensor, output: Tensor, x: Tensor, gradient: Tensor | None, smallest: float = SMALLEST
 ) -> Tensor:
     """All relevance of an output number for the input number in its place, divided by that.
 
@@ -24,14 +28,28 @@ def handed_on(
         output, x: what the function gave, and for what.
         gradient: what autograd would pass: the limit for x towards zero, which is passed where x is zero, or so small that
             the ratio says nothing any more. ``None``: nothing is passed there.
-        largest: the ratio from which on that is so.
+        smallest: below which size of x that is so; with 0 it is where the ratio is not finite.
     """
     ratio = output / x
-    # A comparison with NaN, as of 0 / 0, is false.
-    usable = ratio.abs() < largest if largest == float("inf") else ratio.abs() <= largest
+    usable = ratio.isfinite()
+    if smallest:
+        usable &= x.abs() > smallest
     return torch.where(usable, arrived * ratio, 0.0 if gradient is None else gradient)
 
 
-def stabilized(values: Tensor, epsilon: float) -> Tensor:
-    """Values moved away from zero by epsilon."""
-    return values + torch.where(values < 0, -epsilon, epsilon)
+def stabilized(values: Tensor, epsilon: float | None = None) -> Tensor:
+    """Values moved away from zero, so that something may be divided by them.
+
+    Args:
+        values: of any shape, one example in each row.
+        epsilon: by how much. ``None``: by 1e-9 of the largest of the example, which no units change; if all are zero, what
+            comes back is one.
+    """
+    if epsilon is not None:
+        return values + torch.where(values < 0, -epsilon, epsilon)
+    if not values.numel():
+        return values
+    sizes = values.abs()
+    largest = sizes.amax(tuple(range(1, values.dim())), keepdim=True) if values.dim() > 1 else sizes
+    moved = values + torch.where(values < 0, -1e-9, 1e-9) * largest
+    return torch.where(moved == 0, 1.0, moved)

@@ -127,9 +127,9 @@ class _Handing:
         value, output, arrived = widened(self.value), widened(self.output), self.arrived
         assert arrived is not None
         if self.by_gradient:
-            ratio = gradient * (output / value)
-            return torch.where(value == 0, gradient, ratio)
-        return handed_on(arrived if first else torch.zeros_like(arrived), output, value, gradient.nan_to_num())
+            return handed_on(gradient, output, value, gradient)
+        limit = gradient.nan_to_num(0.0, 0.0, 0.0)
+        return handed_on(arrived if first else torch.zeros_like(arrived), output, value, limit)
 
 
 @dataclasses.dataclass(frozen=True)
