@@ -64,7 +64,8 @@ def _is_function(graph: Connections, region: Region) -> bool:
 
 def _may_be_zero(graph: Connections, edge: Edge) -> bool:
     """Whether this can be zero where what it was made of is not: then relevance ends there, and a function begins."""
-    return graph.producer(edge) not in _PASSED | SUMS or graph.kind(edge[0]) == "joint"
+    square = len({given for _, given in graph.inputs.get(edge[0], ())}) == 1  # x * x as well
+    return graph.producer(edge) not in _PASSED | SUMS or not square
 
 
 def _bends(graph: Connections, region: Region) -> bool:
