@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from torch import Tensor
+
 from attriscope.attr.rules.operations import CURVED
 from attriscope.attr.rules.regions import SAME, SUMS, Connections, Edge, Region
 
@@ -49,7 +51,7 @@ def _largest(graph: Connections, node: Any) -> Region | None:
             found = region
         if _may_be_zero(graph, base):
             break
-    return found if found is not None and graph.output(node) is not None else None
+    return found if found is not None and _is_real(graph.output(node)) else None
 
 
 def _is_function(graph: Connections, region: Region) -> bool:
@@ -58,8 +60,12 @@ def _is_function(graph: Connections, region: Region) -> bool:
         and len(region.nodes) > 1
         and any(graph.kind(n) in ("number", "joint") and graph.operation[n] != "Where" for n in region.nodes)
         and _bends(graph, region)
-        and graph.value(region.base, region.nodes) is not None
+        and _is_real(graph.value(region.base, region.nodes))
     )
+
+
+def _is_real(value: Tensor | None) -> bool:
+    return value is not None and not value.is_complex()
 
 
 def _may_be_zero(graph: Connections, edge: Edge) -> bool:
