@@ -106,7 +106,13 @@ class Rules(dict[Any, Rule]):
 
     def extended(self, more: dict[Any, Any] | None) -> Rules:
         """These rules and some more."""
-        return Rules(self, more, others=self.others) if more else self
+        if not more:
+            return self
+        rules = Rules(others=self.others)
+        rules.update(self)
+        for key, rule in more.items():
+            rules[key] = rule
+        return rules
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.regions import EXTREMES, SAME, SUMS, Connections, Edge
 from attriscope.attr.rules.softmaxes import share_of_total, written_log_softmax
-from attriscope.attr.rules.one_number import base_of
+from attriscope.attr.rules.one_number import bases_of
 from attriscope.core.graph import CARRIERS
 
 GATE = "Gate"
@@ -25,6 +25,7 @@ _NEVER_NEGATIVE = frozenset("Exp Exp2 Relu Softplus Abs Square Sqrt Erfc".split(
 _ACTIVATIONS = frozenset(
     "Relu LeakyRelu PreluKernel Gelu Silu Tanh Elu Celu Softplus Mish Hardswish LogSigmoid Sin Cos Square Abs".split()
 )
+_PRODUCTS = frozenset(["Mul", "Mm", "Bmm", "Mv", "Dot", "Div"])
 _UNBOUNDED = _ACTIVATIONS - {"Tanh", "Sin", "Cos", "LogSigmoid"}
 
 # Where a written function is tried out: boundedness shows far away, divisors far away and on the right.
@@ -58,6 +59,34 @@ class Gates:
         for position, edge in self.graph.inputs[node]:
             found[position] = GATE if self.is_gate(edge) else ""
         return tuple(found)
+
+    def silent(self, tops: dict[Any, Any]) -> set[Any]:
+        """The nodes at which no relevance arrives: what only gates and divisors come from.
+
+        Args:
+            tops: for nodes within regions that are handed over as one, where that ends.
+        """
+        found: set[Any] = set()
+        for node in reversed(self.graph.nodes):
+            top = tops.get(node, node)
+            users = () if top is not node or node in self.graph.open else self.graph.users[node]
+            if top in found or (
+                users and all(u in found or (u not in tops and self._passes_none(u, node)) for u in users)
+            ):
+                found.add(node)
+        return found
+
+    def _passes_none(self, user: Any, node: Any) -> bool:
+        inputs, operation = self.graph.inputs[user], self.graph.operation[user]
+        if len(inputs) != 2 or operation not in _PRODUCTS:
+            return False
+        (_, first), (_, second) = inputs
+        if first[0] is node and second[0] is node:
+            return False
+        if operation == "Div":
+            return second[0] is node
+        mine, other = (first, second) if first[0] is node else (second, first)
+        return self.is_gate(mine) and not self.is_gate(other)
 
     def is_gate(self, edge: Edge) -> bool:
         """Whether what comes from there only scales."""
@@ -124,12 +153,12 @@ class Gates:
         return falls and abs(ladder[4] * ladder[2] / ladder[3] ** 2 - 1) < 0.1 and ladder[3] < 0.9 * ladder[2]
 
     def _values(self, edge: Edge) -> Tensor | None:
-        if not self.graph.chain(edge[0]):
-            return None
-        try:
-            return self._value(edge, base_of(self.graph, edge[0], _UNBOUNDED), {})
-        except _UnknownError:
-            return None
+        for base in bases_of(self.graph, edge[0], _UNBOUNDED):
+            try:
+                return self._value(edge, base, {})
+            except _UnknownError:
+                continue
+        return None
 
     def _value(self, edge: Edge, base: Edge, known: dict[Any, Tensor]) -> Tensor:
         if edge == base:

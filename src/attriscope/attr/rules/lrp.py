@@ -35,8 +35,9 @@ def through(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | No
     arrived = incoming[0]
     assert arrived is not None
     gradient = None if step.operation in SINGULAR else gradients[0]
-    smallest = 0.0 if step.operation in SINGULAR | ZERO_AT_ZERO else SMALLEST
-    passed = handed_on(arrived, step.outputs[0], step.inputs[0], gradient, smallest)
+    scale_free = step.operation in SINGULAR or step.operation in ZERO_AT_ZERO
+    smallest, infinite = (0.0, True) if scale_free else (SMALLEST, step.operation.startswith("Log"))
+    passed = handed_on(arrived, step.outputs[0], step.inputs[0], gradient, smallest, infinite)
     return [passed, *[None] * (len(gradients) - 1)]
 
 

@@ -35,10 +35,11 @@ def functions_of_one_number(graph: Connections) -> Iterator[Region]:
             yield region
 
 
-def base_of(graph: Connections, node: Any, stops: frozenset[str]) -> Edge:
-    """The deepest value that a node is a function of, number by number, not below what one of ``stops`` gives."""
+def bases_of(graph: Connections, node: Any, stops: frozenset[str]) -> tuple[Edge, ...]:
+    """The values that a node is a function of, number by number, the deepest first: down to what one of ``stops`` gives."""
     chain = graph.chain(node)
-    return next((edge for edge in chain if graph.producer(edge) in stops), chain[-1])
+    end = next((i for i, edge in enumerate(chain) if graph.producer(edge) in stops), len(chain))
+    return chain[end::-1]
 
 
 def _largest(graph: Connections, node: Any) -> Region | None:
@@ -60,6 +61,7 @@ def _is_function(graph: Connections, region: Region) -> bool:
         and len(region.nodes) > 1
         and any(graph.kind(n) in ("number", "joint") and graph.operation[n] != "Where" for n in region.nodes)
         and _bends(graph, region)
+        and graph.keeps_shape(region)
         and _is_real(graph.value(region.base, region.nodes))
     )
 
@@ -84,4 +86,4 @@ def _bends(graph: Connections, region: Region) -> bool:
     )
 
 
-__all__ = ["base_of", "functions_of_one_number"]
+__all__ = ["bases_of", "functions_of_one_number"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,12 @@ ZERO_AT_ZERO = frozenset(
 
 
 def handed_on(
-    arrived: Tensor, output: Tensor, x: Tensor, gradient: Tensor | None, smallest: float = SMALLEST
+    arrived: Tensor,
+    output: Tensor,
+    x: Tensor,
+    gradient: Tensor | None,
+    smallest: float = SMALLEST,
+    infinite: bool = True,
 ) -> Tensor:
     """All relevance of an output number for the input number in its place, divided by that.
 
@@ -28,11 +35,12 @@ def handed_on(
         output, x: what the function gave, and for what.
         gradient: what autograd would pass: the limit for x towards zero, which is passed where x is zero, or so small that
             the ratio says nothing any more. ``None``: nothing is passed there.
-        smallest: below which size of x that is so; with 0 it is where the ratio is not finite.
+        smallest: up to which size of x that is so.
+        infinite: it is also so where the ratio is not finite.
     """
     ratio = output / x
-    usable = ratio.isfinite()
-    if smallest:
+    usable = ratio.abs() < math.inf if infinite else x.abs() > smallest  # not NaN either
+    if infinite and smallest:
         usable &= x.abs() > smallest
     return torch.where(usable, arrived * ratio, 0.0 if gradient is None else gradient)
 

@@ -94,8 +94,6 @@ class Connections:
             return None  # the choice does not depend on activations: a mask
         if operation not in SUMS | EXTREMES | {"Mul", "Div", "Where"}:
             return None
-        if any(_shape(edge) != _shape((node, 0)) for _, edge in edges):
-            return None
         if len(edges) == 2:
             return "joint"
         if operation in SUMS or operation in EXTREMES:
@@ -143,6 +141,11 @@ class Connections:
                     stack.append(edge[0])
         closed = all(user in nodes for node in nodes if node is not top for user in self.users[node])
         return Region(top, base, frozenset(nodes), entries, closed)
+
+    def keeps_shape(self, region: Region) -> bool:
+        """Whether all that a region computes has the shape of its base."""
+        shape = _shape(region.base)
+        return all(_shape((node, 0)) == shape for node in region.nodes)
 
     def value(self, edge: Edge, nodes: frozenset[Any]) -> Tensor | None:
         """The numbers that a node gave, as one of ``nodes`` took them; ``None`` if none of them keeps any."""

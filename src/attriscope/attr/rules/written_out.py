@@ -10,6 +10,7 @@ Numbers that are added inside a function belong to it; tensors that are added, s
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.gates import Gates
 from attriscope.attr.rules.one_number import functions_of_one_number
-from attriscope.attr.rules.ratios import handed_on
+from attriscope.attr.rules.ratios import SINGULAR, handed_on
 from attriscope.attr.rules.regions import Connections, Region
 from attriscope.attr.rules.softmaxes import (
     LogSumExp,
@@ -40,17 +41,31 @@ class WrittenOut:
     """
 
     def __init__(self, way: Way) -> None:
-        graph = Connections(way)
-        self._gates = Gates(graph, way.outer)
-        self.sources = self._gates.sources
+        self._way = way
         self.hooks: dict[Any, Callable[[Passed, Passed], Passed] | None] = {}
-        if not any(operation in _HELPFUL for operation in graph.operation.values()):
+        if not any(operation in _HELPFUL for _, operation, _ in way.nodes):
             return
-        taken: set[Any] = set()
+        graph = self._gates.graph
+        regions: list[tuple[Region, _Handing]] = []
+        tops: dict[Any, Any] = {}
         for region, handing in (*_softmaxes(graph), *_functions(graph)):
-            if not taken & region.nodes:
-                taken |= region.nodes
+            if not tops.keys() & region.nodes:
+                tops.update(dict.fromkeys(region.nodes, region.top))
+                regions.append((region, handing))
+        # Where nothing arrives, nothing is to be done; but of an infinite slope, autograd would make NaN there.
+        silent = self._gates.silent(tops)
+        self.hooks.update(dict.fromkeys(node for node in silent if graph.operation[node] not in SINGULAR))
+        for region, handing in regions:
+            if region.top not in silent:
                 self._put(region, handing)
+
+    @functools.cached_property
+    def _gates(self) -> Gates:
+        return Gates(Connections(self._way), self._way.outer)
+
+    def sources(self, node: Any) -> tuple[str, ...]:
+        """Of each input of a node, whether it is a gate."""
+        return self._gates.sources(node)
 
     def _put(self, region: Region, handing: _Handing) -> None:
         self.hooks.update(dict.fromkeys(region.nodes))
