@@ -258,10 +258,11 @@ _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
 _MASK_STEPS = frozenset({"tocopy", "logicalnot", "bitwisenot"})
 
 _MAXIMA = frozenset({"max", "amax", "scatterreduce", "segmentreduce"})
-_MAXIMUM_STEPS = frozenset(
-    "detach alias clone tocopy view unsafeview reshape unsqueeze squeeze expand transpose t permute slice select "
-    "indexselect gather index clamp clampmin nantonum maskedfill where".split()
-)
+_MAXIMUM_STEPS = frozenset({
+    "detach", "alias", "clone", "tocopy", "view", "unsafeview", "reshape", "unsqueeze",
+    "squeeze", "expand", "transpose", "t", "permute", "slice", "select", "indexselect",
+    "gather", "index", "clamp", "clampmin", "nantonum", "maskedfill", "where",
+})  # fmt: skip
 
 
 def _arguments(function: Any, args: Any, kwargs: Any, keep: str) -> dict[str, Any]:

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attriscope.attr.rules.one_number import bases_of
+from attriscope.attr.rules.operations import names
 from attriscope.attr.rules.regions import EXTREMES, SAME, SUMS, Connections, Edge
 from attriscope.attr.rules.softmaxes import share_of_total, written_log_softmax
-from attriscope.attr.rules.one_number import bases_of
 from attriscope.core.graph import CARRIERS
 
 GATE = "Gate"
 """What :attr:`Step.sources` says of a factor that is one."""
 
-GATES = frozenset({GATE, "Softmax", "SafeSoftmax", "Sigmoid", "Hardsigmoid", "Rsqrt", "Reciprocal", "SpecialNdtr"})
+GATES = frozenset(
+    {GATE, "Softmax", "SafeSoftmax", "Sigmoid", "Hardsigmoid", "Rsqrt", "Reciprocal", "SpecialNdtr"}
+)
 """What only scales another factor: it gets no relevance (Arras et al. 2017, arXiv 1706.07206; for attention weights
 and norms Ali et al. 2022, arXiv 2202.07304)."""
 
-_PICKS = frozenset("IndexSelect Index Gather TakeAlongDim Flip Roll Topk Diagonal ConstantPadNd Split Chunk".split())
-_NEVER_NEGATIVE = frozenset("Exp Exp2 Relu Softplus Abs Square Sqrt Erfc".split()) | GATES
+_PICKS = frozenset(
+    names("IndexSelect Index Gather TakeAlongDim Flip Roll Topk Diagonal ConstantPadNd Split Chunk")
+)
+_NEVER_NEGATIVE = frozenset(names("Exp Exp2 Relu Softplus Abs Square Sqrt Erfc")) | GATES
 _ACTIVATIONS = frozenset(
-    "Relu LeakyRelu PreluKernel Gelu Silu Tanh Elu Celu Softplus Mish Hardswish LogSigmoid Sin Cos Square Abs".split()
+    names(
+        "Relu LeakyRelu PreluKernel Gelu Silu Tanh Elu Celu Softplus Mish Hardswish LogSigmoid Sin Cos Square Abs"
+    )
 )
 _PRODUCTS = frozenset(["Mul", "Mm", "Bmm", "Mv", "Dot", "Div"])
 _UNBOUNDED = _ACTIVATIONS - {"Tanh", "Sin", "Cos", "LogSigmoid"}
 
 # Where a written function is tried out: boundedness shows far away, divisors far away and on the right.
 _GRID = (0.0, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 1e3, 1e6, 1e9, 1e12)
-_POINTS = torch.tensor([*(-x for x in reversed(_GRID[1:])), *_GRID], dtype=torch.float64)
+_POINTS = torch.tensor([*(-x for x in reversed(_GRID[1:])), *_GRID], dtype=torch.float64, device="cpu")
 
 
 class _UnknownError(Exception):
@@ -40,8 +49,8 @@ class _UnknownError(Exception):
 class Gates:
     """Says of the inputs of products which are gates.
 
-    A gate is a sigmoid, a softmax's weights, what divides (the scale of a norm); and whatever is a function of one number
-    that is bounded and never negative, or a share of a total of numbers that are never negative.
+    A gate is a sigmoid, a softmax's weights, what divides (the scale of a norm); and whatever is a function of one
+    number that is bounded and never negative, or a share of a total of numbers that are never negative.
 
     Args:
         connections: the graph.
@@ -100,7 +109,11 @@ class Gates:
         if not operation:
             variable = getattr(node, "variable", None)
             return self._outer.get(id(variable)) in GATES
-        if operation in GATES or (operation == "Div" and graph.inputs[node][0][0] == 1) or self._divides(node):
+        if (
+            operation in GATES
+            or (operation == "Div" and graph.inputs[node][0][0] == 1)
+            or self._divides(node)
+        ):
             return True
         if operation in _ACTIVATIONS:
             return False
@@ -124,7 +137,9 @@ class Gates:
         return not isinstance(exponent, Tensor | None) and float(exponent) < 0
 
     def _log_softmax(self, edge: Edge) -> bool:
-        return self.graph.producer(edge) == "LogSoftmax" or written_log_softmax(self.graph, edge[0]) is not None
+        return (
+            self.graph.producer(edge) == "LogSoftmax" or written_log_softmax(self.graph, edge[0]) is not None
+        )
 
     def _never_negative(self, edge: Edge) -> bool:
         operation, only = self.graph.producer(edge), self.graph.only(edge[0])
@@ -136,7 +151,7 @@ class Gates:
         return values is not None and bool((values.nan_to_num() >= 0).all())
 
     def _tried(self, edge: Edge) -> bool | None:
-        """Whether a function of one number is bounded and never negative, or divides; ``None`` if it cannot be tried."""
+        """Whether a function of one number is bounded and never negative, or divides; ``None`` if that stays open."""
         values = self._values(edge)
         if values is None:
             return None
@@ -147,9 +162,9 @@ class Gates:
         bounded = not values.isinf().any() and bool(far.amax() <= near * 1.001)
         if bounded and far.amin() >= -1e-9 * far.amax():
             return True
-        at = {x: v for x, v in zip(_POINTS.tolist(), values.tolist(), strict=True)}
+        at = dict(zip(_POINTS.tolist(), values.tolist(), strict=True))
         ladder = [at[x] for x in (1e-3, 1.0, 1e3, 1e6, 1e9)]
-        falls = all(a >= b > 0 for a, b in zip(ladder, ladder[1:], strict=False))
+        falls = all(a >= b > 0 for a, b in itertools.pairwise(ladder))
         return falls and abs(ladder[4] * ladder[2] / ladder[3] ** 2 - 1) < 0.1 and ladder[3] < 0.9 * ladder[2]
 
     def _values(self, edge: Edge) -> Tensor | None:
@@ -208,16 +223,16 @@ def _called_again(record: Any, given: dict[int, Tensor]) -> Tensor:
 def _number(value: Any) -> Tensor:
     if value is None or (isinstance(value, Tensor) and value.dim()):
         raise _UnknownError
-    return torch.tensor(float(value), dtype=torch.float64)
+    return torch.tensor(float(value), dtype=torch.float64, device="cpu")
 
 
-_WITHOUT_RECORD = {
+_WITHOUT_RECORD: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "Relu": lambda x, node: x.relu(),
     "Abs": lambda x, node: x.abs(),
     "Neg": lambda x, node: -x,
     "LeakyRelu": lambda x, node: F.leaky_relu(x, node._saved_negative_slope),
 }
-_OF_TWO = {
+_OF_TWO: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Mul": torch.mul,
     "Add": torch.add,
     "Sub": torch.sub,

@@ -32,7 +32,7 @@ class PropagationRule:
     ``R_j = x_j * sum_k w_jk R_k / (z_k + epsilon sign z_k)``, with z what the module gives for changed parameters.
 
     Attributes:
-        epsilon: ``None``, the default, is 1e-9 of the largest z of the example.
+        epsilon: ``None``, the default, is 1e-9, or 1e-9 of the largest z of the example if that is below one.
     """
 
     epsilon: float | None = None
@@ -236,7 +236,11 @@ def run(module: nn.Module, inputs: tuple[Tensor, ...], others: dict[str, Any]) -
 
 
 def through_module(
-    module: nn.Module, inputs: tuple[Tensor, ...], others: dict[str, Any], relevance: Tensor, epsilon: float | None
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    others: dict[str, Any],
+    relevance: Tensor,
+    epsilon: float | None,
 ) -> tuple[Tensor | None, ...]:
     """The rule of :class:`PropagationRule` for a module with its parameters changed."""
     with torch.enable_grad():

@@ -1,7 +1,7 @@
 """Functions of one number that are written out in several operations: where each begins and ends.
 
-``0.5 * x * (1 + erf(x / 2 ** 0.5))`` is one function of x. So is all that is made of one number and constants, if it bends
-anywhere; of what is only scaled and shifted, the shift stays a bias.
+``0.5 * x * (1 + erf(x / 2 ** 0.5))`` is one function of x. So is all that is made of one number and constants, if it
+bends anywhere; of what is only scaled and shifted, the shift stays a bias.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 from torch import Tensor
 
-from attriscope.attr.rules.operations import CURVED
+from attriscope.attr.rules.operations import CURVED, names
 from attriscope.attr.rules.regions import SAME, SUMS, Connections, Edge, Region
 
 # Their output is known, and they bend, or add a number.
 _TOPS = frozenset(CURVED) | {"Pow", "Div", "Mul", "Relu", "Where", *SUMS}
 
 # Zero only where their input is: relevance passes from a function through them as it does in one step.
-_PASSED = frozenset("""
-    Neg Mul Div Exp Exp2 Expm1 Tanh Erf Erfc Sigmoid LogSigmoid Softplus Sqrt Rsqrt Reciprocal Pow Square
-""".split()) | SAME  # fmt: skip
+_PASSED = frozenset(names("""
+    Neg Mul Div Exp Exp2 Expm1 Tanh Erf Erfc Sigmoid LogSigmoid Softplus Sqrt Rsqrt Reciprocal Pow
+    Square""")) | SAME  # fmt: skip
 
 
 def functions_of_one_number(graph: Connections) -> Iterator[Region]:
@@ -36,7 +36,7 @@ def functions_of_one_number(graph: Connections) -> Iterator[Region]:
 
 
 def bases_of(graph: Connections, node: Any, stops: frozenset[str]) -> tuple[Edge, ...]:
-    """The values that a node is a function of, number by number, the deepest first: down to what one of ``stops`` gives."""
+    """The values that a node is a function of, number by number, the deepest first; none below one of ``stops``."""
     chain = graph.chain(node)
     end = next((i for i, edge in enumerate(chain) if graph.producer(edge) in stops), len(chain))
     return chain[end::-1]
@@ -80,7 +80,10 @@ def _bends(graph: Connections, region: Region) -> bool:
     return any(
         not (
             operation in SUMS | SAME | {"Neg"}
-            or (operation in {"Mul", "Div"} and [i for i, _ in graph.inputs[node]] in ([0], [1][: operation == "Mul"]))
+            or (
+                operation in {"Mul", "Div"}
+                and [i for i, _ in graph.inputs[node]] in ([0], [1][: operation == "Mul"])
+            )
         )
         for node, operation in ((n, graph.operation[n]) for n in region.nodes)
     )

@@ -128,7 +128,8 @@ class Connections:
 
     def region(self, top: Any, base: Edge) -> Region | None:
         """All between a node and a value; ``None`` if ways lead elsewhere."""
-        nodes, entries, stack = {top}, {}, [top]
+        nodes, stack = {top}, [top]
+        entries: dict[Any, tuple[int, ...]] = {}
         while stack:
             node = stack.pop()
             for position, edge in self.inputs[node]:
@@ -198,7 +199,11 @@ class Connections:
         if one == other:
             return True
         a, b = one[0], other[0]
-        if self.producer(one) not in UNARY | SUMS or self.producer(one) != self.producer(other) or one[1] != other[1]:
+        if (
+            self.producer(one) not in UNARY | SUMS
+            or self.producer(one) != self.producer(other)
+            or one[1] != other[1]
+        ):
             return False
         here, there = self.only(a), self.only(b)
         if here is None or there is None or not self._alike(a, b):

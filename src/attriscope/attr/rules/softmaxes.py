@@ -8,16 +8,21 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from torch import Tensor
+
+from attriscope.attr.rules.operations import names
 from attriscope.attr.rules.regions import Connections, Edge
 
 _VIEWS = frozenset(
-    "View UnsafeView Reshape ReshapeAlias Expand Transpose T Permute Squeeze Unsqueeze Clone ToCopy Alias".split()
+    names(
+        "View UnsafeView Reshape ReshapeAlias Expand Transpose T Permute Squeeze Unsqueeze Clone ToCopy Alias"
+    )
 )
-_PICKS = frozenset("IndexSelect Index Gather".split())
-_TOTALS = frozenset("Sum Mean Nansum ScatterAdd IndexAdd SegmentReduce ScatterReduce".split())
-_GUARDS = frozenset("Add Clamp ClampMin Maximum MaskedFill".split())
-_MAXIMA = frozenset("Max Amax ScatterReduce SegmentReduce".split())
-_FACTORS = frozenset("Mul ToCopy Clone MaskedFill".split())
+_PICKS = frozenset(names("IndexSelect Index Gather"))
+_TOTALS = frozenset(names("Sum Mean Nansum ScatterAdd IndexAdd SegmentReduce ScatterReduce"))
+_GUARDS = frozenset(names("Add Clamp ClampMin Maximum MaskedFill"))
+_MAXIMA = frozenset(names("Max Amax ScatterReduce SegmentReduce"))
+_FACTORS = frozenset(names("Mul ToCopy Clone MaskedFill"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +151,12 @@ def _with_offset(graph: Connections, node: Any) -> LogSumExp | None:
         if record is None or before is None:
             return None
         added, taken = record.arguments["self" if position else "other"], before.arguments["other"]
-        same = getattr(added, "data_ptr", lambda: added)() == getattr(taken, "data_ptr", lambda: taken)()
-        return LogSumExp(of, found.dims) if same else None
+        return LogSumExp(of, found.dims) if _address(added) == _address(taken) else None
     return None
+
+
+def _address(value: Any) -> Any:
+    return value.data_ptr() if isinstance(value, Tensor) else value
 
 
 def written_log_softmax(graph: Connections, node: Any) -> LogSumExp | None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.gates import Gates
 from attriscope.attr.rules.one_number import functions_of_one_number
+from attriscope.attr.rules.operations import names
 from attriscope.attr.rules.ratios import SINGULAR, handed_on
 from attriscope.attr.rules.regions import Connections, Region
 from attriscope.attr.rules.softmaxes import (
@@ -30,7 +31,7 @@ from attriscope.attr.rules.softmaxes import (
 )
 from attriscope.core.propagation import Passed, Way, fitted, widened
 
-_HELPFUL = frozenset("Add Sub Rsub Mul Div Where Pow Maximum Minimum Fmax Fmin".split())
+_HELPFUL = frozenset(names("Add Sub Rsub Mul Div Where Pow Maximum Minimum Fmax Fmin"))
 
 
 class WrittenOut:
@@ -80,7 +81,8 @@ class WrittenOut:
 def _functions(graph: Connections) -> Iterator[tuple[Region, _Handing]]:
     for region in functions_of_one_number(graph):
         value, output = graph.value(region.base, region.nodes), graph.output(region.top)
-        assert value is not None and output is not None
+        assert value is not None
+        assert output is not None
         yield region, _Handing(value, output)
 
 
