@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.gates import Gates
 from attriscope.attr.rules.one_number import functions_of_one_number
-from attriscope.attr.rules.operations import names
+from attriscope.attr.rules.operations import CURVED, FACTORS, JOINS, LINEAR, PIECEWISE_LINEAR, names
 from attriscope.attr.rules.ratios import SINGULAR, handed_on
 from attriscope.attr.rules.regions import Connections, Region
 from attriscope.attr.rules.softmaxes import (
@@ -32,6 +32,12 @@ from attriscope.attr.rules.softmaxes import (
 from attriscope.core.propagation import Passed, Way, fitted, widened
 
 _HELPFUL = frozenset(names("Add Sub Rsub Mul Div Where Pow Maximum Minimum Fmax Fmin"))
+
+
+# Their slopes are finite, so that autograd passes zero for zero.
+_FINITE = frozenset(
+    [*LINEAR, *JOINS, *PIECEWISE_LINEAR, *FACTORS, *CURVED, "Mul", "Softmax", "SafeSoftmax", "LogSoftmax"]
+) - {*SINGULAR, "Asin", "Acos", "Tan"}
 
 
 class WrittenOut:
@@ -55,7 +61,7 @@ class WrittenOut:
                 regions.append((region, handing))
         # Where nothing arrives, nothing is to be done; but of an infinite slope, autograd would make NaN there.
         silent = self._gates.silent(tops)
-        self.hooks.update(dict.fromkeys(node for node in silent if graph.operation[node] not in SINGULAR))
+        self.hooks.update(dict.fromkeys(node for node in silent if graph.operation[node] in _FINITE))
         for region, handing in regions:
             if region.top not in silent:
                 self._put(region, handing)
