@@ -300,4 +300,59 @@ PRODUCTS: dict[str, list[Function]] = {
     ],
 }
 
-SPELLINGS = NUMBERS | ROWS | PRODUCTS
+_SEEN = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+_SLOPES = torch.tensor([0.5, 1.0, 1.7, 0.1, 2.0, 0.9])
+
+# With constants of many kinds.
+CONSTANTS: dict[str, list[Function]] = {
+    "masked softmax": [
+        lambda x: x.masked_fill(_SEEN == 0, -math.inf).softmax(-1),
+        lambda x: _share(x.exp() * _SEEN.to(x.dtype)),
+        lambda x: _share(x.masked_fill(_SEEN == 0, -math.inf).exp()),
+        lambda x: (x + torch.where(_SEEN == 0, -math.inf, 0.0).to(x.dtype)).softmax(-1),
+        lambda x: (x.exp() * _SEEN.to(x.dtype)) / (x.exp() * _SEEN.to(x.dtype)).sum(-1, keepdim=True),
+    ],
+    "swish with slopes": [
+        lambda x: x * torch.sigmoid(_SLOPES.to(x.dtype) * x),
+        lambda x: x / (1 + torch.exp(-_SLOPES.to(x.dtype) * x)),
+        lambda x: x * (1 / (1 + torch.exp(-x * _SLOPES.to(x.dtype)))),
+    ],
+    "sigmoid with tensors of ones": [
+        torch.sigmoid,
+        lambda x: 1 / (torch.ones_like(x) + torch.exp(-x)),
+        lambda x: torch.ones_like(x) - torch.sigmoid(-x),
+        lambda x: torch.where(x >= 0, 1 / (1 + torch.exp(-x)), x.exp() / (1 + x.exp())),
+    ],
+    "hard sigmoid in pieces": [
+        F.hardsigmoid,
+        lambda x: torch.where(x > 3, 1.0, torch.where(x < -3, 0.0, x / 6 + 0.5)),
+        lambda x: torch.max(torch.zeros_like(x), torch.min(torch.ones_like(x), (x + 3) / 6)),
+    ],
+    "ReLU6 in pieces": [
+        F.relu6,
+        lambda x: torch.minimum(F.relu(x), torch.tensor(6.0).to(x.dtype)),
+        lambda x: 6 - F.relu(6 - F.relu(x)),
+        lambda x: torch.where(x > 6, 6.0, F.relu(x)),
+    ],
+    "leaky ReLU": [
+        lambda x: F.leaky_relu(x, 0.1),
+        lambda x: torch.maximum(x, 0.1 * x),
+        lambda x: F.relu(x) - 0.1 * F.relu(-x),
+        lambda x: 0.55 * x + 0.45 * x.abs(),
+    ],
+    "softplus with a threshold": [
+        F.softplus,
+        lambda x: torch.where(x > 20, x, torch.log1p(torch.exp(x))),
+    ],
+    "layer norm with weights": [
+        lambda x: F.layer_norm(x, (6,), _SLOPES.to(x.dtype), _SEEN.to(x.dtype)),
+        lambda x: _centred(x) * _power(_centred(x)).rsqrt() * _SLOPES.to(x.dtype) + _SEEN.to(x.dtype),
+        lambda x: _SLOPES.to(x.dtype) * _centred(x) / _power(_centred(x)) ** 0.5 + _SEEN.to(x.dtype),
+    ],
+    "entropy": [
+        lambda x: x.softmax(-1) * x.log_softmax(-1),
+        lambda x: softmax(x) * softmax(x).log(),
+    ],
+}
+
+SPELLINGS = NUMBERS | ROWS | PRODUCTS | CONSTANTS

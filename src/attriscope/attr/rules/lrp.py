@@ -26,6 +26,7 @@ from attriscope.attr.rules.operations import (
     WINDOWED,
 )
 from attriscope.attr.rules.ratios import SINGULAR, SMALLEST, ZERO_AT_ZERO, handed_on
+from attriscope.attr.rules.regions import EXTREMES, SUMS
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
@@ -128,7 +129,7 @@ LRP_RULES = Rules(
     {key: dataclasses.replace(rule, sources=True) for key, rule in DECOMPOSED.items()},
     {
         # Written down for those that read the graph.
-        **each(("Add", "Sub", "Rsub"), Rule(None, keep="shifts")),
+        **each((*SUMS, *EXTREMES), Rule(None, keep="shifts")),
         "Where": Rule(None, keep="masked"),
         "Div": numerator,
         "Pow": power,

@@ -12,10 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from attriscope.attr.rules.operations import CURVED, names
-from attriscope.attr.rules.regions import SAME, SUMS, Connections, Edge, Region
+from attriscope.attr.rules.regions import EXTREMES, SAME, SUMS, Connections, Edge, Region
 
 # Their output is known, and they bend, or add a number.
-_TOPS = frozenset(CURVED) | {"Pow", "Div", "Mul", "Relu", "Where", *SUMS}
+_TOPS = frozenset(CURVED) | {"Pow", "Div", "Mul", "Relu", "Where", *SUMS, *EXTREMES}
 
 # Zero only where their input is: relevance passes from a function through them as it does in one step.
 _PASSED = frozenset(names("""
@@ -46,12 +46,18 @@ def _largest(graph: Connections, node: Any) -> Region | None:
     chain, found = graph.chain(node), None
     if not chain or (len(chain) == 1 and len(graph.inputs[node]) == 1):
         return None
+    above = (
+        0  # numbers added before anything bends, above what may be zero: others below make it one function
+    )
     for base in chain:
         region = graph.region(node, base)
-        if region is not None and _is_function(graph, region):
+        added = 0 if region is None else sum(graph.kind(n) == "number" for n in region.nodes)
+        if region is not None and (added > above or not above) and _is_function(graph, region):
             found = region
         if _may_be_zero(graph, base):
-            break
+            if found is not None or not added:
+                break
+            above = added
     return found if found is not None and _is_real(graph.output(node)) else None
 
 
@@ -73,7 +79,7 @@ def _is_real(value: Tensor | None) -> bool:
 def _may_be_zero(graph: Connections, edge: Edge) -> bool:
     """Whether this can be zero where what it was made of is not: then relevance ends there, and a function begins."""
     square = len({given for _, given in graph.inputs.get(edge[0], ())}) == 1  # x * x as well
-    return graph.producer(edge) not in _PASSED | SUMS or not square
+    return graph.producer(edge) not in _PASSED | SUMS | {"Where"} or not square
 
 
 def _bends(graph: Connections, region: Region) -> bool:

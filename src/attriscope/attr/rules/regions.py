@@ -96,7 +96,7 @@ class Connections:
             return None
         if len(edges) == 2:
             return "joint"
-        if operation in SUMS or operation in EXTREMES:
+        if operation in SUMS | EXTREMES:
             return "number" if self.constant(node) is not None else None
         return "plain"
 
@@ -200,7 +200,7 @@ class Connections:
             return True
         a, b = one[0], other[0]
         if (
-            self.producer(one) not in UNARY | SUMS
+            self.producer(one) not in UNARY | SUMS | {"Mul", "Div"}
             or self.producer(one) != self.producer(other)
             or one[1] != other[1]
         ):
@@ -213,10 +213,16 @@ class Connections:
     def _alike(self, a: Any, b: Any) -> bool:
         here, there = self.records.get(a), self.records.get(b)
         if here is None or there is None:
-            return here is there
+            return here is there and (self.operation[a] != "Mul" or _factor(a) == _factor(b))
         numbers = [[v for v in r.arguments.values() if not isinstance(v, Tensor)] for r in (here, there)]
         tensors = [[t.data_ptr() for t in tensors_in(list(r.arguments.values()))] for r in (here, there)]
         return here.function == there.function and numbers[0] == numbers[1] and tensors[0] == tensors[1]
+
+
+def _factor(node: Any) -> Any:
+    """What a product on one activation multiplies with: a number, or where a tensor lies."""
+    factor = node._saved_other if node._saved_self is None else node._saved_self
+    return factor.data_ptr() if factor.dim() else float(factor)
 
 
 def _shape(edge: Edge) -> Any:
