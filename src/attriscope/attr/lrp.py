@@ -43,7 +43,13 @@ class LRP(GradientAttribution):
     Every operation divides the relevance of its output among its inputs in proportion to their contributions; a
     function of one number hands all of it on. Where a product has a gate (sigmoid, softmax, the scale of a norm), the
     other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
-    the output less what biases contributed.
+    the output less what biases contributed. A number that is zero passes on the slope of a function, and holds nothing.
+
+    Who wrote a function does not matter: activations, gates, products with gates, softmax, its logarithm, log-sum-exp
+    (with or without the maximum subtracted) and norms that are written out in operations are found, and have the
+    relevance of their fused forms. A number that is added inside a function that bends belongs to it; a tensor that is
+    added is a bias. Not found: functions written with ``torch.stack`` or reshaping inside, and those in which a part is
+    used elsewhere, too: of these, each operation follows its own rule.
 
     A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
 
