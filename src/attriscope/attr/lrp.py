@@ -19,8 +19,9 @@ from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
-from attriscope.attr.rules.lrp import LRP_RULES
-from attriscope.attr.rules.modules import PropagationRule
+from attriscope.attr.rules.lrp import LRP_RULES, OWN_RULES
+from attriscope.attr.rules.modules import PropagationRule, in_single_precision
+from attriscope.attr.rules.written_out import WrittenOut
 from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
@@ -33,7 +34,7 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
-from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.propagation import Rules, Scheme, fitted, widened
 
 
 class LRP(GradientAttribution):
@@ -43,7 +44,13 @@ class LRP(GradientAttribution):
     Every operation divides the relevance of its output among its inputs in proportion to their contributions; a
     function of one number hands all of it on. Where a product has a gate (sigmoid, softmax, the scale of a norm), the
     other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
-    the output less what biases contributed.
+    the output less what biases contributed. A number that is zero passes on the slope of a function, and holds nothing.
+
+    Who wrote a function does not matter: activations, gates, products with gates, softmax, its logarithm, log-sum-exp
+    (with or without the maximum subtracted) and norms that are written out in operations are found, and have the
+    relevance of their fused forms. A number that is added inside a function that bends belongs to it; a tensor that is
+    added is a bias. Not found: functions written with ``torch.stack`` or reshaping inside, and those in which a part is
+    used elsewhere, too: of these, each operation follows its own rule.
 
     A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
 
@@ -105,6 +112,8 @@ class LRP(GradientAttribution):
             method=self.get_name(),
             around=lambda: rules_on_modules(rules, verbose),
             report=print if verbose else None,
+            reading=WrittenOut,
+            own=OWN_RULES,
         )
 
     @overload
@@ -214,7 +223,15 @@ class _OfModule(torch.autograd.Function):
     def backward(ctx: Any, *incoming: Tensor) -> Any:
         module, rule, others = ctx.call
         output, *inputs = ctx.saved_tensors
-        return None, None, None, None, *rule.passed(module, tuple(inputs), others, output, incoming[0])
+        passed = rule.passed(
+            in_single_precision(module),
+            tuple(map(widened, inputs)),
+            others,
+            widened(output),
+            widened(incoming[0]),
+        )
+        fits = (None if p is None else fitted(p, x) for p, x in zip(passed, inputs, strict=True))
+        return None, None, None, None, *fits
 
 
 @contextlib.contextmanager

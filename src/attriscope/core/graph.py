@@ -39,8 +39,7 @@ def nodes_between(ends: Iterable[Tensor], starts: Iterable[Tensor]) -> Iterator[
             yield node, tuple(n is not None and (leads[n] or n in goals) for n, _ in node.next_functions)
 
 
-# Looked through when asking where a factor comes from: what a gate goes through before it multiplies.
-_CARRIERS = frozenset(
+CARRIERS = frozenset(
     [
         "View",
         "UnsafeView",
@@ -72,6 +71,7 @@ _CARRIERS = frozenset(
         "Cat",
     ]
 )
+"""Looked through when asking where a factor comes from: what a gate goes through before it multiplies."""
 
 
 def sources(node: Any, names: Mapping[Any, str] | None = None) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def sources(node: Any, names: Mapping[Any, str] | None = None) -> tuple[str, ...
         while start is not None:
             operation = names.get(start) or operation_of(start.name())
             ahead = [n for n, _ in start.next_functions if n is not None and "AccumulateGrad" not in n.name()]
-            if operation not in _CARRIERS or len(ahead) != 1:
+            if operation not in CARRIERS or len(ahead) != 1:
                 return operation
             start = ahead[0]
         return ""

@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -109,7 +109,40 @@ class Rules(dict[Any, Rule]):
 
     def extended(self, more: dict[Any, Any] | None) -> Rules:
         """These rules and some more."""
-        return Rules(self, more, others=self.others) if more else self
+        if not more:
+            return self
+        rules = Rules(others=self.others)
+        rules.update(self)
+        for key, rule in more.items():
+            rules[key] = rule
+        return rules
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """The graph between what is explained and what is read, before rules are put there.
+
+    Attributes:
+        nodes: each with its operation and which of its inputs lead on, those next to the inputs first. The operation is
+            ``""`` where it follows another rule than the method's own.
+        records: what was written down of them.
+        open: nodes that give what is explained or read.
+        outer: for tensors at which the graph begins, by id, what they come from in the graph around it.
+    """
+
+    nodes: list[tuple[Any, str, tuple[bool, ...]]]
+    records: dict[Any, Record]
+    open: frozenset[Any]
+    outer: dict[int, str]
+
+
+class Reading(Protocol):
+    """What a method has read from a graph: see :attr:`Scheme.reading`."""
+
+    hooks: dict[Any, Callable[[Passed, Passed], Passed] | None]
+
+    def sources(self, node: Any) -> tuple[str, ...]:
+        """See :attr:`Step.sources`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +156,8 @@ class Scheme:
         method: its name, for messages.
         around: a context in which the explained pass runs; called anew each time.
         report: called with a line for each rule that is put to work.
+        reading: reads the graph first. Where it has hooks, these go in the place of rules (``None``: autograd's own).
+        own: the rules that are the method's own, for ``reading``.
     """
 
     rules: Rules
@@ -131,6 +166,8 @@ class Scheme:
     method: str = "this method"
     around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     report: Callable[[str], None] | None = None
+    reading: Callable[[Way], Reading] | None = None
+    own: dict[Any, Rule] = dataclasses.field(default_factory=dict)
 
     def split(self, rows: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The rows that are explained and their baselines."""
@@ -152,6 +189,7 @@ class Propagation:
         self._tape = self._new_tape()
         self._reference: list[Record] = []
         self.partial = False
+        self._outer: dict[int, str] = {}
 
     def _new_tape(self) -> Tape:
         return Tape(self._keeps, deterministic=self.scheme.paired)
@@ -188,9 +226,16 @@ class Propagation:
             self._reference = []
 
     def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
+        ends, starts = list(ends), list(starts)
         found = [(node, needs, self._rule(node)) for node, needs in nodes_between(ends, starts)]
         records, in_views = self._pairs(), self._names_in_views()
+        reading = self._read(found, (*ends, *starts))
         for node, needs, rule in found:
+            if reading is not None and node in reading.hooks:
+                hook = reading.hooks[node]
+                if hook is not None:
+                    node.register_hook(hook)
+                continue
             if rule is None or rule.apply is None or (rule.several and sum(needs) < 2):
                 continue
             key, write = in_views.get(node) or key_of(node), self._tape.into_view.get(node)
@@ -206,9 +251,27 @@ class Propagation:
                 self.scheme.report(
                     f"Applied {rule} on operation {key if isinstance(key, str) else key.__name__}"
                 )
-            origins = sources(node, in_views) if rule.sources else ()
+            origins = (
+                ()
+                if not rule.sources
+                else sources(node, in_views)
+                if reading is None
+                else reading.sources(node)
+            )
             hook = _Hook(rule.apply, str(key), pair, needs, origins, self)
             node.register_hook(hook if write is None else _HookInView(hook, write))
+
+    def _read(self, found: list[tuple[Any, tuple[bool, ...], Rule | None]], marks: Any) -> Reading | None:
+        scheme = self.scheme
+        if scheme.reading is None:
+            return None
+        keys = [(node, key_of(node), needs, rule) for node, needs, rule in found]
+        nodes = [
+            (node, key if isinstance(key, str) and rule is scheme.own.get(key) else "", needs)
+            for node, key, needs, rule in keys
+        ]
+        starts = frozenset(t.grad_fn for t in marks if t.grad_fn is not None)
+        return scheme.reading(Way(nodes, self._tape.of_node, starts, self._outer))
 
     def _rule(self, node: Any) -> Rule | None:
         key, rules = key_of(node), self.scheme.rules
@@ -287,6 +350,9 @@ class Propagation:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         ends = [(o, g) for o, g in zip(outputs, incoming, strict=False) if g is not None and o.requires_grad]
         leaves = [given[name] for name in needed]
+        if step.sources:
+            origins = (origin for origin, need in zip(step.sources, step.needs, strict=False) if need)
+            inner._outer = {id(leaf): origin for leaf, origin in zip(leaves, origins, strict=True)}
         inner.attach([o for o, _ in ends], leaves, self.partial)
         found = iter(
             torch.autograd.grad([o for o, _ in ends], leaves, [g for _, g in ends], allow_unused=True)
@@ -306,9 +372,9 @@ class _Hook:
     propagation: Propagation
 
     def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
-        passed = self.apply(self._step(), tuple(map(_widened, gradients)), tuple(map(_widened, incoming)))
+        passed = self.apply(self._step(), tuple(map(widened, gradients)), tuple(map(widened, incoming)))
         return tuple(
-            old if new is None or old is None else _like(new, old)
+            old if new is None or old is None else fitted(new, old)
             for old, new in zip(gradients, passed, strict=True)
         )
 
@@ -320,8 +386,8 @@ class _Hook:
         return Step(
             self.operation,
             record.function,
-            {name: _widened(value) for name, value in record.arguments.items()},
-            tuple(_widened(o) for o in record.outputs if o is not None),
+            {name: widened(value) for name, value in record.arguments.items()},
+            tuple(widened(o) for o in record.outputs if o is not None),
             self.needs,
             self.sources,
             self.propagation.scheme.eps,
@@ -364,16 +430,23 @@ def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, need
     return not pair[0].outputs and here == there
 
 
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
+_LARGEST_HALF = torch.finfo(torch.float16).max
 
 
-def _widened(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+def widened(value: Any) -> Any:
+    """Half precision in single precision; all else as it is."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
 
 
-def _like(new: Tensor, old: Tensor) -> Tensor:
-    """In the shape and type that autograd expects; of what goes to real numbers, the real part counts."""
+def fitted(new: Tensor, old: Tensor) -> Tensor:
+    """A gradient in the type and shape of another; what half precision cannot hold becomes the largest it can.
+
+    Of what goes to real numbers, the real part counts.
+    """
     new = new.real if new.is_complex() and not old.is_complex() else new
+    if old.dtype == torch.float16:
+        new = new.clamp(-_LARGEST_HALF, _LARGEST_HALF)
     return new.to(old.dtype).sum_to_size(old.shape)
 
 

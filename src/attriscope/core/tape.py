@@ -69,6 +69,7 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "shifts": "every tensor if one operand is a number, all one number or a maximum, else nothing",
     "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else constants",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
@@ -123,6 +124,9 @@ class Tape(TorchDispatchMode):
         # For each storage, where its values are kept: written down before something overwrites them.
         self._kept: dict[int, list[tuple[Any, Any]]] = {}
         self._masks: dict[int, Tensor] = {}
+        # Where shifts are kept: maxima, and what views and picks make of them; storages of one number everywhere.
+        self._maxima: dict[int, Tensor] | None = {} if keeps("sub") == "shifts" else None
+        self._uniform: dict[int, Tensor] = {}
         self.records: list[Record] = []
         self.of_node: dict[Any, Record] = {}
         self.into_view: dict[Any, ViewWrite] = {}
@@ -132,6 +136,8 @@ class Tape(TorchDispatchMode):
         self._match_pending()
         self._kept.clear()
         self._masks.clear()
+        self._maxima = None
+        self._uniform.clear()
 
     def forget(self) -> None:
         """Let go of everything that was written down."""
@@ -151,14 +157,17 @@ class Tape(TorchDispatchMode):
             if name in _MASK_STEPS or any(t.requires_grad for t in tensors_in(args)):
                 self._masks[id(output)] = output
             return output
+        shift = keep == "shifts"
         keep = self._resolved(keep, args)
         record = None
         if keep is not None:
-            record = Record(function, _arguments(function, args, kwargs, keep), [])
+            given = self._as_numbers(args) if shift else args
+            record = Record(function, _arguments(function, given, kwargs, keep), [])
         for position in _written(function):
             if position < len(args):
                 for tensor in tensors_in(args[position]):
                     self._save(tensor)
+                    self._uniform.pop(_storage(tensor), None)
         if record is not None:
             written = {function._schema.arguments[i].name for i in _written(function)}
             self._watch(record.arguments, written)
@@ -169,10 +178,34 @@ class Tape(TorchDispatchMode):
                 for o in (output if isinstance(output, tuple | list) else (output,))
             )
             self._watch(record.outputs, ())
+        if self._maxima is not None:
+            self._note_shift(name, args, output)
         self._pending = function, output, record
         return output
 
+    def _as_numbers(self, args: Any) -> Any:
+        """With one number in the place of a tensor that holds nothing else."""
+        return tuple(a.flatten()[0] if self._is_uniform(a) and a.numel() else a for a in args)
+
+    def _is_uniform(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and bool(self._uniform) and _storage(value) in self._uniform
+
+    def _note_shift(self, name: str, args: Any, output: Any) -> None:
+        maxima = self._maxima or {}
+        if name in _MAXIMA or (name in _MAXIMUM_STEPS and args and id(args[0]) in maxima):
+            self._maxima = maxima
+            maxima.update((id(t), t) for t in tensors_in(output))
+        elif name in _UNIFORM and output.numel():
+            self._uniform[_storage(output)] = output
+
     def _resolved(self, keep: str | None, args: Any) -> str | None:
+        if keep == "shifts":
+            maxima = self._maxima or {}
+            shifted = any(
+                not isinstance(t, Tensor) or not t.dim() or id(t) in maxima or self._is_uniform(t)
+                for t in args[:2]
+            )
+            return "all" if shifted else None
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
         if keep == "statistics":
@@ -246,6 +279,10 @@ class Tape(TorchDispatchMode):
             )
 
 
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
 def _same_operation(node: Any, function: Any) -> bool:
     # A call made without gradients, e.g. inside another operation, may find the node of an earlier one.
     name, operator = plain(operation_of(node.name())), _operator(function)
@@ -258,6 +295,16 @@ def _activations(args: Any) -> int:
 
 _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
 _MASK_STEPS = frozenset({"tocopy", "logicalnot", "bitwisenot"})
+
+_MAXIMA = frozenset({"max", "amax", "scatterreduce", "segmentreduce"})
+_UNIFORM = frozenset(
+    {"oneslike", "zeroslike", "fulllike", "ones", "zeros", "full", "newones", "newzeros", "newfull"}
+)
+_MAXIMUM_STEPS = frozenset({
+    "detach", "alias", "clone", "tocopy", "view", "unsafeview", "reshape", "unsqueeze",
+    "squeeze", "expand", "transpose", "t", "permute", "slice", "select", "indexselect",
+    "gather", "index", "clamp", "clampmin", "nantonum", "maskedfill", "where",
+})  # fmt: skip
 
 
 def _arguments(function: Any, args: Any, kwargs: Any, keep: str) -> dict[str, Any]:

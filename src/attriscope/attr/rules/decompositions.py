@@ -45,11 +45,16 @@ def _attention(
         key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
     scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     bias = attn_mask if attn_bias is None else attn_bias
+    unmasked = None
     if bias is not None:
         scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
+        unmasked = scores.detach().amax(-1, keepdim=True) > -math.inf
     if is_causal:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~seen, -math.inf)
+    if unmasked is not None:  # of nothing, attention gives zero
+        scores = scores.masked_fill(~unmasked, 0.0)
+        return scores.softmax(-1).masked_fill(~unmasked, 0.0) @ value
     return scores.softmax(-1) @ value
 
 

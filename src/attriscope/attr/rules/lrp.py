@@ -7,6 +7,7 @@ passes output over input, and the input times what arrives there is its relevanc
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from attriscope.attr.rules.complex_numbers import POLAR, with_complex
 from attriscope.attr.rules.decompositions import DECOMPOSED
 from attriscope.attr.rules.deep_lift import bag, each, linear
 from attriscope.attr.rules.distances import DISTANCES, OF_TWO_IN_PARTS
+from attriscope.attr.rules.gates import GATES
 from attriscope.attr.rules.operations import (
     ACTIVATIONS_OF_PACKAGES,
     CURVED,
@@ -29,29 +31,21 @@ from attriscope.attr.rules.operations import (
 )
 from attriscope.attr.rules.own_statistics import by_own_statistics
 from attriscope.attr.rules.products import PRODUCTS_OF_LRP
+from attriscope.attr.rules.ratios import SINGULAR, SMALLEST, ZERO_AT_ZERO, handed_on
+from attriscope.attr.rules.regions import EXTREMES, SUMS
 from attriscope.attr.rules.several_inputs import NORMS, with_several
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
-STABILIZER = 1e-9
-
-GATES = frozenset({"Softmax", "SafeSoftmax", "Sigmoid", "Hardsigmoid", "Rsqrt", "Reciprocal"})
-"""What only scales another factor: it gets no relevance (Arras et al. 2017, arXiv 1706.07206; for attention weights
-and norms Ali et al. 2022, arXiv 2202.07304)."""
-
-
-def stabilized(values: Tensor, epsilon: float = STABILIZER) -> Tensor:
-    """Values moved away from zero by epsilon."""
-    if values.is_complex():
-        return values + epsilon * torch.where(values == 0, 1.0, values.sgn())
-    return values + torch.where(values < 0, -epsilon, epsilon)
-
 
 def through(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """All relevance of an output number goes to the input number in its place."""
+    """All relevance of an output number goes to the input number in its place; zero cannot hold any."""
     arrived = incoming[0]
     assert arrived is not None
-    passed = arrived * step.outputs[0] / stabilized(step.inputs[0])
+    gradient = None if step.operation in SINGULAR else gradients[0]
+    scale_free = step.operation in SINGULAR or step.operation in ZERO_AT_ZERO
+    smallest, infinite = (0.0, True) if scale_free else (SMALLEST, step.operation.startswith("Log"))
+    passed = handed_on(arrived, step.outputs[0], step.inputs[0], gradient, smallest, infinite)
     return [passed, *[None] * (len(gradients) - 1)]
 
 
@@ -76,7 +70,7 @@ def log_sum_exp(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor 
         () if step.arguments.get("keepdim") else sorted(d % gradient.dim() for d in step.arguments["dim"])
     ):
         output = output.unsqueeze(d)
-    return [gradient * output / stabilized(step.inputs[0])]
+    return [handed_on(gradient, output, step.inputs[0], gradient)]
 
 
 def numerator(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -85,7 +79,7 @@ def numerator(step: Step, gradients: Passed, incoming: Passed) -> Any:
         return [gradients[0], *[None if g is None else torch.zeros_like(g) for g in gradients[1:]]]
     arrived = incoming[0]
     assert arrived is not None
-    return [None, arrived * step.outputs[0] / stabilized(step.arguments["other"])]
+    return [None, handed_on(arrived, step.outputs[0], step.arguments["other"], None, 0.0)]
 
 
 def power(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -146,7 +140,6 @@ LRP_RULES = Rules(
             "Minimum",
             "Fmax",
             "Fmin",
-            "Where",
             "MaskedFill",
             "IndexPut",
             "IndexPutImpl",
@@ -166,12 +159,15 @@ LRP_RULES = Rules(
     each(PLACED, Rule(by_places, keep="numbers")),
     each(("Fmod", "Remainder", "Frexp"), remainder),
     each((*CURVED, *ACTIVATIONS_OF_PACKAGES, "Softmax", "SafeSoftmax", "LogSoftmax"), through),
-    DECOMPOSED,
+    {key: dataclasses.replace(rule, sources=True) for key, rule in DECOMPOSED.items()},
     DISTANCES,
     OF_TWO_IN_PARTS,
     POLAR,
     PRODUCTS_OF_LRP,
     {
+        # Written down for those that read the graph.
+        **each((*SUMS, *EXTREMES), Rule(None, keep="shifts")),
+        "Where": Rule(None, keep="masked"),
         "EmbeddingBag": Rule(bag, keep="numbers"),
         "Div": numerator,
         "Pow": power,
@@ -183,3 +179,6 @@ LRP_RULES = Rules(
 )
 with_complex(LRP_RULES, CURVED, ("Div", "Pow"))
 with_several(LRP_RULES, (*CURVED, *NORMS, "PreluKernel"))
+
+OWN_RULES = dict(LRP_RULES)
+"""As they are here, whatever is registered later."""
