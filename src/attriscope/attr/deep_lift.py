@@ -19,7 +19,7 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.batch_size import check_batch
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
@@ -53,7 +53,9 @@ class DeepLift(GradientAttribution):
     Args:
         model: the model, or any function, called as ``model(*inputs, *additional_forward_args)``.
         multiply_by_inputs: ``False`` leaves out the factor (input - baseline): multipliers instead of contributions.
-        eps: input differences up to this, in their own units, count as none: the gradient is the multiplier there.
+        eps: input differences up to this count as none: the gradient is the multiplier there. In the units of the
+            inputs, and of inputs below 1 this fraction of them. With the default, in single and half precision any
+            difference counts.
         rules: more rules, for this object only; see :mod:`attriscope.attr.rules`.
     """
 
@@ -198,9 +200,20 @@ def compare(
 
 
 def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -> list[tuple[Tensor, ...]]:
-    """What each place contributed, in the rows of a block."""
+    """What each place contributed, in the rows of a block.
+
+    Raises:
+        NonFiniteError: a contribution is NaN or infinite though the output is not.
+    """
     places = zip(block.gradients, block.values, block.baseline_values, strict=True)
-    return [method._contributions(custom, *place) for place in places]
+    found = [method._contributions(custom, *place) for place in places]
+    if custom is None and not all(t.is_meta or bool(t.isfinite().all()) for place in found for t in place):
+        raise NonFiniteError(
+            f"the contributions are NaN or infinite in {found[0][0].dtype}: the slope of an operation on the way is "
+            "beyond what the type can hold, as of 1/x near zero or in float16. Use model.double() or model.float(), or "
+            "another baseline"
+        )
+    return found
 
 
 def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:

@@ -42,6 +42,7 @@ class Step:
         eps: differences below this are taken for none.
         reference: the same operation in the pass for the baseline; ``None`` for methods without one.
         propagation: what runs the rules.
+        precision: the distance from 1 to the next number in the type of the first output, as it came.
     """
 
     operation: str
@@ -53,6 +54,7 @@ class Step:
     eps: float
     reference: Step | None
     propagation: Propagation
+    precision: float = 0.0
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -303,6 +305,7 @@ class _Hook:
             self.propagation.scheme.eps,
             reference,
             self.propagation,
+            _precision(record),
         )
 
 
@@ -328,6 +331,11 @@ _HALF = (torch.float16, torch.bfloat16)
 
 def _widened(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+def _precision(record: Record) -> float:
+    first = next((o.dtype for o in record.outputs if o is not None), torch.float64)
+    return torch.finfo(first).eps if first.is_floating_point else 0.0
 
 
 def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:

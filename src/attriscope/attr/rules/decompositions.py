@@ -45,11 +45,16 @@ def _attention(
         key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
     scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     bias = attn_mask if attn_bias is None else attn_bias
+    unmasked = None
     if bias is not None:
         scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
+        unmasked = scores.detach().amax(-1, keepdim=True) > -math.inf
     if is_causal:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~seen, -math.inf)
+    if unmasked is not None:  # of nothing, attention gives zero
+        scores = scores.masked_fill(~unmasked, 0.0)
+        return scores.softmax(-1).masked_fill(~unmasked, 0.0) @ value
     return scores.softmax(-1) @ value
 
 
@@ -99,8 +104,13 @@ def _std(self: Tensor, **more: Any) -> Tensor:
     return _var(self, **more).sqrt()
 
 
-def _norm(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
+def norm_in_parts(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
+    """The norm of vectors, of any order."""
     dim = tuple(range(self.dim())) if dim is None else dim
+    if math.isinf(ord):
+        return (self.abs().amax if ord > 0 else self.abs().amin)(dim, keepdim=keepdim)
+    if ord == 0:
+        raise OperationError("there is no rule for the norm of order 0, which counts numbers")
     if ord == 1:
         return self.abs().sum(dim, keepdim=keepdim)
     if ord == 2:
@@ -154,7 +164,7 @@ DECOMPOSED = {
     "MkldnnRnnLayer": decomposed(_lstm, ("input", "weight0", "weight1", "weight2", "weight3", "hx_", "cx_")),
     "Var": decomposed(_var, _OF_SELF),
     "Std": decomposed(_std, _OF_SELF),
-    "LinalgVectorNorm": decomposed(_norm, _OF_SELF),
+    "LinalgVectorNorm": decomposed(norm_in_parts, _OF_SELF),
     "Glu": decomposed(_glu, _OF_SELF),
     "Amax": decomposed(_amax, _OF_SELF),
     "Amin": decomposed(_amin, _OF_SELF),
