@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
+from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example, total_dtype
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
@@ -336,14 +336,16 @@ def compare_all(
     gaps: Tensor | None = None  # (places, baselines, N)
     done = 0
 
+    def result(found: list[list[Tensor]]) -> Any:
+        pairs = (zip(*place, strict=True) for place in zip(found, grids, strict=True))
+        return form([tuple(t.to(g.dtype) for t, g in place) for place in pairs])
+
     def mean() -> Any:
-        return form([tuple(s / done for s in place) for place in sums])
+        return result([[s / done for s in place] for place in sums])
 
     def error() -> Any:
-        both = zip(sums, squares, strict=True)
-        return form(
-            [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
-        )
+        both = (zip(*place, strict=True) for place in zip(sums, squares, strict=True))
+        return result([[_standard_error(s, q, done) for s, q in place] for place in both])
 
     def delta() -> Tensor:
         assert gaps is not None
@@ -355,7 +357,10 @@ def compare_all(
         change = _change(block)
         grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]
         if not sums:
-            sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
+            sums = [
+                [g.new_zeros(count, *g.shape[2:], dtype=total_dtype(g, most)) for g in place]
+                for place in grids
+            ]
             squares = [[torch.zeros_like(s) for s in place] for place in sums]
             gaps = change.new_zeros(len(grids), most, 1 if block.whole_batch else count)
         assert gaps is not None

@@ -8,30 +8,20 @@ that the device has, or has a form in which nothing is subtracted that is nearly
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from attriscope.attr._sums import widest
 from attriscope.attr.rules.operations import names
 from attriscope.core.propagation import Passed, Step
-
-
-@functools.lru_cache(maxsize=64)
-def _widest(device: torch.device) -> torch.dtype:
-    """The type in which rules compute: double precision, where the device has it."""
-    try:
-        torch.zeros(1, dtype=torch.float64, device=device)
-    except (RuntimeError, TypeError):  # such as Apple's GPUs
-        return torch.float32
-    return torch.float64
 
 
 def wide(value: Any) -> Any:
     """A tensor of real numbers in the widest type; anything else as it is."""
     if isinstance(value, Tensor) and value.is_floating_point():
-        return value.to(_widest(value.device))
+        return value.to(widest(value.device))
     return value
 
 
@@ -46,7 +36,7 @@ def again(step: Step) -> Step:
 def _can_run_again(step: Step) -> bool:
     """Not a ``torch.autograd.Function`` or an operator that is not torch's own: those may be for one type only."""
     inputs = step.inputs
-    widens = bool(inputs) and inputs[0].dtype != _widest(inputs[0].device)
+    widens = bool(inputs) and inputs[0].dtype != widest(inputs[0].device)
     return widens and getattr(step.function, "namespace", "") == "aten"
 
 
@@ -173,7 +163,7 @@ def as_far_as_rounding_allows(quotient: Tensor, gradient: Tensor, uncertain: Ten
 
     Args:
         quotient: known up to ``uncertain``: the rounding of the outputs over the change of the input.
-        gradient: the slope at one end; where inputs are nearly equal it is right, unless the quotient speaks against it.
+        gradient: the slope at one end; right where inputs are nearly equal, unless the quotient speaks against it.
     """
     uncertain = uncertain.abs()
     within = torch.clamp(gradient, quotient - uncertain, quotient + uncertain)
