@@ -368,8 +368,8 @@ def compare_all(
             found = excess(block.grid(sum_per_example(effects[i])), change)
             gaps[i, block.steps, slice(0, 1) if block.whole_batch else block.examples] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
-                total[block.examples] += grid.sum(0)
-                square[block.examples] += grid.square().sum(0)
+                total[block.examples] += grid.sum(0, dtype=total.dtype)
+                square[block.examples] += grid.square().sum(0, dtype=total.dtype)
         if block.examples.stop == count:
             done = block.steps.stop
             yield PartialResult(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)
