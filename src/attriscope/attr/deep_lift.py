@@ -207,7 +207,10 @@ def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -
     """
     places = zip(block.gradients, block.values, block.baseline_values, strict=True)
     found = [method._contributions(custom, *place) for place in places]
-    if custom is None and not all(t.is_meta or bool(t.isfinite().all()) for place in found for t in place):
+    finite = custom is not None or all(
+        t.is_meta or bool(t.isfinite().all()) for place in found for t in place
+    )
+    if not finite and bool(_change(block).isfinite().all()):
         raise NonFiniteError(
             f"the contributions are NaN or infinite in {found[0][0].dtype}: the slope of an operation on the way is "
             "beyond what the type can hold, as of 1/x near zero or in float16. Use model.double() or model.float(), or "
