@@ -338,6 +338,7 @@ NORMALIZED: dict[str, tuple[Function, ...]] = {
         lambda x: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt(),
         lambda x: x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt(),
         lambda x: (x.square().mean(-1, keepdim=True) + 1e-6).sqrt().reciprocal() * x,
+        lambda x: x * (x.square().mean(-1, keepdim=True) + 1e-6) ** -0.5,
     ),
     "layer": (
         lambda x: F.layer_norm(x, (WIDTH,)),
