@@ -401,6 +401,23 @@ def test_attention_with_a_row_that_sees_nothing(kind: str, dtype: torch.dtype) -
         torch.testing.assert_close(found, without, rtol=1e-2, atol=1e-2 if dtype == torch.float16 else 1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_what_is_masked_with_infinity_in_both_passes_has_no_part(dtype: torch.dtype) -> None:
+    x, start = draw(3, WIDTH, dtype=dtype), draw(3, WIDTH, seed=1, dtype=dtype)
+    masked = torch.arange(WIDTH) % 3 == 1
+    for f in (
+        lambda h: IN_PARTS["own softmax"][0](h) @ torch.arange(WIDTH).to(h),
+        lambda h: h.softmax(1) @ torch.arange(WIDTH).to(h),
+        lambda h: h.logsumexp(1) + h.sigmoid().sum(1) + h.relu().sum(1) + h.max(1)[0],
+        lambda h: torch.logaddexp(h, h.roll(1, 1)).exp().sum(1),
+    ):
+        found, delta = DeepLift(lambda x, f=f: f(x.masked_fill(masked, -math.inf))).attribute(
+            x, start, return_convergence_delta=True
+        )
+        assert (found[:, masked] == 0).all()
+        assert delta.abs().max() < 1e-5
+
+
 def test_small_numbers_change_too() -> None:
     x, start = 1e-12 * draw(3, 4), 1e-12 * draw(3, 4, seed=1)
     for f in (

@@ -141,8 +141,8 @@ def moved(change: Tensor, x: Tensor, step: Step, exact: bool = False) -> Tensor:
     rounded, any change counts, unless more is asked for than the default: see :class:`attriscope.attr.DeepLift`.
     """
     if step.eps <= _NO_CHANGE and (exact or step.precision == 0):
-        return change != 0
-    return change.abs() > (x * step.eps).abs_().clamp_(max=step.eps)
+        return change.abs() > 0  # not of two infinities, whose change is no number
+    return change.abs() > (x.abs() * step.eps).clamp_(max=step.eps)
 
 
 _NO_CHANGE = 1e-10
