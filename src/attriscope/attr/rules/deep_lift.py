@@ -57,9 +57,8 @@ def rescale(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | No
     if step.operation in _NOT_ROUNDED:
         x, x0 = step.inputs[0], step.before.inputs[0]
         change = x - x0
-        moving = moved(change, x, step, exact=True)
         passed = (step.outputs[0] - step.before.outputs[0]).div_(change).mul_(arrived)
-        passed = torch.where(moving, passed, gradient)
+        passed = torch.where(moved(change.abs_(), x, step, exact=True), passed, gradient)
     else:
         passed = slope(step, gradient, arrived)
     return [passed, *[None] * (len(gradients) - 1)]
@@ -179,7 +178,7 @@ def _alone(step: Step, gradients: Passed, incoming: Passed) -> Any:
 def _by_output(step: Step, incoming: Passed, x: Tensor, x0: Tensor) -> Tensor:
     """The rescale rule for x and something that depends on it in a way that autograd does not see, such as x > 0."""
     change, difference = x - x0, step.outputs[0] - step.before.outputs[0]
-    still = ~moved(change, x, step, exact=True)
+    still = ~moved(change.abs(), x, step, exact=True)
     if bool((still & (difference != 0)).any()):
         raise OperationError(
             f"DeepLIFT: the output of {step.operation} changes where its input does not: its mask depends on something "
@@ -214,7 +213,7 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
             continue
         change = v - v0
         quotient = as_far_as_rounding_allows(g * effect / change, gradient, g * rounding / change)
-        passed.append(torch.where(moved(change, v, step), quotient, at_rest(step, gradient)))
+        passed.append(torch.where(moved(change.abs(), v, step), quotient, at_rest(step, gradient)))
     return passed
 
 
@@ -278,7 +277,7 @@ def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | Non
             y, y0, at, at0, larger, arrived = (t.unsqueeze(axis) for t in (y, y0, at, at0, larger, arrived))
     place = torch.where(larger, at, at0)
     change = x.gather(axis, place) - x0.gather(axis, place)
-    ratio = torch.where(moved(change, y, step, exact=True), (y - y0) / change, 1.0)
+    ratio = torch.where(moved(change.abs(), y, step, exact=True), (y - y0) / change, 1.0)
     return [out.scatter_add(axis, place, arrived * ratio).reshape(gradient.shape)]
 
 

@@ -59,13 +59,13 @@ def slope(step: Step, gradient: Tensor, arrived: Tensor) -> Tensor:
     x, x0 = step.inputs[0], step.before.inputs[0]
     if _few_are_uncertain(step):
         change = x - x0
-        moving = moved(change, x, step, exact=True)
+        moving = moved(change.abs(), x, step, exact=True)
         quotient = _mended(step, change, moving)
     else:
         step = again(step)
         x, x0 = step.inputs[0], step.before.inputs[0]
         change = x - x0
-        moving = moved(change, x, step)
+        moving = moved(change.abs(), x, step)
         quotient = (step.outputs[0] - step.before.outputs[0]).div_(change).to(arrived.dtype)
     passed = quotient.mul_(arrived)
     if step.precision > _DOUBLE and not _can_run_again(step):
@@ -134,15 +134,15 @@ def call_again(function: Any, arguments: dict[str, Any]) -> Any:
     return function(*positional, **named)
 
 
-def moved(change: Tensor, x: Tensor, step: Step, exact: bool = False) -> Tensor:
-    """Where a change from a baseline to x counts as one: above ``eps``, and above that fraction of what is small.
+def moved(size: Tensor, x: Tensor, step: Step, exact: bool = False) -> Tensor:
+    """Where a change of this size from a baseline to x counts as one: above ``eps``, and above that fraction of what is small.
 
     Else numbers that are small by themselves, such as squares of small numbers, would never change. Of what is not
     rounded, any change counts, unless more is asked for than the default: see :class:`attriscope.attr.DeepLift`.
     """
     if step.eps <= _NO_CHANGE and (exact or step.precision == 0):
-        return change.abs() > 0  # not of two infinities, whose change is no number
-    return change.abs() > (x.abs() * step.eps).clamp_(max=step.eps)
+        return size > 0  # not of two infinities, whose change is no number
+    return size > (x.abs() * step.eps).clamp_(max=step.eps)
 
 
 _NO_CHANGE = 1e-10
