@@ -135,7 +135,7 @@ def call_again(function: Any, arguments: dict[str, Any]) -> Any:
 
 
 def moved(size: Tensor, x: Tensor, step: Step, exact: bool = False) -> Tensor:
-    """Where a change of this size, from a baseline to x, counts: above ``eps``, and above that fraction of what is small.
+    """Where a change of this size, from a baseline to x, counts: above ``eps``, and above that part of what is small.
 
     Else numbers that are small by themselves, such as squares of small numbers, would never change. Of what is not
     rounded, any change counts, unless more is asked for than the default: see :class:`attriscope.attr.DeepLift`.
