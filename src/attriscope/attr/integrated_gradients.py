@@ -220,7 +220,7 @@ def integrate(
         if block.examples.stop == examples.count:  # estimates need all examples equally far
             covered = sum(rule.weights[: block.steps.stop])
             if evaluations == most and effects and through is None:
-                finished.append(times_change(totals))
+                finished.append(times_change(means() if len(rule.nodes) > MANY else totals))
                 sums = sum_per_example(finished[0])
                 told.append(gap_to_tell(method, examples, rule, sums, _joined(path), exact))
             checked = through is None
