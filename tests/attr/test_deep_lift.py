@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attriscope.attr import DeepLift, DeepLiftShap
-from attriscope.core.errors import InputError, InputTypeError, OperationError
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError, OperationError
 from models import draw, with_drawn_parameters
 from operations import MIXING, POOLS, UNARY, exact
 
@@ -61,7 +61,7 @@ def test_overlapping_max_pool_by_loops() -> None:
 def test_products_share_by_halves_as_shapley_values_do() -> None:
     x, start = draw(5, 2, seed=1), draw(5, 2, seed=2)
     (a, b), (a0, b0) = x.unbind(1), start.unbind(1)
-    for f in (torch.mul, lambda a, b: a / (b * b + 1), torch.maximum, lambda a, b: (a * a + 1) ** b):
+    for f in (torch.mul, torch.maximum, torch.hypot, lambda a, b: (a * a + 1) ** b):
         first = (f(a, b) - f(a0, b) + f(a, b0) - f(a0, b0)) / 2
         expected = torch.stack([first, f(a, b) - f(a0, b0) - first], 1)
         found = DeepLift(lambda x, f=f: f(x[:, 0], x[:, 1])).attribute(x, start)
@@ -186,3 +186,27 @@ def test_what_cannot_be_compared_is_refused() -> None:
         DeepLift(lambda x: (x.relu() if x.sum() == 0 else x.tanh()).sum(1)).attribute(x)
     with pytest.raises(OperationError, match="Add gets a constant that is not the same"):
         DeepLift(lambda x: (x + (x > 0)).sum(1)).attribute(x)
+
+
+def test_eps_is_what_counts_as_no_change() -> None:
+    x, start = torch.tensor([[2.0, 0.02]]).double(), torch.tensor([[2.0009, 0.02009]]).double()
+    slopes = (x.sin() - start.sin()) / (x - start)
+    for eps, expected in (
+        (1e-10, slopes),
+        (1e-3, torch.stack([x[:, 0].cos(), slopes[:, 1]], 1)),
+        (1e-2, x.cos()),
+    ):
+        found = DeepLift(lambda x: x.sin().sum(1), False, eps=eps).attribute(x, start)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+
+
+def test_what_leaves_the_range_of_a_type_is_told() -> None:
+    x = torch.tensor([[1e-4, 2e-4]], dtype=torch.float16)
+    with pytest.raises(NonFiniteError, match=r"in torch\.float16"):
+        DeepLift(lambda x: x.rsqrt().sum(1)).attribute(x, x / 2)
+    assert DeepLift(lambda x: x.rsqrt().sum(1)).attribute(x.float(), x.float() / 2).isfinite().all()
+
+
+def test_a_norm_that_counts_has_no_rule() -> None:
+    with pytest.raises(OperationError, match="order 0"):
+        DeepLift(lambda x: torch.linalg.vector_norm(x, 0, 1)).attribute(draw(2, 3))

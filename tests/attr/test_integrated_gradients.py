@@ -12,8 +12,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+from attriscope import attr
 from attriscope.attr import IntegratedGradients
 from attriscope.attr.integrated_gradients import points_between
 from attriscope.attr.quadrature import METHODS
@@ -319,6 +320,41 @@ def test_half_precision_is_added_up_in_single(dtype: torch.dtype) -> None:
     assert (found - exact).abs().max() < 8 * eps * scale
     assert delta.abs().max() < 60 * eps * scale
     assert half(x.to(dtype)).dtype == dtype
+
+
+class Scaled(nn.Module):
+    """Every step adds the same, so that all roundings go the same way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.held(x) * 0.7).sum(1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IntegratedGradients",
+        "InternalInfluence",
+        "LayerConductance",
+        "LayerIntegratedGradients",
+        "DeepLiftShap",
+    ],
+)
+@pytest.mark.parametrize("batch", [2, None])
+def test_many_steps_do_not_add_up_their_rounding(name: str, batch: int | None) -> None:
+    model, x, steps = Scaled(), torch.tensor([[0.9, -0.3, 0.7, 0.55]]), 1000
+    method = getattr(attr, name)(
+        model, *([model.held] if "Layer" in name or name == "InternalInfluence" else [])
+    )
+    batch = 16 if batch and name == "DeepLiftShap" else batch
+    options = {"baselines": torch.zeros(steps, 4)} if name == "DeepLiftShap" else {"n_steps": steps}
+    found = method.attribute(x, internal_batch_size=batch, **options)
+    right = 0.7 * (torch.ones_like(x) if name == "InternalInfluence" else x).double()
+    assert found.dtype == torch.float32
+    assert ((found.double() - right).abs() < 3e-7 * right.abs()).all()
 
 
 def test_inputs_may_differ_in_dtype() -> None:

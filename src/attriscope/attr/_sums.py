@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -33,6 +34,30 @@ _HALF = (torch.float16, torch.bfloat16)
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """Sums over half-precision rows are kept in single precision."""
     return torch.float32 if dtype in _HALF else dtype
+
+
+MANY = 256
+
+
+@functools.lru_cache(maxsize=64)
+def widest(device: torch.device) -> torch.dtype:
+    """The widest real type that a device has: double precision, on Apple's GPUs single."""
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device)
+    except (RuntimeError, TypeError):
+        return torch.float32
+    return torch.float64
+
+
+def total_dtype(values: Tensor, terms: int) -> torch.dtype:
+    """The type in which so many terms are added up, one batch after the other: of many, the rounding would add up."""
+    dtype = torch.float32 if values.dtype in _HALF else values.dtype
+    return widest(values.device) if terms > MANY and dtype == torch.float32 else dtype
+
+
+def narrowed(total: Tensor, values: Tensor) -> Tensor:
+    """A sum of such values in the type of results."""
+    return total.to(accumulation_dtype(values.dtype))
 
 
 def excess(sums: Tensor, change: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
+from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example, total_dtype
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.batch_size import check_batch
 from attriscope.core.complex_parts import as_complex, as_real, times
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
@@ -54,7 +54,9 @@ class DeepLift(GradientAttribution):
     Args:
         model: the model, or any function, called as ``model(*inputs, *additional_forward_args)``.
         multiply_by_inputs: ``False`` leaves out the factor (input - baseline): multipliers instead of contributions.
-        eps: input differences up to this, in their own units, count as none: the gradient is the multiplier there.
+        eps: input differences up to this count as none: the gradient is the multiplier there. In the units of the
+            inputs, and of inputs below 1 this fraction of them. With the default, in single and half precision any
+            difference counts.
         rules: more rules, for this object only; see :mod:`attriscope.attr.rules`.
     """
 
@@ -199,9 +201,23 @@ def compare(
 
 
 def _effects(method: DeepLift, custom: CustomAttribution | None, block: Block) -> list[tuple[Tensor, ...]]:
-    """What each place contributed, in the rows of a block."""
+    """What each place contributed, in the rows of a block.
+
+    Raises:
+        NonFiniteError: a contribution is NaN or infinite though the output is not.
+    """
     places = zip(block.gradients, block.values, block.baseline_values, strict=True)
-    return [method._contributions(custom, *place) for place in places]
+    found = [method._contributions(custom, *place) for place in places]
+    finite = custom is not None or all(
+        t.is_meta or bool(t.isfinite().all()) for place in found for t in place
+    )
+    if not finite and bool(_change(block).isfinite().all()):
+        raise NonFiniteError(
+            f"the contributions are NaN or infinite in {found[0][0].dtype}: the slope of an operation on the way is "
+            "beyond what the type can hold, as of 1/x near zero or in float16. Use model.double() or model.float(), or "
+            "another baseline"
+        )
+    return found
 
 
 def deltas(found: list[tuple[Tensor, ...]], change: Tensor, read: Layers | None) -> Tensor:
@@ -324,14 +340,16 @@ def compare_all(
     gaps: Tensor | None = None  # (places, baselines, N)
     done = 0
 
+    def result(found: list[list[Tensor]]) -> Any:
+        pairs = (zip(*place, strict=True) for place in zip(found, grids, strict=True))
+        return form([tuple(t.to(g.dtype) for t, g in place) for place in pairs])
+
     def mean() -> Any:
-        return form([tuple(s / done for s in place) for place in sums])
+        return result([[s / done for s in place] for place in sums])
 
     def error() -> Any:
-        both = zip(sums, squares, strict=True)
-        return form(
-            [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
-        )
+        both = (zip(*place, strict=True) for place in zip(sums, squares, strict=True))
+        return result([[_standard_error(s, q, done) for s, q in place] for place in both])
 
     def delta() -> Tensor:
         assert gaps is not None
@@ -343,7 +361,10 @@ def compare_all(
         change = _change(block)
         grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]
         if not sums:
-            sums = [[g.new_zeros(count, *g.shape[2:]) for g in place] for place in grids]
+            sums = [
+                [g.new_zeros(count, *g.shape[2:], dtype=total_dtype(g, most)) for g in place]
+                for place in grids
+            ]
             squares = [[torch.zeros_like(s) for s in place] for place in sums]
             gaps = change.new_zeros(len(grids), most, 1 if block.whole_batch else count)
         assert gaps is not None
@@ -351,8 +372,8 @@ def compare_all(
             found = excess(block.grid(sum_per_example(effects[i])), change)
             gaps[i, block.steps, slice(0, 1) if block.whole_batch else block.examples] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
-                total[block.examples] += grid.sum(0)
-                square[block.examples] += times(grid, grid).sum(0)
+                total[block.examples] += grid.sum(0, dtype=total.dtype)
+                square[block.examples] += times(grid, grid).sum(0, dtype=total.dtype)
         if block.examples.stop == count:
             done = block.steps.stop
             yield PartialResult(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)

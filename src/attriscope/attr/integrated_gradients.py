@@ -15,7 +15,7 @@ from torch import Tensor
 from attriscope.attr._base import Attribution, GradientAttribution, end_points
 from attriscope.attr._completeness import gap_to_tell
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, excess, sum_per_example
+from attriscope.attr._sums import MANY, accumulation_dtype, excess, narrowed, sum_per_example, total_dtype
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.batch_size import check_batch
 from attriscope.core.complex_parts import times
@@ -173,7 +173,7 @@ def integrate(
     through: Through | None = None,
 ) -> Iterator[PartialResult]:
     """Integrate the gradient at the inputs, or that part of it which goes through some neurons."""
-    totals = [torch.zeros_like(x, dtype=accumulation_dtype(x.dtype)) for x in examples.tensors]
+    totals = [torch.zeros_like(x, dtype=total_dtype(x, len(rule.nodes))) for x in examples.tensors]
     path: list[tuple[slice, slice, Tensor]] = []  # f at the points
     ends: list[tuple[Tensor, Tensor]] = []
     told: list[str | None] = []
@@ -191,7 +191,10 @@ def integrate(
 
     def means() -> list[Tensor]:
         # While the path is not covered, what is known stands for the rest.
-        return totals if evaluations == most else [t / covered for t in totals]
+        found = totals if evaluations == most else [t / covered for t in totals]
+        if len(rule.nodes) <= MANY:
+            return found
+        return [narrowed(t, x) for t, x in zip(found, examples.tensors, strict=True)]
 
     def attributions() -> Any:
         if finished:
@@ -222,7 +225,7 @@ def integrate(
         if block.examples.stop == examples.count:  # estimates need all examples equally far
             covered = sum(rule.weights[: block.steps.stop])
             if evaluations == most and effects and through is None:
-                finished.append(times_change(totals))
+                finished.append(times_change(means() if len(rule.nodes) > MANY else totals))
                 sums = sum_per_example(finished[0])
                 told.append(gap_to_tell(method, examples, rule, sums, _joined(path), exact))
             checked = through is None
@@ -251,6 +254,16 @@ def add_weighted(
 ) -> None:
     """Add a block's gradients, times the weights of its steps, to the examples' totals."""
     for total, gradient in zip(totals, gradients, strict=True):
-        weights = torch.tensor(rule.weights[block.steps], dtype=total.dtype, device=total.device)
-        grid = block.grid(gradient).to(total.dtype)
-        total[block.examples] += torch.tensordot(weights, grid, dims=1)
+        # What is kept in double precision, as of many steps, is single within a part of the steps.
+        single = total.dtype == torch.float64 != gradient.dtype
+        weights = torch.tensor(
+            rule.weights[block.steps], dtype=torch.float32 if single else total.dtype, device=total.device
+        )
+        grid = block.grid(gradient).to(weights.dtype)
+        parts = (
+            ((weights, grid),)
+            if len(grid) <= MANY
+            else zip(weights.split(MANY), grid.split(MANY), strict=True)
+        )
+        for weight, part in parts:
+            total[block.examples] += torch.tensordot(weight, part, dims=1)

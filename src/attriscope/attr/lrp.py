@@ -25,6 +25,7 @@ from attriscope.attr.rules.written_out import WrittenOut
 from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
+from attriscope.core.half_precision import fitted, widened
 from attriscope.core.hooks import Layers, module_of
 from attriscope.core.inputs import (
     Examples,
@@ -34,7 +35,7 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
-from attriscope.core.propagation import Rules, Scheme, fitted, widened
+from attriscope.core.propagation import Rules, Scheme
 
 
 class LRP(GradientAttribution):

@@ -85,6 +85,9 @@ def sources(node: Any, names: Mapping[Any, str] | None = None) -> tuple[str, ...
     def source(start: Any) -> str:
         while start is not None:
             operation = names.get(start) or operation_of(start.name())
+            exponent = getattr(start, "_saved_exponent", None) if operation == "Pow" else None
+            if isinstance(exponent, float | int) and exponent < 0:
+                return "Reciprocal"  # another spelling of it, or of an inverse root
             ahead = [n for n, _ in start.next_functions if n is not None and "AccumulateGrad" not in n.name()]
             if operation not in CARRIERS or len(ahead) != 1:
                 return operation

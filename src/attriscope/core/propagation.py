@@ -23,6 +23,8 @@ from torch.nn.modules._functions import BackwardHookFunction
 
 from attriscope.core.errors import AnotherWayError, OperationError
 from attriscope.core.graph import nodes_between, sources
+from attriscope.core.half_precision import fitted, precision, widened
+from attriscope.core.propagation_errors import FUSED, another_way, refusal, shapes
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
 from attriscope.core.view_writes import ViewWrite
 
@@ -44,6 +46,7 @@ class Step:
         eps: differences below this are taken for none.
         reference: the same operation in the pass for the baseline; ``None`` for methods without one.
         propagation: what runs the rules.
+        precision: the distance from 1 to the next number in the type of the first output, as it came.
     """
 
     operation: str
@@ -55,6 +58,7 @@ class Step:
     eps: float
     reference: Step | None
     propagation: Propagation
+    precision: float = 0.0
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -281,8 +285,8 @@ class Propagation:
         own = isinstance(node, torch.autograd.function.BackwardCFunction)
         if key is BackwardHookFunction:
             return Rule(None, None)  # stands where a module has backward hooks, and does nothing
-        if rule is None and (rules.others == "refuse" or own or key in _FUSED):
-            raise OperationError(_refusal(key, self.scheme.method))
+        if rule is None and (rules.others == "refuse" or own or key in FUSED):
+            raise OperationError(refusal(key, self.scheme.method))
         return rule
 
     def _pairs(self) -> dict[Any, tuple[Record, Record | None]]:
@@ -290,11 +294,11 @@ class Propagation:
         if not self.scheme.paired:
             return {node: (record, None) for node, record in self._tape.of_node.items()}
         for one, other in zip(here, there, strict=False):
-            if one.function != other.function or _shapes(one) != _shapes(other):
-                raise AnotherWayError(_another_way(self.scheme.method, one, other))
+            if one.function != other.function or shapes(one) != shapes(other):
+                raise AnotherWayError(another_way(self.scheme.method, one, other))
         if len(here) != len(there):
             longer = here if len(here) > len(there) else there
-            raise AnotherWayError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
+            raise AnotherWayError(another_way(self.scheme.method, longer[min(len(here), len(there))], None))
         twin = {id(one): other for one, other in zip(here, there, strict=True)}
         return {node: (record, twin[id(record)]) for node, record in self._tape.of_node.items()}
 
@@ -374,7 +378,7 @@ class _Hook:
     def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
         passed = self.apply(self._step(), tuple(map(widened, gradients)), tuple(map(widened, incoming)))
         return tuple(
-            old if new is None or old is None else fitted(new, old)
+            old if new is None or old is None else fitted(new, old, not self.propagation.scheme.paired)
             for old, new in zip(gradients, passed, strict=True)
         )
 
@@ -393,6 +397,7 @@ class _Hook:
             self.propagation.scheme.eps,
             reference,
             self.propagation,
+            precision(record.outputs),
         )
 
 
@@ -430,26 +435,6 @@ def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, need
     return not pair[0].outputs and here == there
 
 
-HALF = (torch.float16, torch.bfloat16)
-_LARGEST_HALF = torch.finfo(torch.float16).max
-
-
-def widened(value: Any) -> Any:
-    """Half precision in single precision; all else as it is."""
-    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
-
-
-def fitted(new: Tensor, old: Tensor) -> Tensor:
-    """A gradient in the type and shape of another; what half precision cannot hold becomes the largest it can.
-
-    Of what goes to real numbers, the real part counts.
-    """
-    new = new.real if new.is_complex() and not old.is_complex() else new
-    if old.dtype == torch.float16:
-        new = new.clamp(-_LARGEST_HALF, _LARGEST_HALF)
-    return new.to(old.dtype).sum_to_size(old.shape)
-
-
 def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
     return {n: v.detach().requires_grad_() if n in needed else v for n, v in arguments.items()}
 
@@ -457,44 +442,3 @@ def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
 def _clones(arguments: dict[str, Any]) -> dict[str, Any]:
     """Copies of what requires gradients: leaves are taken for parameters."""
     return {n: v.clone() if isinstance(v, Tensor) and v.requires_grad else v for n, v in arguments.items()}
-
-
-def _shapes(record: Record) -> list[Any]:
-    return [o.shape for o in record.outputs if o is not None]
-
-
-_HAS_NO_GRADIENT = (
-    "torch has no gradient for what runs there, as for a quantised layer: use a method that needs none"
-)
-_FUSED = {
-    "NotImplemented": _HAS_NO_GRADIENT,
-    "WarnNotImplemented": _HAS_NO_GRADIENT,
-    "CheckpointFunction": "reentrant checkpointing computes again without the rules: use "
-    "checkpoint(..., use_reentrant=False)",
-    "CompiledFunction": "a compiled function hides its operations: explain the function that was compiled",
-    "DifferentiableGraph": "a scripted model hides its operations: explain the module that was scripted",
-    "CudnnRnn": "cuDNN's fused RNN hides its operations: run the model on the CPU, or in "
-    "torch.backends.cudnn.flags(enabled=False)",
-}
-
-
-def _refusal(key: Any, method: str) -> str:
-    name = key.__name__ if isinstance(key, type) else str(key)
-    begin = f"{method} has no rule for the operation {name}, which lies between the explained output and the input"
-    if name in _FUSED:
-        return f"{begin}; {_FUSED[name]}"
-    said = name if isinstance(key, type) else repr(name)
-    return (
-        f"{begin}. Register one: {method.replace(' ', '')}.rules[{said}] = rule, where rule is a function or one of "
-        "those in attriscope.attr.rules: linear (autograd's gradient is right), rescale (elementwise), decomposed(...) "
-        "(written out in known operations). A perturbation method, such as FeatureAblation, needs no rules"
-    )
-
-
-def _another_way(method: str, one: Record, other: Record | None) -> str:
-    found = "ended" if other is None else f"went through {other.function} {_shapes(other)}"
-    return (
-        f"{method}: the model went another way for the baseline than for the input: where the one went through "
-        f"{one.function} {_shapes(one)}, the other {found}. Choose a baseline for which the model does the same "
-        "operations"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal, overload
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
 from attriscope.attr._streaming import streaming
-from attriscope.attr._sums import accumulation_dtype, excess
+from attriscope.attr._sums import excess, narrowed, sum_per_example, total_dtype
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
 from attriscope.attr.layer.activation import side_by_side
@@ -81,12 +81,12 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
         def means() -> Any:
             # While the path is not covered, what is known stands for the rest.
             share = 1.0 if evaluations == n_steps * examples.count else covered
-            return self._form([tuple(t / share for t in layer) for layer in totals])
+            return self._form(_results(totals, block, share))
 
         for block in gradients_along(
             self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
         ):
-            totals = totals or _zeros(block, site, examples.count)
+            totals = totals or _zeros(block, site, examples.count, len(rule.nodes))
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
             evaluations += block.rows
@@ -193,20 +193,16 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
-        formed: list[list[Callable[[Tensor], Tensor]]] = []
         latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
         evaluations = 0
 
         def sums() -> Any:
-            both = zip(totals, formed, strict=True)
-            return self._form([tuple(f(t) for t, f in zip(*layer, strict=True)) for layer in both])
+            return self._form(_results(totals, block))
 
         def delta() -> Tensor:
-            found = [
-                torch.stack([t.reshape(examples.count, -1).sum(1) for t in layer]).sum(0) for layer in totals
-            ]
+            found = [sum_per_example(layer) for layer in _results(totals, block)]
             change = last - first
             if evaluations < len(nodes) * examples.count:  # the end of the path was not reached yet
                 if not ends:
@@ -221,12 +217,12 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             assert block.f is not None
             part = block.examples
             if not totals:
-                kept = _zeros(block, site, examples.count)
-                formed = [[as_complex if t.is_complex() else Tensor.clone for t in layer] for layer in kept]
-                totals = [[as_real(t) for t in layer] for layer in kept]
+                totals = [
+                    [as_real(t) for t in layer] for layer in _zeros(block, site, examples.count, len(nodes))
+                ]
                 latest = [[None for _ in layer] for layer in totals]
                 of_all = 1 if block.whole_batch else examples.count
-                first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
+                first, last = (narrowed(totals[0][0].new_zeros(of_all), block.f) for _ in range(2))
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
                     found = block.values[i][j], block.gradients[i][j]
@@ -271,8 +267,21 @@ def _add_conductance(
     return latest
 
 
-def _zeros(block: Block, site: Layers, count: int) -> list[list[Tensor]]:
-    """Room for what is found at each layer.
+def _results(totals: list[list[Tensor]], block: Block, share: float = 1.0) -> list[tuple[Tensor, ...]]:
+    """What was added up over this share of the path, as for all of it; in types for what the block holds."""
+    return [
+        tuple(_result(t / share, v) for t, v in zip(layer, values, strict=True))
+        for layer, values in zip(totals, block.values, strict=True)
+    ]
+
+
+def _result(total: Tensor, values: Tensor) -> Tensor:
+    apart = values.is_complex() and not total.is_complex()  # both parts in a last dimension
+    return narrowed(as_complex(total) if apart else total, values)
+
+
+def _zeros(block: Block, site: Layers, count: int, steps: int) -> list[list[Tensor]]:
+    """Room for what is found at each layer in so many steps.
 
     Raises:
         LayerError: what passes at a layer does not belong to rows.
@@ -286,7 +295,7 @@ def _zeros(block: Block, site: Layers, count: int) -> list[list[Tensor]]:
                     "row(s); dimension 0 must count the rows, for what belongs to an example to be told"
                 )
     return [
-        [v.new_zeros(count, *v.shape[1:], dtype=accumulation_dtype(v.dtype)) for v in layer]
+        [v.new_zeros(count, *v.shape[1:], dtype=total_dtype(v, steps)) for v in layer]
         for layer in block.values
     ]
 

@@ -105,14 +105,15 @@ def _std(self: Tensor, **more: Any) -> Tensor:
     return _var(self, **more).sqrt()
 
 
-def _norm(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
+def norm_in_parts(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
+    """The norm of vectors, of any order."""
     dim = tuple(range(self.dim())) if dim is None else dim
     if ord == 0:
         raise OperationError("there is no rule for a norm of order 0, which counts and has no gradient")
     if self.is_complex():
         self = self.abs()
     if math.isinf(ord):
-        return self.abs().amax(dim, keepdim) if ord > 0 else self.abs().amin(dim, keepdim)
+        return (self.abs().amax if ord > 0 else self.abs().amin)(dim, keepdim=keepdim)
     if ord == 1:
         return self.abs().sum(dim, keepdim=keepdim)
     if ord == 2:
@@ -166,7 +167,7 @@ DECOMPOSED = {
     "MkldnnRnnLayer": decomposed(_lstm, ("input", "weight0", "weight1", "weight2", "weight3", "hx_", "cx_")),
     "Var": decomposed(_var, _OF_SELF),
     "Std": decomposed(_std, _OF_SELF),
-    "LinalgVectorNorm": decomposed(_norm, _OF_SELF),
+    "LinalgVectorNorm": decomposed(norm_in_parts, _OF_SELF),
     "Glu": decomposed(_glu, _OF_SELF),
     "Amax": decomposed(_amax, _OF_SELF),
     "Amin": decomposed(_amin, _OF_SELF),

@@ -1,12 +1,12 @@
 """DeepLIFT's rules: at every operation, multipliers times input differences add up to the output difference.
 
 Rescale rule for one number in, one out (Shrikumar et al. 2017, arXiv 1704.02685); for two numbers the average over both
-orders of exchange, their Shapley values (arXiv 1705.07874); the rest is made of these.
+orders of exchange, their Shapley values (arXiv 1705.07874), but for quotients (:mod:`attriscope.attr.rules.norms`); the
+rest is made of these. What is subtracted is not what the model rounded: :mod:`attriscope.attr.rules.precision`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +16,15 @@ from torch import Tensor
 from attriscope.attr.rules import complex_numbers
 from attriscope.attr.rules.decompositions import DECOMPOSED
 from attriscope.attr.rules.distances import DISTANCES
+from attriscope.attr.rules.norms import (
+    deviation,
+    group_norm,
+    layer_norm,
+    shares_by_inverse,
+    shares_of_quotient,
+    variance,
+    vector_norm,
+)
 from attriscope.attr.rules.operations import (
     ACTIVATIONS_OF_PACKAGES,
     CURVED,
@@ -26,12 +35,23 @@ from attriscope.attr.rules.operations import (
     OF_TWO,
     PIECEWISE_LINEAR,
     WINDOWED,
+    names,
 )
 from attriscope.attr.rules.order_statistics import ORDERED
 from attriscope.attr.rules.own_statistics import by_own_statistics
-from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT, call
+from attriscope.attr.rules.precision import (
+    again,
+    as_far_as_rounding_allows,
+    at_rest,
+    call_again,
+    moved,
+    slope,
+)
+from attriscope.attr.rules.precision import first as _first
+from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT
 from attriscope.attr.rules.sampling import sampled
 from attriscope.attr.rules.several_inputs import NORMS, with_constants, with_several
+from attriscope.attr.rules.softmax import log_softmax, log_sum_exp, softmax
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 from attriscope.core.tape import tensors_in
@@ -42,11 +62,23 @@ linear = Rule(None, keep=None)
 
 def rescale(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """Output difference over input difference, number by number; the gradient where the inputs are equal."""
-    x, x0 = step.inputs[0], step.before.inputs[0]
-    change = x - x0
-    passed = (step.outputs[0] - step.before.outputs[0]).div_(change).mul_(_first(incoming))
-    passed = torch.where(change.abs_() > step.eps, passed, _first(gradients))
+    gradient, arrived = _first(gradients), _first(incoming)
+    if step.operation in _NOT_ROUNDED:
+        x, x0 = step.inputs[0], step.before.inputs[0]
+        change = x - x0
+        passed = (step.outputs[0] - step.before.outputs[0]).div_(change).mul_(arrived)
+        passed = torch.where(moved(change.abs_(), x, step, exact=True), passed, gradient)
+    else:
+        passed = slope(step, gradient, arrived)
     return [passed, *[None] * (len(gradients) - 1)]
+
+
+# What they give is a number that is there already.
+_NOT_ROUNDED = frozenset(
+    names(
+        "Relu Abs Threshold Hardtanh Hardshrink Clamp ClampMin ClampMax Floor Ceil Round Trunc Sign Sgn NanToNum"
+    )
+)
 
 
 def same_constants(step: Step, gradients: Passed, incoming: Passed) -> Passed:
@@ -104,22 +136,30 @@ def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[T
             if isinstance(value, Tensor):
                 mean = (value + step.before.arguments[name]) / 2
                 halfway[name] = mean.detach().requires_grad_(name in needed)
-        output = call(step.function, halfway)
+        output = call_again(step.function, halfway)
         found = iter(torch.autograd.grad(output, [halfway[n] for n in needed], _first(incoming)))
     return [next(found) if need else None for need in step.needs]
 
 
 def product(step: Step, gradients: Passed, incoming: Passed) -> Any:
-    """a * b: half the sum of the other factor in both passes; by a mask, the rescale rule."""
+    """a * b: half the sum of the other factor in both passes; by an inverse, as a quotient; by a mask, rescaled."""
     if sum(step.needs) < 2 and not _beside(step):
         return _alone(step, gradients, incoming)
     (a, b), (a0, b0) = step.inputs, step.before.inputs
     g = _first(incoming)
-    return [g * (b + b0) / 2, g * (a + a0) / 2]
+    inverse = [source in ("Rsqrt", "Reciprocal") for source in step.sources]
+    if inverse == [False, True]:
+        of_a, of_b = shares_by_inverse(a, a0, b, b0)
+    elif inverse == [True, False]:
+        of_b, of_a = shares_by_inverse(b, b0, a, a0)
+    else:
+        of_a, of_b = (b + b0) / 2, (a + a0) / 2
+    return [g * of_a, g * of_b]
 
 
 def quotient(step: Step, gradients: Passed, incoming: Passed) -> Any:
-    """a / b, both orders of exchange averaged."""
+    """a / b: complete and bounded, see :mod:`attriscope.attr.rules.norms`; of complex numbers, which have no order, the
+    average over both orders of exchanging them."""
     if step.arguments.get("rounding_mode"):
         raise OperationError("DeepLIFT has no rule for a division that rounds")
     if sum(step.needs) < 2 and (step.needs[0] or len(step.inputs) < 2) and not _beside(step):
@@ -127,7 +167,13 @@ def quotient(step: Step, gradients: Passed, incoming: Passed) -> Any:
     a, a0 = _either(step, "self")
     b, b0 = _either(step, "other")
     g = _first(incoming)
-    return [g * (1 / b + 1 / b0) / 2, -g * (a + a0) / (2 * b * b0)][: len(step.needs)]
+    complex_numbers_meet = any(isinstance(t, Tensor) and t.is_complex() for t in (a, b))
+    shares = (
+        ((1 / b + 1 / b0) / 2, -(a + a0) / (2 * b * b0))
+        if complex_numbers_meet
+        else shares_of_quotient(a, a0, b, b0)
+    )
+    return [g * share for share in shares][: len(step.needs)]
 
 
 def _beside(step: Step) -> bool:
@@ -152,7 +198,7 @@ def _alone(step: Step, gradients: Passed, incoming: Passed) -> Any:
 def _by_output(step: Step, incoming: Passed, x: Tensor, x0: Tensor) -> Tensor:
     """The rescale rule for x and something that depends on it in a way that autograd does not see, such as x > 0."""
     change, difference = x - x0, step.outputs[0] - step.before.outputs[0]
-    still = change.abs() <= step.eps
+    still = ~moved(change.abs(), x, step, exact=True)
     if bool((still & (difference != 0)).any()):
         raise OperationError(
             f"DeepLIFT: the output of {step.operation} changes where its input does not: its mask depends on something "
@@ -165,19 +211,29 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """Any function of two numbers: the average over both orders of exchanging one pass's numbers for the other's."""
     if sum(step.needs) < 2 and len(step.inputs) < 2:
         return rescale(step, gradients, incoming)
-    names = [a.name for a in step.function._schema.arguments][:2]
-    (a, a0), (b, b0) = (_either(step, n) for n in names)
+    step = again(step)
+    one, other = [a.name for a in step.function._schema.arguments][:2]
+    (a, a0), (b, b0) = _either(step, one), _either(step, other)
 
     def f(left: Any, right: Any) -> Tensor:
-        return call(step.function, {**step.arguments, names[0]: left.clone(), names[1]: right})
+        return call_again(step.function, {**step.arguments, one: left, other: right})
 
     g, y, y0 = _first(incoming), step.outputs[0], step.before.outputs[0]
     ab0, a0b = f(a, b0), f(a0, b)
+    # An order of exchange that leads over what is not finite, such as 0 * log 0, is left out.
+    ab0 = torch.where(ab0.isfinite(), ab0, torch.where(a0b.isfinite(), y + y0 - a0b, (y + y0) / 2))
+    a0b = torch.where(a0b.isfinite(), a0b, y + y0 - ab0)
+    unit = step.precision or torch.finfo(y.dtype).eps
+    rounding = (y.abs() + a0b.abs() + ab0.abs() + y0.abs()) * (unit / 2)
     effects = ((y - a0b + ab0 - y0) / 2, (y - ab0 + a0b - y0) / 2)
     passed: list[Tensor | None] = []
-    for effect, change, need in zip(effects, (a - a0, b - b0), step.needs, strict=True):
-        still = change.abs() <= step.eps
-        passed.append(g * torch.where(still, 0.0, effect / change) if need else None)
+    for effect, v, v0, gradient in zip(effects, (a, b), (a0, b0), gradients, strict=False):
+        if gradient is None:
+            passed.append(None)
+            continue
+        change = v - v0
+        quotient = as_far_as_rounding_allows(g * effect / change, gradient, g * rounding / change)
+        passed.append(torch.where(moved(change.abs(), v, step), quotient, at_rest(step, gradient)))
     return passed
 
 
@@ -200,7 +256,7 @@ def where(step: Step, gradients: Passed, incoming: Passed) -> Any:
                ((a, a0, step.needs[0]), (b, b0, step.needs[1]))]  # fmt: skip
     total = changes[0].abs() + changes[1].abs()
     alike = c == c0
-    still = total <= step.eps
+    still = ~moved(total, a - b, step, exact=True)
     if bool((~alike & still & (difference != 0)).any()):
         raise OperationError("DeepLIFT: torch.where chooses between constants; no multiplier passes there")
     shared = torch.where(still, 0.0, difference / total)
@@ -244,7 +300,7 @@ def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | Non
             y, y0, at, at0, larger, arrived = (t.unsqueeze(axis) for t in (y, y0, at, at0, larger, arrived))
     place = torch.where(larger, at, at0)
     change = x.gather(axis, place) - x0.gather(axis, place)
-    ratio = torch.where(change.abs() > step.eps, (y - y0) / change, 1.0)
+    ratio = torch.where(moved(change.abs(), y, step, exact=True), (y - y0) / change, 1.0)
     return [out.scatter_add(axis, place, arrived * ratio).reshape(gradient.shape)]
 
 
@@ -256,97 +312,6 @@ def _smallest(self: Tensor) -> Tensor:
     return self.flatten().min(0)[0]
 
 
-def log_softmax(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """x minus log-sum-exp; its exponentials and its logarithm by the rescale rule."""
-    return [_through_log_softmax(step, _first(incoming), step.arguments["dim"])]
-
-
-def softmax(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """The exponential, by the rescale rule, of log-softmax."""
-    dim = step.arguments["dim"]
-    x, x0 = step.inputs[0], step.before.inputs[0]
-    change = (x.log_softmax(dim) - x0.log_softmax(dim)).nan_to_num(0.0)
-    ratio = _mean_between(torch.maximum(step.outputs[0], step.before.outputs[0]), change)
-    return [_through_log_softmax(step, _first(incoming) * ratio, dim)]
-
-
-def _through_log_softmax(step: Step, arrived: Tensor, dim: int) -> Tensor:
-    return arrived - _shares(step, dim) * arrived.sum(dim, keepdim=True)
-
-
-def log_sum_exp(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """One dimension of log-sum-exp; its parts by the rescale rule."""
-    dims = step.arguments["dim"]
-    if len(dims) != 1:
-        raise OperationError("DeepLIFT has a rule for logsumexp over one dimension only")
-    arrived = _first(incoming)
-    if not step.arguments.get("keepdim"):
-        arrived = arrived.unsqueeze(dims[0])
-    return [arrived * _shares(step, dims[0])]
-
-
-def _shares(step: Step, dim: int) -> Tensor:
-    """w with sum(w * (x - x0)) = logsumexp(x) - logsumexp(x0); all numbers stay between 0 and the sums' ratio."""
-    x, x0 = step.inputs[0], step.before.inputs[0]
-    top = torch.maximum(x, x0)
-    shift = top.amax(dim, keepdim=True)
-    shift = torch.where(shift.isfinite(), shift, 0.0)
-    whole, whole0 = x.logsumexp(dim, keepdim=True), x0.logsumexp(dim, keepdim=True)
-    parts = _mean_between((top - shift).exp(), (x - x0).nan_to_num(0.0))
-    return parts / _mean_between(
-        (torch.maximum(whole, whole0) - shift).exp(), (whole - whole0).nan_to_num(0.0)
-    )
-
-
-def _mean_between(larger: Tensor, change: Tensor) -> Tensor:
-    """The logarithmic mean of two numbers, (a - b) / (log a - log b), from the larger and the change of logarithms."""
-    size = change.abs()
-    small = size < 1e-12
-    return larger * torch.where(small, 1.0, -torch.expm1(-size) / torch.where(small, 1.0, size))
-
-
-def layer_norm(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """Normalization over the last dimensions."""
-    arguments = step.arguments
-    dims = tuple(range(-len(arguments["normalized_shape"]), 0))
-    arrived, weight = _first(incoming), arguments.get("weight")
-    scaled = arrived if weight is None else arrived * weight
-    eps = arguments.get("eps")
-    centre = step.operation == "NativeLayerNorm"
-    inputs = step.inputs[0], step.before.inputs[0]
-    eps = torch.finfo(inputs[0].dtype).eps if eps is None else eps
-    return [_through_norm(*inputs, scaled, dims, eps, centre), *[None] * (len(gradients) - 1)]
-
-
-def group_norm(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
-    """Normalization over groups of channels."""
-    arguments = step.arguments
-    x, x0, arrived = step.inputs[0], step.before.inputs[0], _first(incoming)
-    weight = arguments.get("weight")
-    if weight is not None:
-        arrived = arrived * weight.reshape(1, -1, *[1] * (x.dim() - 2))
-    shape = (x.shape[0], arguments["group"], -1)
-    x_flat, x0_flat, arrived = (t.reshape(shape) for t in (x, x0, arrived))
-    passed = _through_norm(x_flat, x0_flat, arrived, (-1,), arguments["eps"])
-    return [passed.reshape(x.shape), *[None] * (len(gradients) - 1)]
-
-
-def _through_norm(
-    x: Tensor, x0: Tensor, arrived: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True
-) -> Tensor:
-    """(x - mean) / sqrt(variance + eps): difference, square, mean, inverse root and product, each by its rule."""
-
-    def centred(t: Tensor) -> Tensor:
-        return t - t.mean(dims, keepdim=True) if centre else t
-
-    c, c0 = centred(x), centred(x0)
-    q, q0 = ((t.square().mean(dims, keepdim=True) + eps).rsqrt() for t in (c, c0))
-    to_q = (arrived * (c + c0)).sum(dims, keepdim=True) / 2
-    to_mean_square = -to_q * (q * q0).square() / (q + q0)
-    count = math.prod(x.shape[d] for d in dims)
-    return centred(arrived * (q + q0) / 2 + to_mean_square * (c + c0) / count)
-
-
 def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
     """Rows of a table added up, with or without weights."""
     if step.arguments.get("mode") == 2 or sum(step.needs) > 1:
@@ -355,12 +320,6 @@ def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
             "the input"
         )
     return gradients if step.reference is None else same_constants(step, gradients, incoming)
-
-
-def _first(passed: Passed) -> Tensor:
-    tensor = passed[0]
-    assert tensor is not None
-    return tensor
 
 
 def each(names: tuple[str, ...], rule: Rule | Callable[..., Any]) -> dict[Any, Rule]:
@@ -387,7 +346,7 @@ DEEPLIFT = Rules(
     {
         "EmbeddingBag": Rule(bag, keep="constants"),
         "Pow": power,
-        "Mul": Rule(product, keep="products"),
+        "Mul": Rule(product, keep="products", sources=True),
         "Div": Rule(quotient, keep="products"),
         "Where": where,
         "MaskedFill": masked,
@@ -398,6 +357,9 @@ DEEPLIFT = Rules(
         "SafeSoftmax": softmax,
         "LogSoftmax": log_softmax,
         "Logsumexp": log_sum_exp,
+        "Var": variance,
+        "Std": deviation,
+        "LinalgVectorNorm": vector_norm,
         "NativeLayerNorm": layer_norm,
         "FusedRmsNorm": layer_norm,
         "NativeGroupNorm": group_norm,

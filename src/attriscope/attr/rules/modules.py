@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attriscope.attr.rules.ratios import handed_on, stabilized
 from attriscope.core.errors import OperationError
-from attriscope.core.propagation import HALF, widened
+from attriscope.core.half_precision import HALF, widened
 
 __all__ = [
     "Alpha1_Beta0_Rule",

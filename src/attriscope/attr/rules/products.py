@@ -14,25 +14,12 @@ import torch
 from torch import Tensor
 
 from attriscope.attr.quadrature import quadrature
+from attriscope.attr.rules.precision import call_again
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Step
 
 _MOST_POINTS = 512
 """Each costs a run of the operation; products of more than twice as many numbers are not worked out."""
-
-
-def call(function: Any, arguments: dict[str, Any]) -> Any:
-    """Call an operator with arguments by name; one that works in place gets a copy to work on."""
-    positional, named = [], {}
-    for argument in function._schema.arguments:
-        value = arguments[argument.name]
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = value.clone()
-        if argument.kwarg_only:
-            named[argument.name] = value
-        else:
-            positional.append(value)
-    return function(*positional, **named)
 
 
 def multilinear(names: tuple[str, ...], degree: Callable[[Step], int]) -> Callable[..., Any]:
@@ -59,7 +46,7 @@ def multilinear(names: tuple[str, ...], degree: Callable[[Step], int]) -> Callab
             with torch.enable_grad():
                 leaves = [given[name].detach().requires_grad_() for name in needed]
                 given |= dict(zip(needed, leaves, strict=True))
-                found = torch.autograd.grad(_first(call(step.function, given)), leaves, incoming[0])
+                found = torch.autograd.grad(_first(call_again(step.function, given)), leaves, incoming[0])
             for total, one in zip(totals, found, strict=True):
                 total += weight * one
         left = iter(totals)
@@ -96,7 +83,7 @@ def equal_shares(count: Callable[[Step], int | Tensor]) -> Callable[..., Any]:
         assert arrived is not None
         with torch.enable_grad():
             leaf = x.requires_grad_()
-            y = call(step.function, {**step.arguments, "self": leaf})
+            y = call_again(step.function, {**step.arguments, "self": leaf})
             return list(torch.autograd.grad(y, leaf, arrived / parts))
 
     return shares

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attriscope.attr.rules.products import call
+from attriscope.attr.rules.precision import call_again
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Step
 
@@ -34,7 +34,7 @@ def sampled(step: Step, gradients: Passed, incoming: Passed) -> Any:
         return gradients
 
     def sample(picture: Tensor, at: Tensor) -> Tensor:
-        found: Tensor = call(step.function, {**arguments, "input": picture, "grid": at})
+        found: Tensor = call_again(step.function, {**arguments, "input": picture, "grid": at})
         return found
 
     passed: Tensor | None = None

@@ -29,7 +29,8 @@ from attriscope.attr.rules.softmaxes import (
     written_log_softmax,
     written_softmax,
 )
-from attriscope.core.propagation import Passed, Way, fitted, widened
+from attriscope.core.half_precision import fitted, widened
+from attriscope.core.propagation import Passed, Way
 
 _HELPFUL = frozenset(names("Add Sub Rsub Mul Div Where Pow Maximum Minimum Fmax Fmin"))
 
