@@ -283,3 +283,23 @@ def test_the_page_says_what_the_tables_hold() -> None:
     assert len(more) > 3
     assert not set(both) & set(DEEPLIFT)
     assert not set(both + more) & set(LRP_RULES)
+
+
+@pytest.mark.skipif(not hasattr(torch, "_grouped_mm"), reason="this release of torch has no grouped products")
+def test_experts_that_run_as_one_grouped_product() -> None:
+    """Rows in groups, each with a matrix of its own: the same as one product for each group."""
+    x, start, experts = draw(1, 6, 16).float(), draw(1, 6, 16, seed=3).float(), draw(2, 16, 8, seed=5).float()
+    ends = torch.tensor([2, 6], dtype=torch.int32)
+
+    def together(x: Tensor) -> Tensor:
+        return torch._grouped_mm(x[0].tanh(), experts, offs=ends).relu().sum()[None]
+
+    def apart(x: Tensor) -> Tensor:
+        first, second = x[0].tanh().split([2, 4])
+        return torch.cat([first @ experts[0], second @ experts[1]]).relu().sum()[None]
+
+    for method, more in ((DeepLift, (start,)), (LRP, ()), (GuidedBackprop, ())):
+        found, wanted = (method(f).attribute(x, *more) for f in (together, apart))
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    with pytest.raises(OperationError, match="two activations"):
+        LRP(lambda x: torch._grouped_mm(x[0], experts * x.mean(), offs=ends).relu().sum()[None]).attribute(x)

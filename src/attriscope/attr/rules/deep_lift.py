@@ -322,6 +322,13 @@ def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
     return gradients if step.reference is None else same_constants(step, gradients, incoming)
 
 
+def grouped(step: Step, gradients: Passed, incoming: Passed) -> Passed:
+    """Rows of several groups, each times a matrix of its own, as experts are run."""
+    if sum(step.needs) > 1:
+        raise OperationError("there is no rule for a grouped product of two activations")
+    return gradients if step.reference is None else same_constants(step, gradients, incoming)
+
+
 def each(names: tuple[str, ...], rule: Rule | Callable[..., Any]) -> dict[Any, Rule]:
     """The same rule for several operations."""
     return dict.fromkeys(names, rule if isinstance(rule, Rule) else Rule(rule))
@@ -345,6 +352,7 @@ DEEPLIFT = Rules(
     PRODUCTS_OF_DEEPLIFT,
     {
         "EmbeddingBag": Rule(bag, keep="constants"),
+        "GroupedMm": Rule(grouped, keep="constants"),
         "Pow": power,
         "Mul": Rule(product, keep="products", sources=True),
         "Div": Rule(quotient, keep="products"),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attriscope.attr.rules.complex_numbers import POLAR, with_complex
 from attriscope.attr.rules.decompositions import DECOMPOSED
-from attriscope.attr.rules.deep_lift import bag, each, linear
+from attriscope.attr.rules.deep_lift import bag, each, grouped, linear
 from attriscope.attr.rules.distances import DISTANCES, OF_TWO_IN_PARTS
 from attriscope.attr.rules.gates import GATES
 from attriscope.attr.rules.operations import (
@@ -169,6 +169,7 @@ LRP_RULES = Rules(
         **each((*SUMS, *EXTREMES), Rule(None, keep="shifts")),
         "Where": Rule(None, keep="masked"),
         "EmbeddingBag": Rule(bag, keep="numbers"),
+        "GroupedMm": Rule(grouped, keep="numbers"),
         "Div": numerator,
         "Pow": power,
         "Logsumexp": log_sum_exp,
