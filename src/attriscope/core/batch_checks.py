@@ -221,9 +221,9 @@ class BatchChecks:
         where = f"input {place[1]}" if read is None else f"the {read.side} of layer {read.name(place[0])}"
         return (
             f"no gradient arrives at {where}, though the explained output changes when it does: on the way something "
-            "runs under torch.no_grad, uses detach() or numpy, is recomputed by torch.utils.checkpoint, or is an "
-            "operation that torch has no gradient for, such as a quantised one. A method that only needs outputs, such "
-            "as FeatureAblation, can explain it"
+            "runs under torch.no_grad, uses detach() or numpy, is run again on the way back, or is an operation that "
+            "torch has no gradient for, such as a quantised one. A method that only needs outputs, such as "
+            "FeatureAblation, can explain it"
         )
 
 

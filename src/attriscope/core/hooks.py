@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from attriscope.core.checkpoints import without_checkpoints
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
 from attriscope.core.pytree import flatten
@@ -370,6 +371,31 @@ def not_run(error: NotRun, model: Any, forward: Callable[[], Any], most: int = 8
     return LayerError(f"{error}; the layers that ran are {listed}")
 
 
+# Asked of every module before every batch.
+_TRAINING = operator.attrgetter("training")
+
+
+@contextlib.contextmanager
+def one_pass(model: Any, gradient: bool) -> Iterator[None]:
+    """What a pass runs in: the model is one function, whether gradients are wanted or not, and is left as it was.
+
+    Without gradients ``nn.TransformerEncoder`` leaves padded positions out and gives zeros there: another function than
+    the one that is differentiated, and one whose layers see nested tensors.
+    """
+    model = module_of(model)
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    with contextlib.ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradient))
+        stack.enter_context(without_checkpoints)
+        if any(map(_TRAINING, modules)):
+            stack.enter_context(kept_buffers(model))
+        if [one for one in modules if isinstance(one, nn.TransformerEncoder) and not one.training]:
+            stack.enter_context(_NoFastPath())
+        yield
+
+
 @contextlib.contextmanager
 def grad_mode(gradient: bool) -> Iterator[None]:
     """Gradients on or off, whatever the caller's mode, ``torch.inference_mode`` included."""
@@ -380,26 +406,11 @@ def grad_mode(gradient: bool) -> Iterator[None]:
         yield
 
 
-_TRAINING = operator.attrgetter("training")  # asked of every module before every batch
-
-
 class _NoFastPath(TorchFunctionMode):
     """While a mode is active in a thread, ``nn.TransformerEncoder`` in that thread takes no fast path."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
-
-
-def one_function(model: Any) -> contextlib.AbstractContextManager[Any]:
-    """Inside the block, in this thread, the model is one function, whether gradients are wanted or not.
-
-    Without gradients ``nn.TransformerEncoder`` leaves padded positions out and gives zeros there: another function than
-    the one that is differentiated, and one whose layers see nested tensors.
-    """
-    model = module_of(model)
-    modules = model.modules() if isinstance(model, nn.Module) else ()
-    encoders = [one for one in modules if isinstance(one, nn.TransformerEncoder) and not one.training]
-    return _NoFastPath() if encoders else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
-from attriscope.core.hooks import grad_mode, kept_buffers, module_of, one_function
+from attriscope.core.hooks import module_of, one_pass
 from attriscope.core.inputs import describe
 from attriscope.core.pytree import tree_leaves
 
@@ -241,7 +241,7 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
                 continue  # takes no hooks with keywords, and runs without Python
             handles.append(module.register_forward_pre_hook(watch.before, with_kwargs=True))
             handles.append(module.register_forward_hook(watch.after))
-        with grad_mode(False), kept_buffers(model), one_function(model):
+        with one_pass(model, False):
             forward()
     finally:
         for handle in handles:

@@ -17,12 +17,10 @@ from attriscope.core.errors import InputError, LayerError
 from attriscope.core.hooks import (
     Layers,
     NotRun,
-    grad_mode,
     hooked,
-    kept_buffers,
     module_of,
     not_run,
-    one_function,
+    one_pass,
 )
 from attriscope.core.inputs import Examples, repeat_rows
 from attriscope.core.progress import current
@@ -111,11 +109,7 @@ def open_section(section: Section, examples: Examples, resume: bool = True) -> O
     assert section.start is not None
     current().check()
     try:
-        with (
-            grad_mode(False),
-            kept_buffers(section.explained_model),
-            one_function(section.explained_model),
-        ):
+        with one_pass(section.explained_model, False):
             return _open(section, section.start, examples, resume)
     except torch.cuda.OutOfMemoryError:
         if examples.count == 1:

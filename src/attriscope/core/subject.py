@@ -16,17 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.batch_norm import ignores_strides, see_to_strides
 from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
 from attriscope.core.hooks import (
     Layers,
     NotRun,
     Reading,
-    grad_mode,
-    kept_buffers,
     not_run,
     nudge,
-    one_function,
+    one_pass,
     unwrap,
 )
 from attriscope.core.inputs import describe
@@ -131,7 +130,7 @@ class Subject:
         gradient: bool,
     ) -> Evaluation:
         """Send rows (``steps`` repetitions of a slice of the examples) through the model."""
-        with grad_mode(gradient), kept_buffers(self.forward), one_function(self.forward):
+        with one_pass(self.forward, gradient):
             rows, arguments = _ordinary(rows), _ordinary(arguments)
             baseline: tuple[Tensor | None, Nested] = None, ()
             if self.scheme is None:
@@ -154,7 +153,9 @@ class Subject:
         return Evaluation(
             output.detach() if isinstance(output, Tensor) else output,
             f if f is None or keep else f.detach(),
-            values if keep or not gradient else tuple(tuple(v.detach() for v in layer) for layer in values),
+            values
+            if keep or not gradient
+            else tuple([tuple([v.detach() for v in layer]) for layer in values]),
             gradients,
             *baseline,
             unreached,
@@ -197,9 +198,9 @@ class Subject:
         given = rows
         if gradient:
             # At layers too: else what a gradient there takes in would depend on whether parameters are frozen.
-            rows = tuple(row.detach().requires_grad_(_differentiable(row)) for row in rows)
+            rows = tuple([row.detach().requires_grad_(_differentiable(row)) for row in rows])
             # The model gets copies, so that it may work in place on what it is given.
-            given = tuple(row.clone() for row in rows)
+            given = tuple([row.clone() for row in rows])
         # Rules need to see every operation, which compiled code and replicas in other threads do not show.
         whole = self.read is None and self.scheme is None and self.through is None
         if self.nudged is not None and self.read is None:
@@ -218,11 +219,15 @@ class Subject:
             found = [reading.values() for reading in readings]
         except NotRun as error:
             raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
-        values = (() if self.read is not None else (rows,)) + tuple(v for read in found for v in read)
+        values = (() if self.read is not None else (rows,)) + tuple([v for read in found for v in read])
         of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
         if self.whole_batch:
-            return output, tuple(one.select_of_batch(output) for one in of), values
-        return output, tuple(one.select(output, steps, examples) for one in of), values
+            fs = tuple([one.select_of_batch(output) for one in of])
+        else:
+            fs = tuple([one.select(output, steps, examples) for one in of])
+        if gradient and fs and fs[0].device.type == "cpu" and ignores_strides():
+            see_to_strides(fs)
+        return output, fs, values
 
     def _through(self, fs: tuple[Tensor, ...], values: Nested) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
         """What the neurons' layer holds, and for each selection how much its parts count."""
@@ -308,7 +313,7 @@ class Subject:
 
 def _ordinary(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The same values with tensors made under ``torch.inference_mode`` copied: autograd refuses those."""
-    return tuple(v.clone() if isinstance(v, Tensor) and v.is_inference() else v for v in values)
+    return tuple([v.clone() if isinstance(v, Tensor) and v.is_inference() else v for v in values])
 
 
 def _differentiable(row: Tensor) -> bool:
