@@ -172,7 +172,7 @@ class GradientAttribution(Attribution):
     ) -> tuple[Tensor, ...]:
         """The gradient of the selected output with respect to each input; zero for inputs without effect."""
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, "a gradient")
+        require_floating(examples, "a gradient", "LayerGradientXActivation(model, embedding)")
         return gradients_at_inputs(GradientAttribution(forward_fn), examples, target_ind)
 
     def compute_convergence_delta(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -267,8 +268,9 @@ def each_layer(
         opened = open_section(Section(method.forward_func, start, end), examples)
         arguments = _arguments(method, opened, examples, given, run_baselines)
         before = opened.evaluations + (examples.count if run_baselines else 0)
-        for result in partial_results(make(opened.forward), **arguments):
-            yield _by_layer(result, opened, single, before)
+        with _quoting_whole_numbers(opened):
+            for result in partial_results(make(opened.forward), **arguments):
+                yield _by_layer(result, opened, single, before)
         return
     parts, found = Parts(len(start)), list[PartialResult]()
     for position in range(len(start)):
@@ -278,6 +280,28 @@ def each_layer(
             )
             found.append(last_of(one, "attribute"))
     yield listed(found)
+
+
+@contextlib.contextmanager
+def _quoting_whole_numbers(opened: OpenedSection) -> Iterator[None]:
+    """A method may refuse whole numbers, such as the ids that go into an embedding: then it is said where they are."""
+    try:
+        yield
+    except InputTypeError as error:
+        whole = [v for v in opened.examples.tensors if not (v.is_floating_point() or v.is_complex())]
+        if not whole:
+            raise
+        start = opened.start
+        raise InputTypeError(
+            f"at the {start.side} of layer {', '.join(map(start.name, range(len(start))))} is {describe(whole[0])}, "
+            "and there are no gradients with respect to whole numbers, nor points between them; "
+            + (
+                "explain what the layer gives (attribute_to_layer_input=False)"
+                if start.at_input
+                else "take a later layer"
+            )
+            + ", or use a method that only needs outputs, such as FeatureAblation"
+        ) from error
 
 
 def listed(found: list[PartialResult]) -> PartialResult:

@@ -30,6 +30,7 @@ from attriscope.core.inputs import (
     baseline_rows,
     describe,
     gather_examples,
+    held_as,
     require_floating,
     resolve_baselines,
 )
@@ -396,7 +397,7 @@ def distribution(baselines: Any, examples: Examples, inputs: Any) -> tuple[Tenso
             "DeepLiftShap averages over a distribution of baselines, so there must be more than one; for a single "
             "baseline use DeepLift"
         )
-    return tuple(b.detach().to(x.dtype) for b, x in zip(given, examples.tensors, strict=True))
+    return tuple(held_as(b, x, i) for i, (b, x) in enumerate(zip(given, examples.tensors, strict=True)))
 
 
 def call_custom(

@@ -27,6 +27,7 @@ from attriscope.core.inputs import (
     SameForm,
     describe,
     gather_examples,
+    held_as,
     require_floating,
 )
 from attriscope.core.subject import Subject
@@ -333,7 +334,7 @@ def distribution_of(baselines: Any, inputs: Any, examples: Examples) -> tuple[Te
                 f"the baselines of input {i} are on {b.device} and the input on {x.device}; "
                 f"move them with baselines.to({str(x.device)!r})"
             )
-        found.append(b.detach().to(x.dtype))
+        found.append(held_as(b, x, i))
     return tuple(found)
 
 

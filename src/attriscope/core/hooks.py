@@ -242,7 +242,12 @@ class Reading:
         found = calls[index] if index is not None else tuple(tensor for call in calls for tensor in call)
         if not found:
             kind = "floating point tensor" if self.gradient else "tensor"
-            raise LayerError(f"no {kind} passed at the {self.site.side} of layer {name}")
+            instead = (
+                "; explain what the layer gives (attribute_to_layer_input=False), or take a later layer"
+                if self.gradient and self.site.at_input
+                else ""
+            )
+            raise LayerError(f"no {kind} passed at the {self.site.side} of layer {name}{instead}")
         return found
 
     def _record(self, module: nn.Module, value: Any) -> Any:
@@ -304,11 +309,12 @@ def _handed_on(tensor: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def hooked(
-    modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any]
+    modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any], first: bool = False
 ) -> Iterator[None]:
     """What passes at some layers in this thread goes through ``change(module, value)`` inside the block.
 
-    The value is the layer's output, or the pair of its positional and keyword arguments.
+    The value is the layer's output, or the pair of its positional and keyword arguments. With ``first`` that is before
+    any other hook sees it.
     """
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
@@ -322,9 +328,9 @@ def hooked(
     try:
         for module in modules:
             if at_input:
-                handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+                handles.append(module.register_forward_pre_hook(before, prepend=first, with_kwargs=True))
             else:
-                handles.append(module.register_forward_hook(after))
+                handles.append(module.register_forward_hook(after, prepend=first))
         yield
     finally:
         for handle in handles:

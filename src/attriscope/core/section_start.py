@@ -43,7 +43,7 @@ class OpenedSection:
         evaluations: how many rows went through the model to find this out.
     """
 
-    forward: Callable[..., Any]
+    forward: ResumedSection
     examples: Examples
     counts: tuple[int, ...]
     start: Layers
@@ -89,7 +89,8 @@ class Injector:
                     counts[position] += 1
             return unflatten(leaves)
 
-        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change):
+        # Before those that read: they find what was put in.
+        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change, first=True):
             yield counts
 
     def _meant(self, position: int, count: int) -> bool:

@@ -13,6 +13,7 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
+from attriscope.attr.layer._token_paths import through_embeddings
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
 from attriscope.core.batch_size import check_batch
@@ -20,7 +21,7 @@ from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layer, Layers
-from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, resolve_baselines
 
 _Point = tuple[Tensor, Tensor]
 """Values and gradients at a point of the path."""
@@ -56,7 +57,8 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
 
         Args:
             inputs, baselines, target, additional_forward_args, n_steps, method, internal_batch_size: as for
-                :meth:`IntegratedGradients.attribute`.
+                :meth:`IntegratedGradients.attribute`. Inputs may be token ids: then the path is the straight line
+                between the vectors that the model's embeddings give for the baselines and for the inputs.
             attribute_to_layer_input: use the layer's input instead of its output.
             grad_kwargs: keyword arguments for :func:`torch.autograd.grad`.
 
@@ -69,8 +71,8 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`IntegratedGradients.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
+        vectorised, examples, starts = through_embeddings(self, examples, starts)
         rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
@@ -83,7 +85,7 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             return self._form([tuple(t / share for t in layer) for layer in totals])
 
         for block in gradients_along(
-            self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
+            vectorised, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
         ):
             totals = totals or _zeros(block, site, examples.count)
             for layer, gradients in zip(totals, block.gradients, strict=True):
@@ -163,7 +165,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
 
         Args:
             inputs, baselines, target, additional_forward_args, internal_batch_size: as for
-                :meth:`IntegratedGradients.attribute`.
+                :meth:`InternalInfluence.attribute`.
             n_steps: into how many pieces the path is cut; ``n_steps + 1`` points are evaluated per example, as in
                 Captum.
             method: which gradient stands for a piece: the mean of those at both ends (``"gausslegendre"``, the default,
@@ -186,8 +188,8 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`IntegratedGradients.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
+        vectorised, examples, starts = through_embeddings(self, examples, starts)
         nodes, share = stieltjes(method, n_steps)
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
@@ -207,13 +209,13 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             change = last - first
             if evaluations < len(nodes) * examples.count:  # the end of the path was not reached yet
                 if not ends:
-                    ends.append(end_points(self, examples, starts, target, batch))
+                    ends.append(end_points(vectorised, examples, starts, target, batch))
                 change = ends[0][1] - ends[0][0]
             gaps = excess(torch.stack(found), change)
             return gaps if len(site) > 1 else gaps[0]
 
         for block in gradients_along(
-            self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
+            vectorised, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
         ):
             assert block.f is not None
             part = block.examples

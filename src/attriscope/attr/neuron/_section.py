@@ -11,8 +11,12 @@ from attriscope.attr.at import MakeMethod, listed, neuron_target
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
+from attriscope.core.inputs import gather_examples, require_floating
 from attriscope.core.progress import Parts
 from attriscope.core.section import Section
+
+# What explains a neuron of a model of tokens.
+FOR_TOKENS = "At(IntegratedGradients, model, layer=embedding, neuron=Neuron(layer, selector))"
 
 
 class NeuronMethod(NeuronAttribution):
@@ -33,7 +37,10 @@ class NeuronMethod(NeuronAttribution):
         section = self._section(at_input)
 
         def one(selector: Any) -> Iterator[PartialResult]:
-            return partial_results(make(section), **given, target=neuron_target(selector))
+            method = make(section)
+            if isinstance(method, GradientAttribution):
+                require_floating(gather_examples(given["inputs"]), self.get_name(), FOR_TOKENS)
+            return partial_results(method, **given, target=neuron_target(selector))
 
         yield from one_or_each(one, neuron_selector)
 

@@ -9,7 +9,7 @@ from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
 from attriscope.attr.at import neuron_target
-from attriscope.attr.neuron._section import NeuronMethod
+from attriscope.attr.neuron._section import FOR_TOKENS, NeuronMethod
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
@@ -57,7 +57,7 @@ class NeuronGradient(NeuronMethod, GradientAttribution):
             InputTypeError, InputError, LayerError, NonFiniteError: inputs, selector or layer cannot be used.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
+        require_floating(examples, self.get_name(), FOR_TOKENS)
         several = isinstance(neuron_selector, list)
         selectors = neuron_selector if several else [neuron_selector]
         if not selectors:
