@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
-from attriscope.core.hooks import module_of, one_pass
+from attriscope.core.hooks import module_of
 from attriscope.core.inputs import describe
+from attriscope.core.passes import one_pass
 from attriscope.core.pytree import tree_leaves
 
 Shape = tuple[int, ...]

@@ -14,15 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, LayerError
-from attriscope.core.hooks import (
-    Layers,
-    NotRun,
-    hooked,
-    module_of,
-    not_run,
-    one_pass,
-)
+from attriscope.core.hooks import Layers, NotRun, hooked, module_of, not_run
 from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.passes import one_pass
 from attriscope.core.progress import current
 from attriscope.core.pytree import flatten, tree_leaves
 from attriscope.core.replaced_forward import replaced_forward

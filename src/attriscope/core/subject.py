@@ -19,16 +19,9 @@ from torch import Tensor, nn
 from attriscope.core.batch_norm import ignores_strides, see_to_strides
 from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
-from attriscope.core.hooks import (
-    Layers,
-    NotRun,
-    Reading,
-    not_run,
-    nudge,
-    one_pass,
-    unwrap,
-)
+from attriscope.core.hooks import Layers, NotRun, Reading, not_run, nudge, unwrap
 from attriscope.core.inputs import describe
+from attriscope.core.passes import one_pass
 from attriscope.core.propagation import Propagation, Scheme
 from attriscope.core.target import Target
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from attriscope.attr._base import LayerAttribution
 from attriscope.attr.at import values_at
 from attriscope.core.errors import InputTypeError
-from attriscope.core.hooks import Layers, hooked, layer_names, module_of, one_pass
+from attriscope.core.hooks import Layers, hooked, layer_names, module_of
 from attriscope.core.inputs import Examples, describe
+from attriscope.core.passes import one_pass
 from attriscope.core.pytree import tree_leaves
 from attriscope.core.section import Section
 from attriscope.core.section_start import OpenedSection, open_section

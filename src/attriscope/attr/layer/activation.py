@@ -12,8 +12,9 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
-from attriscope.core.hooks import Layer, Layers, grad_mode
+from attriscope.core.hooks import Layer, Layers
 from attriscope.core.inputs import Examples, Inputs, gather_examples
+from attriscope.core.passes import grad_mode
 from attriscope.core.subject import Subject
 
 

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from attriscope import attr
 from attriscope.attr.layer.activation import values_and_gradients, values_of
 from attriscope.core.errors import Cancelled, TargetError
-from attriscope.core.hooks import edited, module_of, one_pass
+from attriscope.core.hooks import edited, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
 from attriscope.core.layouts import Layout, Neuron, ablation
+from attriscope.core.passes import one_pass
 from attriscope.widget.messages.wire import reduced
 
 K = TypeVar("K", bound=Hashable)
