@@ -18,6 +18,7 @@ from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import DEEPLIFT
+from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
@@ -187,14 +188,17 @@ def compare(
         return (*ends, *(baseline_rows(b, part).expand_as(x) for b, x in pairs))
 
     parts: list[list[tuple[Tensor, ...]]] = []
-    changes = []
+    changes, places = [], Places()
     for block in evaluator.run(1, rows):
+        places = block.places
         parts.append(_effects(method, custom, block))
         changes.append(_change(block)[0])
     found = [join(column) for column in zip(*parts, strict=True)]
     change = torch.cat(changes)
     yield PartialResult(
-        lambda: form(found), lambda: deltas(found, change, read), evaluations=2 * evaluator.evaluations
+        lambda: form(as_they_were(found, places)),
+        lambda: deltas(found, change, read),
+        evaluations=2 * evaluator.evaluations,
     )
 
 
@@ -322,16 +326,16 @@ def compare_all(
     sums: list[list[Tensor]] = []
     squares: list[list[Tensor]] = []
     gaps: Tensor | None = None  # (places, baselines, N)
+    places = Places()
     done = 0
 
     def mean() -> Any:
-        return form([tuple(s / done for s in place) for place in sums])
+        return form(as_they_were([tuple(s / done for s in place) for place in sums], places))
 
     def error() -> Any:
         both = zip(sums, squares, strict=True)
-        return form(
-            [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
-        )
+        found = [tuple(_standard_error(s, q, done) for s, q in zip(*place, strict=True)) for place in both]
+        return form(as_they_were(found, places))
 
     def delta() -> Tensor:
         assert gaps is not None
@@ -339,6 +343,7 @@ def compare_all(
         return found[0] if read is None or len(read) == 1 else found
 
     for block in evaluator.run(most, rows):
+        places = block.places
         effects = _effects(method, custom, block)
         change = _change(block)
         grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]

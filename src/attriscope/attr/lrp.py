@@ -21,6 +21,7 @@ from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES
 from attriscope.attr.rules.modules import PropagationRule
+from attriscope.core.arrangement import as_they_were
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layers, module_of
@@ -187,7 +188,8 @@ def relevances(
         gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
-    yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)
+    arranged = as_they_were(found, blocks[0].places)
+    yield PartialResult(lambda: form(arranged), delta, evaluations=evaluator.evaluations)
 
 
 class _OfModule(torch.autograd.Function):

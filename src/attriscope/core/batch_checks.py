@@ -185,7 +185,7 @@ class BatchChecks:
         given = tuple(one.given for one in (of if isinstance(of, tuple) else (of,)) if one is not None)
         if not all(one is None or isinstance(one, int | tuple) for one in given):
             return None
-        place = None if read is None else (tuple(map(id, read.modules)), read.at_input, read.calls)
+        place = None if read is None else read.place
         return given, place
 
     @contextlib.contextmanager

@@ -53,12 +53,7 @@ def through_embeddings(
     beginnings, ends = _held(method, site, examples, starts), _held(method, site, examples, examples.tensors)
     # What is the same at both ends, such as vectors of positions, is no part of the path.
     moved = [i for i in range(len(site)) if not _same(beginnings[i], ends[i])] or list(range(len(site)))
-    site = dataclasses.replace(
-        site,
-        modules=tuple(site.modules[i] for i in moved),
-        names=tuple(site.names[i] for i in moved),
-        calls=tuple(site.calls[i] for i in moved),
-    )
+    site = site.only(moved)
     opened = open_section(Section(method.forward_func, site), examples, resume=False)
     floating = [i for i, x in enumerate(examples.tensors) if x.is_floating_point() or x.is_complex()]
     vectors = (*opened.examples.tensors, *(examples.tensors[i] for i in floating))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from attriscope.attr._base import Attribution, LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
+from attriscope.core.arrangement import as_they_were
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer, Layers
@@ -131,12 +133,13 @@ class LayerGradientXActivation(LayerAttribution):
 
 def values_of(method: Attribution, site: Layers, examples: Examples) -> list[tuple[Tensor, ...]]:
     """What each layer holds, from one pass over all examples."""
-    subject = Subject(method.forward_func, None, site)
+    subject = Subject(method.forward_func, None, site, as_it_is=examples.count)
     evaluator = Evaluator(subject, examples, gradient=False, batch=examples.count)
     blocks = list(
         evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
     )
-    return [join([block.values[i] for block in blocks]) for i in range(len(site))]
+    values = [join([block.values[i] for block in blocks]) for i in range(len(site))]
+    return as_they_were(values, blocks[0].places)
 
 
 def values_and_gradients(
@@ -157,19 +160,21 @@ def values_and_gradients(
         read=method._site(at_input),
         options=grad_kwargs,
     )
+    evaluator.subject = dataclasses.replace(evaluator.subject, as_it_is=examples.count)
     blocks = list(
         evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
     )
-    layers = range(len(blocks[0].values))
-    pairs = [(join([b.values[i] for b in blocks]), join([b.gradients[i] for b in blocks])) for i in layers]
-    return pairs, evaluator.evaluations
+    layers, places = range(len(blocks[0].values)), blocks[0].places
+    values = as_they_were([join([b.values[i] for b in blocks]) for i in layers], places)
+    gradients = as_they_were([join([b.gradients[i] for b in blocks]) for i in layers], places)
+    return list(zip(values, gradients, strict=True)), evaluator.evaluations
 
 
 def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
     """Whether none of several layers feeds another, or is another, so that all can be varied at once."""
     if len(site) == 1:
         return True
-    if len({(module, site.call(i)) for i, module in enumerate(site.modules)}) < len(site):
+    if len({(module, site.call(i), site.tensor(i)) for i, module in enumerate(site.modules)}) < len(site):
         return False
     every = slice(0, examples.count)
     subject = Subject(method.forward_func, None, site, {"create_graph": True}, arrange=examples.arrange)

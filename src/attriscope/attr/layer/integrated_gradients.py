@@ -16,6 +16,7 @@ from attriscope.attr.integrated_gradients import IntegratedGradients, add_weight
 from attriscope.attr.layer._token_paths import through_embeddings
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
+from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
@@ -77,17 +78,17 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
-        covered, evaluations = 0.0, 0
+        covered, evaluations, places = 0.0, 0, Places()
 
         def means() -> Any:
             # While the path is not covered, what is known stands for the rest.
             share = 1.0 if evaluations == n_steps * examples.count else covered
-            return self._form([tuple(t / share for t in layer) for layer in totals])
+            return self._form(as_they_were([tuple(t / share for t in layer) for layer in totals], places))
 
         for block in gradients_along(
             vectorised, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
         ):
-            totals = totals or _zeros(block, site, examples.count)
+            totals, places = totals or _zeros(block, site, examples.count), block.places
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
             evaluations += block.rows
@@ -197,10 +198,10 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
-        evaluations = 0
+        evaluations, places = 0, Places()
 
         def sums() -> Any:
-            return self._form([tuple(t.clone() for t in layer) for layer in totals])
+            return self._form(as_they_were([tuple(t.clone() for t in layer) for layer in totals], places))
 
         def delta() -> Tensor:
             found = [
@@ -218,7 +219,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             vectorised, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
         ):
             assert block.f is not None
-            part = block.examples
+            part, places = block.examples, block.places
             if not totals:
                 totals = _zeros(block, site, examples.count)
                 latest = [[None for _ in layer] for layer in totals]
@@ -279,7 +280,8 @@ def _zeros(block: Block, site: Layers, count: int) -> list[list[Tensor]]:
             if v.dim() == 0 or v.shape[0] != rows:
                 raise LayerError(
                     f"at the {site.side} of layer {site.name(i)} passes a tensor of shape {tuple(v.shape)} for {rows} "
-                    "row(s); dimension 0 must count the rows, for what belongs to an example to be told"
+                    "row(s), and which of its numbers belong to an example cannot be told; if one dimension counts the "
+                    "examples, say which: Call(layer, examples=1)"
                 )
     return [
         [v.new_zeros(count, *v.shape[1:], dtype=accumulation_dtype(v.dtype)) for v in layer]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from attriscope.attr._streaming import streaming
-from attriscope.attr.at import neuron_target
+from attriscope.attr.at import for_selector, neuron_target
 from attriscope.attr.integrated_gradients import IntegratedGradients, integrate
 from attriscope.attr.neuron._section import FOR_TOKENS, ScaledNeuronMethod, one_or_each
 from attriscope.attr.quadrature import quadrature
@@ -129,7 +129,7 @@ class NeuronConductance(ScaledNeuronMethod):
         site = self._site(attribute_to_neuron_input)
 
         def one(selector: Any) -> Iterator[PartialResult]:
-            through = Through(site, neuron_target(selector))
+            through = Through(for_selector(site, selector), neuron_target(selector))
             return integrate(self, examples, starts, target, rule, batch, grad_kwargs, through)
 
         yield from one_or_each(one, neuron_selector)
