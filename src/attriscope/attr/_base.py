@@ -252,13 +252,17 @@ class LayerAttribution(InternalAttribution):
         layer_attribution: Tensor,
         interpolate_dims: int | tuple[int, ...],
         interpolate_mode: str = "nearest",
+        *,
+        channels_last: bool = False,
     ) -> Tensor:
         """Scale attributions of a layer to another size, such as the input's.
 
         Args:
-            layer_attribution: shape (N, C, *sizes) with 1 to 3 sizes.
+            layer_attribution: shape (N, C, *sizes) with 1 to 3 sizes, as :class:`LayerGradCam` gives them.
             interpolate_dims: the new sizes, as for :func:`torch.nn.functional.interpolate`.
             interpolate_mode: any mode of that function.
+            channels_last: the attributions have shape (N, *sizes, C), as other methods give them for tokens and for
+                layers such as those of Swin.
 
         Returns:
             A tensor of shape (N, C, *interpolate_dims).
@@ -270,7 +274,8 @@ class LayerAttribution(InternalAttribution):
             raise InputError(
                 f"interpolate_mode must be one of {', '.join(_MODES)}, but {describe(interpolate_mode)} came"
             )
-        return nn.functional.interpolate(layer_attribution, interpolate_dims, mode=interpolate_mode)
+        given = layer_attribution.movedim(-1, 1) if channels_last else layer_attribution
+        return nn.functional.interpolate(given, interpolate_dims, mode=interpolate_mode)
 
 
 class NeuronAttribution(InternalAttribution):

@@ -205,7 +205,7 @@ class _Watch:
         self.shapes.setdefault(module, tuple(tensors[0].shape) if tensors else None)
         self.order.setdefault(module, len(self.order))
         floating = bool(tensors) and tensors[0].is_floating_point()
-        weighs = floating and _adds_up_to_one(tensors[0])
+        weighs = floating and adds_up_to_one(tensors[0])
         shape = tuple(tensors[0].shape) if tensors else None
         self.latest[module] = (shape, floating, weighs, len(tensors))
         self.calls[module] = self.calls.get(module, 0) + 1
@@ -220,7 +220,7 @@ class _Watch:
             )  # else a clock would only tell how long it takes to hand the work over
 
 
-def _adds_up_to_one(tensor: Tensor) -> bool:
+def adds_up_to_one(tensor: Tensor) -> bool:
     """Whether the rows of what may be weights of attention add up to 1, as no row of a feature map does."""
     if tensor.dim() != 4 or tensor.shape[-1] < 2 or not tensor.numel() or tensor.is_meta:
         return False

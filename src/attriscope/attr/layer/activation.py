@@ -11,7 +11,7 @@ from torch import Tensor
 from attriscope.attr._base import Attribution, LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
-from attriscope.core.arrangement import as_they_were
+from attriscope.core.arrangement import FIRST, as_they_were
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer, Layers
@@ -149,8 +149,12 @@ def values_and_gradients(
     additional_forward_args: Any,
     at_input: bool,
     grad_kwargs: dict[str, Any] | None,
+    examples_first: bool = False,
 ) -> tuple[list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]], int]:
-    """For each layer, what it holds and d f / d that, from one pass over all examples; and the number of rows run."""
+    """For each layer, what it holds and d f / d that, from one pass over all examples; and the number of rows run.
+
+    With ``examples_first`` the examples are in dimension 0, as far as one dimension counts them and nothing else.
+    """
     examples = gather_examples(inputs, additional_forward_args)
     evaluator = method._evaluator(
         examples,
@@ -160,11 +164,14 @@ def values_and_gradients(
         read=method._site(at_input),
         options=grad_kwargs,
     )
-    evaluator.subject = dataclasses.replace(evaluator.subject, as_it_is=examples.count)
+    if not examples_first:
+        evaluator.subject = dataclasses.replace(evaluator.subject, as_it_is=examples.count)
     blocks = list(
         evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
     )
     layers, places = range(len(blocks[0].values)), blocks[0].places
+    if examples_first:
+        places = tuple(tuple(FIRST if p.several == 1 else p for p in layer) for layer in places)
     values = as_they_were([join([b.values[i] for b in blocks]) for i in layers], places)
     gradients = as_they_were([join([b.gradients[i] for b in blocks]) for i in layers], places)
     return list(zip(values, gradients, strict=True)), evaluator.evaluations
