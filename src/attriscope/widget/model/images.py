@@ -203,9 +203,10 @@ def _eight_bits(array: NDArray[Any], clip: bool) -> NDArray[Any]:
 def _channels_first(shape: tuple[int, ...], size: tuple[int, int] | None, of_torch: bool) -> bool:
     """Which end the channels of a picture are at; of one that is 1, 3 or 4 pixels wide, both may look like it."""
     first, last = shape[0] in (1, 3, 4), shape[-1] in (1, 3, 4)
-    if not (first and last) or size is None:
-        return first and not last
-    return shape[1:] == size and (of_torch or shape[:2] != size)
+    if not (first and last):
+        return first
+    fits_first, fits_last = shape[1:] == size, shape[:2] == size
+    return of_torch if fits_first == fits_last else fits_first
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:
