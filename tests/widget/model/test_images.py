@@ -159,11 +159,11 @@ def test_black_and_white_of_pictures_that_have_a_mean_for_each_pixel() -> None:
 @pytest.mark.parametrize("width", [1, 3, 4])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_narrow_tensor_is_not_turned_on_its_side(channels: int, width: int) -> None:
-    """Nor where no size tells what is what, or that of a coarser map."""
+    """Nor beside a coarser map."""
     tensor = torch.rand(channels, 7, width, generator=seeded(0))
     wanted = (tensor.permute(1, 2, 0) * 255).round().to(torch.uint8).expand(7, width, 3).numpy()
     for given in (tensor, tensor[None]):
-        for size in (None, (4, 2), (7, width)):
+        for size in ((4, 2), (7, width)):
             assert (as_pixels(given, size) == wanted).all()
     picture = Overlay(tensor, torch.rand(7, width)).picture
     assert picture["shape"] == [7, width]
