@@ -221,12 +221,14 @@ class InternalAttribution(Attribution):
     def __init__(
         self,
         forward_func: Callable[..., Any],
-        layer: Layer | list[Layer],
+        layer: Layer | list[Layer] | None,
         device_ids: list[int] | None = None,
     ) -> None:
         super().__init__(forward_func)
-        self._layers = resolve_layers(forward_func, layer)
-        self.layer: Any = list(self._layers.modules) if isinstance(layer, list) else self._layers.modules[0]
+        self._layers = self._resolved(layer)
+        self.layer: Any = (
+            list(self._layers.modules) if isinstance(layer, list) else next(iter(self._layers.modules), None)
+        )
         if device_ids is not None and not (
             isinstance(device_ids, list | tuple) and all(type(one) is int for one in device_ids)
         ):
@@ -234,6 +236,9 @@ class InternalAttribution(Attribution):
                 f"device_ids must be a list of ints or None, but {describe(device_ids)} came"
             )
         self.device_ids = device_ids
+
+    def _resolved(self, layer: Layer | list[Layer] | None) -> Layers:
+        return resolve_layers(self.forward_func, layer)  # type: ignore[arg-type]
 
     def _site(self, at_input: bool) -> Layers:
         return dataclasses.replace(self._layers, at_input=at_input)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
-from attriscope.attr._streaming import streaming
+from attriscope.attr._streaming import partial_results, streaming
 from attriscope.attr._sums import accumulation_dtype, excess
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
@@ -301,7 +301,8 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
 
     Args:
         forward_func: the model, or any function that runs it.
-        layer: a module of the model, its path, or a list of these.
+        layer: a module of the model, its path, or a list of these; ``None`` for the model's inputs, which are then
+            explained as by :class:`IntegratedGradients`. For inputs beside layers, see :class:`ModelInputWrapper`.
         device_ids: accepted for compatibility; a ``DataParallel`` model is run as the module inside it.
         multiply_by_inputs: ``False`` leaves out the factor (value - baseline's value).
     """
@@ -309,7 +310,7 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
     def __init__(
         self,
         forward_func: Any,
-        layer: Layer | list[Layer],
+        layer: Layer | list[Layer] | None,
         device_ids: list[int] | None = None,
         multiply_by_inputs: bool = True,
     ) -> None:
@@ -320,6 +321,9 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
     def multiplies_by_inputs(self) -> bool:
         """As chosen at construction."""
         return self._multiply_by_inputs
+
+    def _resolved(self, layer: Layer | list[Layer] | None) -> Layers:
+        return Layers(()) if layer is None else super()._resolved(layer)
 
     def has_convergence_delta(self) -> bool:
         """Yes: the attributions should add up to the change of the output."""
@@ -401,6 +405,10 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
             inner.grad_kwargs = grad_kwargs
             return inner
 
+        if not len(site):
+            more = {"inputs": inputs, "additional_forward_args": additional_forward_args}
+            yield from partial_results(make(self.forward_func), **given, **more)
+            return
         yield from each_layer(
             self,
             make,
