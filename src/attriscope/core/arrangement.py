@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from attriscope.core.errors import LayerError
 from attriscope.core.hooks import Layers, hooked
 from attriscope.core.pytree import tree_leaves
-from attriscope.core.reading import ReadTensor, nudge
+from attriscope.core.reading import Reading, ReadTensor, nudge
 
 # By how much, as a share of the largest number, what a row gives may differ by rounding.
 _NEAR = 1e-2
@@ -78,6 +78,19 @@ def as_they_were(per_layer: Sequence[tuple[Tensor, ...]], places: Places) -> lis
         tuple([place.as_it_was(t) for t, place in zip(tensors, where, strict=True)])
         for tensors, where in zip(per_layer, places, strict=True)
     ]
+
+
+def rows_are_first(readings: Sequence[Reading], found: Sequence[list[list[ReadTensor]]], rows: int) -> bool:
+    """Whether the shapes alone tell that the rows are in dimension 0 of all that was read."""
+    for reading, layers in zip(readings, found, strict=True):
+        if any(reading.site.dimensions) or 0 in reading.site.dimensions:
+            return False
+        for read in layers:
+            for one in read:
+                shape = one.tensor.shape
+                if not shape or shape[0] != rows or (len(shape) > 1 and shape[1] == rows):
+                    return False
+    return True
 
 
 def find_rows(

@@ -87,6 +87,11 @@ def _form(shape: Shape, last: bool | None, weighs: bool) -> Form:
     return Form("other", bool(last))
 
 
+def says_itself(module: nn.Module) -> bool:
+    """Whether a module's kind says where it has the channels, whatever stands around it."""
+    return isinstance(module, (nn.Linear, *_CHANNELS_SECOND))
+
+
 class FormsSeen:
     """The forms of layers, as seen in the passes inside a block."""
 
@@ -97,6 +102,9 @@ class FormsSeen:
     @contextlib.contextmanager
     def watching(self, model: Any, layers: Sequence[nn.Module], at_input: bool) -> Iterator[None]:
         """Inside the block, what the model's modules give is noted."""
+        if all(map(says_itself, layers)):
+            yield
+            return
         whole = module_of(model)
         modules = list(whole.modules()) if isinstance(whole, nn.Module) else list(dict.fromkeys(layers))
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.core.arrangement import FIRST, Places, find_rows
+from attriscope.core.arrangement import FIRST, Places, find_rows, rows_are_first
 from attriscope.core.batch_norm import ignores_strides, see_to_strides
 from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
@@ -24,7 +24,7 @@ from attriscope.core.hooks import Layers, NotRun, not_run, unwrap
 from attriscope.core.inputs import describe
 from attriscope.core.passes import one_pass
 from attriscope.core.propagation import Propagation, Scheme
-from attriscope.core.reading import Reading, nudge
+from attriscope.core.reading import Reading, ReadTensor, nudge
 from attriscope.core.target import Target
 
 Nested = tuple[tuple[Tensor, ...], ...]
@@ -223,12 +223,13 @@ class Subject:
                 stack.enter_context(reading.attached())
             output = self._call(forward, given, arguments)
         try:
-            found = [reading.values() for reading in readings]
+            found = [[reading.read(i) for i in range(len(reading.site))] for reading in readings]
         except NotRun as error:
             raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
-        values = (() if self.read is not None else (rows,)) + tuple([v for read in found for v in read])
-        own = not readings or rows[0].shape[0] == self.as_it_is
-        places = () if own else self._places(readings, forward, rows, arguments)
+        values = (() if self.read is not None else (rows,)) + tuple(
+            [tuple([one.tensor for one in read]) for layers in found for read in layers]
+        )
+        places = self._places(readings, found, forward, rows, arguments) if readings else ()
         of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
         if self.whole_batch:
             fs = tuple([one.select_of_batch(output) for one in of])
@@ -239,9 +240,17 @@ class Subject:
         return output, fs, values, places
 
     def _places(
-        self, readings: list[Reading], forward: Any, rows: tuple[Tensor, ...], arguments: tuple[Any, ...]
+        self,
+        readings: list[Reading],
+        found: list[list[list[ReadTensor]]],
+        forward: Any,
+        rows: tuple[Tensor, ...],
+        arguments: tuple[Any, ...],
     ) -> Places:
-        """Where the rows are in each tensor that was read at layers."""
+        """Where the rows are in each tensor that was read at layers; empty for dimension 0 in all."""
+        number = rows[0].shape[0]
+        if number == self.as_it_is or rows_are_first(readings, found, number):
+            return ()
         given = (*(row.detach() for row in rows), *arguments)
         count = len(rows)
 
@@ -249,9 +258,9 @@ class Subject:
             return self._call(forward, some[:count], some[count:])
 
         return tuple(
-            tuple(find_rows(one.site, i, one.read(i), rows[0].shape[0], run, given))
-            for one in readings
-            for i in range(len(one.site))
+            tuple(find_rows(one.site, i, read, number, run, given))
+            for one, layers in zip(readings, found, strict=True)
+            for i, read in enumerate(layers)
         )
 
     def _through(
@@ -260,7 +269,8 @@ class Subject:
         """What the neurons' layer holds, and for each selection how much its parts count."""
         assert self.through is not None
         layer, rows = values[-1], fs[0].shape[0]
-        (arranged,) = (layer,) if self.through.layer.as_it_is else _rows_first((layer,), places[-1:], rows)
+        plain = not places or self.through.layer.as_it_is
+        (arranged,) = (layer,) if plain else _rows_first((layer,), places[-1:], rows)
         held = arranged[0] if len(layer) == 1 else arranged
         neurons = self.through.select.select(held, 1, slice(0, rows))
         if not neurons.requires_grad:
