@@ -216,7 +216,7 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
 
-    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def before(module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         if threading.get_ident() != ours:
             return None
         leaves, tree = tree_flatten((args, kwargs))

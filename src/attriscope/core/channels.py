@@ -39,10 +39,12 @@ class Form:
     Attributes:
         kind: see :class:`~attriscope.core.layouts.Layout`.
         channels_last: whether the last dimension holds the channels; else it is the first of them.
+        said: whether any module told so.
     """
 
     kind: Kind
     channels_last: bool = False
+    said: bool = True
 
 
 def forms_of(layers: Sequence[tuple[nn.Module, Shape, bool]]) -> list[Form]:
@@ -81,7 +83,7 @@ def _form(shape: Shape, last: bool | None, weighs: bool) -> Form:
     if len(shape) < 3:
         return Form("vector")
     if len(shape) == 3:  # nobody says: tokens
-        return Form("sequence") if last is False else Form("tokens", True)
+        return Form("sequence") if last is False else Form("tokens", True, last is not None)
     if len(shape) == 4:
         return Form("attention") if weighs else Form("map", bool(last))
     return Form("other", bool(last))
@@ -123,12 +125,16 @@ class FormsSeen:
             yield
 
     def form(self, module: nn.Module, tensor: Tensor, at_input: bool, weighs: bool) -> Form:
-        """That of a tensor that a layer gave, or took."""
+        """That of a tensor that a layer gave, or took, with the examples in dimension 0."""
         shape = tuple(tensor.shape)
+        known = {(one, other) for one, other, *_ in (self._taken if at_input else self._seen)}
+        if (module, shape) not in known and len(shape) > 2:  # time came first
+            swapped = (shape[1], shape[0], *shape[2:])
+            shape = swapped if (module, swapped) in known else shape
         if at_input:
             places = [place for one, taken, place in self._taken if one is module and taken == shape]
             # What the module itself says of such a shape holds for what it takes, too.
-            own = (module, shape, weighs)
+            own = module, shape, weighs
             place = places[-1] if places else len(self._seen)
             return forms_of([*self._seen[:place], own, *self._seen[place:]])[place]
         places = [i for i, (one, given, _) in enumerate(self._seen) if one is module and given == shape]

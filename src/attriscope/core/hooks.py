@@ -258,7 +258,8 @@ def hooked(
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
 
-    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    # Another thread may come by while the hook is being registered, and call it without keywords.
+    def before(module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         return change(module, (args, kwargs)) if threading.get_ident() == ours else None
 
     def after(module: nn.Module, args: Any, output: Any) -> Any:

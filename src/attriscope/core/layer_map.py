@@ -182,7 +182,7 @@ class _Watch:
         self._began: list[tuple[nn.Module, float]] = []
         self._ours = threading.get_ident()
 
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def before(self, module: nn.Module, args: Any, kwargs: Any = None) -> None:
         if threading.get_ident() != self._ours:
             return
         if module not in self.inputs:

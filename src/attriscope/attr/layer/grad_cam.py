@@ -25,7 +25,7 @@ class LayerGradCam(LayerAttribution):
 
     Compared with Captum: channels are where the layer has them: after the positions for tokens (N, positions, units)
     and maps (N, height, width, channels), as in Swin and ConvNeXt. Which it is, is told by the modules that ran before
-    and after it.
+    and after it; where none tells, channels come first.
 
     Args:
         forward_func: the model, or any function that runs it.
@@ -71,7 +71,7 @@ class LayerGradCam(LayerAttribution):
 
         def cam(layer: nn.Module, values: Tensor, gradient: Tensor) -> Tensor:
             form = seen.form(layer, values, attribute_to_layer_input, _weighs(values))
-            if form.channels_last:
+            if form.channels_last and form.said:
                 values, gradient = values.movedim(-1, 1), gradient.movedim(-1, 1)
             return _cam(values, gradient, attr_dim_summation)
 
