@@ -19,10 +19,10 @@ from torch.nn.functional import batch_norm
 @functools.cache
 def ignores_strides() -> bool:
     """Whether this release of torch does so; found out by trying."""
-    with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
-        x = torch.zeros(1, 2, 2, 1).requires_grad_()
-        y = batch_norm(x, torch.zeros(2), torch.tensor([1.0, 4.0]))
-        incoming = torch.arange(4.0).as_strided((1, 2, 2, 1), (2, 1, 2, 2))
+    with torch.inference_mode(False), torch.enable_grad():
+        x = torch.zeros(1, 2, 2, 1, device="cpu", dtype=torch.float32).requires_grad_()
+        y = batch_norm(x, x.new_zeros(2), x.new_tensor([1.0, 4.0]))
+        incoming = x.new_tensor([0.0, 1.0, 2.0, 3.0]).as_strided((1, 2, 2, 1), (2, 1, 2, 2))
         found, right = (
             torch.autograd.grad(y, x, g, retain_graph=True)[0] for g in (incoming, incoming.contiguous())
         )
