@@ -243,8 +243,8 @@ def _where(
     given, inputs = (*examples.tensors, *examples.arguments), len(examples.tensors)
 
     def run(*some: Any) -> Any:
-        positional, named = examples.arrange(some[:inputs])
-        return section(*positional, *some[inputs:], **named)
+        positional, named = examples.arrange(some[:inputs], some[inputs:])
+        return section(*positional, **named)
 
     places: list[Arrangement] = []
     for position in range(len(start)):

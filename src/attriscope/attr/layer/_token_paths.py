@@ -118,9 +118,9 @@ def _embeddings(method: LayerAttribution, examples: Examples) -> Layers:
         before(module, value)
 
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors))
+    given, named = examples.arrange(tuple(x.detach().clone() for x in examples.tensors), examples.arguments)
     with one_pass(forward, False), hooked(modules, True, takes), hooked(modules, False, after):
-        forward(*given, *examples.arguments, **named)
+        forward(*given, **named)
     if not found:
         which = next(x for x in examples.tensors if not (x.is_floating_point() or x.is_complex()))
         raise InputTypeError(
