@@ -186,5 +186,3 @@ def test_what_cannot_be_compared_is_refused() -> None:
         DeepLift(lambda x: (x.relu() if x.sum() == 0 else x.tanh()).sum(1)).attribute(x)
     with pytest.raises(OperationError, match="Add gets a constant that is not the same"):
         DeepLift(lambda x: (x + (x > 0)).sum(1)).attribute(x)
-    with pytest.raises(OperationError, match=r"relu_.*writes in place into a part"):
-        DeepLift(lambda x: (h := x * 1, h[:, 0].relu_())[0].sum(1)).attribute(x)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._sums import accumulation_dtype
+from attriscope.core.complex_parts import as_real
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import Examples, describe
 
@@ -177,7 +178,8 @@ class Noise:
 
     def _draw(self, out: Tensor, i: int, first: int) -> Tensor:
         generator = self._draws.stream(first * len(self.stdevs) + i, out.device)
-        return out.normal_(generator=generator)
+        as_real(out).normal_(generator=generator)  # each part of complex numbers by itself
+        return out
 
 
 def _added(x: Tensor, drawn: Tensor, stdev: float) -> Tensor:

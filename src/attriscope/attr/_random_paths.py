@@ -13,6 +13,7 @@ from torch import Tensor
 from attriscope.attr._random import Draws, Noise, even_choices
 from attriscope.attr._sums import accumulation_dtype
 from attriscope.attr.quadrature import spread_order
+from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.inputs import (
     Examples,
 )
@@ -136,12 +137,15 @@ class PathMean:
         self._weights = weights
         self._contrast = {2: (0.5**0.5, -(0.5**0.5)), 3: (6**-0.5, -2 * 6**-0.5, 6**-0.5)}[run]
         self._count = self._runs = 0
+        self._complex = False
         self._total: Tensor | None = None
         self._squares: Tensor | None = None
         self._waiting: Tensor | None = None
 
     def add(self, values: Tensor) -> None:
         """The next samples, (samples, N, ...)."""
+        self._complex = values.is_complex()
+        values = as_real(values)
         weights = (
             self._weights[self._count : self._count + len(values)].to(dtype=values.dtype).to(values.device)
         )
@@ -155,18 +159,21 @@ class PathMean:
         self._waiting = values[run * runs :].clone() if len(values) % run else None
         if runs:
             contrast = sum(c * values[i : run * runs : run] for i, c in enumerate(self._contrast))
-            squares = contrast.abs().square().sum(0)
+            squares = contrast.square().sum(0)
             self._squares = squares if self._squares is None else self._squares.add_(squares)
             self._runs += runs
 
     def mean(self) -> Tensor:
         """The mean so far."""
         assert self._total is not None
-        return self._total / float(self._weights[: self._count].sum())
+        return self._formed(self._total / float(self._weights[: self._count].sum()))
 
     def error(self) -> Tensor:
         """Its standard error; there must have been neighbours."""
         assert self._squares is not None
         weights = self._weights[: self._count]
         share = float(weights.square().sum() / weights.sum() ** 2)
-        return (self._squares / self._runs * share).sqrt()
+        return self._formed((self._squares / self._runs * share).sqrt())
+
+    def _formed(self, found: Tensor) -> Tensor:
+        return as_complex(found) if self._complex else found

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._sums import accumulation_dtype
+from attriscope.core.complex_parts import as_complex, as_real
 
 FEWEST_SAMPLES = 4  # samples that tell a standard error
 _BELIEF = 20  # samples that would have to speak against normal tails to be believed as much
@@ -26,18 +27,18 @@ class RunningMoments:
     def __init__(self, order: int = 2) -> None:
         self.order = order
         self.count = 0
-        self.mean: Tensor | None = None
+        self._complex = False
+        self._mean: Tensor | None = None
         self.sums: list[Tensor] = []  # of the powers 2, 3, ... of the deviations from the mean
 
     def add(self, values: Tensor, dimension: int = 0) -> None:
         """Take note of a batch, whose samples ``dimension`` counts."""
-        values = widened(values)
-        if values.is_complex():
-            self.order = 2
+        self._complex = values.is_complex()
+        values = as_real(widened(values))
         batch = values.shape[dimension]
         first = values.select(dimension, 0)
         if batch == 1:
-            mean, sums = first.clone(), [_squares(torch.zeros_like(first)) for _ in range(2, self.order + 1)]
+            mean, sums = first.clone(), [torch.zeros_like(first) for _ in range(2, self.order + 1)]
         else:
             # Measured from the first sample, equal samples have no variance to the last bit, and what is taken off
             # the sum of squares is at most ``batch`` times what stays.
@@ -45,22 +46,22 @@ class RunningMoments:
             offset = deviations.mean(dimension)
             mean = first + offset
             if self.order == 2:
-                squares = _squares(offset) * batch
-                sums = [(_squares_(deviations).sum(dimension) - squares).clamp_(min=0)]
+                squares = offset.square() * batch
+                sums = [(deviations.square_().sum(dimension) - squares).clamp_(min=0)]
             else:
-                squares = _squares(deviations.sub_(offset.unsqueeze(dimension)))
+                squares = deviations.sub_(offset.unsqueeze(dimension)).square()
                 sums = [squares.sum(dimension)]
                 sums += [deviations.mul_(squares).sum(dimension), squares.square_().sum(dimension)]
-        if self.mean is None:
-            self.mean, self.sums = mean, sums
+        if self._mean is None:
+            self._mean, self.sums = mean, sums
         else:
             self._merge(batch, mean, sums)
         self.count += batch
 
     def _merge(self, b: int, mean: Tensor, other: Sequence[Tensor]) -> None:
-        assert self.mean is not None
+        assert self._mean is not None
         a, n = self.count, self.count + b
-        d = mean - self.mean
+        d = mean - self._mean
         if self.order > 2:
             second, third, fourth = self.sums
             second_b, third_b, fourth_b = other
@@ -68,12 +69,17 @@ class RunningMoments:
             fourth += d**2 * (6 / n**2) * (a * a * second_b + b * b * second)
             fourth += d * (4 / n) * (a * third_b - b * third)
             third += third_b + d**3 * (a * b * (a - b) / n**2) + d * (3 / n) * (a * second_b - b * second)
-        self.sums[0] += other[0] + _squares(d) * (a * b / n)
-        self.mean += d * (b / n)
+        self.sums[0] += other[0] + d.square() * (a * b / n)
+        self._mean += d * (b / n)
+
+    @property
+    def mean(self) -> Tensor | None:
+        """The mean so far; ``None`` without samples."""
+        return None if self._mean is None else self.formed(self._mean)
 
     def variance(self) -> Tensor:
         """The mean squared deviation from the mean (over n, not n - 1)."""
-        return self.sums[0] / self.count
+        return self.formed(self.sums[0] / self.count)
 
     def error_of_mean(self) -> Tensor:
         """The standard error of :attr:`mean`; needs :data:`FEWEST_SAMPLES` samples.
@@ -81,7 +87,7 @@ class RunningMoments:
         Of normal samples, it is the standard deviation of Student's distribution, so that few samples are not taken for
         sure because they happen to lie close together.
         """
-        return (self.sums[0] / (self.count - 3) / self.count).sqrt()
+        return self.formed((self.sums[0] / (self.count - 3) / self.count).sqrt())
 
     def error_of_variance(self) -> Tensor:
         """The standard error of :meth:`variance`; needs :data:`FEWEST_SAMPLES` samples and order 4.
@@ -97,16 +103,11 @@ class RunningMoments:
         found = (kurtic - square * ((n - 3) / (n - 1))) / n
         short = (square * (2 / (n - 1)) - found).clamp(min=0)
         found += short * (_BELIEF / (n + _BELIEF))
-        return (found * ((n - 1) / (n - 3))).clamp(min=0).sqrt()
+        return self.formed((found * ((n - 1) / (n - 3))).clamp(min=0).sqrt())
 
-
-def _squares(x: Tensor) -> Tensor:
-    return x.abs().square() if x.is_complex() else x.square()
-
-
-def _squares_(x: Tensor) -> Tensor:
-    """In place where that is possible."""
-    return x.abs().square_() if x.is_complex() else x.square_()
+    def formed(self, found: Tensor) -> Tensor:
+        """What was found, of the type of the samples: both parts of complex ones are samples of their own."""
+        return as_complex(found) if self._complex else found
 
 
 def widened(values: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from attriscope.core.complex_parts import added
+
 
 def join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     """Blocks of examples put together again."""
@@ -14,8 +16,14 @@ def join(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 
 def sum_per_example(tensors: tuple[Tensor, ...]) -> Tensor:
-    """All attributions of each example added up, of shape (N,); half precision is added in single."""
-    sums = [t.reshape(t.shape[0], -1).sum(1, dtype=accumulation_dtype(t.dtype)) for t in tensors]
+    """All attributions of each example added up, of shape (N,), with both parts of complex ones.
+
+    Half precision is added in single.
+    """
+    sums = []
+    for t in tensors:
+        t = added(t) if t.is_complex() else t
+        sums.append(t.reshape(t.shape[0], -1).sum(1, dtype=accumulation_dtype(t.dtype)))
     return sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)
 
 

@@ -20,6 +20,7 @@ from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_exam
 from attriscope.attr.rules.deep_lift import DEEPLIFT
 from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import as_complex, as_real, times
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
@@ -93,7 +94,7 @@ class DeepLift(GradientAttribution):
             return call_custom(custom, multipliers, ends, starts)
         if not self.multiplies_by_inputs:
             return multipliers
-        return tuple(m * (x - b) for m, x, b in zip(multipliers, ends, starts, strict=True))
+        return tuple(times(m, x - b) for m, x, b in zip(multipliers, ends, starts, strict=True))
 
     @overload
     def attribute(
@@ -357,7 +358,7 @@ def compare_all(
             gaps[i, block.steps, slice(0, 1) if block.whole_batch else block.examples] = found
             for total, square, grid in zip(sums[i], squares[i], place, strict=True):
                 total[block.examples] += grid.sum(0)
-                square[block.examples] += grid.square().sum(0)
+                square[block.examples] += times(grid, grid).sum(0)
         if block.examples.stop == count:
             done = block.steps.stop
             yield PartialResult(mean, delta, error if done > 1 else None, 2 * evaluator.evaluations)
@@ -365,6 +366,8 @@ def compare_all(
 
 def _standard_error(total: Tensor, squares: Tensor, count: int) -> Tensor:
     """Of the mean of ``count`` numbers."""
+    if total.is_complex():
+        return as_complex(_standard_error(as_real(total), as_real(squares), count))
     variance = squares / count - (total / count).square()
     return (variance.clamp(min=0) / max(1, count - 1)).sqrt()
 

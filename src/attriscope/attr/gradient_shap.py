@@ -19,6 +19,7 @@ from attriscope.attr._random_paths import PathMean, RandomPaths
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, join
 from attriscope.core.arrangement import Places, as_they_were
+from attriscope.core.complex_parts import added, times
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block, Evaluator
@@ -170,11 +171,12 @@ def expected_gradients(
     for steps, places in _whole_steps(evaluator.run(paths.samples, paths.rows), examples.count, differences):
         spread = spread or [[PathMean(paths.weights, paths.run) for _ in place] for place in places]
         for i, place in enumerate(places):
-            effects = [g * d if method.multiplies_by_inputs else g for g, d in place]
+            effects = [times(g, d) if method.multiplies_by_inputs else g for g, d in place]
             for one, effect in zip(spread[i], effects, strict=True):
                 one.add(effect)
             if with_delta:
-                found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in effects]).sum(0)
+                whole = map(added, effects)
+                found = torch.stack([e.flatten(2).sum(2) if e.dim() > 2 else e for e in whole]).sum(0)
                 sums[i : i + 1] = [torch.cat([sums[i].to(found), found]) if done else found]
         done = steps.stop
         yield PartialResult(
@@ -246,7 +248,9 @@ class _AtLayers:
         )
         self.evaluations += made[0].shape[0]
         return [
-            tuple(v.reshape(count, -1, *v.shape[1:]) for v in layer if v.is_floating_point())
+            tuple(
+                v.reshape(count, -1, *v.shape[1:]) for v in layer if v.is_floating_point() or v.is_complex()
+            )
             for layer in found.values
         ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from attriscope.attr._base import GradientAttribution, gradients_at_inputs
 from attriscope.attr._streaming import streaming
+from attriscope.core.complex_parts import times
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import SameForm, gather_examples, require_floating
 
@@ -46,5 +47,5 @@ class InputXGradient(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         gradients = gradients_at_inputs(self, examples, target)
-        found = tuple(x.detach() * g for x, g in zip(examples.tensors, gradients, strict=True))
+        found = tuple(times(x.detach(), g) for x, g in zip(examples.tensors, gradients, strict=True))
         yield PartialResult(lambda: examples.form(found), evaluations=examples.count)

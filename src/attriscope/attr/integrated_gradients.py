@@ -18,6 +18,7 @@ from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, sum_per_example
 from attriscope.attr.quadrature import Quadrature, quadrature
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import times
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
@@ -182,7 +183,11 @@ def integrate(
     effects = method.multiplies_by_inputs
 
     def times_change(means: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(t * (x.detach() - b) for t, x, b in zip(means, examples.tensors, starts, strict=True))
+        found = []
+        for total, x, b in zip(means, examples.tensors, starts, strict=True):
+            change = x.detach() - b
+            found.append(times(total, change) if change.is_complex() else total * change)
+        return tuple(found)
 
     def means() -> list[Tensor]:
         # While the path is not covered, what is known stands for the rest.

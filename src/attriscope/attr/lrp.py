@@ -19,9 +19,11 @@ from attriscope.attr._base import GradientAttribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import excess, join, sum_per_example
 from attriscope.attr.rules.deep_lift import linear
-from attriscope.attr.rules.lrp import LRP_RULES
-from attriscope.attr.rules.modules import PropagationRule
+from attriscope.attr.rules.lrp import LRP_RULES, OWN_RULES
+from attriscope.attr.rules.modules import PropagationRule, in_single_precision
+from attriscope.attr.rules.written_out import WrittenOut
 from attriscope.core.arrangement import as_they_were
+from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layers, module_of
@@ -33,7 +35,7 @@ from attriscope.core.inputs import (
     gather_examples,
     require_floating,
 )
-from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.propagation import Rules, Scheme, fitted, widened
 
 
 class LRP(GradientAttribution):
@@ -43,7 +45,13 @@ class LRP(GradientAttribution):
     Every operation divides the relevance of its output among its inputs in proportion to their contributions; a
     function of one number hands all of it on. Where a product has a gate (sigmoid, softmax, the scale of a norm), the
     other factor takes all; other products share by halves. Biases keep their part, so the sum of the attributions is
-    the output less what biases contributed.
+    the output less what biases contributed. A number that is zero passes on the slope of a function, and holds nothing.
+
+    Who wrote a function does not matter: activations, gates, products with gates, softmax, its logarithm, log-sum-exp
+    (with or without the maximum subtracted) and norms that are written out in operations are found, and have the
+    relevance of their fused forms. A number that is added inside a function that bends belongs to it; a tensor that is
+    added is a bias. Not found: functions written with ``torch.stack`` or reshaping inside, and those in which a part is
+    used elsewhere, too: of these, each operation follows its own rule.
 
     A module with a rule of its own, from :mod:`attriscope.attr.lrp_rules`, follows that::
 
@@ -59,6 +67,7 @@ class LRP(GradientAttribution):
 
     Raises:
         InputTypeError: a module's ``rule`` is not a :class:`~attriscope.attr.lrp_rules.PropagationRule`.
+        OperationError: a scripted module has one.
     """
 
     rules: ClassVar[Rules] = LRP_RULES
@@ -90,6 +99,11 @@ class LRP(GradientAttribution):
                     f"Please select propagation rules inherited from class PropagationRule for module: {module}; they "
                     f"are in attriscope.attr.lrp_rules, but {describe(rule)} came"
                 )
+            if isinstance(module, torch.jit.ScriptModule):
+                raise OperationError(
+                    f"the rule {rule} cannot be used for a scripted module, which hides what passes there: give it to "
+                    "the module that was scripted"
+                )
         return found
 
     def _scheme(self, verbose: bool = False) -> Scheme:
@@ -99,6 +113,8 @@ class LRP(GradientAttribution):
             method=self.get_name(),
             around=lambda: rules_on_modules(rules, verbose),
             report=print if verbose else None,
+            reading=WrittenOut,
+            own=OWN_RULES,
         )
 
     @overload
@@ -181,7 +197,9 @@ def relevances(
     places = range(len(blocks[0].gradients))
     passed = [join([block.gradients[i] for block in blocks]) for i in places]
     values = [join([block.values[i] for block in blocks]) for i in places]
-    found = [tuple(v * g for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)]
+    found = [
+        tuple(times(v, g) for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)
+    ]
     output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
 
     def delta() -> Tensor:
@@ -207,7 +225,15 @@ class _OfModule(torch.autograd.Function):
     def backward(ctx: Any, *incoming: Tensor) -> Any:
         module, rule, others = ctx.call
         output, *inputs = ctx.saved_tensors
-        return None, None, None, None, *rule.passed(module, tuple(inputs), others, output, incoming[0])
+        passed = rule.passed(
+            in_single_precision(module),
+            tuple(map(widened, inputs)),
+            others,
+            widened(output),
+            widened(incoming[0]),
+        )
+        fits = (None if p is None else fitted(p, x) for p, x in zip(passed, inputs, strict=True))
+        return None, None, None, None, *fits
 
 
 @contextlib.contextmanager
@@ -215,11 +241,13 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     """Inside the block, what these modules do in this thread is taken as one step that follows the module's rule."""
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
+    given: dict[nn.Module, list[list[Any]]] = {module: [] for module in rules}  # to calls that have not ended
 
     def before(module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         if threading.get_ident() != ours:
             return None
         leaves, tree = tree_flatten((args, kwargs))
+        given[module].append(leaves)
         # Copies: a module that works in place is known by what it did to them.
         return tree_unflatten([x.clone() if isinstance(x, Tensor) else x for x in leaves], tree)
 
@@ -229,11 +257,12 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
         leaves, tree = tree_flatten((args, kwargs))
         places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
         inputs = [leaves[i] for i in places]
-        if not isinstance(output, Tensor) or any(x._version for x in inputs):
-            what = (
-                "gives something else than one tensor" if not isinstance(output, Tensor) else "works in place"
-            )
-            raise OperationError(f"the rule {rules[module]} cannot be used for {module}, which {what}")
+        originals = given[module].pop()
+        written = [i for i in places if leaves[i]._version]
+        unfit = _unfit(inputs, [leaves[i] for i in written], output)
+        if unfit:
+            raise OperationError(f"the rule {rules[module]} cannot be used for {module}, which {unfit}")
+        inputs = [originals[i].clone() if i in written else leaves[i] for i in places]
 
         def put(tensors: tuple[Tensor, ...]) -> Any:
             filled = list(leaves)
@@ -243,7 +272,9 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
 
         if verbose:
             print(f"Applied {rules[module]} on layer {module}")
-        return _OfModule.apply(module, rules[module], {"put": put}, output.detach(), *inputs)
+        found = _OfModule.apply(module, rules[module], {"put": put}, output.detach(), *inputs)
+        # What the module wrote into holds its output, whoever goes on with it.
+        return originals[written[0]].copy_(found) if written else found
 
     try:
         for module in rules:
@@ -253,3 +284,14 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _unfit(inputs: list[Tensor], written: list[Tensor], output: Any) -> str:
+    """What keeps a module from having a rule, given what it took, what it wrote into and what it gave."""
+    if not isinstance(output, Tensor):
+        return "gives something else than one tensor"
+    if any(x.is_complex() for x in (output, *inputs)):
+        return "has to do with complex numbers"
+    if written and (len(written) > 1 or output is not written[0]):
+        return "works in place on something else than what it gives"
+    return ""

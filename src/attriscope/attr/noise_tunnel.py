@@ -22,6 +22,7 @@ from attriscope.attr._repeat import RepeatedArguments, parameters_of
 from attriscope.attr._running_moments import FEWEST_SAMPLES, RunningMoments, widened
 from attriscope.attr._streaming import streaming
 from attriscope.core.batch_size import batch_size, check_batch, synchronize
+from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import copies_can_share_batches
@@ -292,7 +293,7 @@ class _Summary:
             if isinstance(leaf, Tensor):
                 values = widened(leaf)
                 moments.add(
-                    values.square() if self._type == "smoothgrad_sq" else values, min(1, leaf.dim() - 1)
+                    times(values, values) if self._type == "smoothgrad_sq" else values, min(1, leaf.dim() - 1)
                 )
         if delta is not None:
             self._deltas.append(delta)

@@ -11,6 +11,7 @@ from typing import Any
 
 from attriscope.attr._base import GradientAttribution, gradients_at_inputs
 from attriscope.attr._streaming import streaming
+from attriscope.core.complex_parts import absolute
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import SameForm, gather_examples, require_floating
 
@@ -35,7 +36,9 @@ class Saliency(GradientAttribution):
         """Compute the gradient.
 
         Args:
-            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0.
+            inputs: a tensor or tuple of tensors of floating point type, N examples in dimension 0. Of complex numbers,
+                real and imaginary part count as inputs of their own, here and in every method: attributions are complex
+                too, and what both parts contributed is their sum.
             target: which output to explain: an int; a tuple of ints for outputs of more dimensions; a list or 1-D
                 tensor of ints, or a list of tuples, with one entry per example; a function of the output that gives
                 N numbers; ``None`` for models with one output.
@@ -52,5 +55,5 @@ class Saliency(GradientAttribution):
         examples = gather_examples(inputs, additional_forward_args)
         require_floating(examples, self.get_name())
         gradients = gradients_at_inputs(self, examples, target)
-        found = tuple(g.abs() for g in gradients) if abs else gradients
+        found = tuple(absolute(g) if g.is_complex() else g.abs() for g in gradients) if abs else gradients
         yield PartialResult(lambda: examples.form(found), evaluations=examples.count)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._sums import accumulation_dtype
+from attriscope.core.complex_parts import as_complex, as_real, times
 from attriscope.core.errors import InputError
 
 StatValue = Tensor | int | float
@@ -144,7 +145,7 @@ class MSE(Stat):
             self.mse = torch.zeros_like(after)
         else:
             x = _floating(x)
-            self.mse = self.mse + (x - mean.before) * (x - after)
+            self.mse = self.mse + times(x - mean.before, x - after)
 
     def get(self) -> Tensor | None:
         """The sum of squares."""
@@ -203,7 +204,9 @@ class StdDev(Stat):
     def get(self) -> Tensor | None:
         """The standard deviation."""
         variance = self._get_stat(Var(order=self.order)).get()
-        return None if variance is None else variance.sqrt()
+        if variance is None or not variance.is_complex():
+            return None if variance is None else variance.sqrt()
+        return as_complex(as_real(variance).sqrt())
 
 
 class GeneralAccumFn(Stat):

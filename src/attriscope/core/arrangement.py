@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from attriscope.core.complex_parts import as_real
 from attriscope.core.errors import LayerError
 from attriscope.core.hooks import Layers, hooked
 from attriscope.core.pytree import tree_leaves
@@ -238,6 +239,7 @@ def _between(alone: Tensor, pair: Tensor) -> Arrangement | None:
     blocks = sorted((n for n in range(1, size + 1) if size % n == 0), key=lambda n: (n not in (1, size), n))
     if size == 1 or alone.is_meta:
         return Arrangement(d, 1, size)
+    alone, pair = as_real(alone), as_real(pair)
 
     def distance(n: int) -> float:
         own = pair.unflatten(d, (n, 2, size // n)).select(d + 1, 0).flatten(d, d + 1)

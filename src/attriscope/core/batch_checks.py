@@ -202,7 +202,7 @@ class BatchChecks:
                 continue
             with following(read.modules[place]), outputs_of(read.modules[place]) as passed:
                 self._run(self._subject, rows(*part), part, gradient=True)
-            given = [t for t in passed[call] if t.is_floating_point()]
+            given = [t for t in passed[call] if t.is_floating_point() or t.is_complex()]
             inside = [
                 i for i in unused if feeds(given[i], [t for j, t in enumerate(given) if j not in unused])
             ]

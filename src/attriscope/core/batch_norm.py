@@ -1,8 +1,9 @@
 """Gradients of batch normalisation on the CPU, which some releases of torch get wrong for a batch of one.
 
-Seen in torch 2.4 to 2.14: for one row (1, C, H, W), or (1, C, D, H, W), a gradient that comes in with the strides
-(C, 1, W * C, C), as after a flatten and a transpose of the output, is read as if it were contiguous, so numbers of one
-channel are taken for those of another. Two rows come out right. Instance normalisation is made of the same operation.
+For one row (1, C, H, W), or (1, C, D, H, W), a gradient that comes in with the strides (C, 1, W * C, C), as after a
+flatten and a transpose of the output, is read as if it were contiguous, so numbers of one channel are taken for those
+of another. Two rows come out right. Instance normalisation is made of the same operation. Seen for instance
+normalisation in torch 2.4.1, 2.8, 2.12, 2.13 and 2.14.1, and for batch normalisation in 2.13.
 """
 
 from __future__ import annotations

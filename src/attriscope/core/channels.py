@@ -145,4 +145,8 @@ class FormsSeen:
 
 
 def _shapes(value: Any) -> list[Shape]:
-    return [tuple(t.shape) for t in tree_leaves(value) if isinstance(t, Tensor) and t.is_floating_point()]
+    return [
+        tuple(t.shape)
+        for t in tree_leaves(value)
+        if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())
+    ]

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
+from attriscope.core.complex_parts import as_real
 from attriscope.core.frames import numbers_in
 from attriscope.core.inputs import TensorOrTuple
 
@@ -51,7 +52,7 @@ class Estimate:
         if self.error is not None:
             leaves = map(numbers_in, tree_flatten(self.error)[0])
             errors = [e for e in leaves if isinstance(e, Tensor)]
-            return max((e.abs().max() for e in errors), key=float)
+            return max((as_real(e).abs().max() for e in errors), key=float)
         delta = self.delta if self.gap is None else self.gap
         return None if delta is None else delta.abs().max()
 

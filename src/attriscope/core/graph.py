@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -39,8 +39,7 @@ def nodes_between(ends: Iterable[Tensor], starts: Iterable[Tensor]) -> Iterator[
             yield node, tuple(n is not None and (leads[n] or n in goals) for n, _ in node.next_functions)
 
 
-# Looked through when asking where a factor comes from: what a gate goes through before it multiplies.
-_CARRIERS = frozenset(
+CARRIERS = frozenset(
     [
         "View",
         "UnsafeView",
@@ -72,16 +71,22 @@ _CARRIERS = frozenset(
         "Cat",
     ]
 )
+"""Looked through when asking where a factor comes from: what a gate goes through before it multiplies."""
 
 
-def sources(node: Any) -> tuple[str, ...]:
-    """For each input of a node the operation it comes from, looked up through views and factors; ``""`` for a leaf."""
+def sources(node: Any, names: Mapping[Any, str] | None = None) -> tuple[str, ...]:
+    """For each input of a node the operation it comes from, looked up through views and factors; ``""`` for a leaf.
+
+    Args:
+        names: the operations of nodes that are called otherwise in the graph: writes into views.
+    """
+    names = names or {}
 
     def source(start: Any) -> str:
         while start is not None:
-            operation = operation_of(start.name())
+            operation = names.get(start) or operation_of(start.name())
             ahead = [n for n, _ in start.next_functions if n is not None and "AccumulateGrad" not in n.name()]
-            if operation not in _CARRIERS or len(ahead) != 1:
+            if operation not in CARRIERS or len(ahead) != 1:
                 return operation
             start = ahead[0]
         return ""

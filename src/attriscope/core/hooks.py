@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
 from attriscope.core.pytree import flatten
+from attriscope.core.scripted import refuse_scripted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +124,15 @@ def _find(model: Any, layer: Layer, modules: dict[str, nn.Module]) -> nn.Module:
                 f"layer {layer!r} is a path, but the model is a plain function: pass the module itself"
             )
         if layer in modules:
+            if isinstance(modules[layer], torch.jit.ScriptModule):
+                refuse_scripted(model, modules[layer])
             return modules[layer]
         raise LayerError(f"the model has no layer {layer!r}; {_nearest(layer, [n for n in modules if n])}")
     if not isinstance(layer, nn.Module):
         raise InputTypeError(f"a layer must be a torch.nn.Module or its path, but {describe(layer)} came")
     layer = cast(nn.Module, unwrap(layer))
+    if isinstance(layer, torch.jit.ScriptModule):
+        refuse_scripted(model, layer)
     if isinstance(model, nn.Module) and layer not in set(model.modules()):
         raise LayerError(
             f"the layer {describe(layer)} is not part of the model {type(model).__name__}; "
@@ -267,6 +272,10 @@ def hooked(
 
     try:
         for module in modules:
+            if isinstance(module, torch.jit.ScriptModule) and not isinstance(
+                module, torch.jit._trace.TracedModule
+            ):
+                continue  # takes no hooks; as a layer it is refused by name
             if at_input:
                 handles.append(module.register_forward_pre_hook(before, prepend=first, with_kwargs=True))
             else:

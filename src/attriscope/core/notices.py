@@ -60,7 +60,7 @@ def training_modules(model: Any) -> list[nn.Module]:
     model = module_of(model)
     if not isinstance(model, nn.Module):
         return []
-    return [module for module in model.modules() if module.training and _changed(module)]
+    return [module for module in model.modules() if getattr(module, "training", False) and _changed(module)]
 
 
 def _changed(module: nn.Module) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -32,11 +32,18 @@ def one_pass(model: Any, gradient: bool) -> Iterator[None]:
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradient))
         stack.enter_context(without_checkpoints)
-        if any(map(_TRAINING, modules)):
+        if _trains(modules):
             stack.enter_context(kept_buffers(model))
         if [one for one in modules if isinstance(one, nn.TransformerEncoder) and not one.training]:
             stack.enter_context(_NoFastPath())
         yield
+
+
+def _trains(modules: Iterable[nn.Module]) -> bool:
+    try:
+        return any(map(_TRAINING, modules))
+    except AttributeError:  # frozen by torch.jit.freeze: there is no such thing any more
+        return False
 
 
 @contextlib.contextmanager
@@ -60,7 +67,7 @@ class _NoFastPath(TorchFunctionMode):
 def kept_buffers(model: Any) -> Iterator[None]:
     """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
     model = module_of(model)
-    if not (isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))):
+    if not (isinstance(model, nn.Module) and _trains(model.modules())):
         yield
         return
     saved = [

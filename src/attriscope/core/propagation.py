@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,7 +23,10 @@ from torch.nn.modules._functions import BackwardHookFunction
 
 from attriscope.core.errors import AnotherWayError, OperationError
 from attriscope.core.graph import nodes_between, sources
+from attriscope.core.propagation_errors import FUSED, another_way, refusal, shapes
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
+from attriscope.core.view_writes import ViewWrite
+from attriscope.core.way import Reading, Way
 
 Passed = tuple[Tensor | None, ...]
 Apply = Callable[["Step", Passed, Passed], Sequence[Tensor | None]]
@@ -91,7 +95,8 @@ class Rules(dict[Any, Rule]):
     """A method's rules: for each operation its rule.
 
     A key is the name of an operation in autograd's graph (``"Relu"`` for ``ReluBackward0``; error messages say it), or
-    a class derived from ``torch.autograd.Function``. A plain function is taken for ``Rule(apply=function)``.
+    a class derived from ``torch.autograd.Function``, or the full name of one (``"package.module.Class"``). A plain
+    function is taken for ``Rule(apply=function)``.
     """
 
     def __init__(self, *tables: dict[Any, Any], others: str = "refuse") -> None:
@@ -106,7 +111,13 @@ class Rules(dict[Any, Rule]):
 
     def extended(self, more: dict[Any, Any] | None) -> Rules:
         """These rules and some more."""
-        return Rules(self, more, others=self.others) if more else self
+        if not more:
+            return self
+        rules = Rules(others=self.others)
+        rules.update(self)
+        for key, rule in more.items():
+            rules[key] = rule
+        return rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +131,8 @@ class Scheme:
         method: its name, for messages.
         around: a context in which the explained pass runs; called anew each time.
         report: called with a line for each rule that is put to work.
+        reading: reads the graph first. Where it has hooks, these go in the place of rules (``None``: autograd's own).
+        own: the rules that are the method's own, for ``reading``.
     """
 
     rules: Rules
@@ -128,6 +141,8 @@ class Scheme:
     method: str = "this method"
     around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     report: Callable[[str], None] | None = None
+    reading: Callable[[Way], Reading] | None = None
+    own: dict[Any, Rule] = dataclasses.field(default_factory=dict)
 
     def split(self, rows: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The rows that are explained and their baselines."""
@@ -142,13 +157,14 @@ class Propagation:
         self.scheme = scheme
         keeps = {plain(key): rule.keep for key, rule in scheme.rules.items() if isinstance(key, str)}
         # Operators of which a graph node has a shorter name.
-        for operator in ("logsigmoidforward",):
-            keeps[operator] = keeps.get("logsigmoid")
+        for name in ("logsigmoid", "cdist", "pdist", "nllloss", "nllloss2d"):
+            keeps[f"{name}forward"] = keeps.get(name)
         self._records = any(keeps.values())
         self._keeps = keeps.get
         self._tape = self._new_tape()
         self._reference: list[Record] = []
         self.partial = False
+        self._outer: dict[int, str] = {}
 
     def _new_tape(self) -> Tape:
         return Tape(self._keeps, deterministic=self.scheme.paired)
@@ -185,12 +201,19 @@ class Propagation:
             self._reference = []
 
     def _attach(self, ends: Iterable[Tensor], starts: Iterable[Tensor]) -> None:
+        ends, starts = list(ends), list(starts)
         found = [(node, needs, self._rule(node)) for node, needs in nodes_between(ends, starts)]
-        records = self._pairs()
+        records, in_views = self._pairs(), self._names_in_views()
+        reading = self._read(found, (*ends, *starts))
         for node, needs, rule in found:
-            key = key_of(node)
+            if reading is not None and node in reading.hooks:
+                hook = reading.hooks[node]
+                if hook is not None:
+                    node.register_hook(hook)
+                continue
             if rule is None or rule.apply is None or (rule.several and sum(needs) < 2):
                 continue
+            key, write = in_views.get(node) or key_of(node), self._tape.into_view.get(node)
             pair = records.get(node)
             if pair is None and rule.keep not in (None, "masked"):
                 raise OperationError(
@@ -203,17 +226,38 @@ class Propagation:
                 self.scheme.report(
                     f"Applied {rule} on operation {key if isinstance(key, str) else key.__name__}"
                 )
-            origins = sources(node) if rule.sources else ()
-            node.register_hook(_Hook(rule.apply, str(key), pair, needs, origins, self))
+            origins = (
+                ()
+                if not rule.sources
+                else sources(node, in_views)
+                if reading is None
+                else reading.sources(node)
+            )
+            hook = _Hook(rule.apply, str(key), pair, needs, origins, self)
+            node.register_hook(hook if write is None else _HookInView(hook, write))
+
+    def _read(self, found: list[tuple[Any, tuple[bool, ...], Rule | None]], marks: Any) -> Reading | None:
+        scheme = self.scheme
+        if scheme.reading is None:
+            return None
+        keys = [(node, key_of(node), needs, rule) for node, needs, rule in found]
+        nodes = [
+            (node, key if isinstance(key, str) and rule is scheme.own.get(key) else "", needs)
+            for node, key, needs, rule in keys
+        ]
+        starts = frozenset(t.grad_fn for t in marks if t.grad_fn is not None)
+        return scheme.reading(Way(nodes, self._tape.of_node, starts, self._outer))
 
     def _rule(self, node: Any) -> Rule | None:
         key, rules = key_of(node), self.scheme.rules
         rule = self._into_view(node) if key == "CopySlices" else rules.get(key)
+        if rule is None and isinstance(key, type):  # of a package that need not be there
+            rule = rules.get(f"{key.__module__}.{key.__qualname__}")
         own = isinstance(node, torch.autograd.function.BackwardCFunction)
         if key is BackwardHookFunction:
             return Rule(None, None)  # stands where a module has backward hooks, and does nothing
-        if rule is None and (rules.others == "refuse" or own or key in _FUSED):
-            raise OperationError(_refusal(key, self.scheme.method))
+        if rule is None and (rules.others == "refuse" or own or key in FUSED):
+            raise OperationError(refusal(key, self.scheme.method))
         return rule
 
     def _pairs(self) -> dict[Any, tuple[Record, Record | None]]:
@@ -221,25 +265,43 @@ class Propagation:
         if not self.scheme.paired:
             return {node: (record, None) for node, record in self._tape.of_node.items()}
         for one, other in zip(here, there, strict=False):
-            if one.function != other.function or _shapes(one) != _shapes(other):
-                raise AnotherWayError(_another_way(self.scheme.method, one, other))
+            if one.function != other.function or shapes(one) != shapes(other):
+                raise AnotherWayError(another_way(self.scheme.method, one, other))
         if len(here) != len(there):
             longer = here if len(here) > len(there) else there
-            raise AnotherWayError(_another_way(self.scheme.method, longer[min(len(here), len(there))], None))
+            raise AnotherWayError(another_way(self.scheme.method, longer[min(len(here), len(there))], None))
         twin = {id(one): other for one, other in zip(here, there, strict=True)}
         return {node: (record, twin[id(record)]) for node, record in self._tape.of_node.items()}
 
     def _into_view(self, node: Any) -> Rule | None:
-        function = self._tape.into_view.get(node)
-        name = "" if function is None else plain(function._schema.name.split("::")[-1])
-        if name in _LINEAR_IN_PLACE or (
-            self.scheme.rules.others == "keep" and name not in map(plain, self.scheme.rules)
-        ):
-            return Rule(None, None)
-        raise OperationError(
-            f"{self.scheme.method}: {function or 'an operation'} writes in place into a part of a tensor, and autograd "
-            "hides what happens there. Compute the part first and assign it, as in h[:, 0] = torch.relu(h[:, 0])"
-        )
+        """The rule of what ``CopySlices`` hides."""
+        write, rules = self._tape.into_view.get(node), self.scheme.rules
+        key = None if write is None else self._key_in_view(write)
+        rule = None if key is None else rules.get(key)
+        if write is None or (rule is None and rules.others == "refuse"):
+            done = "an operation" if write is None else str(write.function)
+            raise OperationError(
+                f"{self.scheme.method} has no rule for {done}, which writes in place into a part of a tensor. Compute "
+                "the part first and assign it, as in h[:, 0] = f(h[:, 0])"
+            )
+        if rule is not None and rule.apply is not None and write.conjugated:
+            raise OperationError(
+                f"{self.scheme.method}: {write.function} writes in place into the conjugate of a tensor; write it out "
+                "of place"
+            )
+        return rule if rule is not None else Rule(None, None)
+
+    def _key_in_view(self, write: ViewWrite) -> str | None:
+        """What the table calls the operation: its node in the graph, which is hidden, would be called so."""
+        return self._by_plain_name.get(plain(write.function._schema.name.split("::")[-1]))
+
+    def _names_in_views(self) -> dict[Any, str]:
+        found = {node: self._key_in_view(write) for node, write in self._tape.into_view.items()}
+        return {node: key for node, key in found.items() if key is not None}
+
+    @functools.cached_property
+    def _by_plain_name(self) -> dict[str, str]:
+        return {plain(key): key for key in self.scheme.rules if isinstance(key, str)}
 
     def replay(
         self, function: Callable[..., Any], edges: Sequence[str], step: Step, incoming: Passed
@@ -263,6 +325,9 @@ class Propagation:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         ends = [(o, g) for o, g in zip(outputs, incoming, strict=False) if g is not None and o.requires_grad]
         leaves = [given[name] for name in needed]
+        if step.sources:
+            origins = (origin for origin, need in zip(step.sources, step.needs, strict=False) if need)
+            inner._outer = {id(leaf): origin for leaf, origin in zip(leaves, origins, strict=True)}
         inner.attach([o for o, _ in ends], leaves, self.partial)
         found = iter(
             torch.autograd.grad([o for o, _ in ends], leaves, [g for _, g in ends], allow_unused=True)
@@ -282,9 +347,9 @@ class _Hook:
     propagation: Propagation
 
     def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
-        passed = self.apply(self._step(), tuple(map(_widened, gradients)), tuple(map(_widened, incoming)))
+        passed = self.apply(self._step(), tuple(map(widened, gradients)), tuple(map(widened, incoming)))
         return tuple(
-            old if new is None or old is None else new.to(old.dtype).sum_to_size(old.shape)
+            old if new is None or old is None else fitted(new, old)
             for old, new in zip(gradients, passed, strict=True)
         )
 
@@ -296,14 +361,33 @@ class _Hook:
         return Step(
             self.operation,
             record.function,
-            {name: _widened(value) for name, value in record.arguments.items()},
-            tuple(_widened(o) for o in record.outputs if o is not None),
+            {name: widened(value) for name, value in record.arguments.items()},
+            tuple(widened(o) for o in record.outputs if o is not None),
             self.needs,
             self.sources,
             self.propagation.scheme.eps,
             reference,
             self.propagation,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _HookInView:
+    """The same for a node that stands for a write into a part of a tensor: the rule sees this part alone."""
+
+    hook: _Hook
+    write: ViewWrite
+
+    def __call__(self, gradients: Passed, incoming: Passed) -> Passed:
+        arrived = incoming[0]
+        assert arrived is not None
+        arrived = self.write.part(self.write.laid_out(arrived))
+        whole = None if gradients[0] is None else self.write.laid_out(gradients[0])
+        part = None if whole is None else self.write.part(whole)
+        passed = self.hook((part, *gradients[1:]), (arrived,))
+        if part is not None and passed[0] is not None and passed[0] is not part:
+            part.copy_(passed[0])
+        return (whole, *passed[1:])
 
 
 def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, needs: tuple[bool, ...]) -> bool:
@@ -321,13 +405,24 @@ def _nothing_differs(rule: Rule, pair: tuple[Record, Record | None] | None, need
     return not pair[0].outputs and here == there
 
 
-# Writing into a part of a tensor is harmless where autograd's own backward is right anyway.
-_LINEAR_IN_PLACE = frozenset({"copy", "fill", "zero", "add", "sub", "neg"})
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
+_LARGEST_HALF = torch.finfo(torch.float16).max
 
 
-def _widened(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+def widened(value: Any) -> Any:
+    """Half precision in single precision; all else as it is."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+def fitted(new: Tensor, old: Tensor) -> Tensor:
+    """A gradient in the type and shape of another; what half precision cannot hold becomes the largest it can.
+
+    Of what goes to real numbers, the real part counts.
+    """
+    new = new.real if new.is_complex() and not old.is_complex() else new
+    if old.dtype == torch.float16:
+        new = new.clamp(-_LARGEST_HALF, _LARGEST_HALF)
+    return new.to(old.dtype).sum_to_size(old.shape)
 
 
 def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
@@ -337,39 +432,3 @@ def _leaves(arguments: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
 def _clones(arguments: dict[str, Any]) -> dict[str, Any]:
     """Copies of what requires gradients: leaves are taken for parameters."""
     return {n: v.clone() if isinstance(v, Tensor) and v.requires_grad else v for n, v in arguments.items()}
-
-
-def _shapes(record: Record) -> list[Any]:
-    return [o.shape for o in record.outputs if o is not None]
-
-
-_FUSED = {
-    "CheckpointFunction": "reentrant checkpointing computes again without the rules: use "
-    "checkpoint(..., use_reentrant=False)",
-    "CompiledFunction": "a compiled function hides its operations: explain the function that was compiled",
-    "DifferentiableGraph": "a scripted model hides its operations: explain the module that was scripted",
-    "CudnnRnn": "cuDNN's fused RNN hides its operations: run the model on the CPU, or in "
-    "torch.backends.cudnn.flags(enabled=False)",
-}
-
-
-def _refusal(key: Any, method: str) -> str:
-    name = key.__name__ if isinstance(key, type) else str(key)
-    begin = f"{method} has no rule for the operation {name}, which lies between the explained output and the input"
-    if name in _FUSED:
-        return f"{begin}; {_FUSED[name]}"
-    said = name if isinstance(key, type) else repr(name)
-    return (
-        f"{begin}. Register one: {method.replace(' ', '')}.rules[{said}] = rule, where rule is a function or one of "
-        "those in attriscope.attr.rules: linear (autograd's gradient is right), rescale (elementwise), decomposed(...) "
-        "(written out in known operations). A perturbation method, such as FeatureAblation, needs no rules"
-    )
-
-
-def _another_way(method: str, one: Record, other: Record | None) -> str:
-    found = "ended" if other is None else f"went through {other.function} {_shapes(other)}"
-    return (
-        f"{method}: the model went another way for the baseline than for the input: where the one went through "
-        f"{one.function} {_shapes(one)}, the other {found}. Choose a baseline for which the model does the same "
-        "operations"
-    )

@@ -118,7 +118,7 @@ class Reading:
             self._see_inside(module, [leaves[i] for i in places])
         for index, i in enumerate(places):
             leaf = origin = leaves[i]
-            if self.gradient and not leaf.is_floating_point():
+            if self.gradient and not (leaf.is_floating_point() or leaf.is_complex()):
                 continue
             if self.gradient and not leaf.requires_grad:
                 leaf = origin = leaf.detach().requires_grad_()
@@ -131,7 +131,7 @@ class Reading:
             read.append(ReadTensor(call, index, leaf, origin))
             handed: Any = nudge(leaf) if self._is_nudged(module, call, index, floating) else leaf.clone()
             leaves[i] = handed
-            floating += leaf.is_floating_point()
+            floating += leaf.is_floating_point() or leaf.is_complex()
             if self.gradient:
                 handed._read_as = leaf, handed._version
         self.calls[module].append(read)
@@ -205,6 +205,8 @@ def _followable(module: nn.Module, value: Any) -> Any:
     """What goes into a layer, such that all that is made of it needs gradients."""
     leaves, unflatten = flatten(value)
     for i, leaf in enumerate(leaves):
-        if isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.requires_grad:
+        if not isinstance(leaf, Tensor) or leaf.requires_grad:
+            continue
+        if leaf.is_floating_point() or leaf.is_complex():
             leaves[i] = leaf.detach().clone().requires_grad_()
     return unflatten(leaves)

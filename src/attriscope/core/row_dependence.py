@@ -51,7 +51,11 @@ class Units:
         # A bound method is made anew each time it is looked up.
         owner, part = getattr(owner, "__self__", owner), (part, getattr(owner, "__name__", None))
         self._model = model = module_of(forward)
-        modes = any(module.training for module in model.modules()) if isinstance(model, nn.Module) else None
+        modes = (
+            any(getattr(module, "training", False) for module in model.modules())
+            if isinstance(model, nn.Module)
+            else None
+        )
         self._key = (part, modes, *map(_form, examples.tensors), *map(_form, tree_leaves(examples.arguments)))
         try:
             self._known = _KNOWN.setdefault(owner, {})
@@ -93,14 +97,21 @@ def _form(value: Any) -> Hashable:
 
 
 def mixes_rows(model: Any) -> bool:
-    """Whether some module is seen to mix the rows of a batch: batch normalisation that takes the batch's statistics."""
+    """Whether some module is seen to mix the rows of a batch.
+
+    Batch normalisation that takes the batch's statistics does, and so do dynamically quantised layers: they divide the
+    range of the whole batch into steps.
+    """
     model = module_of(model)
     if not isinstance(model, nn.Module):
         return False
     return any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm)
-        and not isinstance(module, nn.modules.instancenorm._InstanceNorm)
-        and (module.training or module.running_mean is None)
+        type(module).__module__.startswith("torch.ao.nn.quantized.dynamic")
+        or (
+            isinstance(module, nn.modules.batchnorm._BatchNorm)
+            and not isinstance(module, nn.modules.instancenorm._InstanceNorm)
+            and (module.training or module.running_mean is None)
+        )
         for module in model.modules()
     )
 
@@ -209,7 +220,8 @@ def dependence(forward: Any) -> str:
     )
     return (
         f"the rows of a batch depend on each other in {name}: beside other rows a row gives something else, as in a "
-        "graph network, with attention or normalisation over the batch, or with batch normalisation in training mode. "
+        "graph network, with attention or normalisation over the batch, with batch normalisation in training mode or "
+        "dynamically quantised layers. "
         "Each step is therefore run by itself, with exactly the examples that were given, whatever batch size was "
         "asked for; and what is attributed to an example is its effect on the explained outputs of all of them"
     )

@@ -119,7 +119,7 @@ class Section:
 
         return (
             _place(self.end),
-            tuple(module.training for module in modules),
+            tuple(getattr(module, "training", False) for module in modules),
             tuple(id(child) for module in modules for child in module._modules.values()),
             tuple(map(form, leaves)),
         )

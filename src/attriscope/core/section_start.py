@@ -175,7 +175,7 @@ def _at_start(values: tuple[Tensor, ...], examples: Examples) -> Examples:
 def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> OpenedSection:
     model = module_of(section.explained_model)
     whole = isinstance(model, nn.Module)
-    resume = resume and whole and not any(module.training for module in model.modules())
+    resume = resume and whole and not any(getattr(module, "training", False) for module in model.modules())
     injector, recorder = Injector(start), OutputRecorder()
     found: dict[int, list[Tensor]] = {}
     indices: dict[int, list[int]] = {}  # which of all tensors there these are

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from attriscope.core.arrangement import FIRST, Places, find_rows, rows_are_first
 from attriscope.core.batch_norm import ignores_strides, see_to_strides
+from attriscope.core.complex_parts import added, times
 from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
 from attriscope.core.hooks import Layers, NotRun, not_run, unwrap
@@ -283,7 +284,7 @@ class Subject:
         weights = []
         for f in fs:
             found = self._gradients(f, (layer,), keep=True)[0][0]
-            weights.append([None if p is None else p * g for p, g in zip(picked, found, strict=True)])
+            weights.append([None if p is None else times(p, g) for p, g in zip(picked, found, strict=True)])
         return layer, tuple(weights)
 
     def _all_gradients(
@@ -302,7 +303,7 @@ class Subject:
     def _passed_on(self, ends: tuple[Tensor, ...], weights: list[Tensor | None], values: Nested) -> Nested:
         """The gradient of the neurons, each times its weight."""
         pairs = [(e, w) for e, w in zip(ends, weights, strict=True) if w is not None]
-        weighted = [(e * w.detach()).sum() for e, w in pairs]
+        weighted = [added(times(e, w.detach())).sum() for e, w in pairs]
         return self._gradients(torch.stack(weighted), values, keep=True)[0]
 
     def _gradients(
@@ -310,6 +311,11 @@ class Subject:
     ) -> tuple[Nested, set[tuple[int, int]]]:
         """The gradient with respect to all values; and the places and positions where none arrived."""
         flat = [v for layer in values for v in layer]
+        if f.is_complex():
+            raise InputError(
+                "the explained output is complex, so there is no more or less of it: explain its absolute value or one "
+                "of its parts, as in target=lambda y: y[:, 0].abs()"
+            )
         if f.requires_grad:
             kept = {"retain_graph": True} if keep else {}
             options = {"allow_unused": True, **self.gradient_options, **kept}

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attriscope.core.errors import OperationError
+from attriscope.core.view_writes import ViewWrite
 
 
 @functools.lru_cache(maxsize=4096)
@@ -68,6 +69,8 @@ KEEPS = {
     "constants": "tensors that autograd does not follow",
     "factors": "every tensor if two of them are activations, else constants",
     "products": "every tensor unless what is multiplied with is a parameter or a number",
+    "shifts": "every tensor if one operand is a number, all one number or a maximum, else nothing",
+    "statistics": "every tensor if a flag asks for the input's own statistics or two are activations, else constants",
     "masked": "every tensor if one is the outcome of a comparison of activations, else nothing",
 }
 
@@ -121,15 +124,20 @@ class Tape(TorchDispatchMode):
         # For each storage, where its values are kept: written down before something overwrites them.
         self._kept: dict[int, list[tuple[Any, Any]]] = {}
         self._masks: dict[int, Tensor] = {}
+        # Where shifts are kept: maxima, and what views and picks make of them; storages of one number everywhere.
+        self._maxima: dict[int, Tensor] | None = {} if keeps("sub") == "shifts" else None
+        self._uniform: dict[int, Tensor] = {}
         self.records: list[Record] = []
         self.of_node: dict[Any, Record] = {}
-        self.into_view: dict[Any, Any] = {}
+        self.into_view: dict[Any, ViewWrite] = {}
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         self._match_pending()
         self._kept.clear()
         self._masks.clear()
+        self._maxima = None
+        self._uniform.clear()
 
     def forget(self) -> None:
         """Let go of everything that was written down."""
@@ -149,14 +157,17 @@ class Tape(TorchDispatchMode):
             if name in _MASK_STEPS or any(t.requires_grad for t in tensors_in(args)):
                 self._masks[id(output)] = output
             return output
+        shift = keep == "shifts"
         keep = self._resolved(keep, args)
         record = None
         if keep is not None:
-            record = Record(function, _arguments(function, args, kwargs, keep), [])
+            given = self._as_numbers(args) if shift else args
+            record = Record(function, _arguments(function, given, kwargs, keep), [])
         for position in _written(function):
             if position < len(args):
                 for tensor in tensors_in(args[position]):
                     self._save(tensor)
+                    self._uniform.pop(_storage(tensor), None)
         if record is not None:
             written = {function._schema.arguments[i].name for i in _written(function)}
             self._watch(record.arguments, written)
@@ -167,15 +178,41 @@ class Tape(TorchDispatchMode):
                 for o in (output if isinstance(output, tuple | list) else (output,))
             )
             self._watch(record.outputs, ())
+        if self._maxima is not None:
+            self._note_shift(name, args, output)
         self._pending = function, output, record
         return output
 
+    def _as_numbers(self, args: Any) -> Any:
+        """With one number in the place of a tensor that holds nothing else."""
+        return tuple(a.flatten()[0] if self._is_uniform(a) and a.numel() else a for a in args)
+
+    def _is_uniform(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and bool(self._uniform) and _storage(value) in self._uniform
+
+    def _note_shift(self, name: str, args: Any, output: Any) -> None:
+        maxima = self._maxima or {}
+        if name in _MAXIMA or (name in _MAXIMUM_STEPS and args and id(args[0]) in maxima):
+            self._maxima = maxima
+            maxima.update((id(t), t) for t in tensors_in(output))
+        elif name in _UNIFORM and output.numel():
+            self._uniform[_storage(output)] = output
+
     def _resolved(self, keep: str | None, args: Any) -> str | None:
+        if keep == "shifts":
+            maxima = self._maxima or {}
+            shifted = any(
+                not isinstance(t, Tensor) or not t.dim() or id(t) in maxima or self._is_uniform(t)
+                for t in args[:2]
+            )
+            return "all" if shifted else None
         if keep == "masked":
             return "all" if any(id(t) in self._masks for t in tensors_in(args)) else None
+        if keep == "statistics":
+            several = any(a is True for a in args) or _activations(args) > 1
+            return "all" if several else "constants"
         if keep == "factors":
-            activations = sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
-            return "all" if activations > 1 else "constants"
+            return "all" if _activations(args) > 1 else "constants"
         if keep == "products":
             others = [t for t in tensors_in(args) if t.dim() and not is_parameter(t)]
             return "all" if len(others) > 1 else "constants"
@@ -190,15 +227,20 @@ class Tape(TorchDispatchMode):
         first = next((t for t in tensors_in(output) if t.requires_grad), None)
         if first is None:
             return
-        node = first.grad_fn
-        if first._base is not None and _written(function):
-            # Writing into a view gives the base a node that hides what was written: remember it.
-            node = first._base.grad_fn
-            self.into_view[node] = function
+        into_view = first._base is not None and _written(function)
+        # The view itself must not be asked: torch may be at work on its node, and waits for us.
+        node = first._base.grad_fn if into_view else first.grad_fn  # type: ignore[union-attr]
+        if into_view:
+            # Writing into a view gives the base a node that hides what was written: remember it. A node that is known
+            # is that of an earlier write: this one was without gradients.
+            if node is None or node in self.into_view:
+                return
+            self.into_view[node] = ViewWrite.of(function, first)
+            if record is None:
+                return
+        elif node is None:
             return
-        if node is None:
-            return
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
+        elif isinstance(node, torch.autograd.function.BackwardCFunction):
             # A user's own function: what it saved, and what it gave, is all there is to know.
             saved = {f"saved_{i}": t.detach() for i, t in enumerate(node.saved_tensors) if t is not None}
             record = Record(type(node), saved, [o.detach() for o in tensors_in(output)])
@@ -232,8 +274,13 @@ class Tape(TorchDispatchMode):
         if chance:
             raise OperationError(
                 f"{function} draws random numbers, so the passes for the input and for the baseline cannot be "
-                "compared: call model.eval() first"
+                "compared: call model.eval() first. A model that draws in evaluation mode, too, must get its numbers "
+                "as an argument, or from a generator that it seeds anew in each pass"
             )
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _same_operation(node: Any, function: Any) -> bool:
@@ -242,8 +289,22 @@ def _same_operation(node: Any, function: Any) -> bool:
     return operator.startswith(name) or (function.namespace != "aten" and operator in name)
 
 
+def _activations(args: Any) -> int:
+    return sum(t.requires_grad and not is_parameter(t) for t in tensors_in(args))
+
+
 _COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
 _MASK_STEPS = frozenset({"tocopy", "logicalnot", "bitwisenot"})
+
+_MAXIMA = frozenset({"max", "amax", "scatterreduce", "segmentreduce"})
+_UNIFORM = frozenset(
+    {"oneslike", "zeroslike", "fulllike", "ones", "zeros", "full", "newones", "newzeros", "newfull"}
+)
+_MAXIMUM_STEPS = frozenset({
+    "detach", "alias", "clone", "tocopy", "view", "unsafeview", "reshape", "unsqueeze",
+    "squeeze", "expand", "transpose", "t", "permute", "slice", "select", "indexselect",
+    "gather", "index", "clamp", "clampmin", "nantonum", "maskedfill", "where",
+})  # fmt: skip
 
 
 def _arguments(function: Any, args: Any, kwargs: Any, keep: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.complex_parts import added
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.frames import is_frame
 from attriscope.core.hooks import unwrap
@@ -37,7 +38,7 @@ class Explainer:
     function: Callable[..., Any]
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def explain(self, examples: Examples, target: Any) -> tuple[Tensor, ...]:
+    def explain(self, examples: Examples, target: Any, parts: bool = False) -> tuple[Tensor, ...]:
         """Attributions for the examples, checked and in the inputs' shape."""
         arguments = {"target": target} if target is not None else {}
         if examples.arguments:
@@ -48,7 +49,7 @@ class Explainer:
         found = self.function(examples.form(examples.tensors), **given)
         if hasattr(self.method, "layer"):
             found = _enlarged(found, examples)
-        return fit_attributions(found, examples)
+        return fit_attributions(found, examples, parts)
 
 
 def accepted_arguments(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def as_explainer(given: Any) -> Explainer | None:
     raise InputTypeError(f"an explanation must be {FORMS}, but {describe(given)} came")
 
 
-def attributions_of(given: Any, examples: Examples, target: Any) -> tuple[Tensor, ...]:
+def attributions_of(given: Any, examples: Examples, target: Any, parts: bool = False) -> tuple[Tensor, ...]:
     """The attributions, one tensor per input and in its shape, whatever form they came in.
 
     Raises:
@@ -95,7 +96,9 @@ def attributions_of(given: Any, examples: Examples, target: Any) -> tuple[Tensor
         InputError, UndefinedMetricError: shapes or devices do not fit the inputs; attributions are not finite.
     """
     explainer = as_explainer(given)
-    return fit_attributions(given, examples) if explainer is None else explainer.explain(examples, target)
+    if explainer is None:
+        return fit_attributions(given, examples, parts)
+    return explainer.explain(examples, target, parts)
 
 
 def given_attributions(
@@ -117,10 +120,11 @@ def given_attributions(
     return fit_attributions(given, gather_examples(given).plain)
 
 
-def fit_attributions(given: Any, examples: Examples) -> tuple[Tensor, ...]:
+def fit_attributions(given: Any, examples: Examples, parts: bool = False) -> tuple[Tensor, ...]:
     """Attributions as floating point tensors in the inputs' shapes.
 
-    A map with one channel is shared evenly among the channels of a picture, so that each position keeps its sum.
+    A map with one channel is shared evenly among the channels of a picture, so that each position keeps its sum. Of
+    complex inputs, real and imaginary part are added up, unless ``parts`` are to be kept apart.
 
     Raises:
         InputTypeError, InputError, UndefinedMetricError: as for :func:`attributions_of`.
@@ -131,11 +135,11 @@ def fit_attributions(given: Any, examples: Examples) -> tuple[Tensor, ...]:
             f"there must be attributions for each input, but {len(found)} tensor(s) came for "
             f"{len(examples.tensors)} input(s)"
         )
-    return tuple(_fit(a, x, i) for i, (a, x) in enumerate(zip(found, examples.tensors, strict=True)))
+    return tuple(_fit(a, x, i, parts) for i, (a, x) in enumerate(zip(found, examples.tensors, strict=True)))
 
 
-def _fit(attributions: Any, x: Tensor, position: int) -> Tensor:
-    if not isinstance(attributions, Tensor) or attributions.is_complex():
+def _fit(attributions: Any, x: Tensor, position: int, parts: bool) -> Tensor:
+    if not isinstance(attributions, Tensor) or (attributions.is_complex() and not x.is_complex()):
         raise InputTypeError(
             f"attributions must be a real tensor per input, but for input {position} came {describe(attributions)}"
         )
@@ -153,7 +157,9 @@ def _fit(attributions: Any, x: Tensor, position: int) -> Tensor:
             f"them with attributions.to({str(x.device)!r})"
         )
     values = attributions.detach()
-    if not values.is_floating_point():
+    if values.is_complex():
+        values = values if parts else added(values)
+    elif not values.is_floating_point():
         values = values.to(torch.get_default_dtype())
     elif values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()

@@ -107,6 +107,6 @@ class PerturbationSamples:
                 f"{describe(given)}"
             )
         return tuple(
-            t.to(x.device, x.dtype if x.is_floating_point() else t.dtype)
+            t.to(x.device, x.dtype if x.is_floating_point() or x.is_complex() else t.dtype)
             for t, x in zip(found, self.examples.tensors, strict=True)
         )

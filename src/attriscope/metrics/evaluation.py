@@ -161,7 +161,8 @@ def _explainer(name: Any, method: Any) -> Explainer:
 def _default_metrics(model: Any, masks: Any, examples: Examples) -> tuple[str, ...]:
     """What is asked of methods if nobody says what."""
     # There is no noise that is small for token ids.
-    nearby = ("sensitivity",) if all(x.is_floating_point() for x in examples.tensors) else ()
+    small = all(x.is_floating_point() or x.is_complex() for x in examples.tensors)
+    nearby = ("sensitivity",) if small else ()
     always = ("deletion", "insertion", *nearby)
     learned = (
         ("randomisation",) if isinstance(model, nn.Module) else ()

@@ -16,6 +16,7 @@ from torch import Tensor
 from attriscope.attr._features import exact_dtype
 from attriscope.attr._random import check_count, check_generator, device_of
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import (
     Examples,
@@ -57,7 +58,7 @@ def infidelity_perturb_func_decorator(multiply_by_inputs: bool = True) -> Callab
                 change = x - new
                 if multiply_by_inputs:
                     span = x - start
-                    change = change / torch.where(span != 0, span, 1)
+                    change = _over(change, span)
                 found.append(change)
             return tuple(found), moved
 
@@ -96,13 +97,23 @@ def removal_perturbation(share: float = 0.5) -> Callable[..., Any]:
         given = as_tuple(inputs)
         starts = (0,) * len(given) if baselines is None else as_tuple(baselines)
         gone = tuple((_uniform(x, generator) < share).to(x.dtype) for x in given)
-        return gone, tuple(x - g * (x - b) for x, g, b in zip(given, gone, starts, strict=True))
+        both = tuple(g * (1 + 1j) if g.is_complex() else g for g in gone)  # parts go together
+        return both, tuple(x - g * (x - b) for x, g, b in zip(given, gone, starts, strict=True))
 
     return perturb
 
 
+def _over(change: Tensor, span: Tensor) -> Tensor:
+    """Parts of what lies between input and baseline, where something does."""
+    parts, spans = as_real(change), as_real(span)
+    found = parts / torch.where(spans != 0, spans, 1)
+    return as_complex(found) if change.is_complex() else found
+
+
 def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(x.shape, generator=generator, device=device_of(generator)).to(x)
+    shape = as_real(x).shape
+    drawn = torch.randn(shape, generator=generator, device=device_of(generator)).to(as_real(x))
+    return as_complex(drawn) if x.is_complex() else drawn
 
 
 def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -176,7 +187,7 @@ def infidelity(
     examples = gather_examples(inputs, additional_forward_args).plain
     count = check_count(n_perturb_samples, "n_perturb_samples")
     batch = check_batch(max_examples_per_batch, "max_examples_per_batch")
-    maps = attributions_of(attributions, examples, target)
+    maps = attributions_of(attributions, examples, target, parts=True)
     starts = None if baselines is None else resolve_baselines(baselines, examples)
     perturb = _PerturbationPairs(perturb_func, examples, starts, maps, count, check_generator(generator))
 
@@ -232,7 +243,11 @@ class _PerturbationPairs(PerturbationSamples):
             )
         changes, moved = (self.fitting(each, count) for each in found)
         for change, attributions in zip(changes, self._maps, strict=True):
-            apart = change.reshape(self.examples.count, count, -1)
-            total = torch.einsum("nsd,nd->ns", apart, attributions.reshape(len(attributions), -1).to(apart))
+            if not attributions.is_complex():  # of a complex number as a whole
+                change = change.real
+            apart = as_real(change).reshape(self.examples.count, count, -1)
+            total = torch.einsum(
+                "nsd,nd->ns", apart, as_real(attributions).reshape(len(attributions), -1).to(apart)
+            )
             self.foretold[:, first : first + count] += total.to(self.foretold)
         return moved

@@ -18,6 +18,7 @@ from attriscope.attr._random import check_count, device_of
 from attriscope.attr._repeat import RepeatedArguments
 from attriscope.attr._sums import accumulation_dtype
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.evaluate import copies_can_share_batches
 from attriscope.core.inputs import Examples, TensorOrTuple, as_tuple, describe, gather_examples
@@ -46,9 +47,11 @@ def default_perturb_func(
     found = []
     for x in as_tuple(inputs):
         # In single precision, so that they are the same numbers for all types.
-        drawn = torch.empty(x.shape, dtype=torch.float32, device=device_of(generator))
+        numbers = as_real(x)
+        drawn = torch.empty(numbers.shape, dtype=torch.float32, device=device_of(generator))
         noise = drawn.uniform_(-perturb_radius, perturb_radius, generator=generator)
-        found.append(x + noise.to(x.device, x.dtype if x.is_floating_point() else noise.dtype))
+        noise = noise.to(x.device, numbers.dtype if numbers.is_floating_point() else noise.dtype)
+        found.append(x + (as_complex(noise) if x.is_complex() else noise))
     return tuple(found)
 
 
@@ -258,7 +261,7 @@ class _NearbyExplanations:
                 f"explanation_func must give tensors with one entry per row in dimension 0, but gave "
                 f"{describe(found)} for {len(rows[0])} rows"
             )
-        flat = [leaf.detach().reshape(leaf.shape[0], -1).to(leaves[0].device) for leaf in leaves]
+        flat = [as_real(leaf.detach()).reshape(leaf.shape[0], -1).to(leaves[0].device) for leaf in leaves]
         joined = flat[0] if len(flat) == 1 else torch.cat(flat, 1)
         real = joined.dtype if joined.is_floating_point() else torch.get_default_dtype()
         joined = joined.to(accumulation_dtype(real))
@@ -318,7 +321,7 @@ class _NearbyExplanations:
 
 def _length(rows: Tensor, order: float) -> Tensor:
     """The norm of each of the rows (N, samples, ...), in single precision at least."""
-    values = rows.reshape(*rows.shape[:2], -1)
+    values = as_real(rows).reshape(*rows.shape[:2], -1)
     dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
     return torch.linalg.vector_norm(values, ord=order, dim=2, dtype=accumulation_dtype(dtype))
 

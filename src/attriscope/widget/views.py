@@ -10,14 +10,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-import torch
 import traitlets
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import module_of
-from attriscope.core.inputs import describe, gather_examples, require_floating
+from attriscope.core.inputs import as_tensor, describe, gather_examples, require_floating
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout, layouts_of, why_not
 from attriscope.widget.jobs.job_widget import JobWidget
@@ -91,7 +90,7 @@ class Overlay(Part):
 def _attributions(given: Any) -> Tensor:
     """What an overlay is drawn of, as a tensor (1, C, H, W)."""
     try:
-        found = torch.as_tensor(given).detach()
+        found = as_tensor(given).detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputTypeError(
             f"attributions must be a tensor or an array, but {describe(given)} came"
@@ -134,7 +133,7 @@ class Predictions(Part):
         if kind not in get_args(Output):
             raise InputError(f"kind must be one of {', '.join(get_args(Output))}, but {describe(kind)} came")
         names = read_class_names(class_names)
-        row = scores_of(torch.as_tensor(output) if hasattr(output, "__array__") else output)
+        row = scores_of(as_tensor(output) if hasattr(output, "__array__") else output)
         if row is None or not row.numel():
             raise InputError(
                 f"output must hold one example, of shape (C,) or (1, C), but {describe(output)} came"

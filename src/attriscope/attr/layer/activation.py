@@ -12,6 +12,7 @@ from attriscope.attr._base import Attribution, LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
 from attriscope.core.arrangement import FIRST, as_they_were
+from attriscope.core.complex_parts import times
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
 from attriscope.core.hooks import Layer, Layers
@@ -127,7 +128,7 @@ class LayerGradientXActivation(LayerAttribution):
     ) -> tuple[Tensor, ...]:
         """Gradients times values, or gradients alone, as chosen at construction; tensor by tensor."""
         factors = zip(gradients, evals, strict=True)
-        found = (g * v if self.multiplies_by_inputs else g for g, v in factors)
+        found = (times(g, v) if self.multiplies_by_inputs else g for g, v in factors)
         return tuple(f.cpu() if self.memory_efficient else f for f in found)
 
 

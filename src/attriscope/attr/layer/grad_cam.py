@@ -89,6 +89,10 @@ def _cam(values: Tensor, gradient: Tensor, add_channels: bool) -> Tensor:
         raise LayerError(
             f"Grad-CAM needs a layer that gives (examples, channels, positions...), not {tuple(values.shape)}"
         )
+    if values.is_complex():  # both parts are channels of their own
+        parts = [torch.cat([t.real, t.imag], 1) for t in (values, gradient)]
+        whole = _cam(parts[0], parts[1], add_channels)
+        return whole if add_channels else torch.complex(*whole.chunk(2, 1))
     positions = tuple(range(2, values.dim()))
     weights = gradient.mean(positions, keepdim=True) if positions else gradient
     if not (add_channels and positions):
@@ -100,4 +104,4 @@ def _cam(values: Tensor, gradient: Tensor, add_channels: bool) -> Tensor:
 
 
 def _weighs(values: Tensor) -> bool:
-    return values.dim() == 4 and adds_up_to_one(values)
+    return values.dim() == 4 and not values.is_complex() and adds_up_to_one(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, overload
 
 import torch
@@ -18,6 +18,7 @@ from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
 from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
+from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
@@ -195,13 +196,16 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
+        formed: list[list[Callable[[Tensor], Tensor]]] = []
         latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
         evaluations, places = 0, Places()
 
         def sums() -> Any:
-            return self._form(as_they_were([tuple(t.clone() for t in layer) for layer in totals], places))
+            both = zip(totals, formed, strict=True)
+            found = [tuple(f(t) for t, f in zip(*layer, strict=True)) for layer in both]
+            return self._form(as_they_were(found, places))
 
         def delta() -> Tensor:
             found = [
@@ -221,13 +225,16 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             assert block.f is not None
             part, places = block.examples, block.places
             if not totals:
-                totals = _zeros(block, site, examples.count)
+                kept = _zeros(block, site, examples.count)
+                formed = [[as_complex if t.is_complex() else Tensor.clone for t in layer] for layer in kept]
+                totals = [[as_real(t) for t in layer] for layer in kept]
                 latest = [[None for _ in layer] for layer in totals]
                 of_all = 1 if block.whole_batch else examples.count
                 first, last = totals[0][0].new_zeros(of_all), totals[0][0].new_zeros(of_all)
             for i, layer in enumerate(totals):
                 for j, total in enumerate(layer):
-                    here = block.grid(block.values[i][j]), block.grid(block.gradients[i][j])
+                    found = block.values[i][j], block.gradients[i][j]
+                    here = as_real(block.grid(found[0])), as_real(block.grid(found[1]))
                     latest[i][j] = _add_conductance(
                         total, latest[i][j], here, part, share, first=block.steps.start == 0
                     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
 from attriscope.attr._features import Features, exact_dtype
+from attriscope.core.complex_parts import as_real
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import Examples, describe
 
@@ -29,7 +30,7 @@ class ExponentialKernel:
     def __call__(self, original_inp: Any, perturbed_inp: Any, *_: Any, **__: Any) -> float:
         """The weight of one perturbed input."""
         x, p = (
-            torch.cat([t.flatten() for t in tensors_in(both)]).float()
+            torch.cat([as_real(t).flatten() for t in tensors_in(both)]).float()
             for both in (original_inp, perturbed_inp)
         )
         if self.mode == "cosine":
@@ -60,8 +61,9 @@ class ExponentialKernel:
 
         def total(product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
             sums = sum(
-                features.totals(i, product(x.to(dtype), b.to(dtype).expand_as(x))).to(keep.device)
+                features.totals(i, product(part.to(dtype), start.to(dtype).expand_as(part))).to(keep.device)
                 for i, (x, b) in enumerate(zip(examples.tensors, baselines, strict=True))
+                for part, start in zip(parts_of(x), parts_of(b), strict=True)
             )
             assert isinstance(sums, Tensor)
             return sums.sum(0, keepdim=True) if whole else sums
@@ -74,6 +76,11 @@ class ExponentialKernel:
             apart = total(lambda x, b: (x - b).square())
             distance = mixed(torch.zeros_like(apart), apart).clamp_min(0).sqrt()
         return torch.exp(-distance.square() / (2 * self.width**2))
+
+
+def parts_of(x: Tensor) -> tuple[Tensor, ...]:
+    """Real and imaginary part, or the tensor itself."""
+    return (x.real, x.imag) if x.is_complex() else (x,)
 
 
 def tensors_in(inputs: Any) -> list[Tensor]:

@@ -8,8 +8,8 @@ Each of these methods has a table, ``rules``, from operations to rules. To add o
     class Swish(torch.autograd.Function): ...   # saves its input
 
     DeepLift.rules[Swish] = rescale             # a class derived from torch.autograd.Function,
-    LRP.rules["Cummax"] = linear                # or the name that the error message says
-    DeepLift(model, rules={"Cummax": linear})   # for one explanation only
+    LRP.rules["Nanmedian"] = linear             # or the name that the error message says
+    DeepLift(model, rules={"Nanmedian": linear})  # for one explanation only
 
 A rule of your own is a function. It gets the :class:`Step` (arguments and outputs in the pass for the input, and in
 ``step.reference`` those for the baseline), what autograd would pass to each input, and what arrived at each output::

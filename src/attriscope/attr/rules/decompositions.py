@@ -45,11 +45,16 @@ def _attention(
         key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
     scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     bias = attn_mask if attn_bias is None else attn_bias
+    unmasked = None
     if bias is not None:
         scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
+        unmasked = scores.detach().amax(-1, keepdim=True) > -math.inf
     if is_causal:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~seen, -math.inf)
+    if unmasked is not None:  # of nothing, attention gives zero
+        scores = scores.masked_fill(~unmasked, 0.0)
+        return scores.softmax(-1).masked_fill(~unmasked, 0.0) @ value
     return scores.softmax(-1) @ value
 
 
@@ -91,7 +96,8 @@ def _centred(x: Tensor, dim: Any) -> Tensor:
 def _var(self: Tensor, dim: Any = None, correction: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
     dim = tuple(range(self.dim())) if not dim else tuple(dim)
     count = math.prod(self.shape[d] for d in dim)
-    total = _centred(self, dim).square().sum(dim, keepdim=keepdim)
+    centred = _centred(self, dim)
+    total = (centred.abs() if centred.is_complex() else centred).square().sum(dim, keepdim=keepdim)
     return total / max(0, count - (1 if correction is None else correction))
 
 
@@ -101,6 +107,12 @@ def _std(self: Tensor, **more: Any) -> Tensor:
 
 def _norm(self: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Tensor:
     dim = tuple(range(self.dim())) if dim is None else dim
+    if ord == 0:
+        raise OperationError("there is no rule for a norm of order 0, which counts and has no gradient")
+    if self.is_complex():
+        self = self.abs()
+    if math.isinf(ord):
+        return self.abs().amax(dim, keepdim) if ord > 0 else self.abs().amin(dim, keepdim)
     if ord == 1:
         return self.abs().sum(dim, keepdim=keepdim)
     if ord == 2:

@@ -13,16 +13,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attriscope.attr.rules import complex_numbers
 from attriscope.attr.rules.decompositions import DECOMPOSED
+from attriscope.attr.rules.distances import DISTANCES
 from attriscope.attr.rules.operations import (
+    ACTIVATIONS_OF_PACKAGES,
     CURVED,
     FACTORS,
     JOINS,
     LINEAR,
     NORMS_BY_RUNNING_STATISTICS,
+    OF_TWO,
     PIECEWISE_LINEAR,
     WINDOWED,
 )
+from attriscope.attr.rules.order_statistics import ORDERED
+from attriscope.attr.rules.own_statistics import by_own_statistics
+from attriscope.attr.rules.products import PRODUCTS_OF_DEEPLIFT, call
+from attriscope.attr.rules.sampling import sampled
+from attriscope.attr.rules.several_inputs import NORMS, with_constants, with_several
 from attriscope.core.errors import OperationError
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 from attriscope.core.tape import tensors_in
@@ -64,6 +73,8 @@ def _same(step: Step) -> bool:
 
 def _constants(step: Step) -> list[Tensor]:
     needed = _needed(step)
+    if step.operation in _OVERWRITE:
+        needed.append("self")
     return [t for n, v in step.arguments.items() if n not in needed for t in tensors_in(v)]
 
 
@@ -77,7 +88,9 @@ def _needed(step: Step) -> list[str]:
 
 
 # Tensors that autograd has no gradient for.
-_CHOICES = frozenset({"condition", "mask", "index", "indices"})
+_CHOICES = frozenset({"condition", "mask", "index", "indices", "offsets"})
+# What was there before does not matter to these.
+_OVERWRITE = frozenset({"Copy", "Fill"})
 
 
 def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[Tensor | None]:
@@ -91,22 +104,9 @@ def midpoint(step: Step, gradients: Passed, incoming: Passed) -> Passed | list[T
             if isinstance(value, Tensor):
                 mean = (value + step.before.arguments[name]) / 2
                 halfway[name] = mean.detach().requires_grad_(name in needed)
-        output = _call_again(step.function, halfway)
+        output = call(step.function, halfway)
         found = iter(torch.autograd.grad(output, [halfway[n] for n in needed], _first(incoming)))
     return [next(found) if need else None for need in step.needs]
-
-
-def _call_again(function: Any, arguments: dict[str, Any]) -> Tensor:
-    positional, named = [], {}
-    for argument in function._schema.arguments:
-        value = arguments[argument.name]
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = value.clone()
-        if argument.kwarg_only:
-            named[argument.name] = value
-        else:
-            positional.append(value)
-    return function(*positional, **named)
 
 
 def product(step: Step, gradients: Passed, incoming: Passed) -> Any:
@@ -169,7 +169,7 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
     (a, a0), (b, b0) = (_either(step, n) for n in names)
 
     def f(left: Any, right: Any) -> Tensor:
-        return _call_again(step.function, {**step.arguments, names[0]: left.clone(), names[1]: right})
+        return call(step.function, {**step.arguments, names[0]: left.clone(), names[1]: right})
 
     g, y, y0 = _first(incoming), step.outputs[0], step.before.outputs[0]
     ab0, a0b = f(a, b0), f(a0, b)
@@ -183,6 +183,9 @@ def pairwise(step: Step, gradients: Passed, incoming: Passed) -> Any:
 
 def power(step: Step, gradients: Passed, incoming: Passed) -> Any:
     """x ** n is a function of one number, x ** y of two."""
+    if step.outputs[0].is_complex():
+        rule = complex_numbers.rescale if len(step.needs) < 2 else complex_numbers.conjugated(pairwise)
+        return rule(step, gradients, incoming)
     return rescale(step, gradients, incoming) if len(step.needs) < 2 else pairwise(step, gradients, incoming)
 
 
@@ -202,7 +205,7 @@ def where(step: Step, gradients: Passed, incoming: Passed) -> Any:
         raise OperationError("DeepLIFT: torch.where chooses between constants; no multiplier passes there")
     shared = torch.where(still, 0.0, difference / total)
     chosen = (c, ~c)
-    return [g * torch.where(alike, k.to(g.dtype), shared * change.sign())
+    return [g * torch.where(alike, k.to(g.dtype), shared * change.sgn().conj())
             for k, change in zip(chosen, changes, strict=True)]  # fmt: skip
 
 
@@ -218,9 +221,9 @@ def masked(step: Step, gradients: Passed, incoming: Passed) -> Any:
 
 def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
     """A maximum: all to the number that made the difference, the pass with the larger output says which."""
-    if len(step.outputs) < 2:
-        raise OperationError(
-            "DeepLIFT has no rule for the maximum of a whole tensor: say over which dimension"
+    if len(step.outputs) < 2:  # of a whole tensor
+        return step.propagation.replay(
+            _smallest if step.operation == "Min" else _largest, ("self",), step, incoming
         )
     x, x0 = step.inputs[0], step.before.inputs[0]
     (y, at), (y0, at0) = step.outputs[:2], step.before.outputs[:2]
@@ -243,6 +246,14 @@ def winner(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | Non
     change = x.gather(axis, place) - x0.gather(axis, place)
     ratio = torch.where(change.abs() > step.eps, (y - y0) / change, 1.0)
     return [out.scatter_add(axis, place, arrived * ratio).reshape(gradient.shape)]
+
+
+def _largest(self: Tensor) -> Tensor:
+    return self.flatten().max(0)[0]
+
+
+def _smallest(self: Tensor) -> Tensor:
+    return self.flatten().min(0)[0]
 
 
 def log_softmax(step: Step, gradients: Passed, incoming: Passed) -> list[Tensor | None]:
@@ -336,21 +347,14 @@ def _through_norm(
     return centred(arrived * (q + q0) / 2 + to_mean_square * (c + c0) / count)
 
 
-def evaluation_only(step: Step, gradients: Passed, incoming: Passed) -> Passed:
-    """Batch normalization by running statistics is linear; by the batch's own, examples depend on each other."""
-    training = next((step.arguments[n] for n in ("training", "train") if n in step.arguments), False)
-    if training or step.operation == "BatchNormWithUpdate":
+def bag(step: Step, gradients: Passed, incoming: Passed) -> Passed:
+    """Rows of a table added up, with or without weights."""
+    if step.arguments.get("mode") == 2 or sum(step.needs) > 1:
         raise OperationError(
-            "batch normalization in training mode mixes the examples of a batch: call model.eval() first"
+            "there is no rule for an EmbeddingBag that takes the maximum, or whose table and weights both depend on "
+            "the input"
         )
-    return gradients
-
-
-def first_only(step: Step, gradients: Passed, incoming: Passed) -> Passed:
-    """Linear in the first tensor, as long as nothing else leads to the input."""
-    if any(step.needs[1:]):
-        raise OperationError(f"there is no rule for {step.operation} where its positions depend on the input")
-    return same_constants(step, gradients, incoming) if step.reference is not None else gradients
+    return gradients if step.reference is None else same_constants(step, gradients, incoming)
 
 
 def _first(passed: Passed) -> Tensor:
@@ -364,17 +368,24 @@ def each(names: tuple[str, ...], rule: Rule | Callable[..., Any]) -> dict[Any, R
     return dict.fromkeys(names, rule if isinstance(rule, Rule) else Rule(rule))
 
 
+_BY_NUMBERS = ("Mul", "Div", "Where", "MaskedFill", "IndexPut", "IndexPutImpl", "IndexFill")
+
 DEEPLIFT = Rules(
     each(LINEAR, linear),
     each(JOINS, Rule(same_constants, keep="constants")),
-    each(NORMS_BY_RUNNING_STATISTICS, Rule(evaluation_only, keep="numbers")),
+    each(NORMS_BY_RUNNING_STATISTICS, Rule(by_own_statistics, keep="statistics")),
     each(FACTORS, Rule(midpoint, keep="factors")),
-    each(("GridSampler2D", "GridSampler3D"), Rule(first_only, keep="constants")),
-    each((*PIECEWISE_LINEAR, *CURVED), rescale),
+    each(("GridSampler2D", "GridSampler3D"), sampled),
+    each((*PIECEWISE_LINEAR, *CURVED, *ACTIVATIONS_OF_PACKAGES), rescale),
     each(WINDOWED, winner),
-    each(("Maximum", "Minimum", "Fmax", "Fmin", "Atan2", "Xlogy", "Hypot", "Logaddexp"), pairwise),
+    each(OF_TWO, pairwise),
     DECOMPOSED,
+    DISTANCES,
+    complex_numbers.POLAR,
+    ORDERED,
+    PRODUCTS_OF_DEEPLIFT,
     {
+        "EmbeddingBag": Rule(bag, keep="constants"),
         "Pow": power,
         "Mul": Rule(product, keep="products"),
         "Div": Rule(quotient, keep="products"),
@@ -392,3 +403,6 @@ DEEPLIFT = Rules(
         "NativeGroupNorm": group_norm,
     },
 )
+complex_numbers.with_complex(DEEPLIFT, CURVED, _BY_NUMBERS, complex_numbers.rescale)
+with_several(DEEPLIFT, (*PIECEWISE_LINEAR, *CURVED, *NORMS))
+with_constants(DEEPLIFT, (*OF_TWO, "Pow", "Where"))

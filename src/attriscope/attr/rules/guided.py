@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attriscope.attr.rules.deep_lift import each
-from attriscope.attr.rules.operations import names
+from attriscope.attr.rules.operations import ACTIVATIONS_OF_PACKAGES, names
 from attriscope.core.propagation import Passed, Rule, Rules, Step
 
 _RISING = names("Relu LeakyRelu Elu Celu Softplus")
@@ -51,6 +51,8 @@ def _is_relu(step: Step) -> bool:
     """Whether the masked numbers are exactly the positive ones; seen only where the mask compares activations."""
     if sum(step.needs) != 1:
         return False
+    if step.outputs[0].is_complex():
+        return False
     places = ("self", "other") if step.operation in ("Mul", "Where", "Maximum", "Fmax") else ("self",)
     x = step.arguments[places[step.needs.index(True)]]
     x = step.outputs[0].new_tensor(x) if not isinstance(x, Tensor) else x
@@ -72,7 +74,7 @@ def _rectifier(backward: Backward, test: Callable[[Step], bool] | None = None) -
 def _rules(backward: Backward, rising: Backward) -> Rules:
     return Rules(
         each(_RISING, Rule(_rectifier(rising), keep=None)),
-        each(_BENT, Rule(_rectifier(backward), keep=None)),
+        each((*_BENT, *ACTIVATIONS_OF_PACKAGES), Rule(_rectifier(backward), keep=None)),
         each(_AT_ZERO, Rule(_rectifier(rising, _cuts_at_zero), keep="numbers")),
         each(_BY_MASK, Rule(_rectifier(backward, _is_relu), keep="masked")),
         each(_BY_VALUE, _rectifier(backward, _is_relu)),

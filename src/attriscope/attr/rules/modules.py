@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attriscope.attr.rules.lrp import STABILIZER, stabilized
+from attriscope.attr.rules.ratios import handed_on, stabilized
 from attriscope.core.errors import OperationError
+from attriscope.core.propagation import HALF, widened
 
 __all__ = [
     "Alpha1_Beta0_Rule",
@@ -29,9 +30,12 @@ class PropagationRule:
     """How a module hands relevance down. Derive from it and define :meth:`changes`, or :meth:`passed` for other ideas.
 
     ``R_j = x_j * sum_k w_jk R_k / (z_k + epsilon sign z_k)``, with z what the module gives for changed parameters.
+
+    Attributes:
+        epsilon: ``None``, the default, is 1e-9, or 1e-9 of the largest z of the example if that is below one.
     """
 
-    epsilon: float = STABILIZER
+    epsilon: float | None = None
 
     def changes(self, module: nn.Module) -> dict[str, Tensor | None]:
         """The parameters that are other than the module's own, by name."""
@@ -48,7 +52,8 @@ class PropagationRule:
         """Relevance divided by activation for each input, given the same for the output.
 
         Args:
-            module: must not be changed: others may be using it. See :func:`with_parameters`.
+            module: must not be changed: others may be using it. See :func:`with_parameters`. Of a module in half
+                precision, a copy in single precision, as are the tensors.
             inputs: the tensors it was called with; the rest is in ``others``, for :func:`run`.
             output, incoming: what it gave, and what arrived there, of the same shape.
         """
@@ -69,7 +74,7 @@ class EpsilonRule(PropagationRule):
             weak or contradictory contributions.
     """
 
-    def __init__(self, epsilon: float = STABILIZER) -> None:
+    def __init__(self, epsilon: float = 1e-9) -> None:
         self.epsilon = epsilon
 
 
@@ -176,7 +181,7 @@ class IdentityRule(PropagationRule):
                 f"IdentityRule is for modules with one input and an output of its shape, but {module} made "
                 f"{tuple(output.shape)} of {', '.join(str(tuple(x.shape)) for x in inputs)}"
             )
-        return (output * incoming / stabilized(inputs[0]),)
+        return (handed_on(incoming, output, inputs[0], None),)
 
 
 def without_bias(module: nn.Module, wanted: bool) -> dict[str, Tensor | None]:
@@ -205,6 +210,25 @@ def with_parameters(module: nn.Module, changes: dict[str, Tensor | None]) -> nn.
     return other
 
 
+def in_single_precision(module: nn.Module) -> nn.Module:
+    """The module, or, if anything of it is in half precision, a copy in single precision; the module is not touched."""
+    if not any(t.dtype in HALF for t in (*module.parameters(), *module.buffers())):
+        return module
+    other: nn.Module = object.__new__(type(module))
+    for name, value in vars(module).items():
+        # Weights also stand in lists and as attributes: in recurrent layers, and where they are computed.
+        tensors = isinstance(value, list) and all(isinstance(v, Tensor) for v in value)
+        other.__dict__[name] = [_single(v) for v in value] if tensors else _single(value)
+    other._parameters = {name: _single(value) for name, value in module._parameters.items()}
+    other._buffers = {name: _single(value) for name, value in module._buffers.items()}
+    other._modules = {name: child and in_single_precision(child) for name, child in module._modules.items()}
+    return other
+
+
+def _single(value: Any) -> Any:
+    return widened(value.detach()) if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
 def run(module: nn.Module, inputs: tuple[Tensor, ...], others: dict[str, Any]) -> Tensor:
     """Call a module, without its hooks, with other tensors in the places of those it was called with."""
     args, kwargs = others["put"](inputs)
@@ -212,7 +236,11 @@ def run(module: nn.Module, inputs: tuple[Tensor, ...], others: dict[str, Any]) -
 
 
 def through_module(
-    module: nn.Module, inputs: tuple[Tensor, ...], others: dict[str, Any], relevance: Tensor, epsilon: float
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    others: dict[str, Any],
+    relevance: Tensor,
+    epsilon: float | None,
 ) -> tuple[Tensor | None, ...]:
     """The rule of :class:`PropagationRule` for a module with its parameters changed."""
     with torch.enable_grad():
