@@ -25,6 +25,8 @@ def layout_and_output(model: nn.Module, layer: str, *inputs: Any) -> tuple[Layou
 KINDS: dict[str, Layout] = {
     "map": Layout("map", (1, 3, 4, 5)),
     "map of a tuple": Layout("map", (1, 3, 4, 5), several=True),
+    "map, channels last": Layout("map", (1, 4, 5, 3), channels_last=True),
+    "map of a tuple, channels last": Layout("map", (1, 4, 5, 3), several=True, channels_last=True),
     "attention": Layout("attention", (1, 2, 4, 4)),
     "tokens": Layout("tokens", (1, 6, 4)),
     "tokens of a tuple": Layout("tokens", (1, 6, 4), several=True),
@@ -38,6 +40,7 @@ KINDS: dict[str, Layout] = {
     "one number of a tuple": Layout("vector", (1,), several=True),
     "volume": Layout("other", (1, 3, 2, 4, 5)),
     "volume of a tuple": Layout("other", (1, 3, 2, 4, 5), several=True),
+    "volume, channels last": Layout("other", (1, 2, 4, 5, 3), channels_last=True),
     "six dimensions": Layout("other", (1, 3, 2, 2, 4, 2)),
 }
 

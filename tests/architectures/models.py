@@ -166,7 +166,9 @@ LANGUAGE = {
         _WORDS,
     ),
     "Bloom": Case(
-        _of("BloomForSequenceClassification", hidden_size=32, n_layer=2, n_head=4, vocab_size=50), _WORDS, True
+        _of("BloomForSequenceClassification", hidden_size=32, n_layer=2, n_head=4, vocab_size=50),
+        _WORDS,
+        True,
     ),
     "Falcon": Case(
         _of(

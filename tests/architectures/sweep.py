@@ -2,6 +2,7 @@
 
     python tests/architectures/sweep.py                 all, one process each; writes results.json beside this file
     python tests/architectures/sweep.py BERT resnet18   some, printed
+    python tests/architectures/sweep.py --page          writes notebooks/pages/architectures.md from results.json
 
 In an environment with ``tests/architectures/requirements.txt``; everything runs in double precision, offline. What is
 checked:
@@ -37,10 +38,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from architectures.models import CASES, build
+from architectures.models import CASES, build, import_without_torchvision
 from attriscope import attr, layers
 
 RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).parents[2] / "notebooks" / "pages" / "architectures.md"
 STEPS = 64
 # A case that takes longer than this says so.
 SECONDS = 240
@@ -217,8 +219,46 @@ def run_alone(name: str) -> dict[str, Checked]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+_HEAD = """# Architectures that were tried
+
+Each of these public architectures, small and with random weights, in double precision: is every method exact, or does
+it say why not? Written by `tests/architectures/sweep.py`, which says what "ok" means for each method. For integrated
+gradients the number is by how much the sum misses f(x) - f(baseline) with 64 steps, as a share of it; for LRP, which
+promises no sum, by how much the relevance misses f(x), which is what biases take. Versions: {versions}.
+
+"""
+
+
+def page(results: dict[str, dict[str, Checked]]) -> str:
+    """The table of the documentation."""
+    import timm
+    import transformers
+
+    methods = list(dict.fromkeys(method for found in results.values() for method in found))
+    lines = ["| architecture | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
+    reasons: dict[str, str] = {}
+    for name, found in results.items():
+        cells = []
+        for method in methods:
+            one = found.get(method, {"crashed": "not run"})
+            mark = ""
+            if said := one.get("refused", one.get("crashed")):
+                reasons.setdefault(said, str(len(reasons) + 1))
+                mark = f" ({reasons[said]})"
+            cells.append(verdict(one) + mark)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    said = [f"{number}. {text.split('. ')[0]}" for text, number in reasons.items()]
+    torch_version = torch.__version__.split("+")[0]
+    versions = f"torch {torch_version}, transformers {transformers.__version__}, timm {timm.__version__}"
+    return _HEAD.format(versions=versions) + "\n".join([*lines, "", *said]) + "\n"
+
+
 def main() -> None:
     arguments = sys.argv[1:]
+    if arguments == ["--page"]:
+        import_without_torchvision()
+        PAGE.write_text(page(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+        return
     if arguments[:1] == ["--json"]:
         print(json.dumps(Sweep(arguments[1]).all()))
         return

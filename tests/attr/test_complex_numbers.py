@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attriscope import attr, metrics
-from attriscope.core.errors import InputError
+from attriscope.core.errors import InputError, UnusedTensorWarning
 from models import draw
 
 MATRIX = torch.complex(draw(4, 3, seed=1), draw(4, 3, seed=2))
@@ -297,3 +297,57 @@ def test_similarity_of_samples_is_that_of_both_parts(mode: str) -> None:
         found.append(torch.tensor(apart))
     torch.testing.assert_close(found[0], found[2])
     torch.testing.assert_close(found[1], found[3])
+
+
+class Spectrum(nn.Module):
+    """A layer of imaginary numbers that has time before the examples, or runs on all times of all examples at once."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.layer, self.form = nn.Identity(), form
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = x * 2j
+        if self.form == "time first":
+            z = self.layer(z.transpose(0, 1)).transpose(0, 1)
+        elif self.form == "flat":
+            z = self.layer(z.transpose(0, 1).flatten(0, 1)).unflatten(0, x.shape[1::-1]).transpose(0, 1)
+        else:
+            z = self.layer(z)
+        return (z.abs() ** 2 * (z.real + z.imag)).sum((1, 2)).unsqueeze(1)
+
+
+@pytest.mark.parametrize("form", ["time first", "flat"])
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    "name", ["LayerGradientXActivation", "LayerConductance", "LayerDeepLift", "LayerFeatureAblation"]
+)
+def test_complex_layers_that_have_examples_elsewhere(name: str, count: int, form: str) -> None:
+    x = draw(count, 4, 3)
+    found, rows = (
+        getattr(attr, name)(Spectrum(one), "layer").attribute(x, target=0) for one in (form, "rows first")
+    )
+    found = found if form == "time first" else found.unflatten(0, (4, count))
+    torch.testing.assert_close(found.transpose(0, 1), rows)
+
+
+class Inside(nn.Module):
+    """Gives complex numbers, and others that are made of them."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = torch.complex(x, 2 * x)
+        return z, z.abs() ** 2
+
+
+def test_one_complex_tensor_of_a_layer() -> None:
+    model = nn.Sequential(Inside())
+    x = draw(3, 4)
+    found = attr.LayerGradientXActivation(lambda x: model(x)[1], attr.Call(model[0], tensor=0)).attribute(
+        x, target=1
+    )
+    expected = torch.zeros(3, 4, dtype=torch.complex128)
+    expected[:, 1] = torch.complex(2 * x[:, 1] ** 2, 8 * x[:, 1] ** 2)
+    torch.testing.assert_close(found, expected)
+    with pytest.warns(UnusedTensorWarning, match="goes into another"):
+        both = attr.LayerGradientXActivation(lambda x: model(x)[1], model[0]).attribute(x, target=1)
+    assert not both[0].any()

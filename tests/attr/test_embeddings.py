@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -86,8 +87,10 @@ def test_layers_with_numbers_and_of_their_own_kind(texts: Texts) -> None:
     with interpretable_embedding(model, "0") as embedding:
         assert embedding.num_embeddings is None
         assert embedding.indices_to_embeddings(TOKENS, scale=3.0).equal(TOKENS[..., None] * 3)
-        assert model(TOKENS) is TOKENS
-        assert embedding(input=TOKENS) is TOKENS
+        vectors = embedding.indices_to_embeddings(TOKENS.double())
+        assert model(vectors) is vectors
+        assert embedding(input=vectors) is vectors
+        assert model(TOKENS).equal(TOKENS[..., None] * 2)
     before.check()
 
 
@@ -97,6 +100,83 @@ def test_the_name_inside_a_wrapper(texts: Texts) -> None:
         with interpretable_embedding(wrapped, name):
             assert isinstance(texts.encoder["embedding"], InterpretableEmbeddingBase)
         assert isinstance(texts.encoder["embedding"], nn.Embedding)
+
+
+class Embeddings(nn.Module):
+    """As in BERT: words, positions and segments, called by keyword, with vectors in place of ids if they are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.word, self.position, self.segment = nn.Embedding(9, 3), nn.Embedding(4, 3), nn.Embedding(2, 3)
+        self.norm = nn.LayerNorm(3)
+
+    def forward(
+        self, ids: Any = None, positions: Any = None, segments: Any = None, vectors: Any = None
+    ) -> Tensor:
+        vectors = self.word(input=ids) if vectors is None else vectors
+        return self.norm(vectors + self.position(positions) + self.segment(segments))
+
+
+class Encoder(nn.Module):
+    """Scores (N, 2) of ids, or of vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embeddings, self.last = Embeddings(), nn.Linear(3, 2)
+
+    def forward(
+        self, ids: Any = None, segments: Any = None, positions: Any = None, vectors: Any = None
+    ) -> Tensor:
+        length = (ids if vectors is None else vectors).shape[1]
+        positions = torch.arange(length)[None] if positions is None else positions
+        segments = torch.zeros(1, length, dtype=torch.long) if segments is None else segments
+        found = self.embeddings(ids=ids, positions=positions, segments=segments, vectors=vectors)
+        return self.last(found.mean(1).tanh())
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return with_drawn_parameters(Encoder()).double().eval()
+
+
+def test_embeddings_that_are_called_by_keyword(encoder: Encoder) -> None:
+    before, expected = Snapshot(encoder, ()), encoder(TOKENS)
+    with interpretable_embedding(encoder, "embeddings.word") as words:
+        assert_same(encoder(words.indices_to_embeddings(TOKENS)), expected)
+        assert_same(encoder(TOKENS), expected)
+    segments = torch.zeros(1, 3, dtype=torch.long)
+    with interpretable_embedding(encoder, "embeddings") as whole:
+        vectors = whole.indices_to_embeddings(ids=TOKENS, positions=torch.arange(3)[None], segments=segments)
+        assert_same(encoder(vectors=vectors), expected)  # beside ids=None, and ids of segments
+        start = whole.indices_to_embeddings(
+            ids=0 * TOKENS, positions=torch.arange(3)[None], segments=segments
+        )
+        found = IntegratedGradients(lambda v: encoder(vectors=v)).attribute(vectors, start, target=1)
+        change = encoder(vectors=vectors) - encoder(vectors=start)
+        assert_same(found.sum((1, 2)), change[:, 1], atol=1e-6)
+    before.check()
+
+
+def test_several_embeddings_at_once_and_one_in_another(encoder: Encoder) -> None:
+    before, expected = Snapshot(encoder, ()), encoder(TOKENS)
+    names = ("embeddings.word", "embeddings.position", "embeddings.segment")
+    positions, segments = torch.arange(3).expand(2, 3), torch.zeros(2, 3, dtype=torch.long)
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(interpretable_embedding(encoder, name)) for name in names]
+        vectors = tuple(
+            e.indices_to_embeddings(t) for e, t in zip(made, (TOKENS, positions, segments), strict=True)
+        )
+        assert_same(encoder(vectors[0], vectors[2], vectors[1]), expected)
+        assert_same(encoder(vectors[0]), expected)  # what is left out is looked up
+        found = IntegratedGradients(lambda w, p, s: encoder(w, s, p)).attribute(
+            vectors, target=0, n_steps=500
+        )
+        change = encoder(*vectors[::2], vectors[1]) - encoder(*(0 * v for v in vectors[::2]), 0 * vectors[1])
+        assert_same(sum(a.sum((1, 2)) for a in found), change[:, 0], atol=1e-4)
+    before.check()
+    with interpretable_embedding(encoder, "embeddings"), interpretable_embedding(encoder, "embeddings.word"):
+        pass
+    before.check()
 
 
 def test_references() -> None:

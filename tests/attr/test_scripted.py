@@ -105,6 +105,34 @@ def test_layers_around_them_are_explained() -> None:
             torch.testing.assert_close(attr.LayerActivation(holder, "part").attribute(x), model(x))
 
 
+class Words(nn.Module):
+    """Ids, a layer of vectors, and a part that is not Python."""
+
+    def __init__(self, part: Any) -> None:
+        super().__init__()
+        self.embedding, self.vectors, self.part = nn.Embedding(5, 6), nn.Linear(6, 6), part
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.part(self.vectors(self.embedding(ids)).tanh().unsqueeze(1))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_watches_all_modules_passes_over_them(kind: str) -> None:
+    part = net()
+    other = MODELS[kind](copy.deepcopy(part))
+    maps = [attr.LayerGradCam(Holder(p), "first").attribute(X, target=1) for p in (part, other)]
+    torch.testing.assert_close(maps[1], maps[0])
+    words = with_drawn_parameters(Words(part)).double().eval()
+    ids, starts = torch.tensor([[0, 1, 2, 3, 4, 2]]), torch.zeros(1, 6, dtype=torch.long)
+    found = [attr.LayerConductance(words, "vectors").attribute(ids, starts, target=1)]
+    words.part = MODELS[kind](copy.deepcopy(part))
+    found.append(attr.LayerConductance(words, "vectors").attribute(ids, starts, target=1))
+    torch.testing.assert_close(found[1], found[0])
+    words.unused = nn.ReLU()
+    with pytest.raises(LayerError, match="did not run"):
+        attr.LayerActivation(words, "unused").attribute(ids)
+
+
 def test_rules_for_scripted_modules_are_refused() -> None:
     holder = Holder(torch.jit.script(net()))
     with pytest.raises(OperationError, match="scripted module"):

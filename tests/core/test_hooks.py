@@ -12,15 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError, LayerError
-from attriscope.core.hooks import (
-    Layers,
-    Reading,
-    find_layer,
-    grad_mode,
-    kept_buffers,
-    layer_names,
-    unwrap,
-)
+from attriscope.core.hooks import Layers, find_layer, layer_names, unwrap
+from attriscope.core.passes import grad_mode, kept_buffers
+from attriscope.core.reading import Reading
 from models import Snapshot, draw, mlp, pictures
 
 X = draw(2, 2, 6, 5)

@@ -128,6 +128,12 @@ def entry(layout: Layout, output: Tensor, channel: int, row: int, column: int) -
     one = output.movedim(layout.batch_dimension, 0)[0]
     if layout.kind == "tokens":
         return one[column, channel]
+    if layout.channels_last:
+        return (
+            one[row, column, channel]
+            if layout.kind == "map"
+            else one.reshape(-1, layout.size[0])[column, channel]
+        )
     if layout.kind in ("map", "attention"):
         return one[channel, row, column]
     return one.reshape(layout.size[0], -1)[channel, column]

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attriscope.core.errors import LayerError
 from models import Snapshot, assert_same, draw, mlp, pictures, with_drawn_parameters
 from sections import Count, again, opened
 
@@ -211,10 +210,9 @@ def test_time_first() -> None:
     found = opened(model, "layer", x)
     assert_same(again(found, 2), model(x).repeat(2, 1), atol=1e-13)
     assert_same(again(found, 1, slice(1, 2)), model(x)[1:2], atol=1e-13)
-    with pytest.raises(
-        LayerError, match=r"'rnn' are tensors of shape \(3, 2, 4\), \(1, 2, 4\).*the 2 example"
-    ):
-        opened(model, "rnn", x[:2])
+    found = opened(model, "rnn", x[:2])
+    assert [t.shape for t in found.examples.tensors] == [(2, 3, 4), (2, 1, 4)]
+    assert_same(again(found, 2), model(x[:2]).repeat(2, 1), atol=1e-13)
 
 
 def test_training_mode_draws_anew() -> None:

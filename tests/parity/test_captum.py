@@ -313,9 +313,9 @@ def test_grad_cam(layer: str, relu: bool, summed: bool, at_input: bool, frozen: 
         (lambda: nn.Conv3d(2, 3, 2), (3, 2, 4, 3, 5)),
         (lambda: nn.ConvTranspose2d(2, 3, 2), (3, 2, 3, 4)),
         (lambda: nn.Linear(4, 3), (3, 4)),
-        (lambda: nn.Linear(4, 3), (3, 2, 4)),
+        # Over positions, Captum takes these for channels: tests/attr/layer/test_channels.py.
     ],
-    ids=["Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "Linear", "Linear over positions"],
+    ids=["Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "Linear"],
 )
 @pytest.mark.parametrize("at_input", [False, True])
 @pytest.mark.parametrize("summed", [False, True])

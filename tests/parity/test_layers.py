@@ -339,3 +339,28 @@ def test_results_carry_no_graph() -> None:
         (NeuronConductance, {"neuron_selector": (0, 0, 0), "target": 1}),
     ):
         assert not kind(model, "conv").attribute(X, **options).requires_grad
+
+
+def test_captums_input_wrapper_is_a_model_like_another() -> None:
+    from captum.attr._utils.input_layer_wrapper import ModelInputWrapper as CaptumsWrapper
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.last = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+        def forward(self, features: Tensor, ids: Tensor) -> Tensor:
+            return self.last((features * self.embedding(ids).mean(1)).tanh())
+
+    model = with_drawn_parameters(Both()).double()
+    x, ids = draw(2, 4), torch.tensor([[1, 5, 2], [8, 4, 4]])
+    found = []
+    for wrap in (CaptumsWrapper, attriscope.attr.ModelInputWrapper):
+        wrapped = wrap(model)
+        layers = [wrapped.input_maps["features"], wrapped.module.embedding]
+        for library in (attriscope.attr, captum.attr):
+            method = library.LayerIntegratedGradients(wrapped, layers)
+            found.append(method.attribute((x, ids), (0 * x, 0 * ids), 1, n_steps=50))
+    for other in found[1:]:
+        for one, right in zip(other, found[0], strict=True):
+            torch.testing.assert_close(one, right, rtol=1e-5, atol=1e-8)

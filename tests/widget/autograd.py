@@ -13,7 +13,7 @@ from attriscope.core.inputs import gather_examples
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from models import draw, pictures
-from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, picture
+from widget.nets import Awkward, Bottleneck, ChannelsLast, Rows, TimeFirst, Vit, Volume, net, picture
 
 Network = Callable[[], tuple[nn.Module, Tensor]]
 
@@ -22,6 +22,7 @@ NETWORKS: dict[str, Network] = {
     "vision transformer": lambda: (net(Vit), picture(8, 12)),
     "vision transformer without class token": lambda: (net(Vit, False), picture(8, 12)),
     "positions first": lambda: (net(TimeFirst), picture()),
+    "channels last": lambda: (net(ChannelsLast), picture(8, 12)),
     "lstm": lambda: (net(Rows), picture()),
     "lstm, positions first": lambda: (net(Rows, False), picture()),
     "one module at several sizes": lambda: (net(Bottleneck), picture()),

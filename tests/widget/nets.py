@@ -76,6 +76,22 @@ class TimeFirst(nn.Module):
         return self.head(self.block(x).mean(0))
 
 
+class ChannelsLast(nn.Module):
+    """Layers that give (N, height, width, channels), as those of Swin do: pictures (N, 3, 8, 12) in 4 x 6 patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 5, 2, stride=2)
+        self.norm, self.block = nn.LayerNorm(5), nn.Sequential(nn.Linear(5, 5), nn.Tanh())
+        self.volume = nn.Linear(5, 5)
+        self.head = nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.patches(x).permute(0, 2, 3, 1)
+        maps = maps + self.block(self.norm(maps))
+        return self.head(self.volume(maps[:, None]).tanh().mean((1, 2, 3)))
+
+
 class Rows(nn.Module):
     """An LSTM that reads a picture (N, 3, 8, 8) row by row."""
 

@@ -52,6 +52,7 @@ from attriscope.attr.embeddings import (
 )
 from attriscope.attr.gradient_shap import GradientShap
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop, GuidedGradCam
+from attriscope.attr.input_wrapper import ModelInputWrapper
 from attriscope.attr.input_x_gradient import InputXGradient
 from attriscope.attr.integrated_gradients import IntegratedGradients
 from attriscope.attr.layer.activation import LayerActivation, LayerGradientXActivation
@@ -149,6 +150,7 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "ModelInputWrapper",
     "Neuron",
     "NeuronAttribution",
     "NeuronConductance",

@@ -172,7 +172,7 @@ class GradientAttribution(Attribution):
     ) -> tuple[Tensor, ...]:
         """The gradient of the selected output with respect to each input; zero for inputs without effect."""
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, "a gradient")
+        require_floating(examples, "a gradient", "LayerGradientXActivation(model, embedding)")
         return gradients_at_inputs(GradientAttribution(forward_fn), examples, target_ind)
 
     def compute_convergence_delta(
@@ -221,12 +221,14 @@ class InternalAttribution(Attribution):
     def __init__(
         self,
         forward_func: Callable[..., Any],
-        layer: Layer | list[Layer],
+        layer: Layer | list[Layer] | None,
         device_ids: list[int] | None = None,
     ) -> None:
         super().__init__(forward_func)
-        self._layers = resolve_layers(forward_func, layer)
-        self.layer: Any = list(self._layers.modules) if isinstance(layer, list) else self._layers.modules[0]
+        self._layers = self._resolved(layer)
+        self.layer: Any = (
+            list(self._layers.modules) if isinstance(layer, list) else next(iter(self._layers.modules), None)
+        )
         if device_ids is not None and not (
             isinstance(device_ids, list | tuple) and all(type(one) is int for one in device_ids)
         ):
@@ -234,6 +236,9 @@ class InternalAttribution(Attribution):
                 f"device_ids must be a list of ints or None, but {describe(device_ids)} came"
             )
         self.device_ids = device_ids
+
+    def _resolved(self, layer: Layer | list[Layer] | None) -> Layers:
+        return resolve_layers(self.forward_func, layer)  # type: ignore[arg-type]
 
     def _site(self, at_input: bool) -> Layers:
         return dataclasses.replace(self._layers, at_input=at_input)
@@ -252,13 +257,17 @@ class LayerAttribution(InternalAttribution):
         layer_attribution: Tensor,
         interpolate_dims: int | tuple[int, ...],
         interpolate_mode: str = "nearest",
+        *,
+        channels_last: bool = False,
     ) -> Tensor:
         """Scale attributions of a layer to another size, such as the input's.
 
         Args:
-            layer_attribution: shape (N, C, *sizes) with 1 to 3 sizes.
+            layer_attribution: shape (N, C, *sizes) with 1 to 3 sizes, as :class:`LayerGradCam` gives them.
             interpolate_dims: the new sizes, as for :func:`torch.nn.functional.interpolate`.
             interpolate_mode: any mode of that function.
+            channels_last: the attributions have shape (N, *sizes, C), as other methods give them for tokens and for
+                layers such as those of Swin.
 
         Returns:
             A tensor of shape (N, C, *interpolate_dims).
@@ -270,7 +279,8 @@ class LayerAttribution(InternalAttribution):
             raise InputError(
                 f"interpolate_mode must be one of {', '.join(_MODES)}, but {describe(interpolate_mode)} came"
             )
-        return nn.functional.interpolate(layer_attribution, interpolate_dims, mode=interpolate_mode)
+        given = layer_attribution.movedim(-1, 1) if channels_last else layer_attribution
+        return nn.functional.interpolate(given, interpolate_dims, mode=interpolate_mode)
 
 
 class NeuronAttribution(InternalAttribution):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -38,7 +39,7 @@ class Neuron:
 
     Attributes:
         layer: a module of the model, its path, or a :class:`Call` of it.
-        selector: which: an int or a tuple of ints and slices, indices of the layer's output after dimension 0; where
+        selector: which: an int or a tuple of ints and slices, indices of what the layer gives for one example; where
             they leave several numbers per example (slices, or fewer indices than dimensions), these are added up. Or a
             function of what the layer gives (a tensor, or a tuple of tensors) that gives one number per example.
         at_input: look at the layer's input instead of its output.
@@ -96,7 +97,8 @@ class _Picked:
         if not isinstance(values, Tensor):
             raise TargetError(
                 f"neuron_selector {describe(self.given)} cannot choose between the {len(values)} tensors at this "
-                "layer; pass a function of the tuple of tensors that gives one number per example"
+                "layer; say which, as in Call(layer, tensor=0), or pass a function of the tuple of tensors that gives "
+                "one number per example"
             )
         sizes = tuple(values.shape[1:])
         if len(self.indices) > len(sizes):
@@ -235,7 +237,12 @@ class At(Attribution):
 
 def neuron_site(forward: Callable[..., Any], neuron: Neuron) -> Layers:
     """Where a neuron is."""
-    return resolve_layers(forward, neuron.layer, neuron.at_input)
+    return for_selector(resolve_layers(forward, neuron.layer, neuron.at_input), neuron.selector)
+
+
+def for_selector(site: Layers, selector: Any) -> Layers:
+    """A layer as a selector wants it: functions see what the layer gives, indices are about each example."""
+    return dataclasses.replace(site, as_it_is=callable(selector) and not isinstance(selector, Tensor))
 
 
 def each_layer(
@@ -267,8 +274,9 @@ def each_layer(
         opened = open_section(Section(method.forward_func, start, end), examples)
         arguments = _arguments(method, opened, examples, given, run_baselines)
         before = opened.evaluations + (examples.count if run_baselines else 0)
-        for result in partial_results(make(opened.forward), **arguments):
-            yield _by_layer(result, opened, single, before)
+        with _quoting_whole_numbers(opened):
+            for result in partial_results(make(opened.forward), **arguments):
+                yield _by_layer(result, opened, single, before)
         return
     parts, found = Parts(len(start)), list[PartialResult]()
     for position in range(len(start)):
@@ -278,6 +286,28 @@ def each_layer(
             )
             found.append(last_of(one, "attribute"))
     yield listed(found)
+
+
+@contextlib.contextmanager
+def _quoting_whole_numbers(opened: OpenedSection) -> Iterator[None]:
+    """A method may refuse whole numbers, such as the ids that go into an embedding: then it is said where they are."""
+    try:
+        yield
+    except InputTypeError as error:
+        whole = [v for v in opened.examples.tensors if not (v.is_floating_point() or v.is_complex())]
+        if not whole:
+            raise
+        start = opened.start
+        raise InputTypeError(
+            f"at the {start.side} of layer {', '.join(map(start.name, range(len(start))))} is {describe(whole[0])}, "
+            "and there are no gradients with respect to whole numbers, nor points between them; "
+            + (
+                "explain what the layer gives (attribute_to_layer_input=False)"
+                if start.at_input
+                else "take a later layer"
+            )
+            + ", or use a method that only needs outputs, such as FeatureAblation"
+        ) from error
 
 
 def listed(found: list[PartialResult]) -> PartialResult:
@@ -303,6 +333,12 @@ def _arguments(
 ) -> dict[str, Any]:
     values = opened.examples
     arguments = {**given, "inputs": values.form(values.tensors), "additional_forward_args": values.arguments}
+    for name in ("baselines", "feature_mask"):
+        masks = as_tuple(given.get(name))
+        there = given.get(name) is not None and not (run_baselines and name == "baselines")
+        if there and len(masks) == len(values.tensors):
+            placed = opened.rows_first(masks)
+            arguments[name] = placed if isinstance(given[name], tuple) else placed[0]
     if run_baselines:
         if isinstance(given.get("baselines"), Background):
             raise InputTypeError(
@@ -310,8 +346,8 @@ def _arguments(
                 "what LayerActivation finds for the baselines"
             )
         starts = resolve_baselines(given.get("baselines"), examples)
-        there = values_at(method, opened.start, examples, starts)
-        arguments["baselines"] = values.form(tuple(v for layer in there for v in layer))
+        beginnings = values_at(method, opened.start, examples, starts)
+        arguments["baselines"] = values.form(tuple(v for layer in beginnings for v in layer))
     return arguments
 
 
@@ -338,7 +374,7 @@ def _by_layer(result: PartialResult, opened: OpenedSection, single: bool, before
     def form(found: Any) -> Any:
         if not opened.examples.single and not (isinstance(found, tuple) and len(found) == sum(opened.counts)):
             return found  # no result per tensor: whatever it is, it is the method's own
-        layers = [t[0] if len(t) == 1 else t for t in opened.per_layer(as_tuple(found))]
+        layers = [t[0] if len(t) == 1 else t for t in opened.per_layer(opened.as_they_were(as_tuple(found)))]
         return layers[0] if single else layers
 
     error = result.error

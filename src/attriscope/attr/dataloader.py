@@ -25,8 +25,8 @@ from attriscope.attr.perturbation.shapley import ShapleyValueSampling
 from attriscope.core.batch_size import check_batch
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
-from attriscope.core.hooks import kept_buffers
 from attriscope.core.inputs import Examples, TensorOrTuple, describe, gather_examples, resolve_baselines
+from attriscope.core.passes import kept_buffers
 
 _HELD = 1 << 24  # numbers that the accumulated outputs of one pass may hold
 _UNKNOWN = 1 << 16  # what an accumulator of a user's own type is taken to hold

@@ -7,7 +7,6 @@ forms for layers and neurons.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal, overload
 
@@ -15,28 +14,27 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution
+from attriscope.attr._deep_lift_arguments import CustomAttribution, call_custom, distribution
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, join, sum_per_example, total_dtype
 from attriscope.attr.rules.deep_lift import DEEPLIFT
+from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
 from attriscope.core.complex_parts import as_complex, as_real, times
-from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
+from attriscope.core.errors import NonFiniteError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layers
 from attriscope.core.inputs import (
     Examples,
     SameForm,
-    as_tuple,
     baseline_rows,
-    describe,
     gather_examples,
     require_floating,
     resolve_baselines,
 )
 from attriscope.core.propagation import Rules, Scheme
 
-CustomAttribution = Callable[..., Any]
 MakeResult = Callable[[list[tuple[Tensor, ...]]], Any]
 
 
@@ -189,14 +187,17 @@ def compare(
         return (*ends, *(baseline_rows(b, part).expand_as(x) for b, x in pairs))
 
     parts: list[list[tuple[Tensor, ...]]] = []
-    changes = []
+    changes, places = [], Places()
     for block in evaluator.run(1, rows):
+        places = block.places
         parts.append(_effects(method, custom, block))
         changes.append(_change(block)[0])
     found = [join(column) for column in zip(*parts, strict=True)]
     change = torch.cat(changes)
     yield PartialResult(
-        lambda: form(found), lambda: deltas(found, change, read), evaluations=2 * evaluator.evaluations
+        lambda: form(as_they_were(found, places)),
+        lambda: deltas(found, change, read),
+        evaluations=2 * evaluator.evaluations,
     )
 
 
@@ -338,11 +339,12 @@ def compare_all(
     sums: list[list[Tensor]] = []
     squares: list[list[Tensor]] = []
     gaps: Tensor | None = None  # (places, baselines, N)
+    places = Places()
     done = 0
 
     def result(found: list[list[Tensor]]) -> Any:
         pairs = (zip(*place, strict=True) for place in zip(found, grids, strict=True))
-        return form([tuple(t.to(g.dtype) for t, g in place) for place in pairs])
+        return form(as_they_were([tuple(t.to(g.dtype) for t, g in place) for place in pairs], places))
 
     def mean() -> Any:
         return result([[s / done for s in place] for place in sums])
@@ -357,6 +359,7 @@ def compare_all(
         return found[0] if read is None or len(read) == 1 else found
 
     for block in evaluator.run(most, rows):
+        places = block.places
         effects = _effects(method, custom, block)
         change = _change(block)
         grids = [tuple(block.grid(e).to(accumulation_dtype(e.dtype)) for e in place) for place in effects]
@@ -393,58 +396,3 @@ def pairs_of(examples: tuple[Tensor, ...], baselines: tuple[Tensor, ...]) -> tup
     ends = (x.expand(k, *x.shape).flatten(0, 1) for x in examples)
     starts = (b.unsqueeze(1).expand(k, n, *b.shape[1:]).flatten(0, 1) for b in baselines)
     return (*ends, *starts)
-
-
-def distribution(baselines: Any, examples: Examples, inputs: Any) -> tuple[Tensor, ...]:
-    """Baselines that are drawn from, M of them per input.
-
-    Raises:
-        InputTypeError, InputError: they are no tensors, fewer than two, or do not fit the inputs.
-    """
-    if callable(baselines):
-        baselines = baselines(inputs) if inspect.signature(baselines).parameters else baselines()
-    given = examples.per_input(baselines)
-    if not all(isinstance(b, Tensor) for b in given):
-        raise InputTypeError(
-            f"baselines must be a tensor with M baselines in dimension 0, a tuple of these or a function that returns "
-            f"them, but {describe(baselines)} came"
-        )
-    shapes = [tuple(x.shape[1:]) for x in examples.tensors]
-    if [tuple(b.shape[1:]) for b in given] != shapes or len({b.shape[0] for b in given}) > 1:
-        raise InputError(
-            f"there must be one tensor of baselines per input, of shapes "
-            f"{', '.join(str(('M', *s)).replace(chr(39), '') for s in shapes)} with one M, but {describe(given)} came"
-        )
-    if given[0].shape[0] < 2:
-        raise InputError(
-            "DeepLiftShap averages over a distribution of baselines, so there must be more than one; for a single "
-            "baseline use DeepLift"
-        )
-    return tuple(b.detach().to(x.dtype) for b, x in zip(given, examples.tensors, strict=True))
-
-
-def call_custom(
-    function: CustomAttribution, multipliers: Any, inputs: Any, baselines: Any
-) -> tuple[Tensor, ...]:
-    """Call with as many of the three as the function takes.
-
-    Raises:
-        InputTypeError: it takes none or more than three, or returns something else than one tensor per input.
-    """
-    parameters = inspect.signature(function).parameters.values()
-    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
-        wanted = 3
-    else:
-        wanted = sum(p.default is p.empty and p.kind != p.VAR_KEYWORD for p in parameters) or len(parameters)
-    if not 1 <= wanted <= 3:
-        raise InputTypeError(
-            "custom_attribution_func must take (multipliers), (multipliers, inputs) or (multipliers, inputs, "
-            f"baselines), but {describe(function)} takes {wanted} arguments"
-        )
-    found = function(*(multipliers, inputs, baselines)[:wanted])
-    found = as_tuple(found)
-    if len(found) != len(multipliers) or not all(isinstance(f, Tensor) for f in found):
-        raise InputTypeError(
-            f"custom_attribution_func must return one tensor per input, but {describe(found)} came"
-        )
-    return found

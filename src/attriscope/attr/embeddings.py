@@ -35,17 +35,25 @@ class InterpretableEmbeddingBase(nn.Module):
         self.training = embedding.training
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        """The first argument as it is: the vectors, made by :meth:`indices_to_embeddings`.
+        """The vectors among the arguments as they are; made by the embedding itself if only tokens came.
+
+        Vectors are the first floating point tensor, by position or keyword: of those that end in ``embedding_dim``, if
+        there are any.
 
         Raises:
             InputError: there is no argument.
         """
-        for value in (*inputs, *kwargs.values()):
-            return value
-        raise InputError(
-            f"the layer {self.full_name!r} was called without arguments; it takes embedding vectors, which "
-            "indices_to_embeddings(tokens) makes"
-        )
+        given = (*inputs, *kwargs.values())
+        floating = [v for v in given if isinstance(v, Tensor) and v.is_floating_point()]
+        size = self.embedding_dim
+        for vectors in (*(v for v in floating if v.dim() and v.shape[-1] == size), *floating):
+            return vectors
+        if not given:
+            raise InputError(
+                f"the layer {self.full_name!r} was called without arguments; it takes embedding vectors, which "
+                "indices_to_embeddings(tokens) makes"
+            )
+        return self.embedding(*inputs, **kwargs)
 
     def indices_to_embeddings(self, *input: Any, **kwargs: Any) -> Any:
         """What the embedding itself gives, e.g. vectors (N, length, size) for tokens (N, length)."""
@@ -133,6 +141,8 @@ def interpretable_embedding(
             x = embedding.indices_to_embeddings(tokens)
             start = embedding.indices_to_embeddings(baselines.tokens(tokens, pad))
             attributions = IntegratedGradients(model).attribute(x, start, target=1).sum(-1)
+
+    Several embeddings are replaced by as many blocks, one in the other.
     """
     stand_in = configure_interpretable_embedding_layer(model, embedding_layer_name)
     try:
@@ -166,6 +176,9 @@ def _place(model: Any, path: str) -> tuple[nn.Module, str]:
     for root in (model, unwrap(model)):
         with contextlib.suppress(AttributeError):
             root.get_submodule(path)
-            return root.get_submodule(holder), name
+            inside = root.get_submodule(holder)
+            while isinstance(inside, InterpretableEmbeddingBase):  # one embedding may lie in another
+                inside = inside.embedding
+            return inside, name
     find_layer(model, path)
     raise LayerError(f"the model has no layer {path!r}")

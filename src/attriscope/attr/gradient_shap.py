@@ -18,6 +18,7 @@ from attriscope.attr._random import Draws, check_count, check_stdevs
 from attriscope.attr._random_paths import PathMean, RandomPaths
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import accumulation_dtype, excess, join
+from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.complex_parts import added, times
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
@@ -28,6 +29,7 @@ from attriscope.core.inputs import (
     SameForm,
     describe,
     gather_examples,
+    held_as,
     require_floating,
 )
 from attriscope.core.subject import Subject
@@ -158,7 +160,7 @@ def expected_gradients(
     done = 0
 
     def of_each(what: Callable[[PathMean], Tensor]) -> Any:
-        return form([tuple(what(one) for one in place) for place in spread])
+        return form(as_they_were([tuple(what(one) for one in place) for place in spread], differences.places))
 
     def delta() -> Tensor:
         if not ends:
@@ -209,6 +211,8 @@ class _AtInputs:
 
     evaluations = 0
     """How many more rows that takes."""
+    places: Places = ()
+    """Where layers have the rows."""
 
     def __init__(self, paths: RandomPaths) -> None:
         self._paths = paths
@@ -230,6 +234,7 @@ class _AtLayers:
         self._ends: list[tuple[Tensor, ...]] | None = None
         self._starts: list[tuple[Tensor, ...]] | None = None
         self.evaluations = 0
+        self.places: Places = ()
 
     def _values(
         self, steps: slice, part: slice, rows: Callable[[slice, slice], tuple[Tensor, ...]]
@@ -250,7 +255,7 @@ class _AtLayers:
         ]
 
     def __call__(self, block: Block) -> list[tuple[Tensor, ...]]:
-        paths = self._paths
+        paths, self.places = self._paths, block.places
         if paths.noisy:
             ends = self._values(block.steps, block.examples, paths.ends)
         else:
@@ -337,7 +342,7 @@ def distribution_of(baselines: Any, inputs: Any, examples: Examples) -> tuple[Te
                 f"the baselines of input {i} are on {b.device} and the input on {x.device}; "
                 f"move them with baselines.to({str(x.device)!r})"
             )
-        found.append(b.detach().to(x.dtype))
+        found.append(held_as(b, x, i))
     return tuple(found)
 
 

@@ -22,6 +22,7 @@ from attriscope.attr.rules.deep_lift import linear
 from attriscope.attr.rules.lrp import LRP_RULES, OWN_RULES
 from attriscope.attr.rules.modules import PropagationRule, in_single_precision
 from attriscope.attr.rules.written_out import WrittenOut
+from attriscope.core.arrangement import as_they_were
 from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputTypeError, OperationError
 from attriscope.core.estimate import PartialResult
@@ -206,7 +207,8 @@ def relevances(
         gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
         return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
 
-    yield PartialResult(lambda: form(found), delta, evaluations=evaluator.evaluations)
+    arranged = as_they_were(found, blocks[0].places)
+    yield PartialResult(lambda: form(arranged), delta, evaluations=evaluator.evaluations)
 
 
 class _OfModule(torch.autograd.Function):
@@ -242,7 +244,7 @@ def rules_on_modules(rules: dict[nn.Module, PropagationRule], verbose: bool = Fa
     handles: list[torch.utils.hooks.RemovableHandle] = []
     given: dict[nn.Module, list[list[Any]]] = {module: [] for module in rules}  # to calls that have not ended
 
-    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def before(module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         if threading.get_ident() != ours:
             return None
         leaves, tree = tree_flatten((args, kwargs))

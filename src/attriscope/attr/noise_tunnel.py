@@ -26,9 +26,9 @@ from attriscope.core.complex_parts import times
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import copies_can_share_batches
-from attriscope.core.hooks import grad_mode
 from attriscope.core.inputs import Examples, Inputs, describe, gather_examples
 from attriscope.core.notices import once
+from attriscope.core.passes import grad_mode
 from attriscope.core.progress import Parts, current
 
 # Methods that are not of this library get about this many input numbers at a time.

@@ -15,10 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.batch_size import is_out_of_memory
-from attriscope.core.errors import Cancelled, InputError, RowDependenceWarning, TargetError
+from attriscope.core.errors import (
+    Cancelled,
+    InputError,
+    RowDependenceWarning,
+    TargetError,
+    UnusedTensorWarning,
+)
+from attriscope.core.graph import feeds
 from attriscope.core.hooks import hooked
 from attriscope.core.inputs import Examples
 from attriscope.core.notices import tell
+from attriscope.core.reading import following, outputs_of
 from attriscope.core.row_dependence import (
     Piece,
     Unit,
@@ -176,8 +184,36 @@ class BatchChecks:
                 raise InputError(self._cut(place)) from error
             if not same_evaluation(before, (1, 0), after, (1, 0)):
                 raise InputError(self._cut(place))
+        self._tell_of_effects_inside(missing, rows, part)
         if what is not None:
             self._units.learn_unused(what, missing)
+
+    def _tell_of_effects_inside(
+        self, missing: tuple[tuple[int, int], ...], rows: MakeRows, part: Part
+    ) -> None:
+        """Say where a tensor that nothing after the layer uses has an effect by way of the layer's other tensors."""
+        read = self._subject.read
+        if read is None or read.at_input:
+            return
+        for place in dict.fromkeys(place for place, _ in missing):
+            unused = [position for other, position in missing if other == place]
+            call = read.call(place)
+            if call is None or read.tensor(place) is not None:
+                continue
+            with following(read.modules[place]), outputs_of(read.modules[place]) as passed:
+                self._run(self._subject, rows(*part), part, gradient=True)
+            given = [t for t in passed[call] if t.is_floating_point() or t.is_complex()]
+            inside = [
+                i for i in unused if feeds(given[i], [t for j, t in enumerate(given) if j not in unused])
+            ]
+            if inside:
+                number = next(j for j, t in enumerate(passed[call]) if t is given[inside[0]])
+                tell(
+                    f"nothing after the layer {read.name(place)} uses tensor {number} of those that it gives, so its "
+                    "attributions are zero, and those of all its tensors add up. It goes into another of them inside "
+                    f"the layer; what it does there is told by Call(layer, tensor={number})",
+                    UnusedTensorWarning,
+                )
 
     def _what(self) -> Hashable:
         """What is explained and where it is read; ``None`` if that cannot be told from another."""
@@ -185,7 +221,7 @@ class BatchChecks:
         given = tuple(one.given for one in (of if isinstance(of, tuple) else (of,)) if one is not None)
         if not all(one is None or isinstance(one, int | tuple) for one in given):
             return None
-        place = None if read is None else (tuple(map(id, read.modules)), read.at_input, read.calls)
+        place = None if read is None else read.place
         return given, place
 
     @contextlib.contextmanager
@@ -221,9 +257,9 @@ class BatchChecks:
         where = f"input {place[1]}" if read is None else f"the {read.side} of layer {read.name(place[0])}"
         return (
             f"no gradient arrives at {where}, though the explained output changes when it does: on the way something "
-            "runs under torch.no_grad, uses detach() or numpy, is recomputed by torch.utils.checkpoint, or is an "
-            "operation that torch has no gradient for, such as a quantised one. A method that only needs outputs, such "
-            "as FeatureAblation, can explain it"
+            "runs under torch.no_grad, uses detach() or numpy, is run again on the way back, or is an operation that "
+            "torch has no gradient for, such as a quantised one. A method that only needs outputs, such as "
+            "FeatureAblation, can explain it"
         )
 
 

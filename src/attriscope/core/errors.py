@@ -51,5 +51,9 @@ class ConvergenceWarning(UserWarning):
     """Attributions miss by far the change of the output that they should add up to."""
 
 
+class UnusedTensorWarning(UserWarning):
+    """A tensor of a layer gets zeros, as nothing after the layer uses it, though it has an effect inside the layer."""
+
+
 class Cancelled(Exception):
     """The computation was asked to stop and did; model and inputs are as they were before."""

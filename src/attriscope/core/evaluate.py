@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attriscope.core.arrangement import Places
 from attriscope.core.batch_checks import BatchChecks, MakeRows, Part, rows_in, run_part
 from attriscope.core.batch_size import batch_size, is_out_of_memory, synchronize
 from attriscope.core.caches import FirstPass
@@ -30,10 +31,10 @@ from attriscope.core.errors import (
     OperationError,
     TargetError,
 )
-from attriscope.core.hooks import nudge
 from attriscope.core.inputs import Examples
 from attriscope.core.notices import tell_of_training
 from attriscope.core.progress import control, current
+from attriscope.core.reading import nudge
 from attriscope.core.row_dependence import Unit, unchanged_random_state
 from attriscope.core.subject import Evaluation, Nested, Subject
 
@@ -55,6 +56,7 @@ class Block:
         values, gradients: per place that was read, tensors with the rows in dimension 0, step by step.
         baseline_f, baseline_values: the same at the baselines, for methods whose rules compare with them.
         whole_batch: the model gives one number for all examples together.
+        places: where layers have the rows that are in dimension 0 here; empty for there.
     """
 
     steps: slice
@@ -66,6 +68,7 @@ class Block:
     baseline_f: Tensor | None = None
     baseline_values: Nested = ()
     whole_batch: bool = False
+    places: Places = ()
 
     @property
     def rows(self) -> int:
@@ -238,6 +241,7 @@ class Evaluator:
             base,
             result.baseline_values,
             self.subject.whole_batch,
+            result.places,
         )
 
     def _otherwise(

@@ -95,3 +95,20 @@ def sources(node: Any, names: Mapping[Any, str] | None = None) -> tuple[str, ...
         return ""
 
     return tuple(source(n) for n, _ in node.next_functions)
+
+
+def feeds(tensor: Tensor, others: Iterable[Tensor]) -> bool:
+    """Whether any of the others was made of the tensor, in a way that autograd can follow."""
+    if tensor.grad_fn is None:
+        return False
+    wanted = (tensor.grad_fn, tensor.output_nr)
+    waiting = [other.grad_fn for other in others if other.grad_fn is not None]
+    seen = set(waiting)
+    while waiting:
+        for edge in waiting.pop().next_functions:
+            if edge == wanted:
+                return True
+            if edge[0] is not None and edge[0] not in seen:
+                seen.add(edge[0])
+                waiting.append(edge[0])
+    return False

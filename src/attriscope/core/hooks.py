@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from attriscope.core.errors import InputError, InputTypeError, LayerError
 from attriscope.core.inputs import describe
@@ -26,23 +24,40 @@ from attriscope.core.scripted import refuse_scripted
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A layer that runs several times in one forward pass, and which of its runs is meant.
+    """What of a layer is meant, where the layer by itself does not say it.
+
+    Examples::
+
+        Call("cell", 0)  # the first of its calls in one forward pass
+        Call("lstm", tensor=0)  # the output alone, without the states
+        Call("encoder", tensor=0, examples=1)  # its dimension 1 counts the examples
 
     Attributes:
         layer: a module of the model, or its path.
         index: 0 for the first call, 1 for the second, -1 (default: what a layer by itself means) for the last;
             ``None`` for all of them, which are then read as so many tensors. Where one call feeds another, what flows
             through both is then found at both.
+        tensor: which of the tensors that pass there, counted from 0 in the order in which
+            :class:`LayerActivation` gives them; ``None`` (default) for all. Of all, each counts for what happens to it
+            after the layer, so that their attributions add up; one alone counts for all that it does, by way of the
+            layer's other tensors, too, such as weights of attention for the context that is made with them.
+        examples: which dimension counts the examples, each perhaps several times in a row; ``None`` (default) finds it
+            out, where it is not plain, by passes with one and two examples.
     """
 
     layer: nn.Module | str
     index: int | None = -1
+    tensor: int | None = None
+    examples: int | None = None
 
     def __post_init__(self) -> None:
-        if self.index is not None and (not isinstance(self.index, int) or isinstance(self.index, bool)):
-            raise InputTypeError(
-                f"the index of a call must be an int or None, but {describe(self.index)} came"
-            )
+        meanings = {"index": "index of a call", "tensor": "tensor", "examples": "dimension of the examples"}
+        for name, meaning in meanings.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+                raise InputTypeError(f"the {meaning} must be an int or None, but {describe(value)} came")
+        if self.tensor is not None and self.tensor < 0:
+            raise InputError(f"tensors of a layer are counted from 0, but {self.tensor} came")
 
 
 Layer = nn.Module | str | Call
@@ -144,17 +159,35 @@ class Layers:
         at_input: read what goes into the layers instead of what comes out.
         names: what to call them in messages.
         calls: which call of each is meant, as in :class:`Call`; empty for the last of each.
+        tensors: which tensor of each, as in :class:`Call`; empty for all of each.
+        dimensions: which dimension counts the examples, as in :class:`Call`; empty where it was not said.
+        as_it_is: what passes is handed on as it is, wherever the examples are; else with these in dimension 0.
+        found: where the examples are, as far as it was found out (:mod:`attriscope.core.arrangement`).
     """
 
     modules: tuple[nn.Module, ...]
     at_input: bool = False
     names: tuple[str, ...] = ()
     calls: tuple[int | None, ...] = ()
+    tensors: tuple[int | None, ...] = ()
+    dimensions: tuple[int | None, ...] = ()
+    as_it_is: bool = False
+    found: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __getitem__(self, position: int) -> Layers:
         """One of the layers alone."""
-        cut = slice(position, position + 1)
-        return Layers(self.modules[cut], self.at_input, self.names[cut], self.calls[cut])
+        return self.only([position])
+
+    def only(self, positions: Sequence[int]) -> Layers:
+        """Some of the layers."""
+        return dataclasses.replace(
+            self,
+            modules=_some(self.modules, positions),
+            names=_some(self.names, positions),
+            calls=_some(self.calls, positions),
+            tensors=_some(self.tensors, positions),
+            dimensions=_some(self.dimensions, positions),
+        )
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -167,10 +200,27 @@ class Layers:
         """Which call of a layer is meant."""
         return self.calls[position] if self.calls else -1
 
+    def tensor(self, position: int) -> int | None:
+        """Which tensor of a layer is meant."""
+        return self.tensors[position] if self.tensors else None
+
+    def examples(self, position: int) -> int | None:
+        """Which dimension was said to count the examples."""
+        return self.dimensions[position] if self.dimensions else None
+
+    @property
+    def place(self) -> Any:
+        """What tells it from others, without keeping its layers alive."""
+        return tuple(map(id, self.modules)), self.at_input, self.calls, self.tensors
+
     @property
     def side(self) -> str:
         """ "input" or "output"."""
         return "input" if self.at_input else "output"
+
+
+def _some(values: tuple[Any, ...], positions: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(values[i] for i in positions) if values else ()
 
 
 def resolve_layers(model: Any, layers: Layer | Sequence[Layer], at_input: bool = False) -> Layers:
@@ -192,6 +242,8 @@ def resolve_layers(model: Any, layers: Layer | Sequence[Layer], at_input: bool =
         at_input,
         tuple(repr(names[m]) if m in names else "" for m in modules),
         tuple(layer.index if isinstance(layer, Call) else -1 for layer in given),
+        tuple(layer.tensor if isinstance(layer, Call) else None for layer in given),
+        tuple(layer.examples if isinstance(layer, Call) else None for layer in given),
     )
 
 
@@ -199,127 +251,20 @@ class NotRun(LayerError):
     """A layer, or the call of it that was meant, did not happen."""
 
 
-class Reading:
-    """What was read at each layer during one forward pass, call by call.
-
-    Args:
-        site: where.
-        gradient: gradients with respect to what is read are wanted: only floating point tensors count, and those that
-            depend on nothing differentiable are made leaves.
-        done: called after each call with what was read so far; it may end the pass by raising something.
-        nudged: the place, the position there and the call of a tensor that the model goes on with a little changed.
-    """
-
-    def __init__(
-        self,
-        site: Layers,
-        gradient: bool,
-        done: Callable[[Reading], None] | None = None,
-        nudged: tuple[int, int, int] | None = None,
-    ) -> None:
-        self.site = site
-        self._nudged = nudged
-        self.gradient = gradient
-        self.calls: dict[nn.Module, list[tuple[Tensor, ...]]] = {module: [] for module in site.modules}
-        self._done = done
-
-    def values(self) -> tuple[tuple[Tensor, ...], ...]:
-        """For each layer, the tensors of the call that is meant.
-
-        Raises:
-            NotRun: a layer did not run, or not so often.
-            LayerError: no tensor passed there.
-        """
-        return tuple(self._values(i, module) for i, module in enumerate(self.site.modules))
-
-    def _values(self, position: int, module: nn.Module) -> tuple[Tensor, ...]:
-        calls, index = self.calls[module], self.site.call(position)
-        name = self.site.name(position)
-        if not calls:
-            raise NotRun(
-                f"the layer {name} did not run in the model's forward pass, so there is nothing to read"
-            )
-        if index is not None and not -len(calls) <= index < len(calls):
-            raise NotRun(
-                f"the layer {name} has no call {index}: it ran {len(calls)} time(s) in the forward pass"
-            )
-        found = calls[index] if index is not None else tuple(tensor for call in calls for tensor in call)
-        if not found:
-            kind = "floating point tensor" if self.gradient else "tensor"
-            raise LayerError(f"no {kind} passed at the {self.site.side} of layer {name}")
-        return found
-
-    def _record(self, module: nn.Module, value: Any) -> Any:
-        """Record the tensors in ``value`` and return an equal value through which the model goes on.
-
-        The model gets copies, so that operations in place on what a layer gave do not reach what was read.
-        """
-        leaves, unflatten = flatten(value)
-        several = sum(isinstance(leaf, Tensor) for leaf in leaves) > 1
-        read: list[Tensor] = []
-        for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor) or (
-                self.gradient and not (leaf.is_floating_point() or leaf.is_complex())
-            ):
-                continue
-            if self.gradient and not leaf.requires_grad:
-                leaf = leaf.detach().requires_grad_()
-            elif self.gradient and several:
-                # One may be made of another (an LSTM's h of its c), or be the same (the inputs of attention): what
-                # the rest of the model does with one must not be counted again at another.
-                leaf = leaf.view_as(leaf)
-            elif self.gradient:
-                leaf = _handed_on(leaf)
-            read.append(leaf)
-            leaves[i] = handed = nudge(leaf) if self._is_nudged(module, len(read) - 1) else leaf.clone()
-            if self.gradient:
-                handed._read_as = leaf, handed._version  # type: ignore[attr-defined]
-        self.calls[module].append(tuple(read))
-        if self._done is not None:
-            self._done(self)
-        return unflatten(leaves)
-
-    def _is_nudged(self, module: nn.Module, position: int) -> bool:
-        if self._nudged is None:
-            return False
-        place, wanted, call = self._nudged
-        now = len(self.calls[module])
-        return self.site.modules[place] is module and (position, now) == (wanted, call)
-
-    @contextlib.contextmanager
-    def attached(self) -> Iterator[Reading]:
-        """Hooks are on the layers inside the block, and gone after it."""
-        with hooked(self.calls, self.site.at_input, self._record):
-            yield self
-
-
-def nudge(tensor: Tensor) -> Tensor:
-    """The same, a little nearer to zero, and farther by its own size at each place: within the range that it has."""
-    if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.numel() == 0:
-        return tensor.clone()
-    size = tensor.detach().abs().nan_to_num(0.0, 0.0, 0.0).amax()
-    ramp = torch.linspace(0.0, 0.01, tensor.numel(), device=tensor.device, dtype=size.dtype)
-    return 0.99 * tensor + (torch.where(size > 0, size, torch.ones_like(size)) * ramp).reshape(tensor.shape)
-
-
-def _handed_on(tensor: Tensor) -> Tensor:
-    """What was read where this copy was made, so that a layer is read the same whether those around it are or not."""
-    read, version = getattr(tensor, "_read_as", (tensor, None))
-    return cast(Tensor, read) if tensor._version == version else tensor
-
-
 @contextlib.contextmanager
 def hooked(
-    modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any]
+    modules: Iterable[nn.Module], at_input: bool, change: Callable[[nn.Module, Any], Any], first: bool = False
 ) -> Iterator[None]:
     """What passes at some layers in this thread goes through ``change(module, value)`` inside the block.
 
-    The value is the layer's output, or the pair of its positional and keyword arguments.
+    The value is the layer's output, or the pair of its positional and keyword arguments. With ``first`` that is before
+    any other hook sees it.
     """
     ours = threading.get_ident()
     handles: list[torch.utils.hooks.RemovableHandle] = []
 
-    def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    # Another thread may come by while the hook is being registered, and call it without keywords.
+    def before(module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         return change(module, (args, kwargs)) if threading.get_ident() == ours else None
 
     def after(module: nn.Module, args: Any, output: Any) -> Any:
@@ -327,10 +272,14 @@ def hooked(
 
     try:
         for module in modules:
+            if isinstance(module, torch.jit.ScriptModule) and not isinstance(
+                module, torch.jit._trace.TracedModule
+            ):
+                continue  # takes no hooks; as a layer it is refused by name
             if at_input:
-                handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+                handles.append(module.register_forward_pre_hook(before, prepend=first, with_kwargs=True))
             else:
-                handles.append(module.register_forward_hook(after))
+                handles.append(module.register_forward_hook(after, prepend=first))
         yield
     finally:
         for handle in handles:
@@ -375,64 +324,3 @@ def not_run(error: NotRun, model: Any, forward: Callable[[], Any], most: int = 8
         return error
     listed = ", ".join(map(repr, ran[:most])) + (f", ... ({len(ran)} in all)" if len(ran) > most else "")
     return LayerError(f"{error}; the layers that ran are {listed}")
-
-
-@contextlib.contextmanager
-def grad_mode(gradient: bool) -> Iterator[None]:
-    """Gradients on or off, whatever the caller's mode, ``torch.inference_mode`` included."""
-    with contextlib.ExitStack() as stack:
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.set_grad_enabled(gradient))
-        yield
-
-
-_TRAINING = operator.attrgetter("training")  # asked of every module before every batch
-
-
-class _NoFastPath(TorchFunctionMode):
-    """While a mode is active in a thread, ``nn.TransformerEncoder`` in that thread takes no fast path."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
-def one_function(model: Any) -> contextlib.AbstractContextManager[Any]:
-    """Inside the block, in this thread, the model is one function, whether gradients are wanted or not.
-
-    Without gradients ``nn.TransformerEncoder`` leaves padded positions out and gives zeros there: another function than
-    the one that is differentiated, and one whose layers see nested tensors.
-    """
-    model = module_of(model)
-    modules = model.modules() if isinstance(model, nn.Module) else ()
-    encoders = [one for one in modules if isinstance(one, nn.TransformerEncoder) and not one.training]
-    return _NoFastPath() if encoders else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def kept_buffers(model: Any) -> Iterator[None]:
-    """Buffers that a forward pass changes in training mode (running statistics) are put back afterwards."""
-    model = module_of(model)
-    try:
-        training = isinstance(model, nn.Module) and any(map(_TRAINING, model.modules()))
-    except AttributeError:  # frozen by torch.jit.freeze: there is no such thing any more
-        training = False
-    if not training:
-        yield
-        return
-    saved = [
-        (module, name, buffer, buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for module, name, buffer, before in saved:
-                if buffer.is_inference():  # it cannot be written to outside of torch.inference_mode
-                    buffer = buffer if torch.equal(buffer, before) else before
-                else:
-                    buffer.copy_(before)
-                module._buffers[name] = buffer  # a model may also put a new tensor in its place

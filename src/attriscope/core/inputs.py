@@ -232,8 +232,13 @@ def gather_examples(inputs: Any, additional_forward_args: Any = None, *, uneven:
     return Examples(tensors, single, arguments, keys if special else (), blanks, frame, uneven, names)
 
 
-def require_floating(examples: Examples, method: str) -> None:
+def require_floating(examples: Examples, method: str, instead: str = "") -> None:
     """Refuse inputs for which there is no gradient.
+
+    Args:
+        examples: the inputs.
+        method: what it is that needs gradients.
+        instead: what explains token ids; ``""`` for the method at the layer of the embedding.
 
     Raises:
         InputTypeError: an input is of an integer or bool type.
@@ -241,10 +246,11 @@ def require_floating(examples: Examples, method: str) -> None:
     for position, tensor in enumerate(examples.tensors):
         if not (tensor.is_floating_point() or tensor.is_complex()):
             which = "inputs are" if examples.single else f"input {position} is"
+            instead = instead or f"At({method.replace(' ', '')}, model, layer=embedding)"
             raise InputTypeError(
                 f"{method} needs gradients, which integer tensors do not have, but {which} {describe(tensor)}. "
-                "Pass floating point inputs (x.float()); hand token ids and masks over as additional_forward_args, "
-                "or explain the embedding layer with a layer method"
+                "Pass floating point inputs (x.float()), and masks as additional_forward_args; token ids are explained "
+                f"at the layer that makes vectors of them: {instead}"
             )
 
 
@@ -313,6 +319,15 @@ def _baseline(value: Any, tensor: Tensor, position: int, wide: bool) -> Tensor:
             f"the baseline of input {position} is on {value.device} and the input on {tensor.device}; "
             f"move it with baseline.to({str(tensor.device)!r})"
         )
+    return held_as(value, tensor, position, wide)
+
+
+def held_as(value: Tensor, tensor: Tensor, position: int, wide: bool = False) -> Tensor:
+    """A baseline in the dtype of the input, or with ``wide`` in one that holds both.
+
+    Raises:
+        InputTypeError: that cannot hold it, as whole numbers cannot 0.5.
+    """
     value = value.detach()
     dtype = _wider(tensor, value) if wide else tensor.dtype
     held = value.to(dtype)

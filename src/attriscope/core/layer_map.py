@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError
-from attriscope.core.hooks import grad_mode, kept_buffers, module_of, one_function
+from attriscope.core.hooks import module_of
 from attriscope.core.inputs import describe
+from attriscope.core.passes import one_pass
 from attriscope.core.pytree import tree_leaves
 
 Shape = tuple[int, ...]
@@ -181,7 +182,7 @@ class _Watch:
         self._began: list[tuple[nn.Module, float]] = []
         self._ours = threading.get_ident()
 
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def before(self, module: nn.Module, args: Any, kwargs: Any = None) -> None:
         if threading.get_ident() != self._ours:
             return
         if module not in self.inputs:
@@ -204,7 +205,7 @@ class _Watch:
         self.shapes.setdefault(module, tuple(tensors[0].shape) if tensors else None)
         self.order.setdefault(module, len(self.order))
         floating = bool(tensors) and tensors[0].is_floating_point()
-        weighs = floating and _adds_up_to_one(tensors[0])
+        weighs = floating and adds_up_to_one(tensors[0])
         shape = tuple(tensors[0].shape) if tensors else None
         self.latest[module] = (shape, floating, weighs, len(tensors))
         self.calls[module] = self.calls.get(module, 0) + 1
@@ -219,7 +220,7 @@ class _Watch:
             )  # else a clock would only tell how long it takes to hand the work over
 
 
-def _adds_up_to_one(tensor: Tensor) -> bool:
+def adds_up_to_one(tensor: Tensor) -> bool:
     """Whether the rows of what may be weights of attention add up to 1, as no row of a feature map does."""
     if tensor.dim() != 4 or tensor.shape[-1] < 2 or not tensor.numel() or tensor.is_meta:
         return False
@@ -241,7 +242,7 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
                 continue  # takes no hooks with keywords, and runs without Python
             handles.append(module.register_forward_pre_hook(watch.before, with_kwargs=True))
             handles.append(module.register_forward_hook(watch.after))
-        with grad_mode(False), kept_buffers(model), one_function(model):
+        with one_pass(model, False):
             forward()
     finally:
         for handle in handles:

@@ -2,7 +2,7 @@
 
 The one reader of layers' shapes: what looks inside a model asks :func:`layouts_of`, with what
 :func:`attriscope.core.layer_map.map_layers` saw in a pass, and reads and edits outputs through a layer's
-:class:`Layout`.
+:class:`Layout`. Which dimension holds the channels is decided in :mod:`attriscope.core.channels`, for methods, too.
 """
 
 from __future__ import annotations
@@ -10,24 +10,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
+from attriscope.core.channels import Form, Kind, forms_of
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
 from attriscope.core.layer_map import LayerInfo
 
-Kind: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
 # A place inside a layer: a channel (or unit, or head), or with it the row and column, or the position.
 Neuron: TypeAlias = int | Sequence[int]
 
-# Layers of shape (N, positions, units) and, with "1d" in their names, (N, channels, positions); others go by what came
-# before them.
-_OF_TOKENS = {
-    "Embedding", "LayerNorm", "Linear", "MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer",
-    "LSTM", "GRU", "RNN", "RMSNorm",
-}  # fmt: skip
 # Layers whose units are split evenly over the heads of the attention that they belong to, by the usual names.
 _BY_HEAD = {"q", "k", "v", "query", "key", "value", "q_proj", "k_proj", "v_proj", "to_q", "to_k", "to_v"}
 _HEADS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "heads")
@@ -50,6 +44,7 @@ class Layout:
         grid: for tokens of a picture's patches, how many lie below and beside each other.
         skipped: how many tokens come before those of the patches.
         heads: over how many heads the units are split; 0 if they are not.
+        channels_last: for maps, and what has more dimensions: the channels come after the positions, as in Swin.
     """
 
     kind: Kind
@@ -60,6 +55,7 @@ class Layout:
     grid: tuple[int, int] | None = None
     skipped: int = 0
     heads: int = 0
+    channels_last: bool = False
 
     @property
     def noun(self) -> str:
@@ -83,6 +79,8 @@ class Layout:
         own = self._of_example
         if self.kind == "tokens":
             return own[1], 1, own[0]
+        if self.channels_last:
+            own = own[-1:] + own[:-1]
         if self.kind == "vector":
             return (own[0] if own else 1), 1, 1
         if self.kind == "sequence":
@@ -92,7 +90,18 @@ class Layout:
     def channels(self, output: Tensor) -> Tensor:
         """The output (as a view, if it is contiguous) as channels (C, H, W)."""
         one = output.select(self.batch_dimension, 0)
-        return (one.t() if self.kind == "tokens" else one).reshape(self.size)
+        if self.channels_last and self.kind == "map":
+            return one.movedim(-1, 0)
+        if self.channels_last:
+            one = one.flatten(0, -2)
+        return (one.t() if self.channels_last or self.kind == "tokens" else one).reshape(self.size)
+
+    def channels_second(self) -> Layout:
+        """The same with the channels after the examples."""
+        if not self.channels_last:
+            return self
+        shape = (self.shape[0], self.shape[-1], *self.shape[1:-1])
+        return dataclasses.replace(self, shape=shape, channels_last=False)
 
     def over_picture(self, channels: Tensor) -> Tensor:
         """Channels (C, H, W), or their sum (1, H, W), as they lie in the picture."""
@@ -139,7 +148,11 @@ class Layout:
         if self.kind == "tokens":
             return (index[1], index[0]) if len(index) == 2 else (slice(None), index[0])
         if self.kind == "other" and not isinstance(neuron, int) and len(neuron) == 2:
-            return (neuron[0], *_unravel(neuron[1], own[1:]))
+            sizes = own[:-1] if self.channels_last else own[1:]
+            index = (neuron[0], *_unravel(neuron[1], sizes))
+        if self.channels_last:
+            places = index[1:] or (slice(None),) * (len(own) - 1)
+            return (*places, index[0])
         return index if own else ()
 
 
@@ -155,20 +168,21 @@ def layouts_of(layers: Sequence[LayerInfo], model: nn.Module) -> dict[str, Layou
     """How to read each layer that ran on one example and gave something to look into."""
     modules = dict(model.named_modules())
     found: dict[str, Layout] = {}
-    latest: dict[tuple[int, ...], Kind] = {}
     grids: list[tuple[int, int]] = []
-    for layer in sorted((row for row in layers if row.order is not None), key=lambda row: row.order or 0):
-        layout = _layout_of(layer, latest)
+    ran = sorted((row for row in layers if row.order is not None), key=lambda row: row.order or 0)
+    seen = [(row, row.latest) for row in ran if row.latest is not None and row.floating]
+    forms = forms_of([(modules[row.name], shape, row.weighs) for row, shape in seen])
+    for (row, shape), form in zip(seen, forms, strict=True):
+        layout = _layout_of(row, shape, form)
         if layout is None:
             continue
-        latest[layout.shape] = layout.kind
-        if layout.kind == "map" and layer.kind.startswith("Conv"):
+        if layout.kind == "map" and row.kind.startswith("Conv"):
             grids.append((layout.shape[2], layout.shape[3]))
         if layout.kind == "tokens":
             layout = dataclasses.replace(
-                layout, **_grid(layout, grids), heads=_heads(layer.name, layout, modules)
+                layout, **_grid(layout, grids), heads=_heads(row.name, layout, modules)
             )
-        found[layer.name] = layout
+        found[row.name] = layout
     return {row.name: found[row.name] for row in layers if row.name in found}
 
 
@@ -185,22 +199,16 @@ def why_not(layer: LayerInfo) -> str:
     return f"its output, of shape {layer.latest}, does not count the examples in dimension 0"
 
 
-def _layout_of(layer: LayerInfo, latest: dict[tuple[int, ...], Kind]) -> Layout | None:
-    shape = layer.latest
-    if shape is None or not layer.floating or 0 in shape:
-        return None
+def _layout_of(layer: LayerInfo, shape: tuple[int, ...], form: Form) -> Layout | None:
     more = (layer.tensors > 1, layer.calls > 1)
+    if 0 in shape:
+        return None
     if shape[:1] != (1,):
         if len(shape) == 3 and shape[1] == 1:  # time comes first
             return Layout("tokens", shape, 1, *more)
         return None
-    kinds: dict[int, Kind] = {1: "vector", 2: "vector", 4: "attention" if layer.weighs else "map"}
-    if len(shape) != 3:
-        return Layout(kinds.get(len(shape), "other"), shape, 0, *more)
-    if "1d" in layer.kind:
-        return Layout("sequence", shape, 0, *more)
-    inherited: Kind = "tokens" if layer.kind in _OF_TOKENS else latest.get(shape, "tokens")
-    return Layout(inherited, shape, 0, *more)
+    last = form.channels_last and form.kind != "tokens"
+    return Layout(form.kind, shape, 0, *more, channels_last=last)
 
 
 def _grid(layout: Layout, grids: list[tuple[int, int]]) -> dict[str, Any]:

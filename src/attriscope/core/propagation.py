@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from attriscope.core.half_precision import fitted, precision, widened
 from attriscope.core.propagation_errors import FUSED, another_way, refusal, shapes
 from attriscope.core.tape import Record, Tape, key_of, plain, tensors_in
 from attriscope.core.view_writes import ViewWrite
+from attriscope.core.way import Reading, Way
 
 Passed = tuple[Tensor | None, ...]
 Apply = Callable[["Step", Passed, Passed], Sequence[Tensor | None]]
@@ -120,33 +121,6 @@ class Rules(dict[Any, Rule]):
         for key, rule in more.items():
             rules[key] = rule
         return rules
-
-
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """The graph between what is explained and what is read, before rules are put there.
-
-    Attributes:
-        nodes: each with its operation and which of its inputs lead on, those next to the inputs first. The operation is
-            ``""`` where it follows another rule than the method's own.
-        records: what was written down of them.
-        open: nodes that give what is explained or read.
-        outer: for tensors at which the graph begins, by id, what they come from in the graph around it.
-    """
-
-    nodes: list[tuple[Any, str, tuple[bool, ...]]]
-    records: dict[Any, Record]
-    open: frozenset[Any]
-    outer: dict[int, str]
-
-
-class Reading(Protocol):
-    """What a method has read from a graph: see :attr:`Scheme.reading`."""
-
-    hooks: dict[Any, Callable[[Passed, Passed], Passed] | None]
-
-    def sources(self, node: Any) -> tuple[str, ...]:
-        """See :attr:`Step.sources`."""
 
 
 @dataclasses.dataclass(frozen=True)

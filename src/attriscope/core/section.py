@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.arrangement import find_rows
 from attriscope.core.data_dependence import DataDependenceMode
 from attriscope.core.forward_errors import quoting_inputs
-from attriscope.core.hooks import Layers, NotRun, Reading, not_run, unwrap
-from attriscope.core.pytree import tree_leaves
+from attriscope.core.hooks import Layers, NotRun, not_run, unwrap
+from attriscope.core.pytree import flatten, tree_leaves
+from attriscope.core.reading import Reading, ReadTensor
 
 
 class _Arrived(BaseException):
@@ -81,10 +83,28 @@ class Section:
             except _Arrived:
                 pass
         try:
-            (found,) = reading.values()
+            read = reading.read(0)
         except NotRun as error:
             raise not_run(error, self.explained_model, lambda: self._run(*given, **named)) from None
+        found = tuple([one.tensor for one in read])
+        if not self.end.as_it_is:
+            found = self._rows_first(read, given, named)
         return found[0] if len(found) == 1 else found
+
+    def _rows_first(
+        self, read: list[ReadTensor], given: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[Tensor, ...]:
+        """What was read at the end, with the rows in dimension 0."""
+        assert self.end is not None
+        leaves, unflatten = flatten((given, named))
+        rows = next((leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim()), 1)
+
+        def run(*some: Any) -> Any:
+            positional, keywords = unflatten(some)
+            return self._run(*positional, **keywords)
+
+        places = find_rows(self.end, 0, read, rows, run, leaves)
+        return tuple([place.rows_first(one.tensor, rows) for one, place in zip(read, places, strict=True)])
 
     def _kind(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What may decide how often a layer runs: what the model is made of, and what it is called with."""
@@ -144,4 +164,4 @@ def _learned(model: Any) -> dict[Any, int]:
 
 def _place(site: Layers | None) -> Any:
     # By number: what is remembered for a model must not keep its layers, or the model itself, alive.
-    return site and (tuple(map(id, site.modules)), site.at_input, site.calls)
+    return site and site.place

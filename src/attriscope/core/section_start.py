@@ -8,25 +8,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.arrangement import FIRST, Arrangement, find_rows
 from attriscope.core.errors import InputError, LayerError
-from attriscope.core.hooks import (
-    Layers,
-    NotRun,
-    grad_mode,
-    hooked,
-    kept_buffers,
-    module_of,
-    not_run,
-    one_function,
-)
+from attriscope.core.graph import feeds
+from attriscope.core.hooks import Layers, NotRun, hooked, module_of, not_run
 from attriscope.core.inputs import Examples, repeat_rows
+from attriscope.core.passes import grad_mode, one_pass
 from attriscope.core.progress import current
 from attriscope.core.pytree import flatten, tree_leaves
+from attriscope.core.reading import ReadTensor, following, outputs_of
 from attriscope.core.replaced_forward import replaced_forward
 from attriscope.core.replay import OutputRecorder, OutputReplay, RecordedOutput
 from attriscope.core.section import Section
@@ -43,18 +38,48 @@ class OpenedSection:
         counts: how many of the tensors are at each layer.
         start: the layers.
         evaluations: how many rows went through the model to find this out.
+        places: where the layers have the examples, for each of the tensors; in ``examples`` they are in dimension 0.
     """
 
-    forward: Callable[..., Any]
+    forward: ResumedSection
     examples: Examples
     counts: tuple[int, ...]
     start: Layers
     evaluations: int
+    places: tuple[Arrangement, ...] = ()
 
     def per_layer(self, tensors: Sequence[Any]) -> list[tuple[Any, ...]]:
         """What belongs to each layer."""
         ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
         return [tuple(tensors[end - n : end]) for end, n in zip(ends, self.counts, strict=True)]
+
+    def as_they_were(self, tensors: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Results in the form of the values, arranged as the layers have them."""
+        return tuple(
+            place.as_it_was(t) if isinstance(t, Tensor) and t.shape == value.shape else t
+            for t, value, place in zip(tensors, self.examples.tensors, self.places, strict=True)
+        )
+
+    def rows_first(self, tensors: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What came arranged as the layers have it, such as masks, with the examples in dimension 0."""
+        return tuple(
+            _rows_first(t, value, place)
+            for t, value, place in zip(tensors, self.examples.tensors, self.places, strict=True)
+        )
+
+
+def _rows_first(tensor: Any, value: Tensor, place: Arrangement) -> Any:
+    """A tensor of the layer's shape, or one with an example's in place of all."""
+    if not isinstance(tensor, Tensor) or place == FIRST:
+        return tensor
+    shape = place.as_it_was(value).shape
+    d = place.dimension
+    fits = (
+        tensor.dim() == len(shape) and tensor.shape[:d] + tensor.shape[d + 1 :] == shape[:d] + shape[d + 1 :]
+    )
+    if not fits or tensor.shape[d] % place.several:
+        return tensor
+    return place.rows_first(tensor, tensor.shape[d] // place.several)
 
 
 def varied(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -62,8 +87,10 @@ def varied(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(tensors[i] for i in _places(tensors))
 
 
-def _places(leaves: Sequence[Any]) -> list[int]:
+def _places(leaves: Sequence[Any], wanted: int | None = None) -> list[int]:
     tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    if wanted is not None:
+        return tensors[wanted : wanted + 1]
     floats = [i for i in tensors if leaves[i].is_floating_point() or leaves[i].is_complex()]
     return floats or tensors
 
@@ -87,11 +114,12 @@ class Injector:
             for position, one in enumerate(self.start.modules):
                 if one is module:
                     if self._meant(position, counts[position]):
-                        visit(position, leaves, _places(leaves))
+                        visit(position, leaves, _places(leaves, self.start.tensor(position)))
                     counts[position] += 1
             return unflatten(leaves)
 
-        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change):
+        # Before those that read: they find what was put in.
+        with hooked(dict.fromkeys(self.start.modules), self.start.at_input, change, first=True):
             yield counts
 
     def _meant(self, position: int, count: int) -> bool:
@@ -111,11 +139,7 @@ def open_section(section: Section, examples: Examples, resume: bool = True) -> O
     assert section.start is not None
     current().check()
     try:
-        with (
-            grad_mode(False),
-            kept_buffers(section.explained_model),
-            one_function(section.explained_model),
-        ):
+        with one_pass(section.explained_model, False):
             return _open(section, section.start, examples, resume)
     except torch.cuda.OutOfMemoryError:
         if examples.count == 1:
@@ -137,11 +161,10 @@ def _open_in_halves(section: Section, start: Layers, examples: Examples) -> Open
         for part in (slice(0, middle), slice(middle, examples.count))
     ]
     values = tuple(torch.cat(both) for both in zip(*(h.examples.tensors for h in halves), strict=True))
-    counts = halves[0].counts
-    forward = ResumedSection(section, Injector(start), counts, examples, ())
-    return OpenedSection(
-        forward, _at_start(values, examples), counts, start, sum(h.evaluations for h in halves)
-    )
+    counts, where = halves[0].counts, halves[0].places
+    forward = ResumedSection(section, Injector(start), counts, examples, (), where)
+    evaluations = sum(h.evaluations for h in halves)
+    return OpenedSection(forward, _at_start(values, examples), counts, start, evaluations, where)
 
 
 def _at_start(values: tuple[Tensor, ...], examples: Examples) -> Examples:
@@ -155,9 +178,12 @@ def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> 
     resume = resume and whole and not any(getattr(module, "training", False) for module in model.modules())
     injector, recorder = Injector(start), OutputRecorder()
     found: dict[int, list[Tensor]] = {}
+    indices: dict[int, list[int]] = {}  # which of all tensors there these are
 
     def visit(position: int, leaves: list[Any], places: list[int]) -> None:
         recorder.stop()
+        tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        indices[position] = [tensors.index(i) for i in places]
         if position in found:
             raise InputError(
                 f"the layer {start.name(position)} runs several times in one forward pass, and no values can be put in "
@@ -176,13 +202,15 @@ def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> 
         output = run()
     for position in range(len(start)):
         _check_found(start, position, found, calls, section, run)
+    where = _where(section, start, found, indices, examples)
     values = tuple(t for position in range(len(start)) for t in found[position])
+    values = tuple(_arranged(t, place, examples.count) for t, place in zip(values, where, strict=True))
     counts = tuple(len(found[position]) for position in range(len(start)))
     if any(t.dim() == 0 or t.shape[0] != examples.count for t in values):
         shapes = ", ".join(str(tuple(t.shape)) for t in values)
         raise LayerError(
             f"at the {start.side} of {', '.join(map(start.name, range(len(start))))} are tensors of shape {shapes}; to "
-            f"put values there, dimension 0 must count the {examples.count} example(s)"
+            f"put values there, one dimension must count the {examples.count} example(s)"
         )
     inner = _at_start(values, examples)
     evaluations = examples.count
@@ -190,14 +218,63 @@ def _open(section: Section, start: Layers, examples: Examples, resume: bool) -> 
     first_or_last = all((start.call(p) or 0) <= 0 for p in range(len(start)))
     recorded = tuple(recorder.recorded or ()) if first_or_last else ()
     if recorded:
-        forward = ResumedSection(section, injector, counts, examples, recorded)
+        forward = ResumedSection(section, injector, counts, examples, recorded, where)
         arguments = (*inner.arguments, *(t for record in recorded for t in record.tensors))
         resumed = dataclasses.replace(inner, arguments=arguments)
         evaluations += sum(steps * (part.stop - part.start) for steps, part in _trials(examples.count))
         if _gives_the_same(forward, resumed, output):
-            return OpenedSection(forward, resumed, counts, start, evaluations)
-    forward = ResumedSection(section, injector, counts, examples, ())
-    return OpenedSection(forward, inner, counts, start, evaluations)
+            return OpenedSection(forward, resumed, counts, start, evaluations, where)
+    forward = ResumedSection(section, injector, counts, examples, (), where)
+    return OpenedSection(forward, inner, counts, start, evaluations, where)
+
+
+def _arranged(tensor: Tensor, place: Arrangement, count: int) -> Tensor:
+    return tensor if place == FIRST else place.rows_first(tensor, count).contiguous()
+
+
+def _where(
+    section: Section,
+    start: Layers,
+    found: dict[int, list[Tensor]],
+    indices: dict[int, list[int]],
+    examples: Examples,
+) -> tuple[Arrangement, ...]:
+    """Where the layers have the examples, for each of the tensors."""
+    given, inputs = (*examples.tensors, *examples.arguments), len(examples.tensors)
+
+    def run(*some: Any) -> Any:
+        positional, named = examples.arrange(some[:inputs], some[inputs:])
+        return section(*positional, **named)
+
+    places: list[Arrangement] = []
+    for position in range(len(start)):
+        call = max(0, start.call(position) or 0)
+        pairs = zip(indices[position], found[position], strict=True)
+        read = [ReadTensor(call, index, tensor, tensor) for index, tensor in pairs]
+        places += find_rows(start, position, read, examples.count, run, given)
+        if start.tensor(position) is not None and not start.at_input:
+            _see_that_others_stay(start, position, lambda: run(*given))
+    return tuple(places)
+
+
+def _see_that_others_stay(start: Layers, position: int, run: Callable[[], Any]) -> None:
+    """See that other tensors of the layer are not made of the one in whose place values are put.
+
+    Raises:
+        LayerError: they are.
+    """
+    wanted = start.tensor(position)
+    with grad_mode(True), following(start.modules[position]), outputs_of(start.modules[position]) as passed:
+        run()
+    call = start.call(position)
+    tensors = passed[call if call is not None else -1]
+    others = [t for i, t in enumerate(tensors) if i != wanted]
+    if feeds(tensors[cast(int, wanted)], others):
+        raise LayerError(
+            f"inside the layer {start.name(position)}, tensor {wanted} goes into what the layer gives besides, and "
+            "putting values in its place does not reach that; LayerConductance, LayerDeepLift and others that vary the "
+            "inputs count it, or take the layer inside that makes it"
+        )
 
 
 def _check_found(
@@ -221,7 +298,9 @@ def _check_found(
         )
         raise not_run(error, section.explained_model, run)
     if not found[position]:
-        raise LayerError(f"no tensor passed at the {start.side} of layer {name}")
+        wanted = start.tensor(position)
+        which = "no tensor passed" if wanted is None else f"there is no tensor {wanted}"
+        raise LayerError(f"{which} at the {start.side} of layer {name}")
 
 
 def _out_of_reach(name: str) -> str:
@@ -281,8 +360,10 @@ class ResumedSection:
         counts: tuple[int, ...],
         examples: Examples,
         recorded: tuple[RecordedOutput, ...],
+        places: tuple[Arrangement, ...],
     ) -> None:
         self.explained_model = section.explained_model
+        self._places = places
         self._section, self._injector, self._counts, self._recorded = section, injector, counts, recorded
         self._inputs = len(examples.tensors)
         self._arguments = len(examples.arguments)
@@ -300,8 +381,9 @@ class ResumedSection:
         def fill(position: int, leaves: list[Any], places: list[int]) -> None:
             filled.add(position)
             for offset, place in enumerate(places):
+                number = first_of[position] + offset
                 # A copy, as the model may go on in place.
-                leaves[place] = values[first_of[position] + offset].clone()
+                leaves[place] = self._places[number].as_it_was(values[number]).clone()
 
         replay = OutputReplay(self._recorded, tensors)
         skipped = dict.fromkeys(record.module for record in self._recorded)

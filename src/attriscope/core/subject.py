@@ -16,22 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attriscope.core.arrangement import FIRST, Places, find_rows, rows_are_first
+from attriscope.core.batch_norm import ignores_strides, see_to_strides
 from attriscope.core.complex_parts import added, times
 from attriscope.core.errors import AnotherWayError, InputError
 from attriscope.core.forward_errors import quoting_inputs
-from attriscope.core.hooks import (
-    Layers,
-    NotRun,
-    Reading,
-    grad_mode,
-    kept_buffers,
-    not_run,
-    nudge,
-    one_function,
-    unwrap,
-)
+from attriscope.core.hooks import Layers, NotRun, not_run, unwrap
 from attriscope.core.inputs import describe
+from attriscope.core.passes import one_pass
 from attriscope.core.propagation import Propagation, Scheme
+from attriscope.core.reading import Reading, ReadTensor, nudge
 from attriscope.core.target import Target
 
 Nested = tuple[tuple[Tensor, ...], ...]
@@ -49,6 +43,7 @@ class Evaluation:
         gradients: d f / d values, in the same order; empty without gradients. With several selections, those of the
             first and then of the others.
         baseline_f, baseline_values: f and values at the baselines, for rules that compare with them.
+        places: where the rows were in the values at layers, which have them in dimension 0 here; empty for dimension 0.
         unreached: place and position of the values at which no gradient arrived, which is then given as zero: f does
             not depend on them, or autograd cannot follow how.
     """
@@ -60,6 +55,7 @@ class Evaluation:
     baseline_f: Tensor | None = None
     baseline_values: Nested = ()
     unreached: tuple[tuple[int, int], ...] = ()
+    places: Places = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +88,7 @@ class Subject:
         arrange: how rows and arguments become positional and keyword arguments; ``None`` if they are the former as they
             are.
         whole_batch: the model gives one number for all rows together, and that is explained.
+        as_it_is: layers are read arranged as they are, if so many rows go through the model at once.
         nudged: the place, the position there and the call of a value that is read, which is changed on the way: to see
             whether f moves.
     """
@@ -107,6 +104,7 @@ class Subject:
     through: Through | None = None
     whole_batch: bool = False
     nudged: tuple[int, int, int] | None = None
+    as_it_is: int | None = None
 
     @property
     def method(self) -> str:
@@ -132,33 +130,43 @@ class Subject:
         gradient: bool,
     ) -> Evaluation:
         """Send rows (``steps`` repetitions of a slice of the examples) through the model."""
-        with grad_mode(gradient), kept_buffers(self.forward), one_function(self.forward):
+        with one_pass(self.forward, gradient):
             rows, arguments = _ordinary(rows), _ordinary(arguments)
             baseline: tuple[Tensor | None, Nested] = None, ()
             if self.scheme is None:
-                output, fs, values = self._forward(rows, arguments, steps, examples, gradient)
+                output, fs, values, places = self._forward(rows, arguments, steps, examples, gradient)
             else:
                 with getattr(self.forward, "steady", contextlib.nullcontext)():
                     parts = self.scheme, rows, arguments, steps, examples, gradient
                     try:
-                        output, fs, values, baseline = self._by_rules(*parts)
+                        output, fs, values, places, baseline = self._by_rules(*parts)
                     except AnotherWayError:
                         # The first pass may have filled a cache: then the second time both go the same way.
-                        output, fs, values, baseline = self._by_rules(*parts)
+                        output, fs, values, places, baseline = self._by_rules(*parts)
             ends: tuple[tuple[Tensor, ...], tuple[Any, ...] | None] = fs, None
             if self.through is not None:
-                ends = self._through(fs, values) if gradient and fs else ends
+                ends = self._through(fs, values, places) if gradient and fs else ends
                 values = values[:-1]
             gradients, unreached = self._all_gradients(*ends, values) if gradient else ((), ())
+            places = places[: len(values)] if self.read is not None else ()
+            if any(place != FIRST for layer in places for place in layer):
+                count = rows[0].shape[0]
+                values, gradients = _rows_first(values, places, count), _rows_first(gradients, places, count)
+                baseline = baseline[0], _rows_first(baseline[1], places, count)
+            else:
+                places = ()
             f = _sum(fs)
         keep = self.gradient_options.get("create_graph", False)
         return Evaluation(
             output.detach() if isinstance(output, Tensor) else output,
             f if f is None or keep else f.detach(),
-            values if keep or not gradient else tuple(tuple(v.detach() for v in layer) for layer in values),
+            values
+            if keep or not gradient
+            else tuple([tuple([v.detach() for v in layer]) for layer in values]),
             gradients,
             *baseline,
             unreached,
+            places,
         )
 
     def _by_rules(
@@ -169,21 +177,21 @@ class Subject:
         steps: int,
         examples: slice,
         gradient: bool,
-    ) -> tuple[Any, tuple[Tensor, ...], Nested, tuple[Tensor | None, Nested]]:
+    ) -> tuple[Any, tuple[Tensor, ...], Nested, Places, tuple[Tensor | None, Nested]]:
         """The same as :meth:`_forward`, with a scheme's rules on the graph; and what was found at the baselines."""
         rows, baselines = scheme.split(rows)
         propagation = Propagation(scheme)
         baseline: tuple[Tensor | None, Nested] = None, ()
         if gradient and baselines:
             with propagation.reference():
-                _, fs, values = self._forward(baselines, arguments, steps, examples, gradient)
+                _, fs, values, _ = self._forward(baselines, arguments, steps, examples, gradient)
             baseline = _detached(_sum(fs)), tuple(tuple(map(_detached, layer)) for layer in values)
             del fs, values  # and the graph with them
         with propagation.recording() if gradient else contextlib.nullcontext():
-            output, fs, values = self._forward(rows, arguments, steps, examples, gradient)
+            output, fs, values, places = self._forward(rows, arguments, steps, examples, gradient)
         if gradient and fs:
             propagation.attach(fs, [v for layer in values for v in layer], self.read is not None)
-        return output, fs, values, baseline
+        return output, fs, values, places, baseline
 
     def _forward(
         self,
@@ -192,15 +200,15 @@ class Subject:
         steps: int,
         examples: slice,
         gradient: bool,
-    ) -> tuple[Any, tuple[Tensor, ...], Nested]:
-        """The output, the explained numbers and the values that are read."""
+    ) -> tuple[Any, tuple[Tensor, ...], Nested, Places]:
+        """The output, the explained numbers, the values that are read and where rows are in those of layers."""
         values: Nested
         given = rows
         if gradient:
             # At layers too: else what a gradient there takes in would depend on whether parameters are frozen.
-            rows = tuple(row.detach().requires_grad_(_differentiable(row)) for row in rows)
+            rows = tuple([row.detach().requires_grad_(_differentiable(row)) for row in rows])
             # The model gets copies, so that it may work in place on what it is given.
-            given = tuple(row.clone() for row in rows)
+            given = tuple([row.clone() for row in rows])
         # Rules need to see every operation, which compiled code and replicas in other threads do not show.
         whole = self.read is None and self.scheme is None and self.through is None
         if self.nudged is not None and self.read is None:
@@ -216,21 +224,55 @@ class Subject:
                 stack.enter_context(reading.attached())
             output = self._call(forward, given, arguments)
         try:
-            found = [reading.values() for reading in readings]
+            found = [[reading.read(i) for i in range(len(reading.site))] for reading in readings]
         except NotRun as error:
             raise not_run(error, self.forward, lambda: self._call(forward, given, arguments)) from None
-        values = (() if self.read is not None else (rows,)) + tuple(v for read in found for v in read)
+        values = (() if self.read is not None else (rows,)) + tuple(
+            [tuple([one.tensor for one in read]) for layers in found for read in layers]
+        )
+        places = self._places(readings, found, forward, rows, arguments) if readings else ()
         of = () if self.of is None else self.of if isinstance(self.of, tuple) else (self.of,)
         if self.whole_batch:
-            return output, tuple(one.select_of_batch(output) for one in of), values
-        return output, tuple(one.select(output, steps, examples) for one in of), values
+            fs = tuple([one.select_of_batch(output) for one in of])
+        else:
+            fs = tuple([one.select(output, steps, examples) for one in of])
+        if gradient and fs and fs[0].device.type == "cpu" and ignores_strides():
+            see_to_strides(fs)
+        return output, fs, values, places
 
-    def _through(self, fs: tuple[Tensor, ...], values: Nested) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
+    def _places(
+        self,
+        readings: list[Reading],
+        found: list[list[list[ReadTensor]]],
+        forward: Any,
+        rows: tuple[Tensor, ...],
+        arguments: tuple[Any, ...],
+    ) -> Places:
+        """Where the rows are in each tensor that was read at layers; empty for dimension 0 in all."""
+        number = rows[0].shape[0]
+        if number == self.as_it_is or rows_are_first(readings, found, number):
+            return ()
+        given = (*(row.detach() for row in rows), *arguments)
+        count = len(rows)
+
+        def run(*some: Any) -> Any:
+            return self._call(forward, some[:count], some[count:])
+
+        return tuple(
+            tuple(find_rows(one.site, i, read, number, run, given))
+            for one, layers in zip(readings, found, strict=True)
+            for i, read in enumerate(layers)
+        )
+
+    def _through(
+        self, fs: tuple[Tensor, ...], values: Nested, places: Places
+    ) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
         """What the neurons' layer holds, and for each selection how much its parts count."""
         assert self.through is not None
-        layer = values[-1]
-        held = layer[0] if len(layer) == 1 else layer
-        rows = fs[0].shape[0]
+        layer, rows = values[-1], fs[0].shape[0]
+        plain = not places or self.through.layer.as_it_is
+        (arranged,) = (layer,) if plain else _rows_first((layer,), places[-1:], rows)
+        held = arranged[0] if len(layer) == 1 else arranged
         neurons = self.through.select.select(held, 1, slice(0, rows))
         if not neurons.requires_grad:
             raise InputError(
@@ -312,9 +354,18 @@ class Subject:
             return forward(*given, **named)
 
 
+def _rows_first(values: Nested, places: Places, rows: int) -> Nested:
+    """What was read at layers with the rows in dimension 0; gradients of several selections, one after the other."""
+    arranged = [places[i % len(places)] for i in range(len(values))]
+    return tuple(
+        tuple([place.rows_first(v, rows) for v, place in zip(layer, where, strict=True)])
+        for layer, where in zip(values, arranged, strict=True)
+    )
+
+
 def _ordinary(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The same values with tensors made under ``torch.inference_mode`` copied: autograd refuses those."""
-    return tuple(v.clone() if isinstance(v, Tensor) and v.is_inference() else v for v in values)
+    return tuple([v.clone() if isinstance(v, Tensor) and v.is_inference() else v for v in values])
 
 
 def _differentiable(row: Tensor) -> bool:

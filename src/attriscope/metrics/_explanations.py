@@ -175,10 +175,15 @@ def _fit(attributions: Any, x: Tensor, position: int, parts: bool) -> Tensor:
 
 
 def _enlarged(found: Any, examples: Examples) -> Any:
-    """A layer's map brought to the size of the picture, as it is commonly shown."""
-    if not isinstance(found, Tensor) or not examples.single or found.dim() not in (3, 4, 5):
+    """A layer's map brought to the size of the picture, or its units added up for each token: as commonly shown."""
+    if not isinstance(found, Tensor) or not examples.single:
         return found
     x = examples.tensors[0]
+    ids = not (x.is_floating_point() or x.is_complex())
+    if ids and found.dim() > x.dim() and found.shape[: x.dim()] == x.shape:
+        return found.flatten(x.dim()).sum(-1)
+    if found.dim() not in (3, 4, 5):
+        return found
     if found.shape == x.shape or found.dim() != x.dim() or len(found) != len(x):
         return found
     if found.shape[1] not in (1, x.shape[1]):

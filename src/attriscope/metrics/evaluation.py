@@ -52,14 +52,14 @@ def evaluate(
             ``attribute``, or a function of (model, inputs, target), as are the controls :func:`random_attribution` and
             :func:`edge_detector`. A function may take ``generator`` and
             ``additional_forward_args`` as keywords. Coarse maps of layers are scaled to
-            the size of the picture.
+            the size of the picture; of the vectors that an embedding makes of token ids, the units are added up.
         model: what is judged: the model that the methods explain, or :func:`probabilities` of it.
         inputs: a tensor, tuple or dict of tensors, N examples in dimension 0.
         targets: what is explained, as ``target`` of ``Saliency.attribute``.
         metrics: names out of :data:`CATALOGUE`, which :func:`register` adds to; or, by name, such names or
             :class:`Metric` objects of your own.
-            ``None``: deletion, insertion, sensitivity, randomisation (of modules) and sparseness; with masks,
-            localisation too.
+            ``None``: deletion, insertion, sensitivity (not for whole numbers, such as token ids), randomisation (of
+            modules) and sparseness; with masks, localisation too.
         masks: where the object is, as for :func:`pointing_game`.
         feature_mask: which numbers are removed together, as for :func:`deletion`.
         additional_forward_args: further arguments of the model.
@@ -85,7 +85,7 @@ def evaluate(
     if type(targets).__module__ == "numpy":
         targets = as_tensor(targets)
     resolve_target(targets, examples.count)
-    judges = _metrics(metrics, model, masks)
+    judges = _metrics(metrics, model, masks, examples)
     if not isinstance(methods, Mapping) or not methods:
         raise InputTypeError(f"methods must be a dict of methods by name, but {describe(methods)} came")
     explainers = {name: _explainer(name, method) for name, method in methods.items()}
@@ -158,18 +158,21 @@ def _explainer(name: Any, method: Any) -> Explainer:
     return found
 
 
-def _default_metrics(model: Any, masks: Any) -> tuple[str, ...]:
+def _default_metrics(model: Any, masks: Any, examples: Examples) -> tuple[str, ...]:
     """What is asked of methods if nobody says what."""
-    always = ("deletion", "insertion", "sensitivity")
+    # There is no noise that is small for token ids.
+    small = all(x.is_floating_point() or x.is_complex() for x in examples.tensors)
+    nearby = ("sensitivity",) if small else ()
+    always = ("deletion", "insertion", *nearby)
     learned = (
         ("randomisation",) if isinstance(model, nn.Module) else ()
     )  # a function has no parameters to be seen
     return (*always, *learned, "sparseness", *(("localisation",) if masks is not None else ()))
 
 
-def _metrics(given: Any, model: Any, masks: Any) -> dict[str, Metric]:
+def _metrics(given: Any, model: Any, masks: Any, examples: Examples) -> dict[str, Metric]:
     if given is None:
-        given = _default_metrics(model, masks)
+        given = _default_metrics(model, masks, examples)
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence) or not given:
         raise InputTypeError(f"metrics must be a list of names or a dict, but {describe(given)} came")
     named = dict(given) if isinstance(given, Mapping) else {name: name for name in given}

@@ -76,8 +76,9 @@ class Overlay(Part):
     ) -> None:
         check_keywords(type(self), traits)
         of_model = isinstance(image, Tensor) and image.dim() == 4
-        pixels = Pictures(image, to_image).show(image) if of_model else as_pixels(image)
         attributions = _attributions(attributions)
+        size = (attributions.shape[-2], attributions.shape[-1])
+        pixels = Pictures(image, to_image).show(image) if of_model else as_pixels(image, size)
         super().__init__(_part="overlay", **traits)
         self.picture = wire.picture_message(pixels)
         heat = wire.flat_map(attributions)

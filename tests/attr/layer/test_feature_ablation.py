@@ -149,7 +149,9 @@ def test_what_lies_before_the_layer_runs_a_few_times() -> None:
     assert sum(late.rows) >= 3 * (36 + 1)
     early.rows.clear()
     LayerFeatureAblation(model, "0").attribute(X, 0, 1)
-    assert sum(early.rows) == 3, "one pass for all perturbations"
+    assert sum(early.rows) == 3 + 1 + 2, (
+        "one pass for all perturbations, and where the examples are among 3 x 3"
+    )
 
 
 def test_several_tensors_calls_and_models_that_give_a_number_for_all() -> None:

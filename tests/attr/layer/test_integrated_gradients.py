@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attriscope.attr import (
+    Call,
     IntegratedGradients,
     InternalInfluence,
     LayerConductance,
@@ -285,12 +286,22 @@ def test_attention_is_varied_in_its_output(kind: str) -> None:
 
 
 def test_what_does_not_belong_to_rows_is_said() -> None:
-    model: Any = with_drawn_parameters(Reads("lstm")).double()
-    x = draw(2, 3, 4)
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.last = nn.Linear(4, 6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(x @ self.layer(torch.eye(4, dtype=x.dtype)))
+
+    model: Any = with_drawn_parameters(Net()).double()
+    x = draw(2, 4)
     before = Snapshot(model, (x,))
     for kind in (LayerConductance, InternalInfluence, LayerIntegratedGradients):
-        with pytest.raises(LayerError, match=r"at the output of (layer )?'layer'.*\(1, \d+, 6\)"):
+        with pytest.raises(LayerError, match=r"at the output of (layer )?'layer'.*\(4, 6\)"):
             kind(model, "layer").attribute(x, target=1, n_steps=4)
+        with pytest.raises(LayerError, match=r"dimension 1 was said to count.*\(4, 6\) for \d+ row"):
+            kind(model, Call("layer", examples=1)).attribute(x[[0, 1, 0, 1]], target=1, n_steps=4)
     before.check()
 
 

@@ -130,7 +130,8 @@ def test_grad_cam_explains_token_models() -> None:
     found = LayerGradCam(model, "1").attribute(tokens, target=1, attr_dim_summation=False)
     values = model[1](model[0](tokens)).detach()
     gradient = model[3].weight[1].detach().reshape(1, 3, 4)
-    assert_same(found, values * gradient.mean(2, keepdim=True), atol=1e-14)
+    expected = (values * gradient.mean(1, keepdim=True)).transpose(1, 2)  # channels are units
+    assert_same(found, expected, atol=1e-14)
 
 
 def test_grad_cam_needs_channels() -> None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from attriscope import Explorer
 from attriscope.core.errors import InputError
 from attriscope.widget.model.images import Pictures, as_pixels
+from attriscope.widget.views import Overlay
+from models import seeded
 
 
 def imagenet_style(x: Tensor) -> Tensor:
@@ -152,3 +154,18 @@ def test_black_and_white_of_pictures_that_have_a_mean_for_each_pixel() -> None:
     pictures = Pictures(torch.randn(1, 3, 20, 16), lambda tensor: tensor[0] * 0.2 + mean)
     assert pictures.show(pictures.baseline("white")).mean() > 252
     assert pictures.show(pictures.baseline("black")).mean() < 3
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_narrow_tensor_is_not_turned_on_its_side(channels: int, width: int) -> None:
+    """Nor beside a coarser map."""
+    tensor = torch.rand(channels, 7, width, generator=seeded(0))
+    wanted = (tensor.permute(1, 2, 0) * 255).round().to(torch.uint8).expand(7, width, 3).numpy()
+    for given in (tensor, tensor[None]):
+        for size in ((4, 2), (7, width)):
+            assert (as_pixels(given, size) == wanted).all()
+    picture = Overlay(tensor, torch.rand(7, width)).picture
+    assert picture["shape"] == [7, width]
+    beside = np.zeros((7, width, 3))
+    assert Overlay(beside, torch.rand(7, width)).picture["shape"] == [7, width]

@@ -19,12 +19,13 @@ from attriscope.widget.state.selection import Selection
 from models import seeded
 from widget.helpers import Masked, run
 from widget.inside import FEW, scores
-from widget.nets import Awkward, Bottleneck, Rows, TimeFirst, Vit, Volume, net, picture
+from widget.nets import Awkward, Bottleneck, ChannelsLast, Rows, TimeFirst, Vit, Volume, net, picture
 
 CODED: list[tuple[Any, Tensor, list[str]]] = [
     (Vit, picture(8, 12), ["patches", "block", "block.attention.weigh", "block.attention.q_proj", "head"]),
     (lambda: Vit(False), picture(8, 12), ["dropout"]),
     (TimeFirst, picture(), ["patches", "block", "block.self_attn"]),
+    (ChannelsLast, picture(8, 12), ["patches", "norm", "block", "volume"]),
     (Rows, picture(), ["lstm"]),
     (Bottleneck, picture(), ["relu"]),
     (Volume, picture(), ["conv"]),
@@ -70,13 +71,14 @@ def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
     ("kind", "size", "off"),
     [
         (Vit, (8, 12), [["patches", [1, 2, 3]], ["block", 2], ["block.mlp.2", [3, 0]], ["block.attention.weigh", 1]]),
+        (ChannelsLast, (8, 12), [["block", 1], ["norm", [2, 3, 5]], ["volume", 4], ["volume", [0, 7]]]),
         (Rows, (), [["lstm", 3], ["lstm", [1, 6]], ["head", 0]]),
         (lambda: Rows(False), (), [["lstm", 3], ["lstm", [1, 6]]]),
         (Bottleneck, (), [["relu", 8], ["narrow", 0], ["relu", [1, 0, 3]]]),
         (Volume, (), [["conv", 1], ["conv", [2, 50]]]),
         (Awkward, (), [["pair", 1], ["volumes", [0, 3]], ["total", 0]]),
     ],
-    ids=["Vit", "Rows", "positions first", "Bottleneck", "Volume", "Awkward"],
+    ids=["Vit", "channels last", "Rows", "positions first", "Bottleneck", "Volume", "Awkward"],
 )  # fmt: skip
 def test_code_reproduces_what_the_model_says_without_neurons(
     kind: Any, size: tuple[int, ...], off: Any, to: str, baseline: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from attriscope.widget.model import layers as model_layers
 from attriscope.widget.state.selection import Selection
 from models import draw, pictures
 from widget.autograd import NETWORKS, TARGET, Network, by_autograd, every_network, explained
-from widget.nets import Bottleneck, net, picture
+from widget.nets import Bottleneck, ChannelsLast, net, picture
 
 
 @every_network
@@ -64,7 +65,7 @@ def laid(layout: Layout, attributions: Any) -> Tensor:
     """What a layer method gives, as a map; written for maps and tokens separately."""
     found = attributions[0] if isinstance(attributions, tuple) else attributions
     if layout.kind == "map":
-        return found[0].sum(0)
+        return found[0].sum(-1 if layout.channels_last and found.shape == layout.shape else 0)
     positions = found.movedim(layout.batch_dimension, 0)[0].sum(-1)
     assert layout.grid is not None
     return positions[layout.skipped :].reshape(layout.grid)
@@ -133,3 +134,22 @@ def test_methods_that_begin_anew_for_each_layer_give_no_maps_of_all() -> None:
     assert not list(
         looked.layer_maps(Selection("Saliency", 1, layer="wide", layer_method="LayerIntegratedGradients"))
     )
+
+
+def test_a_layer_with_channels_last_is_laid_over_the_picture_as_it_lies() -> None:
+    model, x = net(ChannelsLast), torch.zeros(1, 3, 8, 12, dtype=torch.float64)
+    x[:, :, :2, 10:] = 3.0  # the upper right corner
+    looked = explained(model, x)
+    layout = looked.layer_cache.layout("block")
+    assert (layout.kind, layout.size) == ("map", (5, 4, 6))
+    held = model.block(model.norm(model.patches(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    chosen = Selection("Saliency", TARGET, ("zero",), "block", layer_method="LayerActivation")
+    *_, found = looked.maps(chosen)
+    assert found.over_picture is not None
+    torch.testing.assert_close(found.over_picture, held.detach())
+    odd = (found.over_picture.sum(1)[0] - found.over_picture.sum(1)[0, 3, 0]).abs()
+    assert odd.argmax() == 5
+    *_, cam = looked.maps(dataclasses.replace(chosen, layer_method="LayerGradCam"))
+    assert cam.over_picture is not None
+    torch.testing.assert_close(cam.over_picture, LayerGradCam(model, "block").attribute(x, target=TARGET))
+    assert cam.over_picture.shape == (1, 1, 4, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ from torch import Tensor
 from attriscope.attr._base import Attribution, LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
 from attriscope.attr._sums import join
+from attriscope.core.arrangement import FIRST, as_they_were
 from attriscope.core.complex_parts import times
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Evaluator
-from attriscope.core.hooks import Layer, Layers, grad_mode
+from attriscope.core.hooks import Layer, Layers
 from attriscope.core.inputs import Examples, Inputs, gather_examples
+from attriscope.core.passes import grad_mode
 from attriscope.core.subject import Subject
 
 
@@ -131,12 +134,13 @@ class LayerGradientXActivation(LayerAttribution):
 
 def values_of(method: Attribution, site: Layers, examples: Examples) -> list[tuple[Tensor, ...]]:
     """What each layer holds, from one pass over all examples."""
-    subject = Subject(method.forward_func, None, site)
+    subject = Subject(method.forward_func, None, site, as_it_is=examples.count)
     evaluator = Evaluator(subject, examples, gradient=False, batch=examples.count)
     blocks = list(
         evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
     )
-    return [join([block.values[i] for block in blocks]) for i in range(len(site))]
+    values = [join([block.values[i] for block in blocks]) for i in range(len(site))]
+    return as_they_were(values, blocks[0].places)
 
 
 def values_and_gradients(
@@ -146,8 +150,12 @@ def values_and_gradients(
     additional_forward_args: Any,
     at_input: bool,
     grad_kwargs: dict[str, Any] | None,
+    examples_first: bool = False,
 ) -> tuple[list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]], int]:
-    """For each layer, what it holds and d f / d that, from one pass over all examples; and the number of rows run."""
+    """For each layer, what it holds and d f / d that, from one pass over all examples; and the number of rows run.
+
+    With ``examples_first`` the examples are in dimension 0, as far as one dimension counts them and nothing else.
+    """
     examples = gather_examples(inputs, additional_forward_args)
     evaluator = method._evaluator(
         examples,
@@ -157,19 +165,24 @@ def values_and_gradients(
         read=method._site(at_input),
         options=grad_kwargs,
     )
+    if not examples_first:
+        evaluator.subject = dataclasses.replace(evaluator.subject, as_it_is=examples.count)
     blocks = list(
         evaluator.run(1, lambda steps, part: tuple(x.detach().clone() for x in examples.slices(part)))
     )
-    layers = range(len(blocks[0].values))
-    pairs = [(join([b.values[i] for b in blocks]), join([b.gradients[i] for b in blocks])) for i in layers]
-    return pairs, evaluator.evaluations
+    layers, places = range(len(blocks[0].values)), blocks[0].places
+    if examples_first:
+        places = tuple(tuple(FIRST if p.several == 1 else p for p in layer) for layer in places)
+    values = as_they_were([join([b.values[i] for b in blocks]) for i in layers], places)
+    gradients = as_they_were([join([b.gradients[i] for b in blocks]) for i in layers], places)
+    return list(zip(values, gradients, strict=True)), evaluator.evaluations
 
 
 def side_by_side(method: Attribution, site: Layers, examples: Examples) -> bool:
     """Whether none of several layers feeds another, or is another, so that all can be varied at once."""
     if len(site) == 1:
         return True
-    if len({(module, site.call(i)) for i, module in enumerate(site.modules)}) < len(site):
+    if len({(module, site.call(i), site.tensor(i)) for i, module in enumerate(site.modules)}) < len(site):
         return False
     every = slice(0, examples.count)
     subject = Subject(method.forward_func, None, site, {"create_graph": True}, arrange=examples.arrange)

@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.attr._base import LayerAttribution, PerLayer
 from attriscope.attr._streaming import streaming
 from attriscope.attr.layer.activation import values_and_gradients
+from attriscope.core.channels import FormsSeen
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.inputs import Inputs
+from attriscope.core.layer_map import adds_up_to_one
 
 
 class LayerGradCam(LayerAttribution):
     """Gradient-weighted class activation mapping, Grad-CAM (Selvaraju et al. 2016, arXiv 1610.02391).
 
     Each channel of the layer is weighted by its gradient averaged over positions, and the channels are added up.
+
+    Compared with Captum: channels are where the layer has them: after the positions for tokens (N, positions, units)
+    and maps (N, height, width, channels), as in Swin and ConvNeXt. Which it is, is told by the modules that ran before
+    and after it; where none tells, channels come first.
 
     Args:
         forward_func: the model, or any function that runs it.
@@ -48,18 +54,31 @@ class LayerGradCam(LayerAttribution):
             grad_kwargs: keyword arguments for :func:`torch.autograd.grad`.
 
         Returns:
-            Attributions of shape (N, 1, *positions), or (N, C, *positions) without summation; a tuple if several
-            tensors pass at the layer; a list if ``layer`` was a list. Detached. To lay them over the picture, use
+            Attributions of shape (N, 1, *positions), or (N, C, *positions) without summation, wherever the layer has
+            its channels; a tuple if several tensors pass at the layer; a list if ``layer`` was a list. Detached. To lay
+            them over the picture, use
             :meth:`LayerAttribution.interpolate`.
 
         Raises:
             LayerError: the layer did not run, or what passes there has no channel dimension.
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`Saliency.attribute`.
         """
-        pairs, evaluations = values_and_gradients(
-            self, inputs, target, additional_forward_args, attribute_to_layer_input, grad_kwargs
-        )
-        maps = [tuple(_cam(v, g, attr_dim_summation) for v, g in zip(*pair, strict=True)) for pair in pairs]
+        seen, layers = FormsSeen(), self._layers.modules
+        with seen.watching(self.forward_func, layers, attribute_to_layer_input):
+            pairs, evaluations = values_and_gradients(
+                self, inputs, target, additional_forward_args, attribute_to_layer_input, grad_kwargs, True
+            )
+
+        def cam(layer: nn.Module, values: Tensor, gradient: Tensor) -> Tensor:
+            form = seen.form(layer, values, attribute_to_layer_input, _weighs(values))
+            if form.channels_last and form.said:
+                values, gradient = values.movedim(-1, 1), gradient.movedim(-1, 1)
+            return _cam(values, gradient, attr_dim_summation)
+
+        maps = [
+            tuple(cam(layer, v, g) for v, g in zip(*pair, strict=True))
+            for layer, pair in zip(layers, pairs, strict=True)
+        ]
         if relu_attributions:
             maps = [tuple(m.relu() for m in layer) for layer in maps]
         yield PartialResult(lambda: self._form(maps), evaluations=evaluations)
@@ -82,3 +101,7 @@ def _cam(values: Tensor, gradient: Tensor, add_channels: bool) -> Tensor:
     # One pass over the values, as a product of matrices; of large layers, the scaled values would take as long again.
     added = torch.bmm(weights.flatten(1).unsqueeze(1), values.flatten(2))
     return added.reshape(values.shape[0], 1, *values.shape[2:])
+
+
+def _weighs(values: Tensor) -> bool:
+    return values.dim() == 4 and not values.is_complex() and adds_up_to_one(values)

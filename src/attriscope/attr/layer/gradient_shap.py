@@ -13,9 +13,10 @@ from attriscope.attr._random import Draws, check_count, check_stdevs
 from attriscope.attr._random_paths import RandomPaths
 from attriscope.attr._streaming import streaming
 from attriscope.attr.gradient_shap import distribution_of, expected_gradients
+from attriscope.attr.layer._token_paths import through_embeddings
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
-from attriscope.core.inputs import Inputs, gather_examples, require_floating
+from attriscope.core.inputs import Inputs, gather_examples
 
 
 class LayerGradientShap(LayerAttribution, GradientAttribution):
@@ -90,7 +91,8 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
 
         Args:
             inputs, baselines, n_samples, stdevs, target, additional_forward_args, generator: as for
-                :meth:`GradientShap.attribute`.
+                :meth:`GradientShap.attribute`. Inputs may be token ids: then paths, and the noise of ``stdevs``, are in
+                the space of the vectors that the model's embeddings give.
             return_convergence_delta: also return for each sample the sum of its attributions minus the difference of f
                 at the two ends of its path.
             attribute_to_layer_input: use the layer's input instead of its output.
@@ -105,11 +107,16 @@ class LayerGradientShap(LayerAttribution, GradientAttribution):
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`GradientShap.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         distribution = distribution_of(baselines, inputs, examples)
+        explained, examples, distribution = through_embeddings(self, examples, distribution)
         samples = check_count(n_samples, "n_samples")
         deviations = check_stdevs(stdevs, examples)
         paths = RandomPaths(examples, distribution, samples, deviations, Draws(generator))
         yield from expected_gradients(
-            self, paths, target, self._form, return_convergence_delta, self._site(attribute_to_layer_input)
+            explained,
+            paths,
+            target,
+            self._form,
+            return_convergence_delta,
+            self._site(attribute_to_layer_input),
         )

@@ -9,19 +9,21 @@ import torch
 from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer, end_points
-from attriscope.attr._streaming import streaming
+from attriscope.attr._streaming import partial_results, streaming
 from attriscope.attr._sums import excess, narrowed, sum_per_example, total_dtype
 from attriscope.attr.at import each_layer
 from attriscope.attr.integrated_gradients import IntegratedGradients, add_weighted, gradients_along
+from attriscope.attr.layer._token_paths import through_embeddings
 from attriscope.attr.layer.activation import side_by_side
 from attriscope.attr.quadrature import quadrature, stieltjes
+from attriscope.core.arrangement import Places, as_they_were
 from attriscope.core.batch_size import check_batch
 from attriscope.core.complex_parts import as_complex, as_real
 from attriscope.core.errors import LayerError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.evaluate import Block
 from attriscope.core.hooks import Layer, Layers
-from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, resolve_baselines
 
 _Point = tuple[Tensor, Tensor]
 """Values and gradients at a point of the path."""
@@ -57,7 +59,8 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
 
         Args:
             inputs, baselines, target, additional_forward_args, n_steps, method, internal_batch_size: as for
-                :meth:`IntegratedGradients.attribute`.
+                :meth:`IntegratedGradients.attribute`. Inputs may be token ids: then the path is the straight line
+                between the vectors that the model's embeddings give for the baselines and for the inputs.
             attribute_to_layer_input: use the layer's input instead of its output.
             grad_kwargs: keyword arguments for :func:`torch.autograd.grad`.
 
@@ -70,23 +73,24 @@ class InternalInfluence(LayerAttribution, GradientAttribution):
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`IntegratedGradients.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
+        vectorised, examples, starts = through_embeddings(self, examples, starts)
         rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
         totals: list[list[Tensor]] = []
-        covered, evaluations = 0.0, 0
+        covered, evaluations, places = 0.0, 0, Places()
 
         def means() -> Any:
             # While the path is not covered, what is known stands for the rest.
             share = 1.0 if evaluations == n_steps * examples.count else covered
-            return self._form(_results(totals, block, share))
+            return self._form(as_they_were(_results(totals, block, share), places))
 
         for block in gradients_along(
-            self, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
+            vectorised, examples, starts, target, rule.nodes, batch, read=site, options=grad_kwargs
         ):
             totals = totals or _zeros(block, site, examples.count, len(rule.nodes))
+            places = block.places
             for layer, gradients in zip(totals, block.gradients, strict=True):
                 add_weighted(layer, gradients, block, rule)
             evaluations += block.rows
@@ -164,7 +168,7 @@ class LayerConductance(LayerAttribution, GradientAttribution):
 
         Args:
             inputs, baselines, target, additional_forward_args, internal_batch_size: as for
-                :meth:`IntegratedGradients.attribute`.
+                :meth:`InternalInfluence.attribute`.
             n_steps: into how many pieces the path is cut; ``n_steps + 1`` points are evaluated per example, as in
                 Captum.
             method: which gradient stands for a piece: the mean of those at both ends (``"gausslegendre"``, the default,
@@ -187,8 +191,8 @@ class LayerConductance(LayerAttribution, GradientAttribution):
             InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`IntegratedGradients.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
+        vectorised, examples, starts = through_embeddings(self, examples, starts)
         nodes, share = stieltjes(method, n_steps)
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)
@@ -196,26 +200,26 @@ class LayerConductance(LayerAttribution, GradientAttribution):
         latest: list[list[_Point | None]] = []  # per layer and tensor
         first = last = torch.empty(0, device="cpu")
         ends: list[tuple[Tensor, Tensor]] = []
-        evaluations = 0
+        evaluations, places = 0, Places()
 
         def sums() -> Any:
-            return self._form(_results(totals, block))
+            return self._form(as_they_were(_results(totals, block), places))
 
         def delta() -> Tensor:
             found = [sum_per_example(layer) for layer in _results(totals, block)]
             change = last - first
             if evaluations < len(nodes) * examples.count:  # the end of the path was not reached yet
                 if not ends:
-                    ends.append(end_points(self, examples, starts, target, batch))
+                    ends.append(end_points(vectorised, examples, starts, target, batch))
                 change = ends[0][1] - ends[0][0]
             gaps = excess(torch.stack(found), change)
             return gaps if len(site) > 1 else gaps[0]
 
         for block in gradients_along(
-            self, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
+            vectorised, examples, starts, target, nodes, batch, read=site, options=grad_kwargs
         ):
             assert block.f is not None
-            part = block.examples
+            part, places = block.examples, block.places
             if not totals:
                 totals = [
                     [as_real(t) for t in layer] for layer in _zeros(block, site, examples.count, len(nodes))
@@ -292,7 +296,8 @@ def _zeros(block: Block, site: Layers, count: int, steps: int) -> list[list[Tens
             if v.dim() == 0 or v.shape[0] != rows:
                 raise LayerError(
                     f"at the {site.side} of layer {site.name(i)} passes a tensor of shape {tuple(v.shape)} for {rows} "
-                    "row(s); dimension 0 must count the rows, for what belongs to an example to be told"
+                    "row(s), and which of its numbers belong to an example cannot be told; if one dimension counts the "
+                    "examples, say which: Call(layer, examples=1)"
                 )
     return [
         [v.new_zeros(count, *v.shape[1:], dtype=total_dtype(v, steps)) for v in layer]
@@ -312,7 +317,8 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
 
     Args:
         forward_func: the model, or any function that runs it.
-        layer: a module of the model, its path, or a list of these.
+        layer: a module of the model, its path, or a list of these; ``None`` for the model's inputs, which are then
+            explained as by :class:`IntegratedGradients`. For inputs beside layers, see :class:`ModelInputWrapper`.
         device_ids: accepted for compatibility; a ``DataParallel`` model is run as the module inside it.
         multiply_by_inputs: ``False`` leaves out the factor (value - baseline's value).
     """
@@ -320,7 +326,7 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
     def __init__(
         self,
         forward_func: Any,
-        layer: Layer | list[Layer],
+        layer: Layer | list[Layer] | None,
         device_ids: list[int] | None = None,
         multiply_by_inputs: bool = True,
     ) -> None:
@@ -331,6 +337,9 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
     def multiplies_by_inputs(self) -> bool:
         """As chosen at construction."""
         return self._multiply_by_inputs
+
+    def _resolved(self, layer: Layer | list[Layer] | None) -> Layers:
+        return Layers(()) if layer is None else super()._resolved(layer)
 
     def has_convergence_delta(self) -> bool:
         """Yes: the attributions should add up to the change of the output."""
@@ -412,6 +421,10 @@ class LayerIntegratedGradients(LayerAttribution, GradientAttribution):
             inner.grad_kwargs = grad_kwargs
             return inner
 
+        if not len(site):
+            more = {"inputs": inputs, "additional_forward_args": additional_forward_args}
+            yield from partial_results(make(self.forward_func), **given, **more)
+            return
         yield from each_layer(
             self,
             make,

@@ -8,20 +8,14 @@ from typing import Any, Literal, overload
 from torch import Tensor
 
 from attriscope.attr._base import GradientAttribution, LayerAttribution, PerLayer
+from attriscope.attr._deep_lift_arguments import CustomAttribution, distribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr.deep_lift import (
-    CustomAttribution,
-    DeepLift,
-    DeepLiftShap,
-    compare,
-    compare_all,
-    distribution,
-)
+from attriscope.attr.deep_lift import DeepLift, DeepLiftShap, compare, compare_all
 from attriscope.attr.lrp import LRP, relevances
 from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
-from attriscope.core.inputs import Inputs, gather_examples, require_floating, resolve_baselines
+from attriscope.core.inputs import Inputs, gather_examples, resolve_baselines
 
 
 class LayerDeepLift(LayerAttribution, GradientAttribution):
@@ -96,7 +90,8 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
         """Compare what the layer holds for the inputs with what it holds for the baselines.
 
         Args:
-            inputs, baselines, target, additional_forward_args: as for :meth:`DeepLift.attribute`.
+            inputs, baselines, target, additional_forward_args: as for :meth:`DeepLift.attribute`; inputs may be of
+                any type.
             return_convergence_delta: also return the sum of the attributions minus ``f(inputs) - f(baselines)``.
             attribute_to_layer_input: use the layer's input instead of its output.
             custom_attribution_func: as for :meth:`DeepLift.attribute`, with tuples of the layer's tensors.
@@ -112,7 +107,6 @@ class LayerDeepLift(LayerAttribution, GradientAttribution):
             OperationError, InputTypeError, InputError, TargetError, NonFiniteError: as for :meth:`DeepLift.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = resolve_baselines(baselines, examples)
         site = self._site(attribute_to_layer_input)
         yield from compare(
@@ -180,7 +174,6 @@ class LayerDeepLiftShap(LayerDeepLift):
             LayerError, OperationError, TargetError, NonFiniteError: as for :meth:`LayerDeepLift.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
         starts = distribution(baselines, examples, inputs)
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_layer_input)

@@ -7,12 +7,16 @@ from typing import Any
 
 from attriscope.attr._base import GradientAttribution, NeuronAttribution
 from attriscope.attr._streaming import last_of, partial_results
-from attriscope.attr.at import MakeMethod, listed, neuron_target
+from attriscope.attr.at import MakeMethod, for_selector, listed, neuron_target
 from attriscope.core.errors import InputError
 from attriscope.core.estimate import PartialResult
 from attriscope.core.hooks import Layer
+from attriscope.core.inputs import gather_examples, require_floating
 from attriscope.core.progress import Parts
 from attriscope.core.section import Section
+
+# What explains a neuron of a model of tokens.
+FOR_TOKENS = "At(IntegratedGradients, model, layer=embedding, neuron=Neuron(layer, selector))"
 
 
 class NeuronMethod(NeuronAttribution):
@@ -23,17 +27,19 @@ class NeuronMethod(NeuronAttribution):
         if isinstance(layer, list):
             raise InputError(f"neurons are in one layer, but a list of {len(layer)} came")
 
-    def _section(self, at_input: bool) -> Section:
-        return Section(self.forward_func, end=self._site(at_input))
+    def _section(self, at_input: bool, selector: Any) -> Section:
+        return Section(self.forward_func, end=for_selector(self._site(at_input), selector))
 
     def _explained(
         self, make: MakeMethod, neuron_selector: Any, at_input: bool, given: dict[str, Any]
     ) -> Iterator[PartialResult]:
         """Partial results of a method for the neuron, or one with a list of results for a list of neurons."""
-        section = self._section(at_input)
 
         def one(selector: Any) -> Iterator[PartialResult]:
-            return partial_results(make(section), **given, target=neuron_target(selector))
+            method = make(self._section(at_input, selector))
+            if isinstance(method, GradientAttribution):
+                require_floating(gather_examples(given["inputs"]), self.get_name(), FOR_TOKENS)
+            return partial_results(method, **given, target=neuron_target(selector))
 
         yield from one_or_each(one, neuron_selector)
 

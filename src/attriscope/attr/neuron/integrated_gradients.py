@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from attriscope.attr._streaming import streaming
-from attriscope.attr.at import neuron_target
+from attriscope.attr.at import for_selector, neuron_target
 from attriscope.attr.integrated_gradients import IntegratedGradients, integrate
-from attriscope.attr.neuron._section import ScaledNeuronMethod, one_or_each
+from attriscope.attr.neuron._section import FOR_TOKENS, ScaledNeuronMethod, one_or_each
 from attriscope.attr.quadrature import quadrature
 from attriscope.core.batch_size import check_batch
 from attriscope.core.estimate import PartialResult
@@ -122,14 +122,14 @@ class NeuronConductance(ScaledNeuronMethod):
             As for :meth:`NeuronGradient.attribute` and :meth:`IntegratedGradients.attribute`.
         """
         examples = gather_examples(inputs, additional_forward_args)
-        require_floating(examples, self.get_name())
+        require_floating(examples, self.get_name(), FOR_TOKENS)
         starts = resolve_baselines(baselines, examples)
         rule = quadrature(method, n_steps).spread
         batch = check_batch(internal_batch_size, "internal_batch_size")
         site = self._site(attribute_to_neuron_input)
 
         def one(selector: Any) -> Iterator[PartialResult]:
-            through = Through(site, neuron_target(selector))
+            through = Through(for_selector(site, selector), neuron_target(selector))
             return integrate(self, examples, starts, target, rule, batch, grad_kwargs, through)
 
         yield from one_or_each(one, neuron_selector)

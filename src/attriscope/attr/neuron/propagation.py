@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from attriscope.attr._base import GradientAttribution
+from attriscope.attr._deep_lift_arguments import CustomAttribution
 from attriscope.attr._streaming import streaming
-from attriscope.attr.deep_lift import CustomAttribution, DeepLift, DeepLiftShap
+from attriscope.attr.deep_lift import DeepLift, DeepLiftShap
 from attriscope.attr.guided_backprop import Deconvolution, GuidedBackprop
 from attriscope.attr.neuron._section import NeuronMethod, ScaledNeuronMethod
 from attriscope.core.estimate import PartialResult

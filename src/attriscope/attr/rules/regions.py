@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from attriscope.attr.rules.operations import CURVED
-from attriscope.core.propagation import Way
 from attriscope.core.tape import Record, tensors_in
+from attriscope.core.way import Way
 
 Edge = tuple[Any, int]
 """A node and which of its outputs."""

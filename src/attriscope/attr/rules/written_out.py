@@ -30,7 +30,8 @@ from attriscope.attr.rules.softmaxes import (
     written_softmax,
 )
 from attriscope.core.half_precision import fitted, widened
-from attriscope.core.propagation import Passed, Way
+from attriscope.core.propagation import Passed
+from attriscope.core.way import Way
 
 _HELPFUL = frozenset(names("Add Sub Rsub Mul Div Where Pow Maximum Minimum Fmax Fmin"))
 

@@ -39,7 +39,8 @@ def code_of(explained: ExplainedModel, selection: Selection) -> str:
         positive = selection.shown_settings.get("relu_attributions")
         after = ["attributions = attributions.relu()"] if positive else []
         return _grad_cam_code([explained.call(one) for one in both], picture, layout, [*after, *changed])
-    laid = layout.kind != "map" and layout.spatial
+    laid = layout.spatial and (layout.kind != "map" or layout.channels_last)
+    laid = laid and not (layout.kind == "map" and selection.layer_method == "LayerGradCam")
     after = [f"{layer_code.over_picture_code(layout)}  # as it lies in the picture"] if laid else []
     return _method_code(explained.call(selection), picture, [*after, *changed], layout.several)
 

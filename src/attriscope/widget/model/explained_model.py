@@ -246,6 +246,8 @@ class ExplainedModel:
                 cam = cam.relu() if selection.shown_settings.get("relu_attributions") else cam
                 yield Map(cam, evaluations=1, layout=None if layout.spatial else layout)
                 return
+        if layout is not None and selection.layer_method == "LayerGradCam":
+            layout = layout.channels_second()  # it gives channels there
         yield from self._called(selection, layout)
 
     def _called(self, selection: Selection, layout: Layout | None) -> Iterator[Map]:

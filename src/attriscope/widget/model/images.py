@@ -135,7 +135,7 @@ def as_pixels(image: Any, size: tuple[int, int] | None = None, clip: bool = Fals
     Args:
         image: 8-bit numbers, floats from 0 to 1 (those a little outside are clipped), true and false, 16-bit numbers,
             or a PIL picture of any mode. Channels come last, or first; where both are possible, as ``size`` says, and
-            if it fits both, first in a tensor and last in an array.
+            if it fits both or none, first in a tensor and last in an array.
         size: the height and width that it should have.
         clip: take numbers of any range, and clip them.
 
@@ -205,7 +205,8 @@ def _channels_first(shape: tuple[int, ...], size: tuple[int, int] | None, of_tor
     first, last = shape[0] in (1, 3, 4), shape[-1] in (1, 3, 4)
     if not (first and last) or size is None:
         return first and not last
-    return shape[1:] == size and (of_torch or shape[:2] != size)
+    fits_first, fits_last = shape[1:] == size, shape[:2] == size
+    return of_torch if fits_first == fits_last else fits_first
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:

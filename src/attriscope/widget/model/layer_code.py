@@ -15,7 +15,9 @@ from attriscope.widget.methods.arguments import CodeValue
 
 
 def over_picture_code(layout: Layout) -> str:
-    """The Python that turns attributions of tokens, their units added up, into a map (1, 1, H, W)."""
+    """The Python that turns attributions of tokens, their units added up, or of a map into a map (1, C or 1, H, W)."""
+    if layout.channels_last:
+        return "attributions = attributions.movedim(-1, 1)"
     assert layout.grid is not None
     tokens = "attributions.sum(-1)" + (".transpose(0, 1)" if layout.batch_dimension else "")
     cut = f"[:, {layout.skipped}:]" if layout.skipped else ""

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from attriscope import attr
 from attriscope.attr.layer.activation import values_and_gradients, values_of
 from attriscope.core.errors import Cancelled, TargetError
-from attriscope.core.hooks import edited, grad_mode, kept_buffers, module_of, one_function
+from attriscope.core.hooks import edited, module_of
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo
 from attriscope.core.layouts import Layout, Neuron, ablation
+from attriscope.core.passes import one_pass
 from attriscope.widget.messages.wire import reduced
 
 K = TypeVar("K", bound=Hashable)
@@ -273,5 +274,5 @@ def run_ablated(
         layout_of[module] = layouts[layer]
     edits = {module: ablation(layout_of[module], some) for module, some in by_module.items()}
     x = examples.tensors[0].detach().clone()
-    with edited(edits), grad_mode(False), kept_buffers(model), one_function(model):
+    with edited(edits), one_pass(model, False):
         return model(x, *examples.arguments)

@@ -45,8 +45,10 @@ class Map:
     @property
     def over_picture(self) -> Tensor | None:
         """What is laid over the picture, (1, C, h, w); ``None`` for layers that have nothing to lay over it."""
-        if self.layout is None or self.layout.kind == "map":
+        if self.layout is None or (self.layout.kind == "map" and not self.layout.channels_last):
             return self.attributions
+        if self.layout.kind == "map":
+            return self.layout.channels(self.attributions)[None]
         if self.layout.grid is None:
             return None
         return self.layout.over_picture(self.layout.channels(self.attributions).sum(0, keepdim=True))[None]
