@@ -37,4 +37,4 @@ class Reading(Protocol):
     hooks: dict[Any, Callable[[_Passed, _Passed], _Passed] | None]
 
     def sources(self, node: Any) -> tuple[str, ...]:
-        """See :attr:`~attriscope.core.propagation.Step.sources`."""
+        """As ``sources`` of a :class:`~attriscope.core.propagation.Step`."""
