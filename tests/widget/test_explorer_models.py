@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from ipywidgets.widgets.widget import _remove_buffers
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr
-from attriscope.core.errors import NonFiniteError, TargetError
+from attriscope.core.errors import NonFiniteError, TargetError, TrainingModeWarning
 from attriscope.widget.state.selection import ChoiceError
 from widget.model.test_output_kind import Headed
 
@@ -208,3 +209,20 @@ def test_a_class_is_a_target_by_its_name() -> None:
         with pytest.raises(ChoiceError, match=said):
             explorer.target = given
     explorer.wait(60)
+
+
+def test_a_model_in_training_mode_is_told_of_on_the_page_whenever_it_is() -> None:
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), nn.Flatten(), nn.Linear(144, 3)
+    ).eval()
+    explorer = Explorer(model, X, n_steps=4).wait(60)
+    assert explorer.message == ""
+    model.train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TrainingModeWarning)  # the page says it, once
+        explorer.recompute().wait(60)
+    assert explorer.message.startswith(
+        "The model is explained in training mode, which changes what BatchNorm2d does"
+    )
+    model.eval()
+    assert explorer.recompute().wait(60).message == ""

@@ -77,11 +77,17 @@ def _changed(module: nn.Module) -> bool:
 
 def tell_of_training(model: Any) -> None:
     """Say that a model is in training mode, where that makes a difference."""
+    if words := of_training(model):
+        tell(words, TrainingModeWarning)
+
+
+def of_training(model: Any) -> str:
+    """What to say of a model in training mode; empty where that makes no difference."""
     found = training_modules(model)
-    if found:
-        kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in found))
-        tell(
-            f"the model is explained in training mode, which changes what {kinds} {'do' if ',' in kinds else 'does'}: "
-            "call model.eval() first, unless that is what you want to explain",
-            TrainingModeWarning,
-        )
+    if not found:
+        return ""
+    kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in found))
+    return (
+        f"the model is explained in training mode, which changes what {kinds} {'do' if ',' in kinds else 'does'}: "
+        "call model.eval() first, unless that is what you want to explain"
+    )

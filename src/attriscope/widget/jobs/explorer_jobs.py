@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 
+from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
+from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.methods.labels import Labels
@@ -84,9 +86,11 @@ class ExplorerJobs:
         if self._shown.weights_changed:
             self._state.answered = None
         self._state.begin(selection)
-        note = job.explain(selection)
+        with once({TrainingModeWarning, ConvergenceWarning}):  # the page says so by itself
+            note = job.explain(selection)
         job.publish(self._state.finish)
-        return note
+        training = of_training(self._explained.model)
+        return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
 
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""
