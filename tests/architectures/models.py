@@ -267,7 +267,7 @@ PICTURES = {
         ("regnetx_002", {}, (3, 64, 64)),
         ("regnety_002", {}, (3, 64, 64)),
         ("ghostnet_050", {}, (3, 64, 64)),
-        ("repvgg_a0", {}, (3, 64, 64)),
+        ("dla34", {}, (3, 64, 64)),
         ("nf_resnet26", {}, (3, 64, 64)),
         ("convnext_atto", {}, (3, 64, 64)),
         ("convnextv2_atto", {}, (3, 64, 64)),
@@ -284,7 +284,6 @@ PICTURES = {
         ("levit_128s", {"img_size": 64}, (3, 64, 64)),
         ("mobilevit_xxs", {}, (3, 64, 64)),
         ("edgenext_xx_small", {}, (3, 64, 64)),
-        ("efficientvit_b0", {}, (3, 64, 64)),
         ("fastvit_t8", {}, (3, 64, 64)),
         ("inception_v3", {"aux_logits": False}, (3, 96, 96)),
         ("crossvit_tiny_240", {}, (3, 240, 240)),
@@ -317,4 +316,22 @@ def build(name: str) -> tuple[nn.Module, Tensor]:
     import_without_torchvision()
     dtype = torch.float32 if case.single else torch.float64
     model = case.make().eval().to(dtype).requires_grad_(False)
-    return model, torch.randn(2, *case.shape, dtype=dtype)
+    x = torch.randn(2, *case.shape, dtype=dtype)
+    if _stands_still(model, x):
+        _enliven(model)
+    return model, x
+
+
+def _stands_still(model: nn.Module, x: Tensor) -> bool:
+    """Whether what it gives hardly depends on its input: then there is nothing to explain but rounding."""
+    one, other = model(x), model(torch.randn_like(x))
+    return bool((one - other).abs().max() < 1e-3 * one.abs().max())
+
+
+def _enliven(model: nn.Module) -> None:
+    """Weights with which signals go through; factors that begin near zero, as at the end of a branch, become one."""
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_normal_(parameter)
+        elif parameter.abs().max() < 1e-2:
+            nn.init.ones_(parameter)

@@ -1,7 +1,7 @@
 """Every method on public architectures with random weights: which are exact, and which refuse; none is silently wrong.
 
     python tests/architectures/sweep.py                 all, one process each; writes results.json beside this file
-    python tests/architectures/sweep.py BERT resnet18   some, printed
+    python tests/architectures/sweep.py BERT resnet18   only these again
     python tests/architectures/sweep.py --page          writes notebooks/pages/architectures.md from results.json
 
 In an environment with ``tests/architectures/requirements.txt``; everything runs in double precision, offline. What is
@@ -88,7 +88,7 @@ class Sweep:
             and len(row.shape) >= 3
         ]
         found.sort(key=lambda row: row.order or 0)
-        blocks = [row for row in found if row.shape and row.shape[0] == len(self.x)]
+        blocks = [row for row in found if row.shape and len(self.x) in row.shape[:2]]
         return blocks[len(blocks) // 2].name if blocks else None
 
     def saliency(self) -> Checked:
@@ -263,6 +263,8 @@ def main() -> None:
         print(json.dumps(Sweep(arguments[1]).all()))
         return
     results: dict[str, dict[str, Checked]] = {}
+    if arguments and RESULTS.exists():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for name in arguments or CASES:
         results[name] = run_alone(name)
         print(
@@ -274,8 +276,7 @@ def main() -> None:
             for key in ("refused", "crashed", "told"):
                 if key in found:
                     print(f"    {method}: {found[key]}", flush=True)
-        if not arguments:
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
