@@ -117,3 +117,26 @@ def test_what_is_registered_is_public_and_says_what_it_is(name: str) -> None:
 def test_the_names_of_the_package() -> None:
     assert dir(metrics) == sorted(metrics.__all__) == metrics.__all__
     assert not [name for name in metrics.__all__ if name in ("annotations", "types", "base", "table")]
+
+
+@pytest.mark.parametrize("explanation", ["method", "function"])
+def test_a_metric_explains_other_inputs(explanation: str) -> None:
+    """``case.explain`` is a function of inputs, whatever was given as the explanation."""
+    model = pictures().double()
+    saliency = Saliency(model)
+
+    def of_function(inputs: Tensor, target: Any = None) -> Tensor:
+        return saliency.attribute(inputs, target=target)
+
+    def shift(case: Case) -> Tensor:
+        """How far the explanation of a brighter picture is from that of the picture."""
+        brighter = case.explain(case.inputs + 0.1, target=case.targets)
+        return (brighter - case.attributions).abs().flatten(1).amax(1)
+
+    given = saliency if explanation == "method" else lambda model, inputs, target: of_function(inputs, target)
+    table = metrics.evaluate(
+        {"s": given}, model, X.double(), TARGETS, {"shift": metrics.Metric(shift, "lower")}
+    )
+    x = X.double()
+    wanted = (saliency.attribute(x + 0.1, TARGETS) - saliency.attribute(x, TARGETS)).abs().flatten(1).amax(1)
+    torch.testing.assert_close(table.values["s", "shift"], wanted)

@@ -54,7 +54,7 @@ def streaming(generator: Callable[P, Iterator[PartialResult[R]]]) -> Callable[P,
 
     Example::
 
-        from collections.abc import Iterator
+        from collections.abc import Callable, Iterator
 
         import torch
         from attriscope.attr import GradientAttribution, PartialResult, streaming
@@ -74,18 +74,17 @@ def streaming(generator: Callable[P, Iterator[PartialResult[R]]]) -> Callable[P,
                 most: int = 64,
                 return_convergence_delta: bool = False,
             ) -> Iterator[PartialResult[torch.Tensor | tuple[torch.Tensor, torch.Tensor]]]:
-                total, model = torch.zeros_like(inputs), self.forward_func
+                total, model = torch.zeros_like(inputs), self.forward_func  # added to in place
                 for done in range(1, most + 1):
                     position = (done * 0.6180339887) % 1  # spread over the path, however many there will be
                     (gradient,) = self.gradient_func(model, inputs * position, target, additional_forward_args)
                     total += gradient
 
-                    def attributions() -> torch.Tensor:
+                    def attributions(done: int = done) -> torch.Tensor:
                         return inputs * total / done
 
-                    def delta() -> torch.Tensor:
-                        found = attributions()
-                        return self.compute_convergence_delta(found, 0, inputs, target, additional_forward_args)
+                    def delta(found: Callable[[], torch.Tensor] = attributions) -> torch.Tensor:
+                        return self.compute_convergence_delta(found(), 0, inputs, target, additional_forward_args)
 
                     yield PartialResult(attributions, delta, evaluations=done * len(inputs))
 

@@ -38,15 +38,23 @@ class Explainer:
     function: Callable[..., Any]
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __call__(self, inputs: Any, target: Any = None, additional_forward_args: Any = None) -> Any:
+        """Attributions for other inputs, as the method or function gives them."""
+        arguments = {"target": target} if target is not None else {}
+        if additional_forward_args is not None:
+            arguments["additional_forward_args"] = additional_forward_args
+        return self.function(inputs, **self._given(arguments))
+
+    def _given(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        given = {**arguments, **self.options}
+        return accepted_arguments(self.function, given) if self.method is None else given
+
     def explain(self, examples: Examples, target: Any, parts: bool = False) -> tuple[Tensor, ...]:
         """Attributions for the examples, checked and in the inputs' shape."""
         arguments = {"target": target} if target is not None else {}
         if examples.arguments:
             arguments["additional_forward_args"] = examples.given_arguments
-        given = {**arguments, **self.options}
-        if self.method is None:
-            given = accepted_arguments(self.function, given)
-        found = self.function(examples.form(examples.tensors), **given)
+        found = self.function(examples.form(examples.tensors), **self._given(arguments))
         if hasattr(self.method, "layer"):
             found = _enlarged(found, examples)
         return fit_attributions(found, examples, parts)

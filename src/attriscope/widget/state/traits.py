@@ -37,6 +37,9 @@ def _finite(value: Any) -> bool:
 class OneOf(traitlets.Enum):
     """One of some names."""
 
+    def __init__(self, values: Any, default_value: str, **more: Any) -> None:
+        super().__init__(values, default_value, **more)
+
     def error(self, obj: Any, value: Any, error: Any = None, info: str | None = None) -> NoReturn:
         raise traitlets.TraitError(
             f"{self.name} must be one of {', '.join(map(str, self.values or ()))}, but {describe(value)} came"
