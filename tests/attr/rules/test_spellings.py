@@ -380,3 +380,23 @@ def test_what_only_looks_like_a_softmax_follows_the_rules_of_its_operations(name
     written, hidden = _squares(NO_SOFTMAXES[name])
     x = draw(2, 9)
     torch.testing.assert_close(LRP(written).attribute(x, target=1), LRP(hidden).attribute(x, target=1))
+
+
+class _Softmax(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.exp = nn.Linear(5, 6), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.before(x)
+        e = self.exp(torch.exp(h - h.amax(-1, keepdim=True)))
+        return e / e.sum(-1, keepdim=True) @ draw(6, 3, seed=3)
+
+
+def test_the_relevance_of_a_layer_does_not_depend_on_a_second_one_within_a_written_softmax() -> None:
+    model, x = with_drawn_parameters(_Softmax()).double(), draw(4, 5)
+    layers = [model.before, model.exp]
+    together, deltas = LayerLRP(model, layers).attribute(x, target=1, return_convergence_delta=True)
+    for layer, found, delta in zip(layers, together, deltas, strict=True):
+        torch.testing.assert_close(found, LayerLRP(model, layer).attribute(x, target=1))
+        assert delta.abs().max() < 1e-12
