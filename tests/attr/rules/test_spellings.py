@@ -383,19 +383,24 @@ def test_what_only_looks_like_a_softmax_follows_the_rules_of_its_operations(name
 
 
 class _Softmax(nn.Module):
-    def __init__(self) -> None:
+    """A softmax or its logarithm, with a layer inside."""
+
+    def __init__(self, log: bool) -> None:
         super().__init__()
-        self.before, self.exp = nn.Linear(5, 6), nn.Identity()
+        self.before, self.inner, self.log = nn.Linear(5, 6), nn.Identity(), log
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.before(x)
-        e = self.exp(torch.exp(h - h.amax(-1, keepdim=True)))
+        if self.log:
+            return (self.inner(h) - h.exp().sum(-1, keepdim=True).log()) @ draw(6, 3, seed=3)
+        e = self.inner(torch.exp(h - h.amax(-1, keepdim=True)))
         return e / e.sum(-1, keepdim=True) @ draw(6, 3, seed=3)
 
 
-def test_the_relevance_of_a_layer_does_not_depend_on_a_second_one_within_a_written_softmax() -> None:
-    model, x = with_drawn_parameters(_Softmax()).double(), draw(4, 5)
-    layers = [model.before, model.exp]
+@pytest.mark.parametrize("log", [False, True])
+def test_the_relevance_of_a_layer_does_not_depend_on_a_second_one_within_a_written_softmax(log: bool) -> None:
+    model, x = with_drawn_parameters(_Softmax(log)).double(), draw(4, 5)
+    layers = [model.before, model.inner]
     together, deltas = LayerLRP(model, layers).attribute(x, target=1, return_convergence_delta=True)
     for layer, found, delta in zip(layers, together, deltas, strict=True):
         torch.testing.assert_close(found, LayerLRP(model, layer).attribute(x, target=1))

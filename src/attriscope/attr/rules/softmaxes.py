@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from attriscope.attr.rules.operations import names
-from attriscope.attr.rules.regions import Connections, Edge
+from attriscope.attr.rules.regions import SAME, Connections, Edge
 
 _VIEWS = frozenset(
     names(
@@ -250,9 +250,11 @@ def written_log_softmax(graph: Connections, node: Any) -> LogSumExp | None:
         return None
     (_, x), (_, scale) = graph.inputs[node]
     found = log_sum_exp(graph, _through(graph, scale, _VIEWS))
+    # Where a layer is read that hands its input on, a copy stands.
+    x = _through(graph, x, SAME)
     if (
         found is None
-        or found.of != x
+        or _through(graph, found.of, SAME) != x
         or _lies_as(graph, scale, _without(graph.shape(x), found.dims, True)) is None
     ):
         return None
