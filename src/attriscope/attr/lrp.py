@@ -7,6 +7,7 @@ Rules for operations are in :mod:`attriscope.attr.rules.lrp`, rules for single m
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal, overload
@@ -37,6 +38,7 @@ from attriscope.core.inputs import (
     require_floating,
 )
 from attriscope.core.propagation import Rules, Scheme
+from attriscope.core.way import Way
 
 
 class LRP(GradientAttribution):
@@ -191,8 +193,38 @@ def relevances(
         verbose: print which rule is used where.
         read: layers; ``None`` for the inputs.
     """
+    cuts: list[bool] = []
+
+    def reading(way: Way) -> WrittenOut:
+        cuts.append(WrittenOut.cut(way))
+        return WrittenOut(way)
+
+    scheme = method._scheme(verbose)
+    if read is None or len(read) == 1:
+        found, output, places, evaluations = _one_pass(method, examples, target, scheme, read)
+    else:
+        several = dataclasses.replace(scheme, reading=reading)
+        found, output, places, evaluations = _one_pass(method, examples, target, several, read)
+        if any(cuts):  # each by itself: no layer's relevance depends on which others are asked for
+            for i in range(len(read)):
+                alone, _, _, more = _one_pass(method, examples, target, scheme, read[i])
+                found[i] = alone[0]
+                evaluations += more
+
+    def delta() -> Tensor:
+        gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
+        return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
+
+    arranged = as_they_were(found, places)
+    yield PartialResult(lambda: form(arranged), delta, evaluations=evaluations)
+
+
+def _one_pass(
+    method: LRP, examples: Examples, target: Any, scheme: Scheme, read: Layers | None
+) -> tuple[list[tuple[Tensor, ...]], Tensor, Any, int]:
+    """The relevance at each place, the output, where the examples are, and how many rows were run."""
     evaluator = method._evaluator(
-        examples, target, gradient=True, batch=examples.count, scheme=method._scheme(verbose), read=read
+        examples, target, gradient=True, batch=examples.count, scheme=scheme, read=read
     )
     blocks = list(evaluator.run(1, lambda steps, part: examples.slices(part)))
     places = range(len(blocks[0].gradients))
@@ -202,13 +234,7 @@ def relevances(
         tuple(times(v, g) for v, g in zip(*pair, strict=True)) for pair in zip(values, passed, strict=True)
     ]
     output = torch.cat([block.f.flatten() for block in blocks if block.f is not None])
-
-    def delta() -> Tensor:
-        gaps = [-excess(sum_per_example(tensors), output) for tensors in found]
-        return gaps[0] if read is None or len(read) == 1 else torch.stack(gaps)
-
-    arranged = as_they_were(found, blocks[0].places)
-    yield PartialResult(lambda: form(arranged), delta, evaluations=evaluator.evaluations)
+    return found, output, blocks[0].places, evaluator.evaluations
 
 
 class _OfModule(torch.autograd.Function):

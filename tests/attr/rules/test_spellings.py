@@ -342,3 +342,66 @@ def test_divisors_get_nothing_even_where_their_slope_is_infinite() -> None:
         found = LRP(lambda x, scale=scale: x / (1 + scale(x))).attribute(x, target=1)
         expected = x / (1 + scale(x)) * F.one_hot(torch.tensor(1), 6)
         torch.testing.assert_close(found, expected)
+
+
+def _squares(f: Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]) -> tuple[Function, Function]:
+    """A function of matrices of 3 x 3, as written, and with a factor of one where LRP would recognise a part."""
+
+    def net(hide: Callable[[Tensor], Tensor]) -> Function:
+        return lambda x: f((x @ draw(9, 9, seed=1)).reshape(-1, 3, 3), hide).flatten(1) @ draw(9, 2, seed=2)
+
+    return net(lambda t: t), net(lambda t: t * 1.0)
+
+
+def _log_of_sum_below(h: Tensor, m: Tensor) -> Tensor:
+    return torch.log(torch.exp(h - m).sum(-1, keepdim=True))
+
+
+NO_SOFTMAXES: dict[str, Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]] = {
+    "of other rows": lambda h, hide: h - hide(torch.logsumexp(h, -1)).unsqueeze(1),
+    "written, of other rows": lambda h, hide: h - hide(h.exp().sum(-1).log()).unsqueeze(1),
+    "expanded": lambda h, hide: h - hide(torch.logsumexp(h, -1)).unsqueeze(1).expand(-1, 3, -1),
+    "transposed": lambda h, hide: h - hide(torch.logsumexp(h, -1, keepdim=True)).mT,
+    "twice": lambda h, hide: torch.sub(h, hide(torch.logsumexp(h, -1, keepdim=True)), alpha=2),
+    "maximum of columns": lambda h, hide: _log_of_sum_below(h, m := hide(h.amax(1, keepdim=True))) + m,
+    "maximum transposed": lambda h, hide: _log_of_sum_below(h, m := hide(h.amax(-1, keepdim=True))) + m.mT,
+    "maximum of the example": lambda h, hide: (
+        _log_of_sum_below(h, hide(h.amax(-1, keepdim=True))) + hide(h.amax((1, 2), keepdim=True))
+    ).expand_as(h),
+    "maximum twice": lambda h, hide: torch.add(
+        _log_of_sum_below(h, m := hide(h.amax(-1, keepdim=True))), m, alpha=2
+    ).expand_as(h),
+}
+
+
+@pytest.mark.parametrize("name", NO_SOFTMAXES)
+def test_what_only_looks_like_a_softmax_follows_the_rules_of_its_operations(name: str) -> None:
+    """A log-sum-exp of other rows, or an offset that is not the one that was subtracted, is no log-softmax."""
+    written, hidden = _squares(NO_SOFTMAXES[name])
+    x = draw(2, 9)
+    torch.testing.assert_close(LRP(written).attribute(x, target=1), LRP(hidden).attribute(x, target=1))
+
+
+class _Softmax(nn.Module):
+    """A softmax or its logarithm, with a layer inside."""
+
+    def __init__(self, log: bool) -> None:
+        super().__init__()
+        self.before, self.inner, self.log = nn.Linear(5, 6), nn.Identity(), log
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.before(x)
+        if self.log:
+            return (self.inner(h) - h.exp().sum(-1, keepdim=True).log()) @ draw(6, 3, seed=3)
+        e = self.inner(torch.exp(h - h.amax(-1, keepdim=True)))
+        return e / e.sum(-1, keepdim=True) @ draw(6, 3, seed=3)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_the_relevance_of_a_layer_does_not_depend_on_a_second_one_within_a_written_softmax(log: bool) -> None:
+    model, x = with_drawn_parameters(_Softmax(log)).double(), draw(4, 5)
+    layers = [model.before, model.inner]
+    together, deltas = LayerLRP(model, layers).attribute(x, target=1, return_convergence_delta=True)
+    for layer, found, delta in zip(layers, together, deltas, strict=True):
+        torch.testing.assert_close(found, LayerLRP(model, layer).attribute(x, target=1))
+        assert delta.abs().max() < 1e-12

@@ -189,7 +189,8 @@ class LayerLRP(LayerAttribution, GradientAttribution):
 
     Args:
         model: the model, or any function that runs it.
-        layer: a module of the model, its path, or a list of these, which all come from one pass.
+        layer: a module of the model, its path, or a list of these, which all come from one pass, unless
+            one lies within a function that is written out: then each has a pass of its own.
         rules: as for :class:`LRP`.
     """
 

@@ -72,6 +72,10 @@ class Connections:
         """The operation that gives this; ``""`` where the way ends."""
         return self.operation.get(edge[0], "")
 
+    def shape(self, edge: Edge) -> tuple[int, ...]:
+        """That of the tensor that an edge stands for."""
+        return _shape(edge)
+
     def only(self, node: Any) -> Edge | None:
         """The one input of a node on the way."""
         edges = self.inputs.get(node, ())
@@ -225,7 +229,7 @@ def _factor(node: Any) -> Any:
     return factor.data_ptr() if factor.dim() else float(factor)
 
 
-def _shape(edge: Edge) -> Any:
+def _shape(edge: Edge) -> tuple[int, ...]:
     node, number = edge
     variable = getattr(node, "variable", None)
     return tuple(variable.shape if variable is not None else node._input_metadata[number].shape)

@@ -68,6 +68,15 @@ class WrittenOut:
             if region.top not in silent:
                 self._put(region, handing)
 
+    @staticmethod
+    def cut(way: Way) -> bool:
+        """Whether what is read lies within a function: with that layer, others get other relevance than alone."""
+        if not any(operation in _HELPFUL for _, operation, _ in way.nodes):
+            return False
+        graph = Connections(dataclasses.replace(way, open=frozenset()))
+        found = (*_softmaxes(graph), *_functions(graph))
+        return any((region.nodes - {region.top}) & way.open for region, _ in found)
+
     @functools.cached_property
     def _gates(self) -> Gates:
         return Gates(Connections(self._way), self._way.outer)
