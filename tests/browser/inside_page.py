@@ -166,7 +166,7 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
 
     # The controls show the picks.
     picked = root.locator(".as-tree [aria-selected=true]")
-    assert picked.count() == 1
+    expect(picked).to_have_count(1)
     assert picked.get_attribute("data-name") == layer
     labels = {"method": "Method", "layer_method": "Layer method", "neuron_method": "Neuron method"}
     for name, label in labels.items():
