@@ -130,20 +130,19 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         for one in ("vit", "rows", "mlp"):
             kernel.run(f"{one}.wait(60); None")
 
-        def look_into(root: Locator, who: str, layer: str) -> tuple[str, str]:
-            """Picks a layer, and says how it is drawn, and the name of what stands there first."""
+        def look_into(root: Locator, who: str, layer: str, look: str) -> str:
+            """Picks a layer, waits until it is drawn in a way, and says the name of what stands there first."""
             pick_layer(root, layer)
             wait_for(layer, lambda: kernel.value(f"{who}.layer") == layer, 10)
             kernel.run(f"{who}.wait(60); None")
             quiet(root)
             expect(root.locator(".as-channels .as-title")).to_have_text(f"Inside {layer}")
-            look = str(root.locator(".as-units").get_attribute("data-look"))
+            expect(root.locator(".as-units")).to_have_attribute("data-look", look)
             first = units(root).first
-            return look, str(first.get_attribute("aria-label") or first.evaluate("it => it.textContent"))
+            return str(first.get_attribute("aria-label") or first.evaluate("it => it.textContent"))
 
         # Tokens that stand for patches lie over the picture; their units are strips over the positions.
-        look, words = look_into(vit, "vit", "block")
-        assert look == "strips"
+        words = look_into(vit, "vit", "block", "strips")
         assert re.match(r"unit \d+, contribution", words), words
         assert "block" in title_of(vit)
         expect(vit.locator(".as-channels .as-hint")).to_contain_text("6 units at 25 positions")
@@ -158,12 +157,11 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         assert kernel.value("vit.neuron")[1] == 7
         expect(vit.locator(".as-neuron .as-title")).to_contain_text("position 7")
         # The attention's weights are heads of queries and keys, and its projections have their units by head.
-        look, words = look_into(vit, "vit", "block.attention.weigh")
-        assert look == "tiles"
+        words = look_into(vit, "vit", "block.attention.weigh", "tiles")
         assert re.match(r"head \d, contribution", words), words
         expect(units(vit)).to_have_count(2)
         shot(vit, "heads")
-        look, words = look_into(vit, "vit", "block.attention.q_proj")
+        words = look_into(vit, "vit", "block.attention.q_proj", "strips")
         assert re.match(r"unit \d, head \d", words), words
         control(vit, "combobox", "Head").select_option("1")
         expect(units(vit)).to_have_count(3)
@@ -171,8 +169,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         shot(vit, "units by head")
 
         # A recurrent layer has positions, and no map.
-        look, words = look_into(rows, "rows", "lstm")
-        assert look == "strips"
+        words = look_into(rows, "rows", "lstm", "strips")
         assert title_of(rows) == "Picture"
         expect(rows.locator(".as-overlay")).to_contain_text("no map: ")
         units(rows).first.click()
@@ -181,8 +178,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
 
         # Single numbers are squares.
         layer = "2"
-        look, words = look_into(mlp, "mlp", layer)
-        assert look == "squares"
+        words = look_into(mlp, "mlp", layer, "squares")
         assert re.match(r"unit \d+, contribution", words), words
         expect(units(mlp)).to_have_count(40)
         expect(mlp.locator(".as-overlay")).to_contain_text("no map: layer 2 gives 40 numbers; pick one below")
