@@ -226,3 +226,18 @@ def test_a_model_in_training_mode_is_told_of_on_the_page_whenever_it_is() -> Non
     )
     model.eval()
     assert explorer.recompute().wait(60).message == ""
+
+
+def test_looking_for_a_last_sigmoid_leaves_the_model_as_it_was() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2), nn.Sigmoid()
+    )
+    batch_norm = model[1]
+    assert isinstance(batch_norm, nn.BatchNorm2d)
+    before = batch_norm.running_mean.clone()
+    with pytest.warns(TrainingModeWarning):
+        explorer = Explorer(model.train(), X, n_steps=4)
+    explorer.wait(60)
+    assert explorer.predictions["output"] == "sigmoid"
+    assert batch_norm.running_mean.equal(before)
+    assert int(batch_norm.num_batches_tracked) == 0

@@ -75,6 +75,7 @@ class ExplainedModel:
 
     def forget(self) -> None:
         """Nothing is known any more about what the model says."""
+        self._ends_with_sigmoid = None
         self.layers = ()
         self.layer_cache.clear()
         self._scores.clear()
@@ -138,7 +139,7 @@ class ExplainedModel:
         if self._ends_with_sigmoid is None:
             one = self.example(index).examples
             self._ends_with_sigmoid = ends_with_sigmoid(
-                lambda: self.model(one.tensors[0].clone(), *one.arguments)
+                self.model, lambda: self.model(one.tensors[0].clone(), *one.arguments)
             )
         return self._ends_with_sigmoid
 

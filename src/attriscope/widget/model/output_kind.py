@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attriscope.core.errors import TargetError
+from attriscope.core.passes import one_pass
 from attriscope.core.target import scores_in
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import Output, OutputKind
@@ -45,6 +46,8 @@ def outputs_of(scores: Tensor, said: Output, binary: bool, ends_with_sigmoid: Ca
         ends_with_sigmoid: looks whether the model's last operation is a sigmoid.
     """
     shares, one = _are_shares(scores), len(scores) == 1
+    if said == "sigmoid" and shares:  # by chance, perhaps, and of another example not
+        shares = len(scores) >= _MANY or ends_with_sigmoid()
     kind = _found(scores, shares, binary, ends_with_sigmoid) if said == "auto" else said
     return Outputs(kind, shares, one)
 
@@ -67,10 +70,10 @@ def _found(scores: Tensor, shares: bool, binary: bool, ends_with_sigmoid: Callab
     return "values" if float(scores.abs().max()) > _FAR else "logits"
 
 
-def ends_with_sigmoid(forward: Callable[[], Any]) -> bool:
-    """Whether the scores are what a sigmoid gave; a pass through the model."""
+def ends_with_sigmoid(model: Any, forward: Callable[[], Any]) -> bool:
+    """Whether the scores are what a sigmoid gave; a pass through the model, which is left as it was."""
     watch = _Sigmoids()
-    with torch.no_grad(), watch:
+    with one_pass(model, False), watch:
         scores = scores_in(forward())
     return watch.latest is not None and watch.latest == _memory(scores)
 
