@@ -17,6 +17,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawComparison,
   RawHeat,
   RawLayerMaps,
@@ -89,6 +90,7 @@ export interface Traits {
   neuron_info: RawNeuronInfo;
   what_if: RawWhatIf;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
@@ -147,6 +149,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_info: {},
   what_if: {},
   comparison: {},
+  checks: {},
   pinned: {},
   alpha: 1,
   opacity: 0.6,
@@ -203,6 +206,7 @@ export const KERNEL_WRITTEN = [
   "neuron_info",
   "what_if",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -227,4 +231,16 @@ export const ANSWERS = {
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   what_if: ["example", "ablated", "ablate_to", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -1,7 +1,7 @@
-"""What the Explorer's jobs are about: a selection is explained, its map pinned, or methods compared on it.
+"""What the Explorer's jobs are about: a selection is explained, its map pinned or checked, or methods compared on it.
 
 How a selection is explained is in :mod:`~attriscope.widget.jobs.pipeline`, how methods are compared in
-:mod:`~attriscope.widget.jobs.comparison`.
+:mod:`~attriscope.widget.jobs.comparison`, how a map is checked in :mod:`~attriscope.widget.jobs.checks`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
+from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.methods.labels import Labels
@@ -39,6 +40,7 @@ class ExplorerJobs:
         labels: what things are called.
         state: what was requested and answered.
         comparison: the latest comparison.
+        checks: the latest checks.
 
     Attributes:
         anew: set to work everything out again, whatever is known.
@@ -52,12 +54,13 @@ class ExplorerJobs:
         labels: Labels,
         state: ExplorerState,
         comparison: Comparison,
+        checks: Checks,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
-        self._state, self._comparison = state, comparison
+        self._state, self._comparison, self._checks = state, comparison, checks
 
-    def do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
+    def do(self, about: Selection | ComparisonRequest | CheckRequest | PinRequest, publish: Publish) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
 
         Returns:
@@ -78,8 +81,11 @@ class ExplorerJobs:
             publish(pinned={"heat": heat, "picture": picture, "title": heat["title"]} if heat else {})
         else:
             # For the target that was found, where nobody had chosen one.
-            settled = self._state.answered or about.selection
-            self._comparison.run(dataclasses.replace(about, selection=settled), job)
+            settled = dataclasses.replace(about, selection=self._state.answered or about.selection)
+            if isinstance(settled, CheckRequest):
+                self._checks.run(settled, job)
+            else:
+                self._comparison.run(settled, job)
         return note
 
     def _explain(self, selection: Selection, job: ExplanationJob) -> str:
@@ -94,10 +100,11 @@ class ExplorerJobs:
 
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""
-        if self._state.weights is None and self._comparison.table is None:
+        if self._state.weights is None and self._comparison.table is None and not self._checks.known:
             return
         with LOCK:  # a job may show a newer map meanwhile
             weights = self._explained.weights()
             if self._state.weights is not None:
                 self._shown.weights_changed = self._state.weights != weights
             self._shown.comparison = self._comparison.marked(self._shown.comparison, weights)
+            self._shown.checks = self._checks.marked(self._shown.checks, weights)

@@ -25,6 +25,9 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What a map is asked, and what the answer is worth.
+CheckName: TypeAlias = Literal["complete", "stable", "learned"]
+Verdict: TypeAlias = Literal["good", "fair", "poor", "none"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
@@ -56,7 +59,7 @@ Request: TypeAlias = Mapping[str, Any]
 class Message(TypedDict):
     """What the page may ask for besides setting a trait."""
 
-    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+    type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
 
 
 class ParameterInfo(TypedDict):
@@ -325,6 +328,18 @@ class RawPinned(TypedDict, total=False):
     title: str
 
 
+class RawSmallMap(TypedDict):
+    """A map, small enough to stand among others.
+
+    Attributes:
+        data: float16, little-endian; value = scale * float16.
+    """
+
+    shape: Size
+    scale: float
+    data: Binary
+
+
 class ComparedMetric(TypedDict):
     """A column of the comparison."""
 
@@ -341,6 +356,9 @@ class ComparedMethod(TypedDict):
         control: it knows nothing of the model, and cannot be picked.
         values: one for each metric; null where the metric is undefined, of which the notes say why.
         rows: what explaining has cost.
+        map: not there where the method failed.
+        layer: the path of the layer that it explains by, if it is a method for layers.
+        quick: what was set to be quick, where nobody had set anything.
     """
 
     name: str
@@ -351,13 +369,17 @@ class ComparedMethod(TypedDict):
     notes: Sequence[str | None]
     rows: int
     seconds: float
+    map: NotRequired[RawSmallMap]
+    layer: NotRequired[str]
+    quick: NotRequired[MethodSettings]
 
 
 class RawComparison(TypedDict, total=False):
     """Methods by metrics, as many lines as are ready; {} before the first comparison.
 
     Attributes:
-        settings: of the methods that were compared.
+        settings: what was set for the methods that were compared.
+        awaited: the names of methods whose lines are to come.
         final: false while there are lines to come.
         outdated: the model's weights are no longer those that were judged.
     """
@@ -369,3 +391,35 @@ class RawComparison(TypedDict, total=False):
     outdated: bool
     metrics: Sequence[ComparedMetric]
     methods: Sequence[ComparedMethod]
+    awaited: Sequence[str]
+
+
+class CheckedProperty(TypedDict):
+    """One check of the map on show.
+
+    Attributes:
+        verdict: ``"none"`` where there is nothing to be held to, or no number.
+        value: the number that the verdict goes by, the lower the better.
+        doc: what is measured, and which numbers are good.
+    """
+
+    name: CheckName
+    verdict: Verdict
+    value: float | None
+    sentence: str
+    doc: str
+
+
+class RawChecks(TypedDict, total=False):
+    """What can be said of the map on show, as many checks as are ready; {} before the first.
+
+    Attributes:
+        final: false while there are checks to come.
+        outdated: the model's weights are no longer those of the map.
+    """
+
+    title: str
+    request: Request
+    final: bool
+    outdated: bool
+    results: Sequence[CheckedProperty]

@@ -29,6 +29,7 @@ from attriscope.widget.messages.types import (
     Output,
     PartName,
     RawChannels,
+    RawChecks,
     RawComparison,
     RawHeat,
     RawLayerMaps,
@@ -152,6 +153,7 @@ class ExplorerTraits(traitlets.HasTraits):
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
