@@ -82,10 +82,11 @@ class ExplorerJobs:
         else:
             # For the target that was found, where nobody had chosen one.
             settled = dataclasses.replace(about, selection=self._state.answered or about.selection)
-            if isinstance(settled, CheckRequest):
-                self._checks.run(settled, job)
-            else:
-                self._comparison.run(settled, job)
+            with once({TrainingModeWarning, ConvergenceWarning}):  # told of the map on show already
+                if isinstance(settled, CheckRequest):
+                    self._checks.run(settled, job)
+                else:
+                    self._comparison.run(settled, job)
         return note
 
     def _explain(self, selection: Selection, job: ExplanationJob) -> str:
