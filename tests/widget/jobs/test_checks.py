@@ -298,7 +298,7 @@ def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
     )  # fmt: skip
     assert found["stable"].value == pytest.approx(float(wanted), rel=1e-5)
     output = float(model(inputs[2:], *own)[0, 1])
-    assert f"the output {output:.2g}".replace("-", "−") in found["stable"].sentence
+    assert f"the output of {output:.2g}".replace("-", "−") in found["stable"].sentence
     explorer.close()
 
 

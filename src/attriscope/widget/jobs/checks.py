@@ -278,7 +278,7 @@ class _Steps:
         if self._selection.place != "neuron":
             outputs = self._outputs(torch.cat([self._x, *noisy]))
             moved = float((outputs[1:] - outputs[0]).abs().mean())
-            sentence += f", and the output {_plain(float(outputs[0]))} by {_plain(moved)}"
+            sentence += f"; the output of {_plain(float(outputs[0]))} moves by {_plain(moved)}"
         return Check("stable", _verdict("stable", value), value, f"{sentence}.")
 
 
