@@ -175,7 +175,7 @@ describe("the pictures", () => {
     expect(puts()).toBe(before); // what is drawn is not drawn again
     slide("Opacity", 0.2);
     view.frame();
-    expect(puts()).toBe(before + 6); // the five maps, and the big one
+    expect(puts()).toBe(before + 7); // the five maps, the big one and its legend
     expect(view.model.sent).toEqual([]);
   });
 

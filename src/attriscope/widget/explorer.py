@@ -153,6 +153,7 @@ class Explorer(Judging, ExplorerTraits):
         explorer.layer, explorer.neuron = "blocks.9", 5   # or click
         explorer.wait().neuron_attributions       # which pixels drive channel 5
         explorer.ablated = [["blocks.9", 5]]      # and what the model says without it
+        explorer.check().wait().check_results     # can it be believed?
         explorer.to_html("cat.html")              # for somebody without a kernel
 
         class Squared(attr.GradientAttribution):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr, metrics
-from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE
+from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
 
@@ -102,7 +103,8 @@ def test_what_promises_to_add_up_is_held_to_it(
     total = explorer.heat["sum"]
     assert complete.value == pytest.approx(abs(total - float(wanted)) / abs(float(wanted)), abs=2e-4)
     assert complete.verdict in ("good", "fair")
-    assert f"{abs(total):.2g}" in complete.sentence
+    sums = [float(number.replace("−", "-")) for number in re.findall(r"[+−][\d.]+", complete.sentence)]
+    assert sums == pytest.approx([total, float(wanted)], rel=0.06)
 
 
 @pytest.mark.parametrize("method", ["Saliency", "Occlusion", "GuidedBackprop"])
@@ -298,7 +300,8 @@ def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
     )  # fmt: skip
     assert found["stable"].value == pytest.approx(float(wanted), rel=1e-5)
     output = float(model(inputs[2:], *own)[0, 1])
-    assert f"the output of {output:.2g}".replace("-", "−") in found["stable"].sentence
+    (said,) = re.findall(r"the output of ([−\d.]+) moves", found["stable"].sentence)
+    assert float(said.replace("−", "-")) == pytest.approx(output, rel=0.06)
     explorer.close()
 
 
@@ -308,3 +311,30 @@ def test_a_count_that_is_none_is_refused_at_once(make: Make, draws: Any) -> None
     with pytest.raises(ChoiceError, match="draws must be"):
         explorer.check(draws)
     assert (explorer.status, explorer.checks) == ("idle", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(9.05, "9.1"), (9.0, "9.0"), (-0.6234, "−0.62"), (132.4, "132"), (0.0, "0"), (0.013, "0.013"), (2e-7, "2.0e−07")],
+)  # fmt: skip
+def test_numbers_have_two_digits(value: float, words: str) -> None:
+    assert _plain(value) == words
+
+
+def test_signs_and_shares_are_words() -> None:
+    assert (_signed(3.2), _signed(-3.2), _signed(0.0)) == ("+3.2", "−3.2", "0")
+    assert [_percent(share) for share in (0, 0.004, 0.014, 1.38)] == [
+        "less than 0.1 %",
+        "0.4 %",
+        "1 %",
+        "138 %",
+    ]
+    assert [_share(value) for value in (0.01, 0.33, 0.5, 0.9, 3)] == [
+        "next to nothing of", "a third of", "half of", "nearly all of", "more than all of",
+    ]  # fmt: skip
+
+
+def test_a_result_is_plain_data(make: Make) -> None:
+    found = make(target=2, method="Saliency").check(draws=1).wait().check_results
+    assert set(found) == set(BOUNDS) == {"complete", "stable", "learned"}
+    assert found["complete"] == Check("complete", "none", None, "this method does not promise to add up.")

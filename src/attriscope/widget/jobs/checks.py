@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -318,7 +319,9 @@ def _share(value: float) -> str:
 
 def _plain(value: float) -> str:
     """Two significant digits, with a true minus sign."""
-    return f"{value:.2g}".replace("-", "−") if abs(value) < 100 else f"{value:.0f}".replace("-", "−")
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.1e}".replace("-", "−") if value else "0"
+    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:

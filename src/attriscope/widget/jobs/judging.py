@@ -78,7 +78,17 @@ class Judging(JobWidget):
         """Check the map on show: does it add up, does it stay under small noise, is it of what the model has learned?
 
         Each check comes as soon as it is done. The map on show stays; if it is not ready yet, it comes first. The model
-        is not changed: random weights are given to a copy of it, which takes as much memory.
+        is not changed: random weights are given to a copy of it, which takes as much memory. Random numbers are drawn
+        with seed 0, so that the same map gives the same numbers.
+
+        - Complete, for methods that promise it: the gap between what the map adds up to and the change of the output
+          from the baseline, as a share of that change. Good up to 5 %, poor beyond 20 %.
+        - Stable: :func:`attriscope.metrics.sensitivity_average` with uniform noise of 1 % of the picture's range to
+          both sides, the relative change of the map. Good up to 0.3, poor beyond 0.7.
+        - Learned: :func:`attriscope.metrics.parameter_randomisation` of all weights at once, Spearman's rank
+          correlation of the sizes of the attributions. Good up to 0.3, poor beyond 0.7.
+
+        For a layer it is its map over the picture that is checked, if it has one.
 
         Args:
             draws: how often noise is drawn; ``None``: 10 times, and 4 times for methods that take more than a pass or
