@@ -122,14 +122,14 @@ def _picked(page: Page, root: Locator, kernel: Kernel) -> None:
 def _checked(root: Locator, kernel: Kernel) -> None:
     """Three sentences, those of Python, each with its word."""
     control(root, "button", "Check").click()
-    expect(root.locator(".as-finding")).to_have_count(3, timeout=60_000)
+    expect(root.locator(".as-check-line")).to_have_count(3, timeout=60_000)
     quiet(root)
     for check in ("complete", "stable", "learned"):
-        found = root.locator(f".as-finding[data-name={check}]")
+        found = root.locator(f".as-check-line[data-name={check}]")
         expect(found).to_contain_text(kernel.value(f"explorer.check_results[{check!r}].sentence"))
         verdict = kernel.value(f"explorer.check_results[{check!r}].verdict")
         expect(found.locator(".as-verdict")).to_have_text({"none": "no verdict"}.get(verdict, verdict))
-    expect(root.locator(".as-finding[data-name=complete]")).to_contain_text("pixels add up to")
+    expect(root.locator(".as-check-line[data-name=complete]")).to_contain_text("pixels add up to")
     expect(root.locator(".as-checks .as-tag")).to_be_hidden()
 
 
@@ -168,7 +168,7 @@ def _saved(page: Page, saved: Path) -> None:
     page.goto(saved.as_uri())
     root = page.locator(".as-root[data-ready]")
     expect(tiles(root)).to_have_count(8)
-    expect(root.locator(".as-finding")).to_have_count(3)
+    expect(root.locator(".as-check-line")).to_have_count(3)
     expect(control(root, "button", "Compare")).to_be_disabled()
     expect(control(root, "button", "Check")).to_be_disabled()
     expect(root.locator(".as-tile[data-name=Saliency] button")).to_be_disabled()

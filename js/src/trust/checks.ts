@@ -26,7 +26,7 @@ const VERDICTS: Readonly<Record<Verdict, string>> = {
 function line({ name, verdict, sentence }: CheckedProperty): HTMLElement {
   return h(
     "li",
-    { class: "as-finding", "data-name": name, "data-verdict": verdict },
+    { class: "as-check-line", "data-name": name, "data-verdict": verdict },
     h("span", { class: "as-verdict-dot", "aria-hidden": "true" }),
     h(
       "span",
@@ -45,7 +45,7 @@ export class ChecksCard {
   readonly #frame = card("as-checks", "Can this map be trusted?");
   readonly #check: HTMLButtonElement;
   readonly #note = h("div", { class: "as-note" }, INVITATION);
-  readonly #list = h("ul", { class: "as-findings" });
+  readonly #list = h("ul", { class: "as-check-lines" });
   readonly #about: Disclosure;
   readonly #docs = h("dl", { class: "as-glossary" });
   #source: RawChecks | undefined;

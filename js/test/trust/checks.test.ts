@@ -30,7 +30,7 @@ const CHECKS: RawChecks = {
 const checked = (changes: Partial<RawChecks> = {}, traits: Partial<Traits> = {}): void =>
   draw({ checks: { ...CHECKS, ...changes }, tab: "trust", ...traits });
 const tag = (): string => (find(".as-checks .as-tag").hidden ? "" : find(".as-checks .as-tag").textContent);
-const lines = (): HTMLElement[] => all(".as-finding");
+const lines = (): HTMLElement[] => all(".as-check-line");
 
 describe("the checks", () => {
   it("are not there where the kernel knows of none", () => {
@@ -57,7 +57,7 @@ describe("the checks", () => {
     ]);
     expect(lines().map((one) => one.dataset.verdict)).toEqual(["good", "fair", "poor"]);
     expect(all(".as-checks b")).toHaveLength(0);
-    expect(find(".as-findings").getAttribute("aria-label")).toBe(
+    expect(find(".as-check-lines").getAttribute("aria-label")).toBe(
       "Checks of Integrated Gradients for cat, baseline zero",
     );
   });

@@ -299,7 +299,7 @@ def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
         max_examples_per_batch=1, generator=seeded(), target=1, additional_forward_args=own,
     )  # fmt: skip
     assert found["stable"].value == pytest.approx(float(wanted), rel=1e-5)
-    output = float(model(inputs[2:], *own)[0, 1])
+    output = float(model(inputs[2:], *own)[0, 1].detach())
     (said,) = re.findall(r"the output of ([−\d.]+) moves", found["stable"].sentence)
     assert float(said.replace("−", "-")) == pytest.approx(output, rel=0.06)
     explorer.close()
