@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py and judgements.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -24,11 +24,6 @@ export type AblateTo = "zero" | "baseline";
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
-
-/** What a map is asked, and what the answer is worth. */
-export type CheckName = "complete" | "stable" | "learned";
-
-export type Verdict = "good" | "fair" | "poor" | "none";
 
 /** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
 export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
@@ -324,6 +319,11 @@ export interface RawPinned {
   picture?: RawPicture;
   title?: string;
 }
+
+/** What a map is asked, and what the answer is worth. */
+export type CheckName = "complete" | "stable" | "learned";
+
+export type Verdict = "good" | "fair" | "poor" | "none";
 
 /** A map, small enough to stand among others. */
 export interface RawSmallMap {

@@ -22,7 +22,7 @@ from attriscope.metrics._model_outputs import outputs_of_rows
 from attriscope.metrics.robustness import default_perturb_func
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import CheckedProperty, CheckName, RawChecks, Verdict
+from attriscope.widget.messages.judgements import CheckedProperty, CheckName, RawChecks, Verdict
 from attriscope.widget.methods.arguments import range_of
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.explained_model import ExplainedModel

@@ -21,7 +21,7 @@ from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import ComparedMethod, RawComparison, RawSmallMap
+from attriscope.widget.messages.judgements import ComparedMethod, RawComparison, RawSmallMap
 from attriscope.widget.methods.arguments import last_convolution
 from attriscope.widget.methods.controls import CONTROLS
 from attriscope.widget.methods.labels import Labels

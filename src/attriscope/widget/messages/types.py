@@ -5,7 +5,8 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. What is
+told of explanations that were judged is in :mod:`~attriscope.widget.messages.judgements`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
-# What a map is asked, and what the answer is worth.
-CheckName: TypeAlias = Literal["complete", "stable", "learned"]
-Verdict: TypeAlias = Literal["good", "fair", "poor", "none"]
 # What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
 Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
@@ -372,100 +370,3 @@ class RawPinned(TypedDict, total=False):
     heat: RawHeat
     picture: RawPicture
     title: str
-
-
-class RawSmallMap(TypedDict):
-    """A map, small enough to stand among others.
-
-    Attributes:
-        data: float16, little-endian; value = scale * float16.
-    """
-
-    shape: Size
-    scale: float
-    data: Binary
-
-
-class ComparedMetric(TypedDict):
-    """A column of the comparison."""
-
-    name: str
-    arrow: str
-    better: Literal["higher", "lower"]
-    doc: NotRequired[str]
-
-
-class ComparedMethod(TypedDict):
-    """A line of the comparison.
-
-    Attributes:
-        control: it knows nothing of the model, and cannot be picked.
-        values: one for each metric; null where the metric is undefined, of which the notes say why.
-        rows: what explaining has cost.
-        map: not there where the method failed.
-        layer: the path of the layer that it explains by, if it is a method for layers.
-        quick: what was set to be quick, where nobody had set anything.
-    """
-
-    name: str
-    label: str
-    control: bool
-    values: Sequence[float | None]
-    best: Sequence[bool]
-    notes: Sequence[str | None]
-    rows: int
-    seconds: float
-    map: NotRequired[RawSmallMap]
-    layer: NotRequired[str]
-    quick: NotRequired[MethodSettings]
-
-
-class RawComparison(TypedDict, total=False):
-    """Methods by metrics, as many lines as are ready; {} before the first comparison.
-
-    Attributes:
-        settings: what was set for the methods that were compared.
-        awaited: the names of methods whose lines are to come.
-        final: false while there are lines to come.
-        outdated: the model's weights are no longer those that were judged.
-    """
-
-    title: str
-    request: Request
-    settings: Settings
-    final: bool
-    outdated: bool
-    metrics: Sequence[ComparedMetric]
-    methods: Sequence[ComparedMethod]
-    awaited: Sequence[str]
-
-
-class CheckedProperty(TypedDict):
-    """One check of the map on show.
-
-    Attributes:
-        verdict: ``"none"`` where there is nothing to be held to, or no number.
-        value: the number that the verdict goes by, the lower the better.
-        doc: what is measured, and which numbers are good.
-    """
-
-    name: CheckName
-    verdict: Verdict
-    value: float | None
-    sentence: str
-    doc: str
-
-
-class RawChecks(TypedDict, total=False):
-    """What can be said of the map on show, as many checks as are ready; {} before the first.
-
-    Attributes:
-        final: false while there are checks to come.
-        outdated: the model's weights are no longer those of the map.
-    """
-
-    title: str
-    request: Request
-    final: bool
-    outdated: bool
-    results: Sequence[CheckedProperty]

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
@@ -30,9 +31,7 @@ from attriscope.widget.messages.types import (
     Output,
     PartName,
     RawChannels,
-    RawChecks,
     RawClasses,
-    RawComparison,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
