@@ -123,6 +123,8 @@ export interface RawHeat {
   /** Float32, little-endian. */
   data?: Binary;
   title?: string;
+  /** The values of a region add up to what the map says it contributes to the explained output. */
+  summable?: boolean;
   request?: Request | null;
   final?: boolean;
   sum?: number | null;
@@ -271,6 +273,48 @@ export interface RawWhatIf {
   request?: Request;
   kind?: Amount;
   items?: readonly ChangedPrediction[];
+  message?: string;
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
   message?: string;
 }
 

@@ -18,6 +18,7 @@ import type {
   PartName,
   RawChannels,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
@@ -28,7 +29,9 @@ import type {
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
@@ -69,6 +72,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
@@ -88,6 +93,8 @@ export interface Traits {
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
   pinned: RawPinned;
   /** Position on the path: 0 baseline, 1 input */
@@ -128,6 +135,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
@@ -146,6 +154,8 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   channels: {},
   neuron_info: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
   pinned: {},
   alpha: 1,
@@ -202,6 +212,8 @@ export const KERNEL_WRITTEN = [
   "channels",
   "neuron_info",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
@@ -226,5 +238,6 @@ export const ANSWERS = {
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

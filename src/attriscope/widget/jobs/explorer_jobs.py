@@ -7,12 +7,14 @@ How a selection is explained is in :mod:`~attriscope.widget.jobs.pipeline`, how 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
-from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
+from attriscope.widget.jobs.covering import Covering, CoverRequest
+from attriscope.widget.jobs.pipeline import ExplanationJob, Publish, quiet
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -39,6 +41,7 @@ class ExplorerJobs:
         labels: what things are called.
         state: what was requested and answered.
         comparison: the latest comparison.
+        covering: the region that is covered.
 
     Attributes:
         anew: set to work everything out again, whatever is known.
@@ -52,12 +55,13 @@ class ExplorerJobs:
         labels: Labels,
         state: ExplorerState,
         comparison: Comparison,
+        covering: Covering,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
-        self._state, self._comparison = state, comparison
+        self._state, self._comparison, self._covering = state, comparison, covering
 
-    def do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
+    def do(self, about: Selection | ComparisonRequest | PinRequest | CoverRequest, publish: Publish) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
 
         Returns:
@@ -68,9 +72,18 @@ class ExplorerJobs:
             self._explained.forget()
             self._state.answered = None
         self.mark_outdated()
-        job = ExplanationJob(self._explained, self._registry, self._labels, self._state, self._shown, publish)
+        if isinstance(about, CoverRequest):
+            publish = quiet(publish)
+        cover = functools.partial(self._covering.run, publish)
+        job = ExplanationJob(
+            self._explained, self._registry, self._labels, self._state, self._shown, publish, cover
+        )
         if isinstance(about, Selection):
             return self._explain(about, job)
+        if isinstance(about, CoverRequest):
+            job.predict(about.selection)  # what is known of the model and the example already costs nothing
+            cover()
+            return ""
         finished = self._state.has_map(about.selection) and self._state.finished == about.selection
         note = "" if finished and not self._shown.weights_changed else self._explain(about.selection, job)
         if isinstance(about, PinRequest):

@@ -50,6 +50,15 @@ class Publish(Protocol):
     def __call__(self, accept: Callable[[], None] | None = None, **traits: Any) -> None: ...
 
 
+def quiet(publish: Publish) -> Publish:
+    """The same without a word of how the work goes on."""
+
+    def publish_results(accept: Callable[[], None] | None = None, **traits: Any) -> None:
+        publish(accept, **{name: traits[name] for name in traits if name not in ("message", "progress")})
+
+    return publish_results
+
+
 @dataclasses.dataclass
 class ExplanationJob:
     """Works a selection out.
@@ -61,6 +70,7 @@ class ExplanationJob:
         state: what was requested, and what is on show.
         shown: the traits, to read.
         publish: sets them.
+        cover: covers the region on show, if there is one; ``if_due`` only one that has not been covered.
     """
 
     explained: ExplainedModel
@@ -69,6 +79,7 @@ class ExplanationJob:
     state: ExplorerState
     shown: ExplorerTraits
     publish: Publish
+    cover: Callable[..., None]
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
@@ -84,8 +95,9 @@ class ExplanationJob:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
         has_map = self.state.has_map(selection)
-        selection = self._predict(selection)
+        selection = self.predict(selection)
         weights = self.explained.weights()
+        self.cover()
         try:
             if has_map:
                 self.publish(code=code_of(self.explained, selection))
@@ -98,6 +110,7 @@ class ExplanationJob:
             self._channels(selection)
             if not has_map:
                 self._map(selection, weights)
+                self.cover()
             self._neuron(selection)
             self._layer_maps(selection)
             return self._path(selection)
@@ -110,7 +123,7 @@ class ExplanationJob:
 
     # --- what the model says ----------------------------------------------------------------------------------
 
-    def _predict(self, selection: Selection) -> Selection:
+    def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
         if self.state.example != index:
@@ -191,7 +204,7 @@ class ExplanationJob:
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            result = Result(selection, attributions, weights, found.final, of_layer)
+            result = Result(selection, attributions, weights, found.final, of_layer, found.contributions)
             heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
             self.publish(accept, heat=heat, code=code, weights_changed=changed)
@@ -225,6 +238,7 @@ class ExplanationJob:
             error=None if error is None else wire.number(error.amax()),
             relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
             evaluations=found.evaluations,
+            summable=found.contributions is not None and found.shares is None and tuple(shown.shape) == size,
         )
         return {**heat, **about}
 
@@ -377,6 +391,7 @@ class ExplanationJob:
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.cover(if_due=True)
                 if now - given >= pace * (now - began):
                     due.append(True)
 

@@ -75,6 +75,11 @@ class MethodCall:
         return "sliding_window_shapes" not in self.arguments
 
     @property
+    def effects(self) -> bool:
+        """Whether its attributions are parts of the output, as the method says of itself."""
+        return bool(getattr(self.method, "multiplies_by_inputs", False))
+
+    @property
     def arguments_in_code(self) -> dict[str, CodeValue]:
         """The arguments to write down."""
         return {**self.arguments, **({"generator": CodeValue(None, _GENERATOR)} if self.random else {})}

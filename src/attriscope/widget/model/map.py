@@ -30,6 +30,7 @@ class Map:
         shares: how much of each number counts in the sum, where a feature's number stands at each of its pixels;
             ``None`` for all of it.
         additive: whether adding the attributions up makes sense.
+        effects: whether each is a part of the explained output, rather than how sensitive that is.
         layout: of the layer that they are attributed to; ``None`` for the input.
     """
 
@@ -40,6 +41,7 @@ class Map:
     final: bool = True
     shares: Tensor | None = None
     additive: bool = True
+    effects: bool = False
     layout: Layout | None = None
 
     @property
@@ -54,11 +56,22 @@ class Map:
         return self.layout.over_picture(self.layout.channels(self.attributions).sum(0, keepdim=True))[None]
 
     @property
+    def contributions(self) -> Tensor | None:
+        """What each pixel adds to the explained output, (H, W); ``None`` if the map does not say that, or not yet."""
+        if not (self.final and self.effects and self.additive and self.layout is None):
+            return None
+        return self._counted.sum(1)[0]
+
+    @property
     def total(self) -> Tensor | None:
         """What has been attributed in all, each feature counted once; ``None`` if that cannot be said."""
         if not self.additive:
             return None
-        return (self.attributions if self.shares is None else self.attributions * self.shares).sum()
+        return self._counted.sum()
+
+    @property
+    def _counted(self) -> Tensor:
+        return self.attributions if self.shares is None else self.attributions * self.shares
 
 
 def mean_map(

@@ -30,6 +30,7 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawComparison,
+    RawCovered,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -40,7 +41,9 @@ from attriscope.widget.messages.types import (
     RawPinned,
     RawPredictions,
     RawRefusal,
+    RawSegments,
     RawWhatIf,
+    Region,
     Settings,
     Sign,
     Status,
@@ -127,6 +130,9 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Which part of the picture is looked at, whatever is explained.
+    selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
+
     # What there is to choose from.
     methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
@@ -151,6 +157,8 @@ class ExplorerTraits(traitlets.HasTraits):
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
     pinned: RawPinned = kernel_trait()
 
