@@ -442,8 +442,8 @@ class Explorer(JobWidget, ExplorerTraits):
             self._explorer_jobs.mark_outdated()
             raise
         finally:
-            with LOCK:
-                job.open = False
-                if not job.is_set():
-                    self._follow()  # an assignment in one thread may hide that in another from its observers
+            self._covering.close(job, self._jobs)
+        with LOCK:
+            if not job.is_set():
+                self._follow()  # an assignment in one thread may hide that in another from its observers
         return note

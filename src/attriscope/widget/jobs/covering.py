@@ -15,6 +15,7 @@ from torch import Tensor
 from attriscope.core.errors import Cancelled
 from attriscope.widget.jobs.pipeline import Publish
 from attriscope.widget.jobs.runner import JobRunner
+from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.covering import covered_message
 from attriscope.widget.messages.types import RawCovered, Region
@@ -64,6 +65,13 @@ class Covering:
             selection = self._state.requested
             if selection is not None and self._due(selection) and not jobs.open:
                 jobs.submit(CoverRequest(selection), from_page, quiet=True)
+
+    def close(self, job: Job, jobs: JobRunner) -> None:
+        """A job looks no more for what is asked for meanwhile: what it has not seen is done after it."""
+        with LOCK:
+            job.open = False
+            if not job.is_set():
+                self.follow(jobs, from_page=True)  # in the state of torch that the job had
 
     def _due(self, selection: Selection) -> bool:
         return self._answered != self._question(selection)

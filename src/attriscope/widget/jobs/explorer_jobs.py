@@ -81,7 +81,8 @@ class ExplorerJobs:
         if isinstance(about, Selection):
             return self._explain(about, job)
         if isinstance(about, CoverRequest):
-            job.predict(about.selection)  # what is known of the model and the example already costs nothing
+            if self._state.layers is None or self._state.example != about.selection.example:
+                job.predict(about.selection)
             cover()
             return ""
         finished = self._state.has_map(about.selection) and self._state.finished == about.selection

@@ -65,11 +65,13 @@ def _changed(
     before, each = (one.detach().to("cpu", torch.float64) for one in (scores, scores_after))
     after = each.mean(0)
     chances, chances_after = outputs.probabilities(before), outputs.probabilities(each)
-    is_chance = chances is not None and chances_after is not None
-    shown, shown_after = (chances, chances_after.mean(0)) if is_chance else (before, after)
+    kind: Amount = "score"
+    shown, shown_after = before, after
+    if chances is not None and chances_after is not None:
+        shown, shown_after, kind = chances, chances_after.mean(0), "probability"
     listed = [*best(before), *best(shown_after)]
     listed += [target] if isinstance(target, int) and 0 <= target < len(before) else []
-    return "probability" if is_chance else "score", [
+    return kind, [
         {
             "index": i,
             "label": names.label(i),

@@ -120,8 +120,8 @@ def _checked_runs(value: Any, size: tuple[int, int]) -> list[int]:
         and any(itertools.islice(runs, 1, None, 2))
     ):
         raise InputError(
-            f"runs must be the numbers of pixels that lie outside, inside, outside, ... row by row, {pixels} in all and "
-            f"at least one inside, but {describe(value)} came"
+            f"runs must be the numbers of pixels that lie outside, inside, outside, ... row by row, {pixels} in all "
+            f"and at least one inside, but {describe(value)} came"
         )
     return [int(one) for one in runs]
 
