@@ -17,6 +17,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawClasses,
   RawComparison,
   RawCovered,
   RawHeat,
@@ -36,6 +37,7 @@ import type {
   Settings,
   Sign,
   Status,
+  TabName,
   Target,
 } from "./messages.generated";
 
@@ -79,6 +81,7 @@ export interface Traits {
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
+  classes: RawClasses;
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -97,6 +100,8 @@ export interface Traits {
   segments: RawSegments;
   comparison: RawComparison;
   pinned: RawPinned;
+  /** Which of the tabs is open */
+  tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
   /** 0 shows the picture alone, 1 the map alone */
@@ -141,6 +146,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_methods: [],
   baselines: [],
   examples: [],
+  classes: {},
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -158,6 +164,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   segments: {},
   comparison: {},
   pinned: {},
+  tab: "where",
   alpha: 1,
   opacity: 0.6,
   colormap: "auto",
@@ -198,6 +205,7 @@ export const KERNEL_WRITTEN = [
   "neuron_methods",
   "baselines",
   "examples",
+  "classes",
   "layers",
   "luts",
   "picture",
