@@ -122,6 +122,7 @@ export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: num
     final: of.final,
     sum: map.sum,
     gap: undefined,
+    summable: false,
     preview: false,
     error: undefined,
     relativeError: undefined,

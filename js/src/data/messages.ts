@@ -35,6 +35,8 @@ export interface Heat {
   readonly final: boolean;
   readonly sum: number | undefined;
   readonly gap: number | undefined;
+  /** The values of a region add up to what the map says it contributes. */
+  readonly summable: boolean;
   /** A quick first look: one backward pass instead of the chosen method. */
   readonly preview: boolean;
   /** The largest standard error of a value, in the output's units. */
@@ -107,6 +109,7 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     final: raw.final ?? true,
     sum: numeric(raw.sum),
     gap: numeric(raw.gap),
+    summable: raw.summable ?? false,
     preview: raw.preview ?? false,
     error: numeric(raw.error),
     relativeError: numeric(raw.relative_error),

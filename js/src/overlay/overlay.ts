@@ -14,6 +14,7 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
+import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
 import { Legend } from "./legend";
@@ -29,10 +30,12 @@ export class Overlay {
   readonly #readout = h("div", { class: "as-readout" });
   readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   readonly #words = h("div", { class: "as-unseen", id: freshId() });
+  readonly #keys = h("div", { class: "as-unseen", id: freshId() }, KEYS_TEXT);
   readonly #pins: PinButtons;
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
+  #brushes: Brushes | undefined;
   readonly #table: DataTable;
   #shown: Displayed;
   #pinned: Displayed | undefined;
@@ -46,16 +49,25 @@ export class Overlay {
     this.#shown = displayed(view);
     this.node = this.#frame.element;
     this.#pins = new PinButtons(state);
-    this.#stages = new Stages(signal, this.#pins.unpin, {
-      pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
-      moved: () => state.schedule(this.#repaint),
-    });
+    this.#stages = new Stages(
+      signal,
+      this.#pins.unpin,
+      {
+        pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
+        moved: () => state.schedule(this.#repaint),
+      },
+      (stage) => (this.#brushes = view.has("selection") ? new Brushes(state, stage, this.#say) : undefined),
+    );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
     const { canvas } = this.#stages.present;
-    setAttribute(canvas, "aria-describedby", this.#words.id);
+    setAttribute(
+      canvas,
+      "aria-describedby",
+      this.#brushes ? `${this.#words.id} ${this.#keys.id}` : this.#words.id,
+    );
     const step = (event: KeyboardEvent): void => {
       if (stepByKey(state, event)) setText(this.#spoken, layerText(state.view));
     };
@@ -95,7 +107,8 @@ export class Overlay {
     frame.element.append(
       this.#stages.element,
       this.#words,
-      h("div", { class: "as-beneath" }, this.#readout, this.#legend.notes, zoom.element),
+      ...(this.#brushes ? [this.#keys] : []),
+      h("div", { class: "as-beneath" }, this.#readout, this.#legend.notes, ...this.#tools(zoom)),
       this.#legend.element,
       new WeightsNotice(state).node,
       style.sliders,
@@ -112,6 +125,10 @@ export class Overlay {
     );
   }
 
+  #tools(zoom: ZoomButtons): HTMLElement[] {
+    return this.#brushes ? [this.#brushes.element, zoom.element] : [zoom.element];
+  }
+
   #paint(view: View): void {
     const shown = this.#shown;
     const pinned = this.#pinned;
@@ -126,6 +143,7 @@ export class Overlay {
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
     this.#zoom.show();
+    this.#brushes?.moved();
     this.#read(false);
   }
 
@@ -156,9 +174,10 @@ export class Overlay {
     const text = here && there ? `${here}; pinned ${there}` : here;
     setText(this.#readout, text);
     this.#legend.notes.hidden = text !== ""; // there is room for one of them
-    if (byKeyboard) setText(this.#spoken, text);
+    if (byKeyboard) setText(this.#spoken, [text, this.#brushes?.text].filter(Boolean).join("; "));
   }
 
+  readonly #say = (text: string): void => setText(this.#spoken, text);
   readonly #readMouse = (): void => this.#read(false);
   readonly #readKeys = (): void => this.#read(true);
   readonly #repaint = (): void => this.#paint(this.#state.view);
