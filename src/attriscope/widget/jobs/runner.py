@@ -110,11 +110,12 @@ class JobRunner:
                 setattr(self._widget, name, value)
 
     def cancel(self) -> None:
-        """Stop what is being computed; what is on show stays."""
-        self._worker.cancel()  # at once, whoever has the lock
+        """Stop what is being computed; what is on show stays. What goes on quietly is not worth stopping."""
+        if self._widget.status == "running":
+            self._worker.cancel()  # at once, whoever has the lock
         with LOCK:
-            self._worker.cancel()  # and what was asked for since, lest it ran on under "cancelled"
             if self._widget.status == "running":
+                self._worker.cancel()  # and what was asked for since, lest it ran on under "cancelled"
                 self._show(status="cancelled", message="Cancelled")
 
     def rest(self) -> None:

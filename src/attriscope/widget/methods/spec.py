@@ -106,6 +106,7 @@ class MethodSpec:
         place: what it explains by: the input, a layer, or the inputs of a neuron.
         sign: see :class:`MethodCall`.
         before: lines that must stand before the class is called by its name.
+        effects: whether its attributions are parts of the output though the method does not say so of itself.
     """
 
     method: type[Any]
@@ -123,6 +124,7 @@ class MethodSpec:
     place: Place = "input"
     sign: int = 1
     before: tuple[str, ...] = ()
+    effects: bool = False
 
     @property
     def name(self) -> str:

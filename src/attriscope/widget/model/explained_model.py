@@ -262,7 +262,7 @@ class ExplainedModel:
             dataclasses.replace,
             shares=call.shares,
             additive=call.additive,
-            effects=selection.place == "input" and call.effects,
+            effects=selection.place == "input" and (spec.effects or call.effects),
         )
         done: list[Estimate] = []
         parts = Parts(len(rounds))
