@@ -41,14 +41,14 @@ export class RegionLayer {
     this.#panes.forEach((pane, i) => {
       const { element } = pane;
       const hidden = i >= panes.count || (!picked && !draft);
+      pane.picked.draw(picked);
+      pane.draft.draw(draft);
       setAttribute(element, "hidden", hidden ? "" : undefined);
       if (hidden) return;
       const span = paneSpan(panes, i);
       setVariable(element, "--as-from", span.from);
       setVariable(element, "--as-width", span.width);
       setAttribute(element, "viewBox", view);
-      pane.picked.draw(picked);
-      pane.draft.draw(draft);
     });
   }
 }
