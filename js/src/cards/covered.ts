@@ -42,7 +42,7 @@ export function promiseWords(view: View): Words {
   if (kind === "walk") return ["On the way from the baseline the map is not whole; "];
   if (!heat || stale || !heat.final || heat.preview) return ["The map is not ready; "];
   if (heat.sum === undefined) return ["The values of this map overlap, and do not add up; "];
-  return ["The values of this map are no parts of the score, so it does not say what it is worth; "];
+  return ["The values of this map are no contributions, and do not say what it is worth; "];
 }
 
 /** What covering it does to what is explained, or why that is not known. */

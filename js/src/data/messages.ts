@@ -4,6 +4,7 @@ import { memo } from "../lib/memo";
 import type {
   ClassInfo,
   LutKind,
+  Quantity,
   RawHeat,
   RawLut,
   RawPath,
@@ -35,8 +36,6 @@ export interface Heat {
   readonly final: boolean;
   readonly sum: number | undefined;
   readonly gap: number | undefined;
-  /** The values of a region add up to what the map says it contributes. */
-  readonly summable: boolean;
   /** A quick first look: one backward pass instead of the chosen method. */
   readonly preview: boolean;
   /** The largest standard error of a value, in the output's units. */
@@ -49,6 +48,13 @@ export interface Heat {
   readonly refinable: boolean;
   /** The model's weights changed while this was computed. */
   readonly changed: boolean;
+  /** How many pixels of the input each number stands for. */
+  readonly pixels: number;
+  /** Numbers beside each other may be added up. */
+  readonly summable: boolean;
+  readonly quantity: Quantity | undefined;
+  /** What the numbers are, in words; empty where that is not known. */
+  readonly unit: string;
 }
 
 export interface Path {
@@ -65,6 +71,8 @@ export interface Path {
   readonly scale: number;
   readonly title: string;
   readonly targetLabel: string;
+  readonly pixels: number;
+  readonly unit: string;
   readonly request: Request;
 }
 
@@ -109,13 +117,16 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     final: raw.final ?? true,
     sum: numeric(raw.sum),
     gap: numeric(raw.gap),
-    summable: raw.summable ?? false,
     preview: raw.preview ?? false,
     error: numeric(raw.error),
     relativeError: numeric(raw.relative_error),
     evaluations: numeric(raw.evaluations),
     refinable: raw.refinable ?? false,
     changed: raw.changed ?? false,
+    pixels: raw.pixels ?? 1,
+    summable: raw.summable ?? false,
+    quantity: raw.quantity,
+    unit: raw.unit ?? "",
   };
 });
 
@@ -139,6 +150,8 @@ export const path = memo((raw: RawPath): Path | undefined => {
     probabilities: (raw.probabilities ?? []).map((one) => one.map((share) => share ?? NaN)),
     title: raw.title ?? "",
     targetLabel: raw.target_label ?? "",
+    pixels: raw.pixels ?? 1,
+    unit: raw.unit ?? "",
     request: raw.request ?? {},
   };
 });

@@ -1,4 +1,5 @@
 /** The picked region of the picture: its pixels, what the map says it is worth, and what covering it costs. */
+import type { Heat } from "../data/messages";
 import { type Mask, maskOf, segments, type Segments, within } from "../data/region";
 import { derived } from "../lib/derived";
 import { sameValue } from "../lib/equality";
@@ -7,6 +8,7 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { currentPicture, displayed } from "./displayed";
 import { isFresh } from "./freshness";
+import { scopeOf } from "./scope";
 
 export const currentSegments = (view: View): Segments | undefined => segments(view.get("segments"));
 
@@ -36,14 +38,19 @@ export interface RegionValue {
   readonly area: number;
 }
 
+/** Whether a map says of pixels what they add to what is explained. */
+export const tellsWorth = (view: View, { quantity, final, preview, sum }: Heat): boolean =>
+  scopeOf(view) === "input" && quantity === "contribution" && sum !== undefined && final && !preview;
+
 export const regionValue = derived((view: View): RegionValue | undefined => {
   const mask = regionMask(view);
   if (!mask) return undefined;
   const area = mask.count / (mask.w * mask.h);
   const { field, heat, stale } = displayed(view);
   if (!field || stale) return { worth: undefined, share: undefined, area };
-  const { sum, share } = within(mask, field);
-  if (heat?.summable) return { worth: sum, share, area };
+  const { sum, share } = within(mask, field.whole ?? field);
+  if (heat && tellsWorth(view, heat) && heat.summable && heat.pixels === 1)
+    return { worth: sum, share, area };
   // The kernel knows more: of cells, what part of each value counts; of large pictures, each pixel.
   const told = view.get("covered");
   const same = heat && sameValue(told.region, view.get("selection")) && sameValue(told.map, heat.request);

@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -24,6 +24,9 @@ export type AblateTo = "zero" | "baseline";
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+
+/** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
+export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
 
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
@@ -126,8 +129,6 @@ export interface RawHeat {
   /** Float32, little-endian. */
   data?: Binary;
   title?: string;
-  /** The values of a region add up to what the map says it contributes to the explained output. */
-  summable?: boolean;
   request?: Request | null;
   final?: boolean;
   sum?: number | null;
@@ -138,6 +139,13 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+  /** How many pixels of the input each number stands for, where the map was averaged down. */
+  pixels?: number;
+  /** Numbers of places beside each other may be added up. */
+  summable?: boolean;
+  quantity?: Quantity;
+  /** What the numbers are, in words. */
+  unit?: string;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -184,6 +192,8 @@ export interface RawPath {
   scale?: number;
   title?: string;
   target_label?: string;
+  pixels?: number;
+  unit?: string;
   request?: Request | null;
 }
 
@@ -217,6 +227,8 @@ export interface RawLayerMaps {
   request?: Request;
   /** The title of a layer's map is the first, the layer's path and the second. */
   title?: readonly [string, string];
+  quantity?: Quantity;
+  unit?: string;
   final?: boolean;
   names?: readonly string[];
   shapes?: readonly Size[];
@@ -286,48 +298,6 @@ export interface RawWhatIf {
   message?: string;
 }
 
-/** A part of the picture that somebody has picked, with the one key that its kind wants. */
-export interface Region {
-  kind: "box" | "lasso" | "segment" | "mask";
-  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
-  box?: readonly number[];
-  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
-  points?: readonly (readonly number[])[];
-  /** X, y of a pixel of the segment. */
-  point?: readonly number[];
-  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
-  runs?: readonly number[];
-}
-
-/** The picture cut into segments; {} before somebody has picked one. */
-export interface RawSegments {
-  /** The picture's, or a smaller one. */
-  shape?: Size;
-  /** Uint8, the number of each pixel's segment. */
-  data?: Binary;
-}
-
-/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
-export interface RawCovered {
-  request?: Request;
-  region?: Region;
-  /** How many the region has. */
-  pixels?: number;
-  /** The explained number, and with the region covered; of several baselines the mean. */
-  before?: number | null;
-  after?: number | null;
-  /** Before less after. */
-  cost?: number | null;
-  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
-  worth?: number | null;
-  /** The request of the map that says so. */
-  map?: Request;
-  kind?: Amount;
-  items?: readonly ChangedPrediction[];
-  /** Why there are no numbers. */
-  message?: string;
-}
-
 /** A view that was kept, to look at beside the present one; {} when there is none. */
 export interface RawPinned {
   heat?: RawHeat;
@@ -370,6 +340,48 @@ export interface RawComparison {
   outdated?: boolean;
   metrics?: readonly ComparedMetric[];
   methods?: readonly ComparedMethod[];
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
+  message?: string;
 }
 
 /** The choices a result was computed for, as far as they matter to it. */

@@ -89,7 +89,8 @@ describe("the card", () => {
 
 describe("the worth", () => {
   it.each<[Partial<Traits>, string]>([
-    [{ heat: regionHeat({ summable: false }) }, "no parts of the score"],
+    [{ heat: regionHeat({ quantity: "gradient" }) }, "no contributions"],
+    [{ heat: regionHeat({ quantity: undefined }) }, "no contributions"],
     [{ heat: regionHeat({ summable: false, sum: null }) }, "do not add up"],
     [{ heat: regionHeat({ summable: false, preview: true }) }, "The map is not ready"],
     [{ method: "Saliency" }, "The map is not ready"],
@@ -101,14 +102,22 @@ describe("the worth", () => {
     expect(sentence()).not.toContain("The map says");
   });
 
-  it("is the kernel's where the page cannot add up, but only of the map on show", () => {
-    const heat = regionHeat({ summable: false });
-    show({ heat, covered: coveredOf(BOX, { worth: 0.625, map: heat.request! }) });
-    expect(sentence()).toContain(`The map says it is worth ${signed(0.625)};`);
-    view.model.receive({ covered: coveredOf(BOX, { worth: 0.625, map: { ...heat.request, effort: 1 } }) });
-    view.frame();
-    expect(sentence()).toContain("no parts of the score");
+  it("is that of the pixels, however coarse the map is drawn", () => {
+    show({ detail: 2 });
+    expect(sentence()).toContain(`The map says it is worth ${signed(sum)};`);
   });
+
+  it.each([{ summable: false }, { pixels: 4 }])(
+    "is the kernel's of a map of %o, if of that on show",
+    (changes) => {
+      const heat = regionHeat(changes);
+      show({ heat, covered: coveredOf(BOX, { worth: 0.625, map: heat.request! }) });
+      expect(sentence()).toContain(`The map says it is worth ${signed(0.625)};`);
+      view.model.receive({ covered: coveredOf(BOX, { worth: 0.625, map: { ...heat.request, effort: 1 } }) });
+      view.frame();
+      expect(sentence()).not.toContain("The map says");
+    },
+  );
 });
 
 describe("without a kernel", () => {

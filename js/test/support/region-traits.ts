@@ -13,6 +13,7 @@ export const regionHeat = (changes: Partial<RawHeat> = {}): RawHeat => ({
   ...sampleTraits().heat,
   shape: [H, W],
   data: onWire(VALUES),
+  quantity: "contribution",
   summable: true,
   ...changes,
 });

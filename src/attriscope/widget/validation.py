@@ -21,7 +21,7 @@ from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.notices import tell_of_training
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.class_names import ClassNames
-from attriscope.widget.messages.types import Region
+from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline

@@ -127,7 +127,6 @@ def test_each_kind_of_region_covers_its_pixels(
     assert explorer.covered["cost"] == pytest.approx(float(wanted), abs=1e-6)
     assert explorer.covered["region"] == explorer.selection
     assert "worth" not in explorer.covered  # a gradient is no part of the score
-    assert not explorer.heat["summable"]
     assert_consistent(explorer)
 
 
@@ -165,7 +164,6 @@ def test_the_map_says_what_its_numbers_in_the_region_add_up_to(
     [
         {"method": "Saliency"},
         {"method": "Occlusion"},
-        {"method": "Lime"},
         {"settings": {"IntegratedGradients": {"n_steps": 8, "multiply_by_inputs": False}}},
         {"layer": "second"},
         {"layer": "first", "neuron": 2},
@@ -175,7 +173,6 @@ def test_the_map_says_what_its_numbers_in_the_region_add_up_to(
 def test_what_is_no_part_of_the_score_is_not_added_up(make: Make, choice: dict[str, Any]) -> None:
     explorer = make(target=1, selection=BOX, **choice).wait()
     assert "worth" not in explorer.covered
-    assert not explorer.heat["summable"]
     assert isinstance(explorer.covered["cost"], float)
 
 

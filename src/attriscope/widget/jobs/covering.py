@@ -7,6 +7,7 @@ its own (``if_due``), and a quiet one follows where none runs.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from attriscope.widget.jobs.runner import JobRunner
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.covering import covered_message
-from attriscope.widget.messages.types import RawCovered, Region
+from attriscope.widget.messages.region_types import RawCovered, Region
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.model.covering import cover
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -33,6 +34,15 @@ class CoverRequest:
     """That the region on show is to be covered, for a selection whose map is not asked for again."""
 
     selection: Selection
+
+
+def quiet(publish: Publish) -> Publish:
+    """The same without a word of how the work goes on."""
+
+    def publish_results(accept: Callable[[], None] | None = None, **traits: Any) -> None:
+        publish(accept, **{name: traits[name] for name in traits if name not in ("message", "progress")})
+
+    return publish_results
 
 
 class Covering:
@@ -128,7 +138,8 @@ class Covering:
     def _worth(self, selection: Selection, mask: Tensor) -> float | None:
         """What the map says; ``None`` while there is none, and of one whose numbers do not add up to that."""
         parts = self._state.contributions
-        if parts is None or not self._state.has_map(selection) or parts.shape != mask.shape:
+        known = selection.place == "input" and self._state.has_map(selection)
+        if parts is None or not known or parts.shape != mask.shape:
             return None
         return wire.number(parts[mask.to(parts.device)].to("cpu", torch.float64).sum())
 

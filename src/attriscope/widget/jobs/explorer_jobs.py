@@ -13,8 +13,8 @@ import threading
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
-from attriscope.widget.jobs.covering import Covering, CoverRequest
-from attriscope.widget.jobs.pipeline import ExplanationJob, Publish, quiet
+from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
+from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel

@@ -5,7 +5,8 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
+Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
@@ -136,13 +139,14 @@ class RawHeat(TypedDict, total=False):
 
     Attributes:
         data: float32, little-endian.
-        summable: the values of a region add up to what the map says it contributes to the explained output.
+        pixels: how many pixels of the input each number stands for, where the map was averaged down.
+        summable: numbers of places beside each other may be added up.
+        unit: what the numbers are, in words.
     """
 
     shape: Size
     data: Binary
     title: str
-    summable: bool
     request: Request | None
     final: bool
     sum: float | None
@@ -153,6 +157,10 @@ class RawHeat(TypedDict, total=False):
     evaluations: int | None
     refinable: bool
     changed: bool
+    pixels: float
+    summable: bool
+    quantity: Quantity
+    unit: str
 
 
 class RawClasses(TypedDict, total=False):
@@ -213,6 +221,8 @@ class RawPath(TypedDict, total=False):
     scale: float
     title: str
     target_label: str
+    pixels: float
+    unit: str
     request: Request | None
 
 
@@ -253,10 +263,13 @@ class RawLayerMaps(TypedDict, total=False):
         title: the title of a layer's map is the first, the layer's path and the second.
         scales: value = scale * float16
         maps: float16, little-endian, one map after another.
+        quantity, unit: what the numbers are.
     """
 
     request: Request
     title: tuple[str, str]
+    quantity: Quantity
+    unit: str
     final: bool
     names: Sequence[str]
     shapes: Sequence[Size]
@@ -327,60 +340,6 @@ class RawWhatIf(TypedDict, total=False):
     """The predictions with some neurons switched off; {} when none are."""
 
     request: Request
-    kind: Amount
-    items: Sequence[ChangedPrediction]
-    message: str
-
-
-class Region(TypedDict):
-    """A part of the picture that somebody has picked, with the one key that its kind wants.
-
-    Attributes:
-        box: top, left, bottom, right in whole pixels; the last two lie outside.
-        points: [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule.
-        point: x, y of a pixel of the segment.
-        runs: how many pixels, row by row, lie outside, then inside, then outside, and so on.
-    """
-
-    kind: Literal["box", "lasso", "segment", "mask"]
-    box: NotRequired[Sequence[int]]
-    points: NotRequired[Sequence[Sequence[float]]]
-    point: NotRequired[Sequence[int]]
-    runs: NotRequired[Sequence[int]]
-
-
-class RawSegments(TypedDict, total=False):
-    """The picture cut into segments; {} before somebody has picked one.
-
-    Attributes:
-        shape: the picture's, or a smaller one.
-        data: uint8, the number of each pixel's segment.
-    """
-
-    shape: Size
-    data: Binary
-
-
-class RawCovered(TypedDict, total=False):
-    """What covering a region of the picture costs, beside what the map says it is worth; {} without a region.
-
-    Attributes:
-        pixels: how many the region has.
-        before: the explained number, and with the region covered; of several baselines the mean.
-        cost: before less after.
-        worth: the sum of the map over the region; missing while there is no final map that can be summed up.
-        map: the request of the map that says so.
-        message: why there are no numbers.
-    """
-
-    request: Request
-    region: Region
-    pixels: int
-    before: float | None
-    after: float | None
-    cost: float | None
-    worth: float | None
-    map: Request
     kind: Amount
     items: Sequence[ChangedPrediction]
     message: str

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture, RawSegments
+from attriscope.widget.messages.region_types import RawSegments
+from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -147,7 +147,6 @@ _INPUT_METHODS = (
     MethodSpec(
         attr.KernelShap,
         "each",
-        effects=True,
         defaults=lambda pictures: {"n_samples": 400},
         limits={"n_samples": (2, 100_000)},
         own=_cells(6, 32),

@@ -75,11 +75,6 @@ class MethodCall:
         return "sliding_window_shapes" not in self.arguments
 
     @property
-    def effects(self) -> bool:
-        """Whether its attributions are parts of the output, as the method says of itself."""
-        return bool(getattr(self.method, "multiplies_by_inputs", False))
-
-    @property
     def arguments_in_code(self) -> dict[str, CodeValue]:
         """The arguments to write down."""
         return {**self.arguments, **({"generator": CodeValue(None, _GENERATOR)} if self.random else {})}
@@ -106,7 +101,6 @@ class MethodSpec:
         place: what it explains by: the input, a layer, or the inputs of a neuron.
         sign: see :class:`MethodCall`.
         before: lines that must stand before the class is called by its name.
-        effects: whether its attributions are parts of the output though the method does not say so of itself.
     """
 
     method: type[Any]
@@ -124,7 +118,6 @@ class MethodSpec:
     place: Place = "input"
     sign: int = 1
     before: tuple[str, ...] = ()
-    effects: bool = False
 
     @property
     def name(self) -> str:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import ExampleInfo, RawPicture, Region
+from attriscope.widget.messages.region_types import Region
+from attriscope.widget.messages.types import ExampleInfo, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage

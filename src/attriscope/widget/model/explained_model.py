@@ -258,12 +258,7 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        known = functools.partial(
-            dataclasses.replace,
-            shares=call.shares,
-            additive=call.additive,
-            effects=selection.place == "input" and (spec.effects or call.effects),
-        )
+        known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
@@ -280,8 +275,7 @@ class ExplainedModel:
 
         def found(final: bool) -> Map:
             if values["multiply_by_inputs"]:
-                found = path.attributions
-                return Map(found, path.gap, evaluations=path.evaluations, final=final, effects=True)
+                return Map(path.attributions, path.gap, evaluations=path.evaluations, final=final)
             return Map(path.sensitivities, evaluations=path.evaluations, final=final)
 
         for _ in path.steps():

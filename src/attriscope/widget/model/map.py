@@ -30,7 +30,6 @@ class Map:
         shares: how much of each number counts in the sum, where a feature's number stands at each of its pixels;
             ``None`` for all of it.
         additive: whether adding the attributions up makes sense.
-        effects: whether each is a part of the explained output, rather than how sensitive that is.
         layout: of the layer that they are attributed to; ``None`` for the input.
     """
 
@@ -41,7 +40,6 @@ class Map:
     final: bool = True
     shares: Tensor | None = None
     additive: bool = True
-    effects: bool = False
     layout: Layout | None = None
 
     @property
@@ -57,8 +55,8 @@ class Map:
 
     @property
     def contributions(self) -> Tensor | None:
-        """What each pixel adds to the explained output, (H, W); ``None`` if the map does not say that, or not yet."""
-        if not (self.final and self.effects and self.additive and self.layout is None):
+        """What each pixel adds, (H, W), by a final map of contributions; ``None`` if its numbers do not add up."""
+        if not (self.final and self.additive and self.layout is None):
             return None
         return self._counted.sum(1)[0]
 

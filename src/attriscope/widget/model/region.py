@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
-from attriscope.widget.messages.types import Region
+from attriscope.widget.messages.region_types import Region
 
 # A lasso of more corners than this is a mistake.
 _MOST_POINTS = 10_000

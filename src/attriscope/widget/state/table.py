@@ -17,6 +17,7 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
@@ -31,7 +32,6 @@ from attriscope.widget.messages.types import (
     RawChannels,
     RawClasses,
     RawComparison,
-    RawCovered,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -42,15 +42,14 @@ from attriscope.widget.messages.types import (
     RawPinned,
     RawPredictions,
     RawRefusal,
-    RawSegments,
     RawWhatIf,
-    Region,
     Settings,
     Sign,
     Status,
     TabName,
 )
 from attriscope.widget.state.traits import (
+    BlockSide,
     Checked,
     Limit,
     Number,
@@ -176,6 +175,13 @@ class ExplorerTraits(traitlets.HasTraits):
     mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
     outlier_percent: float = shared_trait(
         Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    detail: int | None = shared_trait(
+        BlockSide(
+            None,
+            allow_none=True,
+            help="pixels along the side of the blocks that a map is summed over; None asks the size of the picture",
+        )
     )
     scale_limit: float | None = shared_trait(
         Limit(
