@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
+from collections.abc import Sequence
 
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
+from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -42,6 +44,7 @@ class ExplorerJobs:
         state: what was requested and answered.
         comparison: the latest comparison.
         covering: the region that is covered.
+        truths: the true class of each example, if they are known.
 
     Attributes:
         anew: set to work everything out again, whatever is known.
@@ -56,10 +59,12 @@ class ExplorerJobs:
         state: ExplorerState,
         comparison: Comparison,
         covering: Covering,
+        truths: Sequence[int] | None = None,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
         self._state, self._comparison, self._covering = state, comparison, covering
+        self._truths = truths
 
     def do(self, about: Selection | ComparisonRequest | PinRequest | CoverRequest, publish: Publish) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
@@ -102,6 +107,7 @@ class ExplorerJobs:
         self._state.begin(selection)
         with once({TrainingModeWarning, ConvergenceWarning}):  # the page says so by itself
             note = job.explain(selection)
+            tell_of_examples(job, self._state.requested or selection, self._truths)
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
