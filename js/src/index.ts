@@ -7,6 +7,7 @@
  */
 import type { AnyWidget } from "@anywidget/types";
 import { ComparisonCard } from "./cards/comparison";
+import { CoveredCard } from "./cards/covered";
 import { Examples } from "./cards/examples";
 import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
@@ -44,7 +45,11 @@ const TABS: readonly {
     name: "where",
     label: "Where",
     title: "What in the picture made the model say so",
-    cards: [{ card: PredictionsCard }, { card: PathCard }],
+    cards: [
+      { card: PredictionsCard },
+      { card: CoveredCard, where: (view) => view.has("selection") },
+      { card: PathCard },
+    ],
   },
   {
     name: "inside",

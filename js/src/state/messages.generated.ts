@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -355,6 +355,48 @@ export interface RawComparison {
   outdated?: boolean;
   metrics?: readonly ComparedMetric[];
   methods?: readonly ComparedMethod[];
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
+  message?: string;
 }
 
 /** The choices a result was computed for, as far as they matter to it. */

@@ -20,6 +20,7 @@ import type {
   RawChannels,
   RawClasses,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
@@ -30,7 +31,9 @@ import type {
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
@@ -74,6 +77,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
@@ -95,6 +100,8 @@ export interface Traits {
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
   pinned: RawPinned;
   /** Which of the tabs is open */
@@ -140,6 +147,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
@@ -160,6 +168,8 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   channels: {},
   neuron_info: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
   pinned: {},
   tab: "where",
@@ -220,6 +230,8 @@ export const KERNEL_WRITTEN = [
   "channels",
   "neuron_info",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
@@ -244,5 +256,6 @@ export const ANSWERS = {
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -21,6 +21,7 @@ from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import gather_examples
 from attriscope.widget.export import figure, html
 from attriscope.widget.jobs.comparison import Comparison
+from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.jobs.survey import read_labels
@@ -123,6 +124,11 @@ class Explorer(JobWidget, ExplorerTraits):
             one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
+        selection: a region of the picture: ``{"kind": "box", "box": [top, left, bottom, right]}`` in pixels, ``{"kind":
+            "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
+            Another example clears it.
+        covered: what it costs the explained output to cover that region by the baseline (``before``, ``after`` and
+            ``cost``; of several the means), and what the map says it is ``worth``; or a ``message`` why not.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
@@ -201,6 +207,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
+        self._covering = Covering(self._explained, self._labels, self._state, self)
         self._explorer_jobs = ExplorerJobs(
             self,
             self._explained,
@@ -208,6 +215,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self._labels,
             self._state,
             self._comparison,
+            self._covering,
             read_labels(labels, examples.count, names),
         )
         if n_steps is not None:
@@ -223,7 +231,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
-        self.observe(self._choose, list(REQUESTED))
+        self.observe(self._choose, [*REQUESTED, "selection"])
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -248,6 +256,11 @@ class Explorer(JobWidget, ExplorerTraits):
         choice = self.choice
         ready = choice.place == "neuron" and self._state.has_map(choice)
         return self._state.attributions if ready else None
+
+    @property
+    def selection_mask(self) -> Tensor | None:
+        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        return self._covering.mask()
 
     def top_channels(self, k: int = 10) -> list[Channel]:
         """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.
@@ -424,6 +437,8 @@ class Explorer(JobWidget, ExplorerTraits):
             self._state.settled = self.target = best
 
     def _choose(self, change: Any) -> None:
+        if change["name"] == "example":
+            self.selection = None  # it was drawn on another picture
         if not self._page.receiving:
             self._follow()
 
@@ -432,6 +447,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self.contrast = None
         choice = self.choice
         if self._state.is_requested(choice):
+            self._covering.follow(self._jobs, self._page.active)
             return
         with LOCK:
             if not self._state.is_map_requested(choice):
@@ -453,6 +469,8 @@ class Explorer(JobWidget, ExplorerTraits):
             self._state.visible.set()  # there is nothing to wait for
             self._explorer_jobs.mark_outdated()
             raise
+        finally:
+            self._covering.close(job, self._jobs)
         with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers

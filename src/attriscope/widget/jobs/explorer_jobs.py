@@ -7,12 +7,14 @@ How a selection is explained is in :mod:`~attriscope.widget.jobs.pipeline`, how 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Sequence
 
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
+from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
@@ -41,6 +43,7 @@ class ExplorerJobs:
         labels: what things are called.
         state: what was requested and answered.
         comparison: the latest comparison.
+        covering: the region that is covered.
         truths: the true class of each example, if they are known.
 
     Attributes:
@@ -55,13 +58,15 @@ class ExplorerJobs:
         labels: Labels,
         state: ExplorerState,
         comparison: Comparison,
+        covering: Covering,
         truths: Sequence[int] | None = None,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
-        self._state, self._comparison, self._truths = state, comparison, truths
+        self._state, self._comparison, self._covering = state, comparison, covering
+        self._truths = truths
 
-    def do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
+    def do(self, about: Selection | ComparisonRequest | PinRequest | CoverRequest, publish: Publish) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
 
         Returns:
@@ -72,9 +77,19 @@ class ExplorerJobs:
             self._explained.forget()
             self._state.answered = None
         self.mark_outdated()
-        job = ExplanationJob(self._explained, self._registry, self._labels, self._state, self._shown, publish)
+        if isinstance(about, CoverRequest):
+            publish = quiet(publish)
+        cover = functools.partial(self._covering.run, publish)
+        job = ExplanationJob(
+            self._explained, self._registry, self._labels, self._state, self._shown, publish, cover
+        )
         if isinstance(about, Selection):
             return self._explain(about, job)
+        if isinstance(about, CoverRequest):
+            if self._state.layers is None or self._state.example != about.selection.example:
+                job.predict(about.selection)
+            cover()
+            return ""
         finished = self._state.has_map(about.selection) and self._state.finished == about.selection
         note = "" if finished and not self._shown.weights_changed else self._explain(about.selection, job)
         if isinstance(about, PinRequest):

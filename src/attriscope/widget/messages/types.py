@@ -5,7 +5,8 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`.
 """
 
 from __future__ import annotations

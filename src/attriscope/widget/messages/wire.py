@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attriscope.widget.messages.region_types import RawSegments
 from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def color_tables() -> dict[str, RawLut]:
 def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
     """A picture (H, W, 3)."""
     return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
+
+
+def segments_message(labels: Tensor) -> RawSegments:
+    """The numbers of the segments of a picture (h, w), fewer than 256."""
+    return {"shape": list(labels.shape), "data": labels.to(torch.uint8).numpy().tobytes()}
 
 
 def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:

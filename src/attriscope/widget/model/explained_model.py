@@ -8,6 +8,7 @@ has a module of its own (:mod:`~attriscope.widget.model.path`), and so has the P
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -272,17 +273,16 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        shares, additive, sign = call.shares, call.additive, call.sign
+        known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        found = mean_map([*done, estimate], what, False, layout, sign)
-                        yield dataclasses.replace(found, shares=shares, additive=additive)
+                        yield known(mean_map([*done, estimate], what, False, layout, call.sign))
             done.append(estimate)
-        yield dataclasses.replace(mean_map(done, what, True, layout, sign), shares=shares, additive=additive)
+        yield known(mean_map(done, what, True, layout, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
         path = self.path(selection)

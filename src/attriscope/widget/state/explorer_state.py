@@ -25,6 +25,7 @@ class Result:
         weights: those of the model that it was made with.
         final: whether it is the last word.
         of_layer: for a layer, what the method gave.
+        contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
     """
 
     selection: Selection
@@ -32,6 +33,7 @@ class Result:
     weights: Any
     final: bool
     of_layer: Tensor | None = None
+    contributions: Tensor | None = None
 
 
 @dataclasses.dataclass
@@ -42,6 +44,7 @@ class ExplorerState:
         requested: the latest selection that was asked for.
         example: which example the picture on show is of.
         attributions: of the map on show.
+        contributions: what each pixel adds by that map, (H, W), if it says that.
         weights: those of the map on show; ``None`` if there is no map.
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
@@ -54,6 +57,7 @@ class ExplorerState:
     requested: Selection | None = None
     example: int | None = None
     attributions: Tensor | None = None
+    contributions: Tensor | None = None
     weights: Any = None
     answered: Selection | None = None
     finished: Selection | None = None
@@ -107,11 +111,12 @@ class ExplorerState:
     def turn_to(self, example: int) -> None:
         """Another example is on show, and no map yet."""
         self.example = example
-        self.attributions = self.weights = self.answered = self.of_layer = None
+        self.attributions = self.contributions = self.weights = self.answered = self.of_layer = None
 
     def accept(self, result: Result) -> None:
         """This map is on show."""
         self.attributions, self.weights = result.attributions, result.weights
+        self.contributions = result.contributions
         if result.final:
             self.answered = result.selection
             if result.of_layer is not None:

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
@@ -134,6 +135,9 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Which part of the picture is looked at, whatever is explained.
+    selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
+
     # What there is to choose from.
     methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
@@ -160,6 +164,8 @@ class ExplorerTraits(traitlets.HasTraits):
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
     pinned: RawPinned = kernel_trait()
 
