@@ -18,6 +18,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawClasses,
   RawComparison,
   RawCovered,
@@ -103,6 +104,7 @@ export interface Traits {
   covered: RawCovered;
   segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Which of the tabs is open */
   tab: TabName;
@@ -171,6 +173,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   covered: {},
   segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
   tab: "where",
   alpha: 1,
@@ -233,6 +236,7 @@ export const KERNEL_WRITTEN = [
   "covered",
   "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -258,4 +262,16 @@ export const ANSWERS = {
   what_if: ["example", "ablated", "ablate_to", "output"],
   covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

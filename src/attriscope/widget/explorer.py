@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import gather_examples
 from attriscope.widget.export import figure, html
+from attriscope.widget.jobs.checks import Checks
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
-from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.judging import Judging
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
@@ -43,13 +44,11 @@ from attriscope.widget.validation import CHECKED, Validation, check_inputs, chec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from attriscope.metrics.table import Table
-
 # Seconds that a cell which shows the Explorer waits for a picture to save with the notebook.
 _PICTURE_SECONDS = 1.5
 
 
-class Explorer(JobWidget, ExplorerTraits):
+class Explorer(Judging, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -140,7 +139,9 @@ class Explorer(JobWidget, ExplorerTraits):
         message: what is being done, or what went wrong.
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
-        comparison: the table that :meth:`compare` asked for, as the page draws it; see :attr:`comparison_table`.
+        comparison: what :meth:`compare` asked for, as the page draws it: the maps, and the table that
+            :attr:`comparison_table` gives.
+        checks: what :meth:`check` asked for, as the page tells it; see :attr:`check_results`.
         code: Python lines that reproduce the map on show, and the changed predictions, given ``model`` and ``inputs``
             (and ``additional_forward_args`` and ``baseline``, if you gave any).
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
@@ -167,6 +168,7 @@ class Explorer(JobWidget, ExplorerTraits):
         explorer.layer, explorer.neuron = "blocks.9", 5   # or click
         explorer.wait().neuron_attributions       # which pixels drive channel 5
         explorer.ablated = [["blocks.9", 5]]      # and what the model says without it
+        explorer.check().wait().check_results     # can it be believed?
         explorer.to_html("cat.html")              # for somebody without a kernel
 
         class Squared(attr.GradientAttribution):
@@ -205,6 +207,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
+        self._checks = Checks(self._explained)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
         self._covering = Covering(self._explained, self._labels, self._state, self)
@@ -216,6 +219,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self._state,
             self._comparison,
             self._covering,
+            self._checks,
             read_labels(labels, examples.count, names),
         )
         if n_steps is not None:
@@ -321,36 +325,6 @@ class Explorer(JobWidget, ExplorerTraits):
             self._ask(self.choice)
         return self
 
-    def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Explorer:
-        """Judge several methods on the example on show, for what is explained now: the table is on the page.
-
-        The table gets a line for each method as soon as that is judged; a method that fails on this model says so
-        there. The map on show stays; if it is not ready yet, it comes first. One example says little about methods in
-        general: :func:`attriscope.metrics.evaluate` asks more of them.
-
-        Args:
-            methods: names as for ``method``, and the controls ``"random"`` and ``"edges"``, which know nothing of the
-                model. ``None``: the chosen method, integrated gradients, three quick ones and the controls. Each with
-                what ``settings`` has for it.
-            metrics: names out of ``attriscope.metrics.CATALOGUE``, or a dict by name as for ``evaluate``. ``None``:
-                deletion, insertion, comprehensiveness, sufficiency and sparseness, about 80 rows per method in all.
-
-        Returns:
-            The Explorer itself.
-
-        Raises:
-            ChoiceError: there is no such method or metric.
-        """
-        with LOCK:
-            choice = self.choice
-            self._ask(choice, self._comparison.request(choice, methods, metrics, self.settings))
-        return self
-
-    @property
-    def comparison_table(self) -> Table | None:
-        """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
-        return self._comparison.table
-
     def pin(self) -> Explorer:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
 
@@ -393,6 +367,7 @@ class Explorer(JobWidget, ExplorerTraits):
         if "_state" in self.__dict__:  # not there if the Explorer was never made
             self._explained.release()
             self._comparison.clear()
+            self._checks.clear()
             self._state.clear()
 
     def __repr__(self) -> str:

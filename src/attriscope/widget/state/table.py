@@ -17,6 +17,7 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
 from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
@@ -32,7 +33,6 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawClasses,
-    RawComparison,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -167,6 +167,7 @@ class ExplorerTraits(traitlets.HasTraits):
     covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
     segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
