@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import gather_examples
-from attriscope.widget.export import figure, html
+from attriscope.widget.export import choices, figure, html, saved, slide
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
@@ -31,6 +31,7 @@ from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import example
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import STYLE
 from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from attriscope.metrics.table import Table
-
-# Seconds that a cell which shows the Explorer waits for a picture to save with the notebook.
-_PICTURE_SECONDS = 1.5
 
 
 class Explorer(JobWidget, ExplorerTraits):
@@ -140,8 +138,8 @@ class Explorer(JobWidget, ExplorerTraits):
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
             method of your own raises appears in the widget and is raised by :meth:`wait`.
 
-    A cell that ends with the Explorer waits up to 1.5 seconds for a first map, whose picture is saved with the notebook
-    for viewers without widgets.
+    The picture of what is on show is saved with the notebook, for viewers without widgets. Where nobody watches the
+    cells run (``nbconvert --execute`` and the like), a cell that ends with the Explorer waits up to a minute for it.
 
     Example::
 
@@ -206,7 +204,10 @@ class Explorer(JobWidget, ExplorerTraits):
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
+        self._saved = saved.SavedPicture(self, self._jobs.wait)
+        self._saved_picture = saved.mark_of(self.model_id or "")
         self.observe(self._choose, list(REQUESTED))
+        self.observe(self._explorer_jobs.write_code, list(STYLE))
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -345,6 +346,23 @@ class Explorer(JobWidget, ExplorerTraits):
         """The same as a PNG file."""
         return figure.png(self.figure())
 
+    def slide(self, path: str | os.PathLike[str]) -> None:
+        """Write a slide of 16 to 9: what is explained, the map, the predictions and how good the map is.
+
+        Args:
+            path: ends with ``.png`` (1920 x 1080 pixels) or ``.svg`` (its text is text).
+
+        Raises:
+            InputError: it ends with something else.
+            RuntimeError: there is no map yet.
+        """
+        slide.write(path, self, self._slide_words())
+
+    def _slide_words(self) -> slide.Words:
+        self._explorer_jobs.mark_outdated()
+        shown = self._state.code[0] if self._state.code else self.choice
+        return slide.words_of(self, self._labels, shown, self._explained.model)
+
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the view as one HTML file that needs neither network nor kernel.
 
@@ -357,10 +375,32 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explorer_jobs.mark_outdated()
         html.write(self, path)
 
+    def state(self) -> dict[str, Any]:
+        """All that is chosen, and how it is drawn, as JSON can hold it, with the ``version`` of this form.
+
+        No tensors: a baseline of your own is only named, as is a function as target.
+        """
+        return choices.state_of(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], model: nn.Module, inputs: Tensor, **more: Any) -> Explorer:
+        """An Explorer with the choices that :meth:`state` gave.
+
+        Args:
+            state: these.
+            model, inputs, **more: as for :class:`Explorer`. A baseline, target or methods of your own are given again;
+                what is in ``state``, too, takes the place of that.
+
+        Raises:
+            InputTypeError, ChoiceError: the state is of another version, or holds or lacks something.
+        """
+        return cls(model, inputs, **choices.keywords_of(state, more))
+
     def close(self) -> None:
         """Take it off the page, stop what is being computed, and let go of what was kept."""
         super().close()
-        if "_state" in self.__dict__:  # not there if the Explorer was never made
+        if "_saved" in self.__dict__:  # not there if the Explorer was never made
+            self._saved.close()
             self._explained.release()
             self._comparison.clear()
             self._state.clear()
@@ -373,9 +413,10 @@ class Explorer(JobWidget, ExplorerTraits):
         )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)
-        self._state.visible.wait(_PICTURE_SECONDS)
-        return figure.with_picture(self, bundle)
+        return self._saved.bundled(super()._repr_mimebundle_(**options))
+
+    def _ipython_display_(self) -> None:
+        self._saved.display(super()._repr_mimebundle_())
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
 
@@ -423,7 +464,6 @@ class Explorer(JobWidget, ExplorerTraits):
         except Cancelled:
             raise
         except BaseException:
-            self._state.visible.set()  # there is nothing to wait for
             self._explorer_jobs.mark_outdated()
             raise
         with LOCK:

@@ -1,12 +1,12 @@
 """The view as a picture: for papers, for mail, and for viewers that show no widgets.
 
-Colours are those of :mod:`~attriscope.widget.export.colours`; a page that can still be played with is written by
+Colours are those of :mod:`~attriscope.widget.export.colours`. What notebooks keep is in
+:mod:`~attriscope.widget.export.saved`; a page that can still be played with is written by
 :mod:`~attriscope.widget.export.html`.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 import textwrap
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 # Inches: the picture's height or width, and what stands around it.
 _SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
 _DPI = 120
-# What is saved in notebooks is coarser and of at most 256 colours: a page with many Explorers stays small.
-_SAVED_DPI, _SAVED_COLORS = 90, 256
 # A title of more letters is cut; a line holds so many per inch.
 _TITLE, _PER_INCH = 240, 13
 
@@ -41,6 +39,8 @@ class View:
         scale: its colours.
         title, caption: what it is, and its numbers.
         mode, opacity, sign: how it is drawn.
+        walking: whether it is what has been attributed up to a place on the path.
+        complete: whether the map is in units of the output, to whose change it adds up.
         pinned: another view that was kept, to be drawn before it by the same scale.
     """
 
@@ -52,6 +52,8 @@ class View:
     mode: str
     opacity: float
     sign: str
+    walking: bool = False
+    complete: bool = False
     pinned: View | None = None
 
     @classmethod
@@ -66,10 +68,11 @@ class View:
         if not widget.picture:
             raise RuntimeError("there is no picture to draw")
         picture = colours.pixels(widget.picture)
-        how = (widget.mode, widget.opacity, widget.sign)
+        walking = bool(heat) and alpha < 1 and bool(path) and bool(widget.baseline_picture)
+        how = (widget.mode, widget.opacity, widget.sign, walking, walking or heat.get("gap") is not None)
         if not heat:
             return cls(picture, None, None, "", "", *how)
-        if alpha < 1 and path and widget.baseline_picture:
+        if walking:
             start = colours.pixels(widget.baseline_picture)
             picture = (1 - alpha) * start + alpha * picture
             # On the way the scale stays that of the whole path, so that one sees it build up.
@@ -144,7 +147,7 @@ def figure(view: View) -> Figure:
             (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]), aspect="auto"
         )
         axes.set_axis_off()
-        axes.imshow(_image(one), aspect="auto")
+        axes.imshow(image_of(one), aspect="auto")
         middle = (left + width / 2) / whole[0]
         for i, line in enumerate(lines):
             place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
@@ -165,7 +168,8 @@ def _inches(view: View) -> tuple[float, float]:
     return panels * across, across * height / width
 
 
-def _image(view: View) -> Array:
+def image_of(view: View) -> Array:
+    """The picture with its map, (H, W, 3), from 0 to 1."""
     if view.drawn is None or view.scale is None:
         return view.picture
     return colours.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity)
@@ -173,6 +177,19 @@ def _image(view: View) -> Array:
 
 def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> None:
     """The colours and what they stand for, over the same ground as on the page."""
+    assert view.scale is not None
+    low, colors = legend_colors(view)
+    axes = made.add_axes(place)
+    axes.imshow(colors[::-1, None], extent=(0, 1, low, view.scale.limit), aspect="auto")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.tick_params(labelsize=7)
+    axes.set_ylabel(unit_of(view), fontsize=8)
+
+
+def legend_colors(view: View) -> tuple[float, Array]:
+    """Where the scale of a view begins, and 256 colours (256, 3) from there to its end, as they look in the picture."""
     scale = view.scale
     assert scale is not None
     low = -scale.limit if scale.two_sided else 0.0
@@ -181,13 +198,13 @@ def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> 
     if view.mode == "blended":
         cover = scale.opacity(values, view.opacity)[:, None]
         colors = cover * colors + (1 - cover) * colours.GROUND
-    axes = made.add_axes(place)
-    axes.imshow(colors[::-1, None], extent=(0, 1, low, scale.limit), aspect="auto")
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.tick_params(labelsize=7)
-    axes.set_ylabel("size of negative attributions" if view.sign == "negative" else "attribution", fontsize=8)
+    return low, colors
+
+
+def unit_of(view: View) -> str:
+    """What the numbers of the scale are."""
+    what = {"negative": "size of negative attributions", "absolute": "size of attributions"}
+    return what.get(view.sign, "attribution") + (", in units of the output" if view.complete else "")
 
 
 def _lines(title: str, inches: float) -> list[str]:
@@ -204,17 +221,3 @@ def png(made: Figure, dpi: int = _DPI) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph")  # names may hold any sign there is
         made.savefig(file, format="png", facecolor="white", dpi=dpi)
     return file.getvalue()
-
-
-def with_picture(widget: Any, bundle: Any) -> Any:
-    """A widget's display data with a small PNG of what is ready, for viewers without widgets."""
-    if bundle is None or not widget.picture:
-        return bundle
-    from PIL import Image  # which matplotlib needs, too
-
-    made = figure(View.of(widget))
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(png(made, _SAVED_DPI))) as image:
-        image.convert("RGB").quantize(_SAVED_COLORS).save(file, "PNG", optimize=True)
-    data, metadata = bundle
-    return {**data, "image/png": base64.b64encode(file.getvalue()).decode("ascii")}, metadata

@@ -16,6 +16,7 @@ from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection
@@ -91,6 +92,14 @@ class ExplorerJobs:
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
+
+    def write_code(self, change: object = None) -> None:
+        """The code of the map on show, with how that is drawn now."""
+        with LOCK:
+            if self._state.code is not None:
+                self._shown.code = whole_code(
+                    self._explained, self._registry, self._labels, self._shown, *self._state.code
+                )
 
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""
