@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from torch import Tensor, nn
 
-from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import gather_examples
-from attriscope.widget.export import choices, figure, html, saved, slide
+from attriscope.widget.export import choices, figure
+from attriscope.widget.export.exports import Exports
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
@@ -28,10 +28,9 @@ from attriscope.widget.messages.class_names import ClassNamesLike, read_class_na
 from attriscope.widget.messages.layers import Channel, top_channels
 from attriscope.widget.methods.custom import custom_methods
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.methods.registry import MethodRegistry, with_steps
 from attriscope.widget.model import example
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.model.explorer_code import STYLE
 from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
@@ -181,7 +180,7 @@ class Explorer(JobWidget, ExplorerTraits):
         examples = gather_examples(inputs, additional_forward_args).plain
         check_inputs(model, examples, inputs)
         names = read_class_names(class_names)
-        # Copies: whoever made the inputs may use their memory again.
+        # Copies, as whoever made the inputs may use their memory again.
         examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
@@ -192,22 +191,16 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explorer_jobs = ExplorerJobs(
             self, self._explained, self._registry, self._labels, self._state, self._comparison
         )
-        if n_steps is not None:
-            of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
-            settings = {**(settings or {}), "IntegratedGradients": of_paths}
-        super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
+        settings = with_steps(settings, n_steps)
+        super().__init__(target=target, method=method, baseline=baseline, settings=settings, **traits)
         self.methods = self._registry.message()
-        self.layer_methods, self.neuron_methods = (
-            self._registry.message("layer"),
-            self._registry.message("neuron"),
-        )
+        self.layer_methods = self._registry.message("layer")
+        self.neuron_methods = self._registry.message("neuron")
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
-        self._saved = saved.SavedPicture(self, self._jobs.wait)
-        self._saved_picture = saved.mark_of(self.model_id or "")
+        self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         self.observe(self._choose, list(REQUESTED))
-        self.observe(self._explorer_jobs.write_code, list(STYLE))
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -356,12 +349,7 @@ class Explorer(JobWidget, ExplorerTraits):
             InputError: it ends with something else.
             RuntimeError: there is no map yet.
         """
-        slide.write(path, self, self._slide_words())
-
-    def _slide_words(self) -> slide.Words:
-        self._explorer_jobs.mark_outdated()
-        shown = self._state.code[0] if self._state.code else self.choice
-        return slide.words_of(self, self._labels, shown, self._explained.model)
+        self._exports.write_slide(path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the view as one HTML file that needs neither network nor kernel.
@@ -372,14 +360,10 @@ class Explorer(JobWidget, ExplorerTraits):
         Args:
             path: where to write it.
         """
-        self._explorer_jobs.mark_outdated()
-        html.write(self, path)
+        self._exports.write_html(path)
 
     def state(self) -> dict[str, Any]:
-        """All that is chosen, and how it is drawn, as JSON can hold it, with the ``version`` of this form.
-
-        No tensors: a baseline of your own is only named, as is a function as target.
-        """
+        """All that is chosen, for JSON; a baseline or target of your own, a tensor or function, is only named."""
         return choices.state_of(self)
 
     @classmethod
@@ -387,9 +371,8 @@ class Explorer(JobWidget, ExplorerTraits):
         """An Explorer with the choices that :meth:`state` gave.
 
         Args:
-            state: these.
-            model, inputs, **more: as for :class:`Explorer`. A baseline, target or methods of your own are given again;
-                what is in ``state``, too, takes the place of that.
+            state: these choices.
+            model, inputs, **more: as for :class:`Explorer`, what is your own among them; they win over ``state``.
 
         Raises:
             InputTypeError, ChoiceError: the state is of another version, or holds or lacks something.
@@ -399,8 +382,8 @@ class Explorer(JobWidget, ExplorerTraits):
     def close(self) -> None:
         """Take it off the page, stop what is being computed, and let go of what was kept."""
         super().close()
-        if "_saved" in self.__dict__:  # not there if the Explorer was never made
-            self._saved.close()
+        if "_exports" in self.__dict__:  # not there if the Explorer was never made
+            self._exports.close()
             self._explained.release()
             self._comparison.clear()
             self._state.clear()
@@ -413,10 +396,10 @@ class Explorer(JobWidget, ExplorerTraits):
         )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self._saved.bundled(super()._repr_mimebundle_(**options))
+        return self._exports.bundled(super()._repr_mimebundle_(**options))
 
     def _ipython_display_(self) -> None:
-        self._saved.display(super()._repr_mimebundle_())
+        self._exports.display(super()._repr_mimebundle_())
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
 
@@ -459,13 +442,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
-        try:
-            note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
-        except Cancelled:
-            raise
-        except BaseException:
-            self._explorer_jobs.mark_outdated()
-            raise
+        note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
         with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers

@@ -24,7 +24,12 @@ _HOSTS_OWN = {"layout", "tabbable", "tooltip"}
 
 def write(widget: Part, path: str | os.PathLike[str]) -> None:
     """Write the widget to an HTML file."""
-    pathlib.Path(path).write_text(page(widget), encoding="utf-8", errors="replace")
+    pathlib.Path(path).write_bytes(encoded(widget))
+
+
+def encoded(widget: Part) -> bytes:
+    """The file's bytes."""
+    return page(widget).encode("utf-8", errors="replace")
 
 
 def page(widget: Part) -> str:

@@ -8,9 +8,9 @@ shows "model not found" in place of a widget, whatever else its output holds.
 
 The picture is a PNG and nothing else, for that is what every viewer shows: GitHub strips frames and scripts from HTML
 and prefers what is left of it, and Markdown wants files. Only where nobody watches the cells run (``nbconvert
---execute``, papermill, Quarto, Jupyter Book) the output also holds the page itself, in a frame, as HTML: what these make
-is read in a browser, and their notebooks are seldom kept. In a notebook that a person saves, megabytes of it would be
-kept for each Explorer and each version. Where frames are stripped from that HTML, the picture in it is what is left.
+--execute``, papermill, Quarto, Jupyter Book) the output also holds the page itself, in a frame, as HTML: what these
+make is read in a browser, and their notebooks are seldom kept. In a notebook that a person saves, megabytes of it would
+be kept for each Explorer and each version. Where frames are stripped from that HTML, the picture in it is what is left.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from collections.abc import Callable
 from typing import Any
 
 from attriscope.widget.export import figure, html
+from attriscope.widget.model.explorer_code import STYLE
 from attriscope.widget.state.part import LOCK
-from attriscope.widget.state.table import ROWS
 
 # It is coarser than a figure and of at most 256 colours: a notebook with many Explorers stays small.
 _DPI, _COLORS = 90, 256
@@ -56,7 +56,7 @@ class SavedPicture:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def display(self, bundle: Bundle) -> None:
+    def display(self, bundle: Bundle | None) -> None:
         """Show the widget in a cell of a Jupyter notebook, with a picture for those who open it later.
 
         Raises:
@@ -65,7 +65,7 @@ class SavedPicture:
         """
         shell = _shell()
         # Visual Studio Code has each output in a place of its own.
-        if shell is None or "__vsc_ipynb_file__" in shell.user_ns:
+        if bundle is None or shell is None or "__vsc_ipynb_file__" in shell.user_ns:
             raise NotImplementedError("the picture goes into the widget's own output")
         self._shell = shell
         data, metadata = bundle
@@ -141,7 +141,7 @@ _DRAWN = (
     "picture",
     "pinned",
     "status",
-    *(name for name, row in ROWS.items() if row.metadata["page"] and not row.metadata["requested"]),
+    *(name for name in STYLE if name != "tab"),
 )
 """What changes the picture: results, and how they are drawn."""
 

@@ -22,9 +22,10 @@ from torch import nn
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
 from attriscope.widget.export.figure import View, image_of, legend_colors, unit_of
+from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.messages.types import RawHeat, RawPredictions
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.state.selection import Selection
+from attriscope.widget.state.part import LOCK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,16 +94,18 @@ def encoded(widget: Any, words: Words, kind: str = "png") -> bytes:
     return file.getvalue()
 
 
-def words_of(widget: Any, labels: Labels, selection: Selection, model: nn.Module) -> Words:
+def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) -> Words:
     """What a slide of an Explorer says.
 
     Args:
         widget: the Explorer.
         labels: what things are called.
-        selection: what the map on show answers.
+        jobs: knows what the map on show answers.
         model: what is explained.
     """
-    view = View.of(widget)
+    jobs.mark_outdated()
+    with LOCK:
+        view, selection = View.of(widget), jobs.shown_selection
     if view.walking:  # the path is that of integrated gradients, whatever the method
         selection = dataclasses.replace(selection, method="IntegratedGradients", layer=None, neuron=None)
         honest = f"On the way from the baseline to the picture, {widget.alpha:.0%} of it: {view.caption}."

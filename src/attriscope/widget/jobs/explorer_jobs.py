@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 
-from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
+from attriscope.core.errors import Cancelled, ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
@@ -64,6 +64,15 @@ class ExplorerJobs:
         Returns:
             What there is to say when it is done.
         """
+        try:
+            return self._do(about, publish)
+        except Cancelled:
+            raise
+        except BaseException:
+            self.mark_outdated()
+            raise
+
+    def _do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
         if self.anew.is_set():
             self.anew.clear()
             self._explained.forget()
@@ -92,6 +101,14 @@ class ExplorerJobs:
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
+
+    @property
+    def shown_selection(self) -> Selection:
+        """What the map on show answers."""
+        if self._state.code is None or self._shown.heat.get("preview"):
+            assert self._state.requested is not None
+            return self._state.requested
+        return self._state.code[0]
 
     def write_code(self, change: object = None) -> None:
         """The code of the map on show, with how that is drawn now."""
