@@ -191,7 +191,7 @@ def test_the_saved_picture_is_small() -> None:
     explorer.close()
 
 
-def test_a_cell_does_not_wait_long_for_a_slow_model(model: TwoLayers, image: Tensor) -> None:
+def test_a_host_without_a_kernel_does_not_wait_long_for_a_slow_model(model: TwoLayers, image: Tensor) -> None:
     gate = Gate()
     model.before = gate
     explorer = Explorer(model, image, target=1)

@@ -1,4 +1,4 @@
-"""All ways in which one Explorer is taken out of its kernel: what notebooks keep, code, slides, files for the browser."""
+"""The ways in which one Explorer is taken out of its kernel: what notebooks keep, code, slides, files for browsers."""
 
 from __future__ import annotations
 

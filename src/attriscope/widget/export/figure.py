@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Inches: the picture's height or width, and what stands around it.
 _SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
 _DPI = 120
+# One that is saved with something else is coarser and of at most 256 colours: what holds many of them stays small.
+_SMALL_DPI, _SMALL_COLORS = 90, 256
 # A title of more letters is cut; a line holds so many per inch.
 _TITLE, _PER_INCH = 240, 13
 
@@ -220,4 +222,14 @@ def png(made: Figure, dpi: int = _DPI) -> bytes:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # names may hold any sign there is
         made.savefig(file, format="png", facecolor="white", dpi=dpi)
+    return file.getvalue()
+
+
+def small_png(view: View) -> bytes:
+    """A view as a PNG file of a few hundred kilobytes at most."""
+    from PIL import Image  # which matplotlib needs, too
+
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png(figure(view), _SMALL_DPI))) as image:
+        image.convert("RGB").quantize(_SMALL_COLORS).save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import base64
 import html as markup
-import io
 import struct
 import threading
 import zlib
@@ -28,8 +27,6 @@ from attriscope.widget.export import figure, html
 from attriscope.widget.model.explorer_code import STYLE
 from attriscope.widget.state.part import LOCK
 
-# It is coarser than a figure and of at most 256 colours: a notebook with many Explorers stays small.
-_DPI, _COLORS = 90, 256
 # Seconds for which nothing has changed before the picture is drawn anew. The page is drawn by then.
 _REST = 1.0
 # Seconds that are waited for what the picture shall show: where a person waits for the cell, and where nobody does.
@@ -177,14 +174,9 @@ def _named(model_id: str) -> bytes:
 
 def saved_png(widget: Any) -> bytes | None:
     """A small PNG of what is on show; ``None`` while there is no picture."""
-    from PIL import Image  # which matplotlib needs, too
-
     with LOCK:
         if not widget.picture:
             return None
         view = figure.View.of(widget)
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(figure.png(figure.figure(view), _DPI))) as image:
-        image.convert("RGB").quantize(_COLORS).save(file, "PNG", optimize=True)
-    png = file.getvalue()
+    png = figure.small_png(view)
     return png[:_PNG_HEADER] + _named(widget.model_id or "") + png[_PNG_HEADER:]

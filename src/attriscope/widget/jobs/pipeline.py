@@ -33,6 +33,7 @@ from attriscope.widget.model.map import Map
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
+from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection, refusing
 from attriscope.widget.state.table import OUTPUT, ExplorerTraits, cleared
 
@@ -90,8 +91,9 @@ class ExplanationJob:
         try:
             if has_map:
                 lines = lines_of(self.explained, selection)
-                accept = functools.partial(self.state.write_down, selection, lines)
-                self.publish(accept, code=self._code(selection, lines))
+                self._publish_with_code(
+                    functools.partial(self.state.write_down, selection, lines), selection, lines
+                )
             else:
                 example = self.explained.example(selection.example)
                 self.publish(baseline_picture=example.baseline_picture(selection))
@@ -193,7 +195,6 @@ class ExplanationJob:
             lines_of(self.explained, selection),
             self._about(selection, self.labels.title(selection)),
         )
-        code = self._code(selection, lines)
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
@@ -202,10 +203,14 @@ class ExplanationJob:
             result = Result(selection, attributions, weights, found.final, of_layer, lines)
             heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
-            self.publish(accept, heat=heat, code=code, weights_changed=changed)
+            self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
 
-    def _code(self, selection: Selection, lines: Sequence[str]) -> str:
-        return whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
+    def _publish_with_code(
+        self, accept: Callable[[], None], selection: Selection, lines: Sequence[str], **traits: Any
+    ) -> None:
+        with LOCK:  # how the map is drawn is in the code, too, and must not change in between
+            code = whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
+            self.publish(accept, code=code, **traits)
 
     def _about(self, selection: Selection, title: str) -> RawHeat:
         """What is said of a map however far it has been worked out."""

@@ -72,9 +72,9 @@ class Labels:
                 f" for {self.output(selection)}" if spec.explains_output and self.output(selection) else ""
             )
             return f"What drives {self.neuron(selection)}{about}, by {spec.title}"
-        where = f", seen at {selection.layer or 'the model'}" if selection.place == "layer" else ""
         if not spec.explains_output:
-            return f"What is active{where or ' in the picture'}, by {spec.title}"
+            return f"What {selection.layer or 'the model'} gives, by {spec.title}"
+        where = f", seen at {selection.layer or 'the model'}" if selection.place == "layer" else ""
         return f"Why {self.output(selection) or 'this output'}{where}, by {spec.title}"
 
     def layer_maps_title(self, selection: Selection) -> tuple[str, str]:
