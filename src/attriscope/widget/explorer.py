@@ -23,6 +23,8 @@ from attriscope.widget.export.exports import Exports
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.linked_choices import link
+from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import Channel, top_channels
@@ -69,6 +71,8 @@ class Explorer(JobWidget, ExplorerTraits):
             model's output that gives one number per example; ``None`` takes the first example's best class.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
+        labels: the true class of each example, by index or name: the strip of examples then says where the model is
+            wrong.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
             ``methods`` lists all of them.
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
@@ -89,14 +93,16 @@ class Explorer(JobWidget, ExplorerTraits):
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
-            ``contrast``, ``example``, ``settings``, ``output``, ``alpha``, ``opacity``, ``colormap``, ``sign``,
-            ``mode``, ``outlier_percent``, ``scale_limit``.
+            ``contrast``, ``explain_predicted``, ``example``, ``settings``, ``output``, ``tab``, ``alpha``, ``opacity``,
+            ``detail``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
 
     Traits:
         method, target, baseline: what is explained and how.
         contrast: explain by how much the target's output is above that of this class; ``None`` for the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
+        explain_predicted: whether each example is explained for the class that is predicted of it (default, unless
+            ``target`` is given), or for the same ``target``. A target that is chosen makes it false.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
         layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default),
             ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
@@ -116,7 +122,11 @@ class Explorer(JobWidget, ExplorerTraits):
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
         alpha: position on the path, from 0 (baseline) to 1 (input).
-        opacity, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn.
+        opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
+            side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
+            about 14 blocks along the shorter side of a picture of more than 64 pixels.
+        tab: which question is open: ``"where"``, ``"inside"`` or ``"trust"``.
+        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.
@@ -167,6 +177,7 @@ class Explorer(JobWidget, ExplorerTraits):
         *,
         target: Any = None,
         class_names: ClassNamesLike = None,
+        labels: Any = None,
         method: str = "IntegratedGradients",
         baseline: Any = "zero",
         to_image: ToImage | None = None,
@@ -188,10 +199,12 @@ class Explorer(JobWidget, ExplorerTraits):
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
+        truths = read_labels(labels, examples.count, names)
         self._explorer_jobs = ExplorerJobs(
-            self, self._explained, self._registry, self._labels, self._state, self._comparison
+            self, self._explained, self._registry, self._labels, self._state, self._comparison, truths
         )
         settings = with_steps(settings, n_steps)
+        traits.setdefault("explain_predicted", target is None)
         super().__init__(target=target, method=method, baseline=baseline, settings=settings, **traits)
         self.methods = self._registry.message()
         self.layer_methods = self._registry.message("layer")
@@ -200,6 +213,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
+        link(self, self._explained, self._state)
         self.observe(self._choose, list(REQUESTED))
         self._ask(self.choice)
 
@@ -343,11 +357,8 @@ class Explorer(JobWidget, ExplorerTraits):
         """Write a slide of 16 to 9: what is explained, the map, the predictions and how good the map is.
 
         Args:
-            path: ends with ``.png`` (1920 x 1080 pixels) or ``.svg`` (its text is text).
-
-        Raises:
-            InputError: it ends with something else.
-            RuntimeError: there is no map yet.
+            path: ends with ``.png`` (1920 x 1080 pixels) or ``.svg``, or there is an ``InputError``; without a map
+                there is a ``RuntimeError``.
         """
         self._exports.write_slide(path)
 
@@ -375,7 +386,7 @@ class Explorer(JobWidget, ExplorerTraits):
             model, inputs, **more: as for :class:`Explorer`, what is your own among them; they win over ``state``.
 
         Raises:
-            InputTypeError, ChoiceError: the state is of another version, or holds or lacks something.
+            InputTypeError, ChoiceError: the state is of another version, or something in it is wrong or missing.
         """
         return cls(model, inputs, **choices.keywords_of(state, more))
 
@@ -384,9 +395,7 @@ class Explorer(JobWidget, ExplorerTraits):
         super().close()
         if "_exports" in self.__dict__:  # not there if the Explorer was never made
             self._exports.close()
-            self._explained.release()
-            self._comparison.clear()
-            self._state.clear()
+            self._explorer_jobs.close()
 
     def __repr__(self) -> str:
         names = self.choice.values(("baseline",))["baseline"]
@@ -414,11 +423,6 @@ class Explorer(JobWidget, ExplorerTraits):
 
     def _from_page(self, name: str, value: Any) -> Any:
         return self._validation.baseline_of_names(value) if name == "baseline" else value
-
-    @traitlets.observe("layer")
-    def _leave_neuron(self, change: Any) -> None:
-        if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
-            self.neuron = None
 
     def _choose(self, change: Any) -> None:
         if not self._page.receiving:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,27 @@ def painted(picture: Array, drawn: Array, scale: Scale, mode: str, opacity: floa
     cover = scale.opacity(drawn, opacity)[..., None]
     mixed: Array = cover * scale.color(drawn) + (1 - cover) * picture
     return mixed
+
+
+def summed(found: Array, side: int, pixels: float) -> Array:
+    """A map (h, w) summed over blocks, each number in its block's place; the same where a block is a number.
+
+    Args:
+        found: the map.
+        side: of a block, in pixels of the input.
+        pixels: how many of those each number stands for.
+    """
+    numbers = max(1, round(side / math.sqrt(pixels)))
+    if numbers == 1:
+        return found
+    rows, columns = (np.arange(length) // numbers for length in found.shape)
+    block = rows[:, None] * (columns[-1] + 1) + columns
+    known = ~np.isnan(found)
+    counts = np.bincount(block[known], minlength=int(block.max()) + 1)
+    sums = np.bincount(block[known], found[known], minlength=int(block.max()) + 1) * pixels
+    sums[counts == 0] = np.nan
+    blocks: Array = sums[block]
+    return blocks
 
 
 def resized(found: Array, shape: tuple[int, int]) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class View:
         title, caption: what it is, and its numbers.
         mode, opacity, sign: how it is drawn.
         walking: whether it is what has been attributed up to a place on the path.
-        complete: whether the map is in units of the output, to whose change it adds up.
+        unit: what the numbers are, in words.
         pinned: another view that was kept, to be drawn before it by the same scale.
     """
 
@@ -55,7 +56,7 @@ class View:
     opacity: float
     sign: str
     walking: bool = False
-    complete: bool = False
+    unit: str = ""
     pinned: View | None = None
 
     @classmethod
@@ -71,24 +72,29 @@ class View:
             raise RuntimeError("there is no picture to draw")
         picture = colours.pixels(widget.picture)
         walking = bool(heat) and alpha < 1 and bool(path) and bool(widget.baseline_picture)
-        how = (widget.mode, widget.opacity, widget.sign, walking, walking or heat.get("gap") is not None)
+        of: Any = path if walking else heat
+        how = (widget.mode, widget.opacity, widget.sign, walking, of.get("unit", ""))
+        side = block_side(widget)
         if not heat:
             return cls(picture, None, None, "", "", *how)
         if walking:
             start = colours.pixels(widget.baseline_picture)
             picture = (1 - alpha) * start + alpha * picture
             # On the way the scale stays that of the whole path, so that one sees it build up.
-            found, whole = colours.frame(path, alpha), colours.frame(path, 1.0)
+            found, whole = (
+                colours.summed(colours.frame(path, one), side, path.get("pixels", 1.0))
+                for one in (alpha, 1.0)
+            )
             total = float(np.interp(alpha, path["alphas"], path["totals"]))
             title, numbers = f"{path['title']}, accumulated to α = {alpha:.2f}", [f"sum so far {total:.3g}"]
         else:
-            found = whole = colours.values(heat)
+            found = whole = _values(heat, side)
             title, numbers = heat["title"], _numbers(heat)
         kept = getattr(widget, "pinned", {})
         scale = _scale(widget, whole, widget.scale_limit)
         if not kept:
             return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
-        other = colours.values(kept["heat"])
+        other = _values(kept["heat"], side)
         limit = max(scale.limit, _scale(widget, other, widget.scale_limit).limit) or None
         scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, other, limit)
         below = colours.pixels(kept["picture"])
@@ -102,6 +108,30 @@ class View:
         )
         drawn = _drawn(widget, found, picture)
         return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
+
+
+# Blocks along the shorter side of a picture, unless that has so few pixels that each can be seen; the page knows the
+# same (js/src/selection/detail.ts).
+_SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_SMALL, _REGIONS, _FEWEST = 64, 14, 3
+
+
+def block_side(widget: Any) -> int:
+    """The side of the blocks that a widget's maps are summed over, in pixels of the input."""
+    chosen = getattr(widget, "detail", 1)
+    if chosen is not None:
+        return int(chosen)
+    shorter = min(widget.picture["shape"])
+    if shorter <= _SMALL:
+        return 1
+    sides = [side for side in _SIDES if side == 1 or shorter / side >= _FEWEST]
+    return min(sides, key=lambda side: abs(math.log(side * _REGIONS / shorter)))
+
+
+def _values(heat: RawHeat, side: int) -> Array:
+    """The numbers of a map as they are drawn."""
+    values = colours.values(heat)
+    return colours.summed(values, side, heat.get("pixels", 1.0)) if heat.get("summable") else values
 
 
 def _scale(widget: Any, values: Array, limit: float | None) -> Scale:
@@ -205,8 +235,8 @@ def legend_colors(view: View) -> tuple[float, Array]:
 
 def unit_of(view: View) -> str:
     """What the numbers of the scale are."""
-    what = {"negative": "size of negative attributions", "absolute": "size of attributions"}
-    return what.get(view.sign, "attribution") + (", in units of the output" if view.complete else "")
+    sign = {"negative": ", size of negative values", "absolute": ", size", "positive": ", positive values"}
+    return (view.unit or "attribution") + sign.get(view.sign, "")
 
 
 def _lines(title: str, inches: float) -> list[str]:

@@ -48,6 +48,7 @@ class ExplorerState:
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
+        settled: the target that was found and not chosen.
         layers: what the page knows of the layers, as the model gave it.
         code: the lines of Python that reproduce the map on show, and what that answers.
     """
@@ -61,6 +62,7 @@ class ExplorerState:
     of_layer: tuple[Selection, Tensor] | None = None
     layers: Any = None
     code: tuple[Selection, Sequence[str]] | None = None
+    settled: int | None = None
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -89,6 +91,7 @@ class ExplorerState:
         Raises:
             ChoiceError: it is the contrast.
         """
+        self.settled = target
         if self.requested is None:
             return
         if self.requested.contrast == target:
