@@ -37,7 +37,7 @@ from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.table import REQUESTED, ExplorerTraits
+from attriscope.widget.state.table import ExplorerTraits
 from attriscope.widget.validation import CHECKED, Validation, check_inputs, check_keywords
 
 if TYPE_CHECKING:
@@ -213,8 +213,7 @@ class Explorer(JobWidget, ExplorerTraits):
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
-        link(self, self._explained, self._state)
-        self.observe(self._choose, list(REQUESTED))
+        link(self, self._explained, self._state, self._choose)
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -354,11 +353,10 @@ class Explorer(JobWidget, ExplorerTraits):
         return figure.png(self.figure())
 
     def slide(self, path: str | os.PathLike[str]) -> None:
-        """Write a slide of 16 to 9: what is explained, the map, the predictions and how good the map is.
+        """Write a slide of 16 to 9: a ``.png`` of 1920 x 1080 pixels, or an ``.svg``.
 
-        Args:
-            path: ends with ``.png`` (1920 x 1080 pixels) or ``.svg``, or there is an ``InputError``; without a map
-                there is a ``RuntimeError``.
+        Raises:
+            InputError, RuntimeError: ``path`` ends with something else; there is no map yet.
         """
         self._exports.write_slide(path)
 
@@ -382,8 +380,7 @@ class Explorer(JobWidget, ExplorerTraits):
         """An Explorer with the choices that :meth:`state` gave.
 
         Args:
-            state: these choices.
-            model, inputs, **more: as for :class:`Explorer`, what is your own among them; they win over ``state``.
+            state, model, inputs, **more: ``more`` as for :class:`Explorer`, what is your own among it; it wins.
 
         Raises:
             InputTypeError, ChoiceError: the state is of another version, or something in it is wrong or missing.

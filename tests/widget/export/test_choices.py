@@ -31,6 +31,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "neuron_method": {"neuron_method": "NeuronDeepLift"},
     "ablated": {"ablated": [["first", 1]]},
     "ablate_to": {"ablate_to": "baseline"},
+    "explain_predicted": {"explain_predicted": True},
+    "detail": {"detail": 3},
     "tab": {"tab": "inside"},
     "alpha": {"alpha": 0.25},
     "opacity": {"opacity": 0.5},

@@ -67,7 +67,7 @@ def test_it_says_what_is_explained_and_how_well(make: Make) -> None:
     honest = " ".join(one for one in found if "add up" in one or "baseline:" in one or "gap" in one)
     assert f"add up to {slide._number(total)}; the output changes by {slide._number(change)}" in honest
     assert f"a gap of {slide._number(abs(gap))}, {abs(gap / change):.1%} of that." in honest
-    assert "attribution, in units of the output" in found
+    assert explorer.heat["unit"] in found
     for one in explorer.predictions["items"]:
         assert f"{one['probability']:.1%}" in found
     assert found[-1].startswith(

@@ -81,22 +81,21 @@ class View:
             start = colours.pixels(widget.baseline_picture)
             picture = (1 - alpha) * start + alpha * picture
             # On the way the scale stays that of the whole path, so that one sees it build up.
-            found, whole = (
-                colours.summed(colours.frame(path, one), side, path.get("pixels", 1.0))
-                for one in (alpha, 1.0)
-            )
+            pixels = path.get("pixels", 1.0)
+            found, _ = colours.summed(colours.frame(path, alpha), side, pixels)
+            _, whole = colours.summed(colours.frame(path, 1.0), side, pixels)
             total = float(np.interp(alpha, path["alphas"], path["totals"]))
             title, numbers = f"{path['title']}, accumulated to α = {alpha:.2f}", [f"sum so far {total:.3g}"]
         else:
-            found = whole = _values(heat, side)
+            found, whole = _values(heat, side)
             title, numbers = heat["title"], _numbers(heat)
         kept = getattr(widget, "pinned", {})
         scale = _scale(widget, whole, widget.scale_limit)
         if not kept:
             return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
-        other = _values(kept["heat"], side)
-        limit = max(scale.limit, _scale(widget, other, widget.scale_limit).limit) or None
-        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, other, limit)
+        other, whole_other = _values(kept["heat"], side)
+        limit = max(scale.limit, _scale(widget, whole_other, widget.scale_limit).limit) or None
+        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, whole_other, limit)
         below = colours.pixels(kept["picture"])
         pinned = cls(
             below,
@@ -128,10 +127,9 @@ def block_side(widget: Any) -> int:
     return min(sides, key=lambda side: abs(math.log(side * _REGIONS / shorter)))
 
 
-def _values(heat: RawHeat, side: int) -> Array:
-    """The numbers of a map as they are drawn."""
-    values = colours.values(heat)
-    return colours.summed(values, side, heat.get("pixels", 1.0)) if heat.get("summable") else values
+def _values(heat: RawHeat, side: int) -> tuple[Array, Array]:
+    """The numbers of a map as they are drawn, and those that its scale is made for."""
+    return colours.summed(colours.values(heat), side if heat.get("summable") else 1, heat.get("pixels", 1.0))
 
 
 def _scale(widget: Any, values: Array, limit: float | None) -> Scale:

@@ -138,7 +138,7 @@ _DRAWN = (
     "picture",
     "pinned",
     "status",
-    *(name for name in STYLE if name != "tab"),
+    *(name for name in STYLE if name not in ("tab", "explain_predicted")),
 )
 """What changes the picture: results, and how they are drawn."""
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.explorer_state import ExplorerState
+from attriscope.widget.state.table import REQUESTED
 
 
-def link(widget: Any, explained: ExplainedModel, state: ExplorerState) -> None:
+def link(widget: Any, explained: ExplainedModel, state: ExplorerState, choose: Callable[[Any], None]) -> None:
     """Have an Explorer's choices follow each other from now on; those that it was made with stand as they are.
 
     Args:
         widget: the Explorer.
         explained: knows what is predicted.
         state: knows whether the target was found or chosen.
+        choose: asks for what is chosen.
     """
 
     def leave_neuron(change: Any) -> None:
@@ -32,3 +35,4 @@ def link(widget: Any, explained: ExplainedModel, state: ExplorerState) -> None:
     widget.observe(leave_neuron, "layer")
     widget.observe(leave_predicted, "target")
     widget.observe(turn_to_predicted, "explain_predicted")
+    widget.observe(choose, list(REQUESTED))

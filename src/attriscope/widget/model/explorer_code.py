@@ -21,7 +21,7 @@ from attriscope.widget.state.selection import Selection, TargetFunction
 from attriscope.widget.state.table import REQUESTED, ROWS, ExplorerTraits
 
 STYLE = tuple(name for name, row in ROWS.items() if row.metadata["page"] and not row.metadata["requested"])
-"""How the map is drawn: it changes without a new map."""
+"""How the map is drawn, and what else a person sets that asks for no new map."""
 
 
 def whole_code(
