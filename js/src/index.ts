@@ -12,6 +12,7 @@ import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
 import { ErrorBanner } from "./controls/error-banner";
 import { KernelBanner } from "./controls/kernel-banner";
+import { hideSavedPicture } from "./controls/saved-picture";
 import { Sentence } from "./controls/sentence";
 import { ChannelsCard } from "./inside/channels-card";
 import { Inside } from "./inside/inside";
@@ -100,6 +101,7 @@ function tabs(state: State): HTMLElement {
 function explorer(state: State, root: HTMLElement): void {
   const body = h("div", { class: "as-body" }, new Overlay(state).node, tabs(state));
   widenForPair(state, body);
+  hideSavedPicture(state);
   root.append(
     ...new Sentence(state, new ShareMenu(state).element).nodes,
     new ErrorBanner(state).node,

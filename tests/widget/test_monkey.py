@@ -240,6 +240,7 @@ class Monkey:
         explorer = self.explorer
         names: dict[str, Any] = {"model": self.model, "inputs": self.inputs, "baseline": self.own}
         exec(explorer.code, names)
+        names["explorer"].close()
         torch.testing.assert_close(names["attributions"], explorer.attributions, atol=1e-5, rtol=1e-4)
         if explorer.ablated:
             after = [names["changed"][0, one["index"]].item() for one in explorer.what_if["items"]]

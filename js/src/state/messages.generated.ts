@@ -66,6 +66,25 @@ export interface Message {
   type: "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin";
 }
 
+/** What the page can have as a file. */
+export type ExportKind = "figure" | "slide" | "html";
+
+/** That the page wants a file. */
+export interface ExportMessage {
+  type: "export";
+  what: ExportKind;
+  /** Tells the answer from those to others, on other pages, too. */
+  request: string;
+}
+
+/** The answer, a message of its own: the file is its buffer, or there is a reason why there is none. */
+export interface Exported {
+  type: "exported";
+  request: string;
+  name?: string;
+  reason?: string;
+}
+
 /** A parameter of a method, made from its signature in Python. */
 export interface ParameterInfo {
   name: string;

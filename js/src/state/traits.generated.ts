@@ -46,6 +46,7 @@ import type {
 export interface Traits {
   _part: PartName;
   _live: boolean;
+  _saved_picture: string;
   status: Status;
   progress: number;
   message: string;
@@ -130,6 +131,7 @@ export interface Traits {
 export const DEFAULTS: Omit<Traits, "luts"> = {
   _part: "explorer",
   _live: true,
+  _saved_picture: "",
   status: "idle",
   progress: 0,
   message: "",
@@ -207,6 +209,7 @@ export const REQUESTED = [
 export const KERNEL_WRITTEN = [
   "_part",
   "_live",
+  "_saved_picture",
   "status",
   "progress",
   "message",

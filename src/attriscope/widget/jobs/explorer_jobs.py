@@ -11,7 +11,7 @@ import functools
 import threading
 from collections.abc import Sequence
 
-from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
+from attriscope.core.errors import Cancelled, ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
@@ -21,6 +21,7 @@ from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection
@@ -79,6 +80,19 @@ class ExplorerJobs:
         Returns:
             What there is to say when it is done.
         """
+        try:
+            return self._do(about, publish)
+        except Cancelled:
+            raise
+        except BaseException:
+            self.mark_outdated()
+            raise
+
+    def _do(
+        self,
+        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest,
+        publish: Publish,
+    ) -> str:
         if self.anew.is_set():
             self.anew.clear()
             self._explained.forget()
@@ -122,6 +136,29 @@ class ExplorerJobs:
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
+
+    @property
+    def shown_selection(self) -> Selection:
+        """What the map on show answers."""
+        if self._state.code is None or self._shown.heat.get("preview"):
+            assert self._state.requested is not None
+            return self._state.requested
+        return self._state.code[0]
+
+    def write_code(self, change: object = None) -> None:
+        """The code of the map on show, with how that is drawn now."""
+        with LOCK:
+            if self._state.code is not None:
+                self._shown.code = whole_code(
+                    self._explained, self._registry, self._labels, self._shown, *self._state.code
+                )
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        self._explained.release()
+        self._comparison.clear()
+        self._checks.clear()
+        self._state.clear()
 
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""

@@ -65,6 +65,31 @@ class Message(TypedDict):
     type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
 
 
+# What the page can have as a file.
+ExportKind: TypeAlias = Literal["figure", "slide", "html"]
+
+
+class ExportMessage(TypedDict):
+    """That the page wants a file.
+
+    Attributes:
+        request: tells the answer from those to others, on other pages, too.
+    """
+
+    type: Literal["export"]
+    what: ExportKind
+    request: str
+
+
+class Exported(TypedDict):
+    """The answer, a message of its own: the file is its buffer, or there is a reason why there is none."""
+
+    type: Literal["exported"]
+    request: str
+    name: NotRequired[str]
+    reason: NotRequired[str]
+
+
 class ParameterInfo(TypedDict):
     """A parameter of a method, made from its signature in Python.
 

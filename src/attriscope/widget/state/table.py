@@ -73,6 +73,8 @@ class ExplorerTraits(traitlets.HasTraits):
     # Which part of the page it is, and whether there is a kernel.
     _part: PartName = kernel_trait(traitlets.Unicode("explorer"))
     _live: bool = kernel_trait(traitlets.Bool(True))
+    # By what the page knows the picture that is saved with the notebook, to hide it where the widget is drawn.
+    _saved_picture: str = kernel_trait(traitlets.Unicode(""))
 
     # How the computation goes on, and what cannot be asked for.
     status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
