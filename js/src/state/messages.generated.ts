@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py and judgements.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py, judgements.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -64,6 +64,25 @@ export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 /** What the page may ask for besides setting a trait. */
 export interface Message {
   type: "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin";
+}
+
+/** What the page can have as a file. */
+export type ExportKind = "figure" | "slide" | "html";
+
+/** That the page wants a file. */
+export interface ExportMessage {
+  type: "export";
+  what: ExportKind;
+  /** Tells the answer from those to others, on other pages, too. */
+  request: string;
+}
+
+/** The answer, a message of its own: the file is its buffer, or there is a reason why there is none. */
+export interface Exported {
+  type: "exported";
+  request: string;
+  name?: string;
+  reason?: string;
 }
 
 /** A parameter of a method, made from its signature in Python. */
@@ -399,6 +418,48 @@ export interface RawChecks {
   /** The model's weights are no longer those of the map. */
   outdated?: boolean;
   results?: readonly CheckedProperty[];
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
+  message?: string;
 }
 
 /** The choices a result was computed for, as far as they matter to it. */

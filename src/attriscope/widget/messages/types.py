@@ -5,8 +5,9 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. What is
-told of explanations that were judged is in :mod:`~attriscope.widget.messages.judgements`.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`, those of explanations that were judged in
+:mod:`~attriscope.widget.messages.judgements`.
 """
 
 from __future__ import annotations
@@ -62,6 +63,31 @@ class Message(TypedDict):
     """What the page may ask for besides setting a trait."""
 
     type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
+
+
+# What the page can have as a file.
+ExportKind: TypeAlias = Literal["figure", "slide", "html"]
+
+
+class ExportMessage(TypedDict):
+    """That the page wants a file.
+
+    Attributes:
+        request: tells the answer from those to others, on other pages, too.
+    """
+
+    type: Literal["export"]
+    what: ExportKind
+    request: str
+
+
+class Exported(TypedDict):
+    """The answer, a message of its own: the file is its buffer, or there is a reason why there is none."""
+
+    type: Literal["exported"]
+    request: str
+    name: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class ParameterInfo(TypedDict):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attriscope.widget.messages.judgements import RawSmallMap
+from attriscope.widget.messages.region_types import RawSegments
 from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def color_tables() -> dict[str, RawLut]:
 def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
     """A picture (H, W, 3)."""
     return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
+
+
+def segments_message(labels: Tensor) -> RawSegments:
+    """The numbers of the segments of a picture (h, w), fewer than 256."""
+    return {"shape": list(labels.shape), "data": labels.to(torch.uint8).numpy().tobytes()}
 
 
 def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
