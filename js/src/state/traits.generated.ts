@@ -23,6 +23,7 @@ import type {
   RawLayerRelevance,
   RawLut,
   RawNeuronInfo,
+  RawPatches,
   RawPath,
   RawPicture,
   RawPinned,
@@ -87,6 +88,7 @@ export interface Traits {
   layer_maps: RawLayerMaps;
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
+  patches: RawPatches;
   what_if: RawWhatIf;
   comparison: RawComparison;
   pinned: RawPinned;
@@ -145,6 +147,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_maps: {},
   channels: {},
   neuron_info: {},
+  patches: {},
   what_if: {},
   comparison: {},
   pinned: {},
@@ -201,6 +204,7 @@ export const KERNEL_WRITTEN = [
   "layer_maps",
   "channels",
   "neuron_info",
+  "patches",
   "what_if",
   "comparison",
   "pinned",
@@ -225,6 +229,7 @@ export const ANSWERS = {
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

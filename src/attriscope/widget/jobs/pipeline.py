@@ -29,6 +29,7 @@ from attriscope.widget.model.code import code_of
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.model.map import Map
+from attriscope.widget.model.patches import patches_message
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 # Seconds: the shortest time between two updates of the page.
 _UPDATE_SECONDS = 0.1
+# Of so many channels there are patches.
+_CHANNELS_WITH_PATCHES = 12
 
 
 class Publish(Protocol):
@@ -72,7 +75,7 @@ class ExplanationJob:
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
-        """All of it: predictions, a preview, how relevant each layer is, the map, the selected layer, the path.
+        """All of it: predictions, a preview, how relevant each layer is, the map, the layer, the path, patches.
 
         Args:
             selection: what is to be worked out; its map only if that is not on show already.
@@ -100,7 +103,9 @@ class ExplanationJob:
                 self._map(selection, weights)
             self._neuron(selection)
             self._layer_maps(selection)
-            return self._path(selection)
+            note = self._path(selection)
+            self._patches(selection)
+            return note
         except RuntimeError as error:
             if self.explained.weights() == weights:
                 raise
@@ -321,6 +326,29 @@ class ExplanationJob:
             request=selection.request("neuron_info"),
         )
         self.publish(neuron_info=message)
+
+    def _patches(self, selection: Selection) -> None:
+        """Show which parts of the examples excite the channels that contribute most.
+
+        Nobody asked for it: a model that has something against so many examples is explained without.
+        """
+        shown = self.shown.patches
+        if selection.layer is None or not self.shown.channels:
+            self.publish(patches={})
+            return
+        best = layer_messages.top_channels(self.shown.channels, _CHANNELS_WITH_PATCHES)
+        channels, request = [one.channel for one in best], selection.request("patches")
+        if self._shows("patches", request) and shown["channels"] == channels:
+            return
+        try:
+            steps = (self.explained.excitation(one) for one in [selection])
+            (found,) = self.reported("Looking for what excites the channels", steps)
+        except Cancelled:
+            raise
+        except Exception:
+            found = None
+        pixels = self.explained.pixels
+        self.publish(patches={} if found is None else patches_message(found, channels, pixels, request))
 
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
