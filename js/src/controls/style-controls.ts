@@ -21,6 +21,9 @@ function useful({ element, input }: Slider | Select, why: string, usual = ""): v
 
 /** One control for each of the traits of style that this model has. */
 export class StyleControls {
+  /** What is used all the time: how strong the map is. */
+  readonly sliders = h("div", { class: "as-sliders" });
+  /** All others. */
   readonly node = h("div", { class: "as-controls" });
   readonly #mode: Select;
   readonly #sign: Select;
@@ -51,7 +54,7 @@ export class StyleControls {
     this.#add(view, "sign", this.#sign.element, this.#sign.input);
     this.#add(view, "colormap", this.#colours.element, this.#colours.input);
     this.#add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.#hold), this.#hold);
-    this.#add(view, "opacity", this.#opacity.element, this.#opacity.input);
+    this.#add(view, "opacity", this.#opacity.element, this.#opacity.input, this.sliders);
     this.#add(view, "outlier_percent", this.#outliers.element, this.#outliers.input);
     // One by one: a slider in the hand changes its own trait in every frame, and the others stay.
     state.follow({ show: (now) => this.#showMode(now) });
@@ -97,10 +100,10 @@ export class StyleControls {
         : `The colour scale ends at ${number(held)} for every map; press to let each map have its own`;
   }
 
-  #add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement): void {
+  #add(view: View, trait: TraitName, element: HTMLElement, control: HTMLElement, to = this.node): void {
     if (!view.has(trait)) return;
     const refusal = new Refusal(view, trait, [control]);
     this.#state.follow(refusal);
-    this.node.append(element, refusal.node);
+    to.append(element, refusal.node);
   }
 }

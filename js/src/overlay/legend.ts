@@ -96,10 +96,10 @@ export class Legend {
   readonly #bar = new PixelBuffer();
   #painted: Uint32Array | undefined;
   readonly #ticks = [h("span"), h("span"), h("span")] as const;
-  readonly #notes = h("div", { class: "as-notes" });
+  /** What there is to say about the numbers: stands where there is a line for it. */
+  readonly notes = h("div", { class: "as-notes" });
 
-  /** `aside` stands beside the notes: what can be done about them. */
-  constructor(...aside: readonly HTMLElement[]) {
+  constructor() {
     this.#bar.canvas.className = "as-bar";
     this.#bar.canvas.setAttribute("aria-hidden", "true");
     this.element = h(
@@ -107,7 +107,6 @@ export class Legend {
       { class: "as-legend", "data-empty": "1" },
       this.#bar.canvas,
       h("div", { class: "as-ticks" }, ...this.#ticks),
-      h("div", { class: "as-verdict" }, ...aside, this.#notes),
     );
   }
 
@@ -131,16 +130,13 @@ export class Legend {
     this.#explain(glossary(heat));
   }
 
+  /** The words in full, and what the less familiar ones mean. */
   #explain(text: string): void {
-    if (this.#notes.title !== text) this.#notes.title = text;
+    const full = [this.notes.textContent, text].filter(Boolean).join("\n");
+    if (this.notes.title !== full) this.notes.title = full;
   }
 
-  /** Each note stays in one piece; the dots between them end lines and do not begin them. */
   #note(notes: readonly string[]): void {
-    const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
-    if (this.#notes.textContent === texts.join(" ")) return;
-    if (texts.length === 1)
-      setText(this.#notes, texts[0]!); // alone it may be long, and break
-    else this.#notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+    setText(this.notes, notes.join(" · "));
   }
 }

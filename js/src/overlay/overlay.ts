@@ -4,13 +4,15 @@ import { type Scale, scaleOf, summary } from "../data/statistics";
 import { card } from "../lib/card";
 import { freshId } from "../lib/disclosure";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
+import { button } from "../lib/form-controls";
+import { Popup } from "../lib/popup";
 import { type Displayed, displayed, type Field, pinned } from "../selection/displayed";
 import { markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
-import { CodeCopy, RefineButton, WeightsNotice } from "./actions";
+import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
@@ -49,7 +51,7 @@ export class Overlay {
       moved: () => state.schedule(this.#repaint),
     });
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
-    this.#legend = new Legend(...(view.has("effort") ? [new RefineButton(state).node] : []));
+    this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
     const { canvas } = this.#stages.present;
@@ -85,23 +87,26 @@ export class Overlay {
     const zoom = this.#zoom;
     const table = this.#table;
     const back = new BackButtons(state, () => this.#stages.present.canvas.focus({ preventScroll: true }));
-    const code = view.has("code") ? new CodeCopy(state) : undefined;
+    const style = new StyleControls(state, () => this.#limit);
+    const more = button("as-disclose", "Style", state.signal, () => undefined);
+    const popup = new Popup(more, "as-style-panel", state.signal);
+    popup.panel.append(style.node);
     frame.head.append(...back.nodes);
     frame.element.append(
       this.#stages.element,
       this.#words,
-      h("div", { class: "as-beneath" }, this.#readout, zoom.element),
+      h("div", { class: "as-beneath" }, this.#readout, this.#legend.notes, zoom.element),
       this.#legend.element,
       new WeightsNotice(state).node,
-      new StyleControls(state, () => this.#limit).node,
+      style.sliders,
       h(
         "div",
         { class: "as-actions" },
-        ...(view.has("pinned") ? [pins.pin] : []),
-        ...(code ? [code.button, code.done] : []),
+        popup.element,
         table.button,
+        ...(view.has("effort") ? [new RefineButton(state).node] : []),
+        ...(view.has("pinned") ? [pins.pin] : []),
       ),
-      ...(code ? [code.box.element] : []),
       table.panel,
       this.#spoken,
     );
@@ -150,6 +155,7 @@ export class Overlay {
     const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
     const text = here && there ? `${here}; pinned ${there}` : here;
     setText(this.#readout, text);
+    this.#legend.notes.hidden = text !== ""; // there is room for one of them
     if (byKeyboard) setText(this.#spoken, text);
   }
 

@@ -7,6 +7,9 @@
 
 export type PartName = "explorer" | "overlay" | "predictions" | "path" | "layers" | "channels";
 
+/** What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it. */
+export type TabName = "where" | "inside" | "trust";
+
 export type Status = "idle" | "running" | "cancelled" | "error";
 
 export type Sign = "all" | "positive" | "negative" | "absolute";
@@ -133,6 +136,13 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+}
+
+/** The outputs of the model; {} where it gives no row of them. */
+export interface RawClasses {
+  count?: number;
+  /** In their order, as far as there are any; an empty one has none. */
+  names?: readonly string[];
 }
 
 /** What the model says of one class. */

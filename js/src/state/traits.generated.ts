@@ -17,6 +17,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawClasses,
   RawComparison,
   RawHeat,
   RawLayerMaps,
@@ -34,6 +35,7 @@ import type {
   Settings,
   Sign,
   Status,
+  TabName,
   Target,
 } from "./messages.generated";
 
@@ -75,6 +77,7 @@ export interface Traits {
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
+  classes: RawClasses;
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -92,6 +95,8 @@ export interface Traits {
   what_if: RawWhatIf;
   comparison: RawComparison;
   pinned: RawPinned;
+  /** Which of the tabs is open */
+  tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
   /** 0 shows the picture alone, 1 the map alone */
@@ -135,6 +140,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_methods: [],
   baselines: [],
   examples: [],
+  classes: {},
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -151,6 +157,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   what_if: {},
   comparison: {},
   pinned: {},
+  tab: "where",
   alpha: 1,
   opacity: 0.6,
   colormap: "auto",
@@ -191,6 +198,7 @@ export const KERNEL_WRITTEN = [
   "neuron_methods",
   "baselines",
   "examples",
+  "classes",
   "layers",
   "luts",
   "picture",

@@ -133,6 +133,8 @@ class ExplanationJob:
             with refusing():
                 layout.check(selection.neuron, selection.layer)
         self.labels.names = self.labels.names.of(None if scores is None else len(scores))
+        if self.shown.classes != (classes := self.labels.names.message()):
+            self.publish(classes=classes)
         self.publish(
             predictions={}
             if scores is None

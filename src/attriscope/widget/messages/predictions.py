@@ -71,6 +71,6 @@ def predictions_message(output: Tensor, names: ClassNames, outputs: Outputs) -> 
     }
 
 
-def best(output: Tensor, most: int = 8) -> list[int]:
+def best(output: Tensor, most: int = 5) -> list[int]:
     """The indices of the highest scores of one example's output (C,)."""
     return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()

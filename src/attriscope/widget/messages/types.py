@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
 PartName: TypeAlias = Literal["explorer", "overlay", "predictions", "path", "layers", "channels"]
+# What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it.
+TabName: TypeAlias = Literal["where", "inside", "trust"]
 Status: TypeAlias = Literal["idle", "running", "cancelled", "error"]
 Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
 Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
@@ -149,6 +151,17 @@ class RawHeat(TypedDict, total=False):
     evaluations: int | None
     refinable: bool
     changed: bool
+
+
+class RawClasses(TypedDict, total=False):
+    """The outputs of the model; {} where it gives no row of them.
+
+    Attributes:
+        names: in their order, as far as there are any; an empty one has none.
+    """
+
+    count: int
+    names: Sequence[str]
 
 
 class Prediction(TypedDict):

@@ -29,6 +29,7 @@ from attriscope.widget.messages.types import (
     Output,
     PartName,
     RawChannels,
+    RawClasses,
     RawComparison,
     RawHeat,
     RawLayerMaps,
@@ -45,6 +46,7 @@ from attriscope.widget.messages.types import (
     Settings,
     Sign,
     Status,
+    TabName,
 )
 from attriscope.widget.state.traits import (
     Checked,
@@ -134,6 +136,7 @@ class ExplorerTraits(traitlets.HasTraits):
     neuron_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
+    classes: RawClasses = kernel_trait()
     layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
     luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
 
@@ -157,6 +160,7 @@ class ExplorerTraits(traitlets.HasTraits):
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
+    tab: TabName = shared_trait(OneOf(get_args(TabName), "where", help="which of the tabs is open"))
     alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
     opacity: float = shared_trait(
         Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
