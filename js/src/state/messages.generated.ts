@@ -202,6 +202,8 @@ export interface LayerRow {
   order?: number | null;
   /** The layer whose output it hands on, as a container hands on what its last child gave. */
   same_as?: string | null;
+  /** How many channels (units, heads) it has. */
+  channels?: number | null;
 }
 
 /** How much of the prediction passes at each layer, aligned with `layers`; {} before it is known. */
@@ -260,10 +262,10 @@ export interface Patch {
   value: number | null;
 }
 
-/** The parts of the examples that excite the best channels of the picked layer most; {} when there are none. */
+/** The parts of the examples that excite channels of the picked layer most; {} when there are none. */
 export interface RawPatches {
   request?: Request;
-  /** Which. */
+  /** Which: those that contribute most, and the picked one. */
   channels?: readonly number[];
   /** For each channel, what excites it most, best first. */
   patches?: readonly (readonly Patch[])[];
