@@ -118,7 +118,9 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     assert explorer.channels.get("request") == (None if layer is None else {**seen, "layer": layer})
     if explorer.patches:
         assert explorer.patches["request"] == {"layer": layer}
-        assert explorer.patches["channels"] == [one.channel for one in top_channels(explorer.channels, 12)]
+        best = [one.channel for one in top_channels(explorer.channels, 12)]
+        more = [] if choice.channel is None or choice.channel in best else [choice.channel]
+        assert explorer.patches["channels"] == [*best, *more]
     info = {**seen, "layer": layer, "neuron": neuron}
     assert explorer.neuron_info.get("request") == (None if neuron is None else info)
     ablated = [[name, one] for name, one in choice.ablated]

@@ -340,6 +340,8 @@ class ExplanationJob:
             return
         best = layer_messages.top_channels(self.shown.channels, _CHANNELS_WITH_PATCHES)
         channels, request = [one.channel for one in best], selection.request("patches")
+        if (picked := selection.channel) is not None and picked not in channels:
+            channels.append(picked)
         if self._shows("patches", request) and shown["channels"] == channels:
             return
         try:

@@ -70,6 +70,7 @@ def _row(layer: LayerInfo, layout: Layout | None) -> LayerRow:
         "layout": None if layout is None else layout.kind,
         "order": layer.latest_order,
         "same_as": layer.same_as,
+        "channels": None if layout is None else layout.size[0],
     }
     if layout is None:
         row["why"] = why_not(layer)

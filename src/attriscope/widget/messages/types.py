@@ -222,6 +222,7 @@ class LayerRow(TypedDict):
         why: why it cannot be picked.
         order: of its last call, which is the one that is explained; null if it did not run.
         same_as: the layer whose output it hands on, as a container hands on what its last child gave.
+        channels: how many channels (units, heads) it has.
     """
 
     name: str
@@ -235,6 +236,7 @@ class LayerRow(TypedDict):
     layout: NotRequired[LayoutKind | None]
     order: NotRequired[int | None]
     same_as: NotRequired[str | None]
+    channels: NotRequired[int | None]
 
 
 class RawLayerRelevance(TypedDict, total=False):
@@ -307,10 +309,10 @@ class Patch(TypedDict):
 
 
 class RawPatches(TypedDict, total=False):
-    """The parts of the examples that excite the best channels of the picked layer most; {} when there are none.
+    """The parts of the examples that excite channels of the picked layer most; {} when there are none.
 
     Attributes:
-        channels: which.
+        channels: which: those that contribute most, and the picked one.
         patches: for each channel, what excites it most, best first.
         shape: of each patch as it was sent.
         data: RGB pixels of 8 bits, one patch after another.
