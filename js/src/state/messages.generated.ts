@@ -25,6 +25,9 @@ export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
 
+/** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
+export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
+
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
 
@@ -120,6 +123,21 @@ export interface ExampleInfo {
   picture: RawPicture;
 }
 
+/** What the model says of an example; {} where it gives no row of numbers. */
+export interface ExamplePrediction {
+  /** Of the class that it takes the example for. */
+  label?: string;
+  /** What it says of that class. */
+  amount?: number | null;
+  kind?: Amount;
+  /** The class that the example is of, where that is known. */
+  truth?: string;
+  /** Whether these are different. */
+  wrong?: boolean;
+  /** What the model says of the true class. */
+  of_truth?: number | null;
+}
+
 /** The map on show. */
 export interface RawHeat {
   shape?: Size;
@@ -136,6 +154,13 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+  /** How many pixels of the input each number stands for, where the map was averaged down. */
+  pixels?: number;
+  /** Numbers of places beside each other may be added up. */
+  summable?: boolean;
+  quantity?: Quantity;
+  /** What the numbers are, in words. */
+  unit?: string;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -182,6 +207,8 @@ export interface RawPath {
   scale?: number;
   title?: string;
   target_label?: string;
+  pixels?: number;
+  unit?: string;
   request?: Request | null;
 }
 
@@ -219,6 +246,8 @@ export interface RawLayerMaps {
   request?: Request;
   /** The title of a layer's map is the first, the layer's path and the second. */
   title?: readonly [string, string];
+  quantity?: Quantity;
+  unit?: string;
   final?: boolean;
   names?: readonly string[];
   shapes?: readonly Size[];

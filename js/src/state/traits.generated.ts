@@ -10,6 +10,7 @@ import type {
   Baseline,
   BaselineInfo,
   ExampleInfo,
+  ExamplePrediction,
   LayerRow,
   MethodInfo,
   Mode,
@@ -52,6 +53,8 @@ export interface Traits {
   baseline: Baseline;
   /** The class that the target is compared with, or None */
   contrast: number | null;
+  /** Whether another example is explained for what is predicted of it */
+  explain_predicted: boolean;
   /** Which example of the inputs is on show */
   example: number;
   /** What is set otherwise than the methods' defaults */
@@ -78,6 +81,7 @@ export interface Traits {
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
   classes: RawClasses;
+  example_predictions: readonly ExamplePrediction[];
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -109,6 +113,8 @@ export interface Traits {
   mode: Mode;
   /** Percent of the largest values that the colour scale clips */
   outlier_percent: number;
+  /** Pixels along the side of the blocks that a map is summed over; None asks the size of the picture */
+  detail: number | null;
   /** Where the colour scale ends, held over several maps; None asks the map */
   scale_limit: number | null;
 }
@@ -125,6 +131,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   target: null,
   baseline: "zero",
   contrast: null,
+  explain_predicted: false,
   example: 0,
   settings: {},
   output: "auto",
@@ -141,6 +148,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   baselines: [],
   examples: [],
   classes: {},
+  example_predictions: [],
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -164,6 +172,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   sign: "all",
   mode: "blended",
   outlier_percent: 1,
+  detail: null,
   scale_limit: null,
 };
 
@@ -199,6 +208,7 @@ export const KERNEL_WRITTEN = [
   "baselines",
   "examples",
   "classes",
+  "example_predictions",
   "layers",
   "luts",
   "picture",

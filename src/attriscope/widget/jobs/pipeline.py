@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from torch import Tensor
 
@@ -22,14 +22,14 @@ from attriscope.core.target import scores_in
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.predictions import Outputs, best, predictions_message
-from attriscope.widget.messages.types import RawHeat, Request
+from attriscope.widget.messages.types import Quantity, RawHeat, Request
 from attriscope.widget.methods.labels import Labels
+from attriscope.widget.methods.quantities import quantity_of, unit_words
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.code import code_of
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.model.map import Map
-from attriscope.widget.model.patches import patches_message
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
@@ -40,8 +40,11 @@ T = TypeVar("T")
 
 # Seconds: the shortest time between two updates of the page.
 _UPDATE_SECONDS = 0.1
-# Of so many channels there are patches.
-_CHANNELS_WITH_PATCHES = 12
+
+
+class _Unit(TypedDict):
+    quantity: Quantity
+    unit: str
 
 
 class Publish(Protocol):
@@ -75,7 +78,7 @@ class ExplanationJob:
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
-        """All of it: predictions, a preview, how relevant each layer is, the map, the layer, the path, patches.
+        """All of it: predictions, a preview, how relevant each layer is, the map, the selected layer, the path.
 
         Args:
             selection: what is to be worked out; its map only if that is not on show already.
@@ -103,9 +106,7 @@ class ExplanationJob:
                 self._map(selection, weights)
             self._neuron(selection)
             self._layer_maps(selection)
-            note = self._path(selection)
-            self._patches(selection)
-            return note
+            return self._path(selection)
         except RuntimeError as error:
             if self.explained.weights() == weights:
                 raise
@@ -118,7 +119,8 @@ class ExplanationJob:
     def _predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
-        if self.state.example != index:
+        turned = self.state.example != index
+        if turned:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
@@ -138,15 +140,17 @@ class ExplanationJob:
         self.publish(
             predictions={}
             if scores is None
-            else predictions_message(scores, self.labels.names, self._outputs(selection))
+            else predictions_message(scores, self.labels.names, self.outputs(selection))
         )
-        if selection.target is None and scores is not None and len(scores) > 1:
+        follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
+        if scores is not None and len(scores) > 1 and (selection.target is None or follows):
             target = int(scores.argmax())
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return selection
 
-    def _outputs(self, selection: Selection) -> Outputs:
+    def outputs(self, selection: Selection) -> Outputs:
+        """What the numbers are that the model gives."""
         return self.explained.outputs(selection, self.labels.names.binary)
 
     def _turn_to(self, index: int) -> None:
@@ -169,7 +173,7 @@ class ExplanationJob:
         changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
         request = selection.request("what_if")
         message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self._outputs(selection), request
+            intact, changed, self.labels.names, self.outputs(selection), request
         )
         self.publish(what_if=message)
 
@@ -207,6 +211,7 @@ class ExplanationJob:
 
     def _about(self, selection: Selection, title: str) -> RawHeat:
         """What is said of a map however far it has been worked out."""
+        unit = self._unit(selection)
         return {
             "title": title,
             "request": {**selection.request("heat"), "effort": selection.effort},
@@ -215,7 +220,19 @@ class ExplanationJob:
             ),
             "preview": False,
             "changed": False,
+            "quantity": unit["quantity"],
+            "unit": unit["unit"],
         }
+
+    def _unit(self, selection: Selection) -> _Unit:
+        """What the numbers of the selected method are."""
+        spec, custom = (
+            self.registry.specs[selection.shown_method],
+            self.registry.is_custom(selection.shown_method),
+        )
+        quantity = quantity_of(spec, selection, custom)
+        noun = self.outputs(selection).noun
+        return {"quantity": quantity, "unit": unit_words(quantity, self.labels.explained(selection, noun))}
 
     def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
         over = found.over_picture
@@ -232,6 +249,8 @@ class ExplanationJob:
             error=None if error is None else wire.number(error.amax()),
             relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
             evaluations=found.evaluations,
+            pixels=over.shape[2] * over.shape[3] / shown.numel(),
+            summable=found.additive and found.shares is None and selection.place != "layer",
         )
         return {**heat, **about}
 
@@ -265,9 +284,10 @@ class ExplanationJob:
             return
         title, shown = self.labels.layer_maps_title(selection), False
         what = f"{self.registry.specs[selection.layer_method].title} of all layers"
+        unit = self._unit(dataclasses.replace(selection, layer="", neuron=None))
         for found in self.reported(what, self.explained.layer_maps(selection), pace=0.5):
             message = layer_messages.layer_maps_message(
-                found.maps, found.sums, title=title, request=request, final=found.final
+                found.maps, found.sums, title=title, request=request, final=found.final, **unit
             )
             self.publish(layer_maps=message)
             shown = True
@@ -329,31 +349,6 @@ class ExplanationJob:
         )
         self.publish(neuron_info=message)
 
-    def _patches(self, selection: Selection) -> None:
-        """Show which parts of the examples excite the channels that contribute most.
-
-        Nobody asked for it: a model that has something against so many examples is explained without.
-        """
-        shown = self.shown.patches
-        if selection.layer is None or not self.shown.channels:
-            self.publish(patches={})
-            return
-        best = layer_messages.top_channels(self.shown.channels, _CHANNELS_WITH_PATCHES)
-        channels, request = [one.channel for one in best], selection.request("patches")
-        if (picked := selection.channel) is not None and picked not in channels:
-            channels.append(picked)
-        if self._shows("patches", request) and shown["channels"] == channels:
-            return
-        try:
-            steps = (self.explained.excitation(one) for one in [selection])
-            (found,) = self.reported("Looking for what excites the channels", steps)
-        except Cancelled:
-            raise
-        except Exception:
-            found = None
-        pixels = self.explained.pixels
-        self.publish(patches={} if found is None else patches_message(found, channels, pixels, request))
-
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
         scores, target = self.explained.scores(selection.example), selection.target
@@ -383,10 +378,19 @@ class ExplanationJob:
         classes, contrast = self._best_classes(selection), selection.contrast
         if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
             classes.append(contrast)
-        title, label = self.labels.path_title(selection), self.labels.output(selection)
-        request = selection.request("path")
-        outputs = self._outputs(selection)
-        self.publish(path=path_message(path, self.labels.names, outputs, classes, title, label, request))
+        outputs = self.outputs(selection)
+        message = path_message(
+            path,
+            self.labels.names,
+            outputs,
+            classes,
+            self.explained.example(selection.example).tensor[0, 0].numel(),
+            title=self.labels.path_title(selection),
+            target_label=self.labels.output(selection),
+            unit=unit_words("contribution", self.labels.explained(selection.at_input, outputs.noun)),
+            request=selection.request("path"),
+        )
+        self.publish(path=message)
         return ""
 
     # --- progress ---------------------------------------------------------------------------------------------

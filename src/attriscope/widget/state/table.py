@@ -22,6 +22,7 @@ from attriscope.widget.messages.types import (
     AblateTo,
     BaselineInfo,
     ExampleInfo,
+    ExamplePrediction,
     LayerRow,
     MethodInfo,
     Mode,
@@ -49,6 +50,7 @@ from attriscope.widget.messages.types import (
     TabName,
 )
 from attriscope.widget.state.traits import (
+    BlockSide,
     Checked,
     Limit,
     Number,
@@ -99,6 +101,9 @@ class ExplorerTraits(traitlets.HasTraits):
         requested=True,
         rank=1,
     )
+    explain_predicted: bool = shared_trait(
+        traitlets.Bool(False, help="whether another example is explained for what is predicted of it")
+    )
     example: int = shared_trait(Checked(0, help="which example of the inputs is on show"), requested=True)
     settings: Settings = shared_trait(
         filled_by(dict, Checked(help="what is set otherwise than the methods' defaults")),
@@ -137,6 +142,7 @@ class ExplorerTraits(traitlets.HasTraits):
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
     classes: RawClasses = kernel_trait()
+    example_predictions: Sequence[ExamplePrediction] = kernel_trait(traitlets.List(), cleared_with="model")
     layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
     luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
 
@@ -170,6 +176,13 @@ class ExplorerTraits(traitlets.HasTraits):
     mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
     outlier_percent: float = shared_trait(
         Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    detail: int | None = shared_trait(
+        BlockSide(
+            None,
+            allow_none=True,
+            help="pixels along the side of the blocks that a map is summed over; None asks the size of the picture",
+        )
     )
     scale_limit: float | None = shared_trait(
         Limit(
