@@ -229,7 +229,6 @@ export interface LayerRow {
   order?: number | null;
   /** The layer whose output it hands on, as a container hands on what its last child gave. */
   same_as?: string | null;
-  /** How many channels (units, heads) it has. */
   channels?: number | null;
 }
 
@@ -285,9 +284,8 @@ export interface RawChannels {
 /** A part of an example. */
 export interface Patch {
   example: number;
-  /** Row and column of the channel's map at whose place in the picture it was cut; null for a whole example. */
+  /** Row and column of the channel's map, at which it holds the value; null for a whole example. */
   place: Size | null;
-  /** What the channel holds there. */
   value: number | null;
 }
 
@@ -302,7 +300,6 @@ export interface RawPatches {
   shape?: Size;
   /** RGB pixels of 8 bits, one patch after another. */
   data?: Binary;
-  /** How many were looked at. */
   examples?: number;
 }
 

@@ -1,4 +1,4 @@
-"""What excites the channels of the picked layer, among all examples: looked for when all else of the layer is on show."""
+"""What excites the channels of the picked layer, among all examples: looked for when all else is on show."""
 
 from __future__ import annotations
 

@@ -252,7 +252,6 @@ class LayerRow(TypedDict):
         why: why it cannot be picked.
         order: of its last call, which is the one that is explained; null if it did not run.
         same_as: the layer whose output it hands on, as a container hands on what its last child gave.
-        channels: how many channels (units, heads) it has.
     """
 
     name: str
@@ -332,8 +331,7 @@ class Patch(TypedDict):
     """A part of an example.
 
     Attributes:
-        place: row and column of the channel's map at whose place in the picture it was cut; null for a whole example.
-        value: what the channel holds there.
+        place: row and column of the channel's map, at which it holds the value; null for a whole example.
     """
 
     example: int
@@ -349,7 +347,6 @@ class RawPatches(TypedDict, total=False):
         patches: for each channel, what excites it most, best first.
         shape: of each patch as it was sent.
         data: RGB pixels of 8 bits, one patch after another.
-        examples: how many were looked at.
     """
 
     request: Request
