@@ -194,8 +194,10 @@ def without_bytes(value: Any) -> Any:
 
 
 def run(code: str, **names: Any) -> dict[str, Any]:
-    """What somebody gets who pastes the code into a cell."""
+    """What somebody gets who pastes the code into a cell; the Explorer that it makes has been stopped."""
     exec(compile(code, "<copied>", "exec"), names)
+    if "explorer" in names:
+        names["explorer"].close()
     return names
 
 

@@ -153,7 +153,7 @@ class Monkey:
         elif roll < 0.5:
             message = {
                 "type": self.random.choice(
-                    ["cancel", "recompute", "refine", "compare", "pin", "unpin", "close", "", 3]
+                    ["cancel", "recompute", "refine", "compare", "check", "pin", "unpin", "close", "", 3]
                 )
             }
             self.page.put(lambda: explorer._handle_custom_msg(message, []))
@@ -171,6 +171,7 @@ class Monkey:
                         explorer.recompute,
                         explorer.refine,
                         lambda: explorer.compare(["Saliency", "random"], ["deletion", "entropy"]),
+                        lambda: explorer.check(1),
                         lambda: explorer.wait(0.05),
                         explorer.wait,
                         explorer.pin,
@@ -239,6 +240,7 @@ class Monkey:
         explorer = self.explorer
         names: dict[str, Any] = {"model": self.model, "inputs": self.inputs, "baseline": self.own}
         exec(explorer.code, names)
+        names["explorer"].close()
         torch.testing.assert_close(names["attributions"], explorer.attributions, atol=1e-5, rtol=1e-4)
         if explorer.ablated:
             after = [names["changed"][0, one["index"]].item() for one in explorer.what_if["items"]]

@@ -18,6 +18,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawClasses,
   RawComparison,
   RawCovered,
@@ -45,6 +46,7 @@ import type {
 export interface Traits {
   _part: PartName;
   _live: boolean;
+  _saved_picture: string;
   status: Status;
   progress: number;
   message: string;
@@ -103,6 +105,7 @@ export interface Traits {
   covered: RawCovered;
   segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Which of the tabs is open */
   tab: TabName;
@@ -128,6 +131,7 @@ export interface Traits {
 export const DEFAULTS: Omit<Traits, "luts"> = {
   _part: "explorer",
   _live: true,
+  _saved_picture: "",
   status: "idle",
   progress: 0,
   message: "",
@@ -171,6 +175,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   covered: {},
   segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
   tab: "where",
   alpha: 1,
@@ -204,6 +209,7 @@ export const REQUESTED = [
 export const KERNEL_WRITTEN = [
   "_part",
   "_live",
+  "_saved_picture",
   "status",
   "progress",
   "message",
@@ -233,6 +239,7 @@ export const KERNEL_WRITTEN = [
   "covered",
   "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -258,4 +265,16 @@ export const ANSWERS = {
   what_if: ["example", "ablated", "ablate_to", "output"],
   covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attriscope.widget.messages.judgements import RawSmallMap
 from attriscope.widget.messages.region_types import RawSegments
 from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
@@ -92,6 +93,27 @@ def reduced(maps: Mapping[K, Tensor], side: int = LAYER_SIDE) -> dict[K, Tensor]
             values = torch.nn.functional.interpolate(values[None, None].float(), size, mode="area")[0, 0]
         found[key] = values.float()
     return found
+
+
+def half(values: Tensor, scale: float) -> bytes:
+    """Shares of the scale in 16 bits; what is not finite is not known."""
+    found = values.numpy() / (scale or 1.0)
+    found[~np.isfinite(found)] = np.nan
+    data: bytes = found.astype("<f2").tobytes()
+    return data
+
+
+def largest(values: Tensor) -> float:
+    """The largest size of a number that is finite; 0 where there is none."""
+    finite = torch.where(torch.isfinite(values), values.abs(), torch.zeros_like(values))
+    return float(finite.amax())
+
+
+def small_map(values: Tensor) -> RawSmallMap:
+    """A map (H, W) of signed numbers, averaged down to at most 56 pixels along a side, in 16 bits."""
+    small = reduced({"": values.detach()})[""].cpu()
+    scale = largest(small)
+    return {"shape": list(small.shape), "scale": scale, "data": half(small, scale)}
 
 
 def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:

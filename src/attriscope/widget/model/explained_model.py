@@ -66,7 +66,7 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many outputs the model has for an example, if it was seen to have a row of several."""
-        self._registry, self._to_image = registry, to_image
+        self.to_image, self._registry = to_image, registry
         self._scores: dict[int, Tensor | None] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
@@ -99,7 +99,7 @@ class ExplainedModel:
         if index not in self._examples:
             while len(self._examples) >= _EXAMPLES_KEPT:
                 del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self._to_image)
+            self._examples[index] = Example(self.examples, index, self.to_image)
         return self._examples[index]
 
     def run(self, index: int) -> None:
@@ -124,7 +124,7 @@ class ExplainedModel:
     def predict(self, index: int) -> Tensor | None:
         """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
         if index not in self._scores:
-            one = Example(self.examples, index, self._to_image).examples
+            one = Example(self.examples, index, self.to_image).examples
             with one_pass(self.model, False):
                 scores = scores_of(self.model(one.tensors[0].clone(), *one.arguments))
             self._scores[index] = None if scores is None else scores.reshape(-1)

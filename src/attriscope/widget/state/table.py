@@ -17,6 +17,7 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
 from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
@@ -32,7 +33,6 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawClasses,
-    RawComparison,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -73,6 +73,8 @@ class ExplorerTraits(traitlets.HasTraits):
     # Which part of the page it is, and whether there is a kernel.
     _part: PartName = kernel_trait(traitlets.Unicode("explorer"))
     _live: bool = kernel_trait(traitlets.Bool(True))
+    # By what the page knows the picture that is saved with the notebook, to hide it where the widget is drawn.
+    _saved_picture: str = kernel_trait(traitlets.Unicode(""))
 
     # How the computation goes on, and what cannot be asked for.
     status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
@@ -167,6 +169,7 @@ class ExplorerTraits(traitlets.HasTraits):
     covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
     segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.

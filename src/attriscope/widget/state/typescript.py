@@ -4,7 +4,8 @@
     python -m attriscope.widget.state.typescript --print  # only show them
 
 They are in the form that prettier gives them. Types come from the source of :mod:`~attriscope.widget.messages.types`,
-:mod:`~attriscope.widget.messages.region_types` and :mod:`~attriscope.widget.state.table`, because names such as
+:mod:`~attriscope.widget.messages.judgements`, :mod:`~attriscope.widget.messages.region_types` and
+:mod:`~attriscope.widget.state.table`, because names such as
 ``Target`` are not in the types themselves.
 """
 
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attriscope.widget.messages import region_types, types
+from attriscope.widget.messages import judgements, region_types, types
 from attriscope.widget.state import table
 
 FOLDER = "js/src/state"
@@ -46,7 +47,8 @@ _OF_ROWS = "Request"
 def generated() -> dict[str, str]:
     """The text of each file, by its name."""
     head = _HEAD.format(
-        what="What travels between kernel and page.", source="messages/types.py and region_types.py"
+        what="What travels between kernel and page.",
+        source="messages/types.py, judgements.py and region_types.py",
     )
     messages = [head, *_declarations(), _request()]
     names = re.findall(r"^export (?:type|interface) (\w+)", "\n".join(messages), re.MULTILINE)
@@ -66,7 +68,7 @@ def _import(names: list[str]) -> str:
 
 def _declarations() -> Iterator[str]:
     """The types of the messages in their order."""
-    for module in (types, region_types):
+    for module in (types, judgements, region_types):
         yield from _declarations_in(inspect.getsource(module))
 
 
