@@ -6,7 +6,7 @@
  * made of it, `state/state.ts` for what a card may change, and `test/support/house.ts` for which folder knows which.
  */
 import type { AnyWidget } from "@anywidget/types";
-import { ComparisonCard } from "./cards/comparison";
+import { CoveredCard } from "./cards/covered";
 import { Examples } from "./cards/examples";
 import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
@@ -27,6 +27,8 @@ import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
 import type { PartName, TabName } from "./state/messages.generated";
 import type { View } from "./state/view";
+import { ChecksCard } from "./trust/checks";
+import { ComparisonCard } from "./trust/comparison";
 
 /** What stands on the page. It follows the state by itself until the state's signal is aborted. */
 interface Card extends Shows {
@@ -45,7 +47,11 @@ const TABS: readonly {
     name: "where",
     label: "Where",
     title: "What in the picture made the model say so",
-    cards: [{ card: PredictionsCard }, { card: PathCard }],
+    cards: [
+      { card: PredictionsCard },
+      { card: CoveredCard, where: (view) => view.has("selection") },
+      { card: PathCard },
+    ],
   },
   {
     name: "inside",
@@ -57,7 +63,10 @@ const TABS: readonly {
     name: "trust",
     label: "Trust",
     title: "Whether the map can be believed",
-    cards: [{ card: ComparisonCard, where: (view) => view.has("comparison") }],
+    cards: [
+      { card: ComparisonCard, where: (view) => view.has("comparison") },
+      { card: ChecksCard, where: (view) => view.has("checks") },
+    ],
   },
 ];
 

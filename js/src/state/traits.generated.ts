@@ -18,19 +18,24 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawClasses,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
   RawLut,
   RawNeuronInfo,
+  RawPatches,
   RawPath,
   RawPicture,
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
@@ -75,6 +80,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
@@ -95,8 +102,12 @@ export interface Traits {
   layer_maps: RawLayerMaps;
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
+  patches: RawPatches;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Which of the tabs is open */
   tab: TabName;
@@ -142,6 +153,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
@@ -161,8 +173,12 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_maps: {},
   channels: {},
   neuron_info: {},
+  patches: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
   tab: "where",
   alpha: 1,
@@ -222,8 +238,12 @@ export const KERNEL_WRITTEN = [
   "layer_maps",
   "channels",
   "neuron_info",
+  "patches",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -246,6 +266,20 @@ export const ANSWERS = {
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

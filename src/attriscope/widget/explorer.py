@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from attriscope.core.inputs import gather_examples
 from attriscope.widget.export import choices, figure
 from attriscope.widget.export.exports import Exports
+from attriscope.widget.jobs.checks import Checks
 from attriscope.widget.jobs.comparison import Comparison
+from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
-from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.judging import Judging
 from attriscope.widget.jobs.linked_choices import link
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
@@ -43,10 +45,8 @@ from attriscope.widget.validation import CHECKED, Validation, check_inputs, chec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from attriscope.metrics.table import Table
 
-
-class Explorer(JobWidget, ExplorerTraits):
+class Explorer(Judging, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -121,6 +121,11 @@ class Explorer(JobWidget, ExplorerTraits):
             one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
+        selection: a region of the picture: ``{"kind": "box", "box": [top, left, bottom, right]}`` in pixels, ``{"kind":
+            "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
+            Another example clears it.
+        covered: what it costs the explained output to cover that region by the baseline (``before``, ``after`` and
+            ``cost``; of several the means), and what the map says it is ``worth``; or a ``message`` why not.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
@@ -132,7 +137,9 @@ class Explorer(JobWidget, ExplorerTraits):
         message: what is being done, or what went wrong.
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
-        comparison: the table that :meth:`compare` asked for, as the page draws it; see :attr:`comparison_table`.
+        comparison: what :meth:`compare` asked for, as the page draws it: the maps, and the table that
+            :attr:`comparison_table` gives.
+        checks: what :meth:`check` asked for, as the page tells it; see :attr:`check_results`.
         code: Python lines that reproduce the map on show, and the changed predictions, given ``model`` and ``inputs``
             (and ``additional_forward_args`` and ``baseline``, if you gave any).
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
@@ -142,6 +149,9 @@ class Explorer(JobWidget, ExplorerTraits):
             at each layer, the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the
             picked layer, what is known of the picked neuron, the changed predictions, and the map that was kept by
             :meth:`pin`.
+        patches: which places in which examples (of the first 64) excite the ``channels`` that contribute most: a list
+            of ``example``, ``place`` (row and column of the layer's map, ``None`` for a whole example) and ``value``
+            for each, up to four and best first, with their pictures.
 
     Raises:
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
@@ -159,6 +169,7 @@ class Explorer(JobWidget, ExplorerTraits):
         explorer.layer, explorer.neuron = "blocks.9", 5   # or click
         explorer.wait().neuron_attributions       # which pixels drive channel 5
         explorer.ablated = [["blocks.9", 5]]      # and what the model says without it
+        explorer.check().wait().check_results     # can it be believed?
         explorer.to_html("cat.html")              # for somebody without a kernel
 
         class Squared(attr.GradientAttribution):
@@ -197,11 +208,21 @@ class Explorer(JobWidget, ExplorerTraits):
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
+        self._checks = Checks(self._explained)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
+        self._covering = Covering(self._explained, self._labels, self._state, self)
         truths = read_labels(labels, examples.count, names)
         self._explorer_jobs = ExplorerJobs(
-            self, self._explained, self._registry, self._labels, self._state, self._comparison, truths
+            self,
+            self._explained,
+            self._registry,
+            self._labels,
+            self._state,
+            self._comparison,
+            self._covering,
+            self._checks,
+            truths,
         )
         settings = with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
@@ -238,6 +259,11 @@ class Explorer(JobWidget, ExplorerTraits):
         choice = self.choice
         ready = choice.place == "neuron" and self._state.has_map(choice)
         return self._state.attributions if ready else None
+
+    @property
+    def selection_mask(self) -> Tensor | None:
+        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        return self._covering.mask()
 
     def top_channels(self, k: int = 10) -> list[Channel]:
         """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.
@@ -297,36 +323,6 @@ class Explorer(JobWidget, ExplorerTraits):
             self.effort += 1
             self._ask(self.choice)
         return self
-
-    def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Explorer:
-        """Judge several methods on the example on show, for what is explained now: the table is on the page.
-
-        The table gets a line for each method as soon as that is judged; a method that fails on this model says so
-        there. The map on show stays; if it is not ready yet, it comes first. One example says little about methods in
-        general: :func:`attriscope.metrics.evaluate` asks more of them.
-
-        Args:
-            methods: names as for ``method``, and the controls ``"random"`` and ``"edges"``, which know nothing of the
-                model. ``None``: the chosen method, integrated gradients, three quick ones and the controls. Each with
-                what ``settings`` has for it.
-            metrics: names out of ``attriscope.metrics.CATALOGUE``, or a dict by name as for ``evaluate``. ``None``:
-                deletion, insertion, comprehensiveness, sufficiency and sparseness, about 80 rows per method in all.
-
-        Returns:
-            The Explorer itself.
-
-        Raises:
-            ChoiceError: there is no such method or metric.
-        """
-        with LOCK:
-            choice = self.choice
-            self._ask(choice, self._comparison.request(choice, methods, metrics, self.settings))
-        return self
-
-    @property
-    def comparison_table(self) -> Table | None:
-        """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
-        return self._comparison.table
 
     def pin(self) -> Explorer:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
@@ -430,6 +426,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self.contrast = None
         choice = self.choice
         if self._state.is_requested(choice):
+            self._covering.follow(self._jobs, self._page.active)
             return
         with LOCK:
             if not self._state.is_map_requested(choice):
@@ -443,7 +440,10 @@ class Explorer(JobWidget, ExplorerTraits):
             self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
-        note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
+        try:
+            note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
+        finally:
+            self._covering.close(job, self._jobs)
         with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers

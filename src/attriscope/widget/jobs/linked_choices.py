@@ -1,4 +1,4 @@
-"""Choices that follow from others: a neuron is one of its layer, a target may be what is predicted."""
+"""Choices that follow others: a neuron is one of its layer, a region of its picture, a target what is predicted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def link(widget: Any, explained: ExplainedModel, state: ExplorerState, choose: C
         if change["new"] and (best := explained.best(widget.example)) is not None:
             state.settled = widget.target = best
 
+    def leave_region(change: Any) -> None:
+        widget.selection = None  # it was drawn on another picture
+
     widget.observe(leave_neuron, "layer")
+    widget.observe(leave_region, "example")
     widget.observe(leave_predicted, "target")
     widget.observe(turn_to_predicted, "explain_predicted")
-    widget.observe(choose, list(REQUESTED))
+    widget.observe(choose, [*REQUESTED, "selection"])

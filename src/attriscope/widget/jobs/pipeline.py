@@ -69,6 +69,7 @@ class ExplanationJob:
         state: what was requested, and what is on show.
         shown: the traits, to read.
         publish: sets them.
+        cover: covers the region on show, if there is one; ``if_due`` only one that has not been covered.
     """
 
     explained: ExplainedModel
@@ -77,6 +78,7 @@ class ExplanationJob:
     state: ExplorerState
     shown: ExplorerTraits
     publish: Publish
+    cover: Callable[..., None]
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
@@ -92,8 +94,9 @@ class ExplanationJob:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
         has_map = self.state.has_map(selection)
-        selection = self._predict(selection)
+        selection = self.predict(selection)
         weights = self.explained.weights()
+        self.cover()
         try:
             if has_map:
                 lines = lines_of(self.explained, selection)
@@ -109,6 +112,7 @@ class ExplanationJob:
             self._channels(selection)
             if not has_map:
                 self._map(selection, weights)
+                self.cover()
             self._neuron(selection)
             self._layer_maps(selection)
             return self._path(selection)
@@ -121,7 +125,7 @@ class ExplanationJob:
 
     # --- what the model says ----------------------------------------------------------------------------------
 
-    def _predict(self, selection: Selection) -> Selection:
+    def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
         turned = self.state.example != index
@@ -209,7 +213,8 @@ class ExplanationJob:
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            result = Result(selection, attributions, weights, found.final, of_layer, lines)
+            parts = found.contributions if about["quantity"] == "contribution" else None
+            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
             heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
             self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
@@ -425,6 +430,7 @@ class ExplanationJob:
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.cover(if_due=True)
                 if now - given >= pace * (now - began):
                     due.append(True)
 

@@ -5,7 +5,9 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`, those of explanations that were judged in
+:mod:`~attriscope.widget.messages.judgements`.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ Request: TypeAlias = Mapping[str, Any]
 class Message(TypedDict):
     """What the page may ask for besides setting a trait."""
 
-    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+    type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
 
 
 # What the page can have as a file.
@@ -275,7 +277,8 @@ class LayerRow(TypedDict):
     Attributes:
         spatial: a map can be laid over the picture.
         why: why it cannot be picked.
-        order: of its first call; null if it did not run.
+        order: of its last call, which is the one that is explained; null if it did not run.
+        same_as: the layer whose output it hands on, as a container hands on what its last child gave.
     """
 
     name: str
@@ -288,6 +291,8 @@ class LayerRow(TypedDict):
     why: NotRequired[str]
     layout: NotRequired[LayoutKind | None]
     order: NotRequired[int | None]
+    same_as: NotRequired[str | None]
+    channels: NotRequired[int | None]
 
 
 class RawLayerRelevance(TypedDict, total=False):
@@ -349,6 +354,36 @@ class RawChannels(TypedDict, total=False):
     notice: str
 
 
+class Patch(TypedDict):
+    """A part of an example.
+
+    Attributes:
+        place: row and column of the channel's map, at which it holds the value; null for a whole example.
+    """
+
+    example: int
+    place: Size | None
+    value: float | None
+
+
+class RawPatches(TypedDict, total=False):
+    """The parts of the examples that excite channels of the picked layer most; {} when there are none.
+
+    Attributes:
+        channels: which: those that contribute most, and the picked one.
+        patches: for each channel, what excites it most, best first.
+        shape: of each patch as it was sent.
+        data: RGB pixels of 8 bits, one patch after another.
+    """
+
+    request: Request
+    channels: Sequence[int]
+    patches: Sequence[Sequence[Patch]]
+    shape: Size
+    data: Binary
+    examples: int
+
+
 class NeuronClass(TypedDict):
     """What a neuron contributes to a class."""
 
@@ -394,49 +429,3 @@ class RawPinned(TypedDict, total=False):
     heat: RawHeat
     picture: RawPicture
     title: str
-
-
-class ComparedMetric(TypedDict):
-    """A column of the comparison."""
-
-    name: str
-    arrow: str
-    better: Literal["higher", "lower"]
-    doc: NotRequired[str]
-
-
-class ComparedMethod(TypedDict):
-    """A line of the comparison.
-
-    Attributes:
-        control: it knows nothing of the model, and cannot be picked.
-        values: one for each metric; null where the metric is undefined, of which the notes say why.
-        rows: what explaining has cost.
-    """
-
-    name: str
-    label: str
-    control: bool
-    values: Sequence[float | None]
-    best: Sequence[bool]
-    notes: Sequence[str | None]
-    rows: int
-    seconds: float
-
-
-class RawComparison(TypedDict, total=False):
-    """Methods by metrics, as many lines as are ready; {} before the first comparison.
-
-    Attributes:
-        settings: of the methods that were compared.
-        final: false while there are lines to come.
-        outdated: the model's weights are no longer those that were judged.
-    """
-
-    title: str
-    request: Request
-    settings: Settings
-    final: bool
-    outdated: bool
-    metrics: Sequence[ComparedMetric]
-    methods: Sequence[ComparedMethod]

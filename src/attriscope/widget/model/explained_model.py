@@ -8,10 +8,13 @@ has a module of its own (:mod:`~attriscope.widget.model.path`), and so has the P
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
@@ -28,7 +31,8 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.example import Example
+from attriscope.widget.model.example import Example, picture_of
+from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
@@ -132,6 +136,23 @@ class ExplainedModel:
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self._scores.get(index)
+
+    def excitation(self, selection: Selection) -> Excitation | None:
+        """What excites the channels of the picked layer, among all examples; perhaps known already."""
+        layer, cache = selection.layer, self.layer_cache
+        assert layer is not None
+
+        def look() -> Excitation | None:
+            if self.examples.count == 1:
+                read = cache.reading(selection)
+                return excitation_of_one(read.layout, read.values, self.examples)
+            return excitation(self.model, layer, cache.layout(layer), self.examples)
+
+        return cache.kept("excitation", (layer,), look)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of an example."""
+        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self.to_image)
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""
@@ -272,17 +293,16 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        shares, additive, sign = call.shares, call.additive, call.sign
+        known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        found = mean_map([*done, estimate], what, False, layout, sign)
-                        yield dataclasses.replace(found, shares=shares, additive=additive)
+                        yield known(mean_map([*done, estimate], what, False, layout, call.sign))
             done.append(estimate)
-        yield dataclasses.replace(mean_map(done, what, True, layout, sign), shares=shares, additive=additive)
+        yield known(mean_map(done, what, True, layout, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
         path = self.path(selection)

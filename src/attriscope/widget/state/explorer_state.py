@@ -25,6 +25,7 @@ class Result:
         weights: those of the model that it was made with.
         final: whether it is the last word.
         of_layer: for a layer, what the method gave.
+        contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
         code: the lines of Python that reproduce it.
     """
 
@@ -33,6 +34,7 @@ class Result:
     weights: Any
     final: bool
     of_layer: Tensor | None = None
+    contributions: Tensor | None = None
     code: Sequence[str] = ()
 
 
@@ -44,6 +46,7 @@ class ExplorerState:
         requested: the latest selection that was asked for.
         example: which example the picture on show is of.
         attributions: of the map on show.
+        contributions: what each pixel adds by that map, (H, W), if it says that.
         weights: those of the map on show; ``None`` if there is no map.
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
@@ -56,6 +59,7 @@ class ExplorerState:
     requested: Selection | None = None
     example: int | None = None
     attributions: Tensor | None = None
+    contributions: Tensor | None = None
     weights: Any = None
     answered: Selection | None = None
     finished: Selection | None = None
@@ -109,11 +113,14 @@ class ExplorerState:
     def turn_to(self, example: int) -> None:
         """Another example is on show, and no map yet."""
         self.example = example
-        self.attributions = self.weights = self.answered = self.of_layer = self.code = None
+        self.attributions = self.contributions = self.weights = self.answered = self.of_layer = self.code = (
+            None
+        )
 
     def accept(self, result: Result) -> None:
         """This map is on show."""
         self.attributions, self.weights = result.attributions, result.weights
+        self.contributions = result.contributions
         self.write_down(result.selection, result.code)
         if result.final:
             self.answered = result.selection

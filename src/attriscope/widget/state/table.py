@@ -17,6 +17,8 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
+from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
@@ -31,12 +33,12 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawClasses,
-    RawComparison,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
     RawLut,
     RawNeuronInfo,
+    RawPatches,
     RawPath,
     RawPicture,
     RawPinned,
@@ -136,6 +138,9 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Which part of the picture is looked at, whatever is explained.
+    selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
+
     # What there is to choose from.
     methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
@@ -159,10 +164,14 @@ class ExplorerTraits(traitlets.HasTraits):
     layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
     channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
+    patches: RawPatches = kernel_trait(answers=("layer",), cleared_with="model")
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
