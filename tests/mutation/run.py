@@ -2,15 +2,16 @@
 
     python tests/mutation/run.py                        30 faults in each part, drawn with seed 0
     python tests/mutation/run.py rules metrics --count 60 --seed 3
-    python tests/mutation/run.py --again                only those that went unnoticed last time
+    python tests/mutation/run.py --again                only those that went unnoticed so far
 
 In an environment with the package's ``test`` extra and cosmic-ray, whose operators make the faults::
 
     pip install -e ".[test]" cosmic-ray==8.7.0
 
 A copy of the package is changed, never the working tree. What no test can notice is not drawn: annotations, docstrings,
-messages. Results are in ``results.json`` beside this file; those that went unnoticed, and why they may, in
-``survivors.md``. A fault takes as long as the tests that notice it: some 15 seconds, and minutes where none does.
+messages. Results are in ``results.json`` beside this file, written after every fault: a run that was stopped goes on
+where it was. Those that went unnoticed, and why they may, are in ``survivors.md``. A fault takes as long as the tests
+that notice it, those of the changed file first: some 10 seconds, and minutes where none does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -37,34 +39,23 @@ from cosmic_ray.util import read_python_source
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "attriscope"
 RESULTS = Path(__file__).with_name("results.json")
-# A part: its sources, and the tests that are run, those that are likely to notice first.
-PARTS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
-    "core": (("core/*.py",), (("tests/core",), ("tests/attr", "tests/metrics"), ("tests/widget/model",))),
+# A part: its sources, and the tests that are run. A source belongs to the first part that names it.
+PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rules": (
         ("attr/rules/*.py", "attr/deep_lift.py", "attr/lrp.py", "core/propagation.py", "core/tape.py"),
-        (("tests/attr/rules", "tests/parity/test_propagation.py"), ("tests/attr", "tests/core")),
+        ("attr/rules", "parity/test_propagation.py", "attr", "core"),
     ),
-    "perturbation": (
-        ("attr/perturbation/*.py",),
-        (("tests/attr/perturbation", "tests/parity/test_perturbation.py"), ("tests/attr",)),
-    ),
-    "attr": (
-        ("attr/*.py", "attr/layer/*.py", "attr/neuron/*.py"),
-        (("tests/attr",), ("tests/parity", "tests/core", "tests/metrics")),
-    ),
-    "metrics": (
-        ("metrics/*.py",),
-        (("tests/metrics",), ("tests/parity/test_metrics.py", "tests/widget/jobs")),
-    ),
-    "widget": (
-        ("widget/*.py", "widget/*/*.py"),
-        (("tests/widget",),),
-    ),
+    "core": (("core/*.py",), ("core", "metrics", "attr", "widget/model")),
+    "perturbation": (("attr/perturbation/*.py",), ("parity/test_perturbation.py", "attr")),
+    "attr": (("attr/*.py", "attr/layer/*.py", "attr/neuron/*.py"), ("attr", "core", "metrics", "parity")),
+    "metrics": (("metrics/*.py",), ("metrics", "parity/test_metrics.py", "widget/jobs")),
+    "widget": (("widget/*.py", "widget/*/*.py"), ("widget",)),
 }
 # Each run of tests ends after so many seconds; a fault that makes them endless is noticed.
 SECONDS = 900
 
 Fault = tuple[str, str, int]
+Found = dict[str, Any]
 
 
 class _WithoutWords(ast.NodeTransformer):
@@ -132,7 +123,8 @@ def places(paths: list[Path]) -> Iterator[Fault]:
 
 def drawn(part: str, count: int, seed: int) -> list[Fault]:
     """Faults of a part: of each kind of fault about as many, so that the frequent kinds do not hide the others."""
-    paths = sorted({path for pattern in PARTS[part][0] for path in PACKAGE.glob(pattern)})
+    named = {path for pattern in PARTS[part][0] for path in PACKAGE.glob(pattern)}
+    paths = sorted(path for path in named if part_of(str(path.relative_to(PACKAGE))) == part)
     by_kind: dict[str, list[Fault]] = {}
     for fault in places(paths):
         by_kind.setdefault(fault[1].split("_")[0], []).append(fault)
@@ -161,6 +153,31 @@ def _does_something_else(fault: Fault) -> bool:
         return False
 
 
+def part_of(source: str) -> str:
+    """The first part that names a source file."""
+    for part, (patterns, _) in PARTS.items():
+        for pattern in patterns:
+            if source.count("/") == pattern.count("/") and Path(source).match(pattern):
+                return part
+    raise KeyError(source)
+
+
+def files_for(root: Path, part: str, source: str = "") -> list[str]:
+    """The tests of a part, without the one that runs mypy; first those of the file's name, then those of its folder."""
+    tests = root / "tests"
+    files: list[Path] = []
+    for name in PARTS[part][1]:
+        files += sorted((tests / name).rglob("test_*.py")) if (tests / name).is_dir() else [tests / name]
+    stem = Path(source).stem.strip("_")
+    folder = (tests / source).parent
+
+    def lateness(file: Path) -> tuple[bool, bool]:
+        return not file.name.startswith(f"test_{stem}"), file.parent != folder
+
+    ordered = sorted(dict.fromkeys(files), key=lateness)
+    return [str(file.relative_to(root)) for file in ordered if file.name != "test_types.py"]
+
+
 class Copy:
     """A copy of the package and its tests, in which faults are placed."""
 
@@ -173,37 +190,30 @@ class Copy:
             else:
                 shutil.copy(source, folder / name)
 
+    def check(self, parts: set[str]) -> None:
+        """Stops if a test fails where no fault is: it would notice every fault."""
+        files = [file for part in parts for file in files_for(self.root, part)]
+        if failed := self._run(list(dict.fromkeys(files))):
+            raise SystemExit(f"without a fault, a test fails: {failed}")
+
     def noticed(self, fault: Fault) -> tuple[bool, str, str]:
         """Whether the tests notice a fault, which one did first, and the changed line."""
         path = self.root / "src" / "attriscope" / fault[0]
         intact = path.read_text(encoding="utf-8")
-        changed = mutated(PACKAGE / fault[0], *fault[1:])
+        changed = mutated(path, *fault[1:])
         assert changed is not None
         lines = zip(intact.splitlines(), changed.splitlines(), strict=False)
         at, (before, after) = next((i, pair) for i, pair in enumerate(lines, 1) if pair[0] != pair[1])
         where = f"{fault[0]}:{at}: {before.strip()}  ->  {after.strip()}"
         path.write_text(changed, encoding="utf-8")
         try:
-            for tests in PARTS[self._part(fault)][1]:
-                if failed := self._run(tests):
-                    return True, failed, where
-            return False, "", where
+            failed = self._run(files_for(self.root, part_of(fault[0]), fault[0]))
+            return bool(failed), failed, where
         finally:
             path.write_text(intact, encoding="utf-8")
 
-    @staticmethod
-    def _part(fault: Fault) -> str:
-        for part, (patterns, _) in PARTS.items():
-            if any(
-                Path(fault[0]).match(pattern) and fault[0].count("/") == pattern.count("/")
-                for pattern in patterns
-            ):
-                return part
-        raise KeyError(fault[0])
-
-    def _run(self, tests: tuple[str, ...]) -> str:
+    def _run(self, tests: list[str]) -> str:
         environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "OMP_WAIT_POLICY": "PASSIVE"}
-        there = [name for name in tests if (self.root / name).exists()]
         command = [
             sys.executable,
             "-m",
@@ -213,7 +223,7 @@ class Copy:
             "--no-header",
             "-p",
             "no:cacheprovider",
-            *there,
+            *tests,
         ]
         try:
             done = subprocess.run(
@@ -227,6 +237,24 @@ class Copy:
         return failed[0][:200] if failed else f"exit {done.returncode}"
 
 
+def results() -> dict[str, Found]:
+    """What was found so far: by fault, as JSON."""
+    found: dict[str, Found] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    return found
+
+
+def table(found: dict[str, Found]) -> Iterator[str]:
+    """By part: the faults, and how many were noticed when they were first placed and are noticed now."""
+    yield "| part | seed | faults | noticed at first | noticed now | share |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for part in [*PARTS, "all"]:
+        of_part = [one for one in found.values() if part in (one["part"], "all")]
+        if of_part:
+            seeds = ", ".join(sorted({str(one["seed"]) for one in of_part}))
+            first, now = (sum(one[when] for one in of_part) for when in ("noticed_at_first", "noticed"))
+            yield f"| {part} | {seeds} | {len(of_part)} | {first} | {now} | {now / len(of_part):.0%} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Mutation testing")
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
@@ -236,23 +264,29 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; they are {', '.join(PARTS)}")
-    results: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    faults: list[Fault] = []
-    for part in given.parts or PARTS:
-        faults += drawn(part, given.count, given.seed)
+    parts = given.parts or list(PARTS)
+    known = results()
     if given.again:
-        faults = [tuple(json.loads(key)) for key, found in results.items() if not found["noticed"]]
+        missed = [json.loads(key) for key, found in known.items() if not found["noticed"]]
+        faults = [(*fault,) for fault in missed if part_of(fault[0]) in parts]
+    else:
+        of_parts = [drawn(part, given.count, given.seed) for part in parts]
+        in_turn = [fault for one_of_each in zip_longest(*of_parts) for fault in one_of_each if fault]
+        faults = [fault for fault in in_turn if json.dumps(fault) not in known]
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder))
+        copy.check({part_of(fault[0]) for fault in faults})
         for fault in faults:
             began = time.monotonic()
             noticed, by, where = copy.noticed(fault)
-            results[json.dumps(fault)] = {"noticed": noticed, "by": by, "where": where}
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            known = results()
+            first = known.get(json.dumps(fault), {"noticed_at_first": noticed, "seed": given.seed})
+            now = {"part": part_of(fault[0]), "noticed": noticed, "by": by, "where": where}
+            known[json.dumps(fault)] = {**first, **now}
+            RESULTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             said = "noticed  " if noticed else "UNNOTICED"
             print(f"{said} {time.monotonic() - began:4.0f} s  {where}   {by}", flush=True)
-    share = sum(found["noticed"] for found in results.values()) / max(1, len(results))
-    print(f"{share:.0%} of {len(results)} noticed")
+    print(*table(results()), sep="\n")
 
 
 if __name__ == "__main__":
