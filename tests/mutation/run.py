@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import json
 import os
 import random
@@ -167,9 +168,9 @@ def part_of(source: str) -> str:
 
 
 def files_for(root: Path, part: str, source: str = "") -> tuple[list[str], list[str]]:
-    """The tests of a source's name or that name it (or else of its folder), and the others of its part.
+    """The tests of a source, and the others of its part; without the one that runs mypy.
 
-    Without the one that runs mypy.
+    Those of its name or that import it; if there are none, those of the sources that import it.
     """
     tests = root / "tests"
     files: list[Path] = []
@@ -177,15 +178,43 @@ def files_for(root: Path, part: str, source: str = "") -> tuple[list[str], list[
         files += sorted((tests / name).rglob("test_*.py")) if (tests / name).is_dir() else [tests / name]
     files = [file for file in dict.fromkeys(files) if file.name != "test_types.py"]
     files.sort(key=lambda file: file.parent != (tests / source).parent)
-    stem, module = Path(source).stem.strip("_"), f"attriscope.{source[:-3].replace('/', '.')} "
-    near = [
-        file
-        for file in files
-        if file.name.startswith(f"test_{stem}") or module in file.read_text(encoding="utf-8")
-    ]
-    near = near or [file for file in files if file.parent == (tests / source).parent]
-    named = [[str(file.relative_to(root)) for file in some] for some in (near, files)]
-    return named[0], [name for name in named[1] if name not in named[0]]
+    near: list[Path] = []
+    sources, seen = [source] if source else [], {source}
+    while sources and not near:
+        near = [file for file in files if any(_is_test_of(file, one) for one in sources)]
+        sources = [one for one in _sources(root) if any(_imports(root, one, other) for other in sources)]
+        sources = [one for one in sources if one not in seen]
+        seen.update(sources)
+    far = [file for file in files if file not in near]
+    return [str(file.relative_to(root)) for file in near], [str(file.relative_to(root)) for file in far]
+
+
+@functools.cache
+def _sources(root: Path) -> list[str]:
+    package = root / "src" / "attriscope"
+    found = (path for path in sorted(package.rglob("*.py")) if path.name != "__init__.py")
+    return [str(path.relative_to(package)) for path in found]
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _imports(root: Path, source: str, other: str) -> bool:
+    text, folder, name = _text(root / "src" / "attriscope" / source), *_module(other)
+    return f"from {folder}.{name} import" in text or f"from {folder} import {name}" in text
+
+
+def _is_test_of(file: Path, source: str) -> bool:
+    folder, name = _module(source)
+    return file.name.startswith(f"test_{name.strip('_')}") or f"from {folder}.{name} import" in _text(file)
+
+
+def _module(source: str) -> tuple[str, str]:
+    """A source's package and name."""
+    *folders, name = source.removesuffix(".py").split("/")
+    return ".".join(["attriscope", *folders]), name
 
 
 class Copy:
