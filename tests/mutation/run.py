@@ -56,7 +56,8 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "metrics": (("metrics/*.py",), ("metrics", "parity/test_metrics.py", "widget/jobs")),
     "widget": (("widget/*.py", "widget/*/*.py"), ("widget",)),
 }
-# Each run of tests ends after so many seconds; a fault that makes them endless is noticed.
+# Each test, and each run of tests, ends after so many seconds; a fault that makes one endless is noticed.
+OPTIONS = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-o", "timeout=60")
 SECONDS = 900
 
 Fault = tuple[str, str, int]
@@ -279,7 +280,7 @@ class Copy:
         os.environ["PYTHONPATH"] = str(self.root / "src")
         code = 1
         try:
-            code = int(pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]))
+            code = int(pytest.main([*OPTIONS, *tests]))
         finally:
             print(f"\nexit {code}", flush=True)
             os._exit(code)
