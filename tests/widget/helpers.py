@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
+from attriscope.widget.messages.layers import top_channels
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.state.selection import Selection
 
@@ -78,7 +79,7 @@ class Masked(nn.Module):
 PAGE_WRITES = {
     "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
     "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign", "mode", "outlier_percent",
-    "scale_limit",
+    "scale_limit", "selection",
 }  # fmt: skip
 
 
@@ -115,6 +116,11 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
     assert explorer.channels.get("request") == (None if layer is None else {**seen, "layer": layer})
+    if explorer.patches:
+        assert explorer.patches["request"] == {"layer": layer}
+        best = [one.channel for one in top_channels(explorer.channels, 12)]
+        more = [] if choice.channel is None or choice.channel in best else [choice.channel]
+        assert explorer.patches["channels"] == [*best, *more]
     info = {**seen, "layer": layer, "neuron": neuron}
     assert explorer.neuron_info.get("request") == (None if neuron is None else info)
     ablated = [[name, one] for name, one in choice.ablated]
@@ -170,6 +176,8 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
             assert not heat["preview"]
         assert_inside_consistent(explorer)
         assert path["request"] == choice.request("path")
+        assert explorer.covered.get("region") == explorer.selection
+        assert explorer.selection is None or explorer.covered["request"] == choice.request("covered")
         assert explorer.attributions is not None
     else:
         assert explorer.status in ("cancelled", "error")
@@ -192,8 +200,10 @@ def without_bytes(value: Any) -> Any:
 
 
 def run(code: str, **names: Any) -> dict[str, Any]:
-    """What somebody gets who pastes the code into a cell."""
+    """What somebody gets who pastes the code into a cell; the Explorer that it makes has been stopped."""
     exec(compile(code, "<copied>", "exec"), names)
+    if "explorer" in names:
+        names["explorer"].close()
     return names
 
 

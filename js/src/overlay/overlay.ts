@@ -4,16 +4,20 @@ import { type Scale, scaleOf, summary } from "../data/statistics";
 import { card } from "../lib/card";
 import { freshId } from "../lib/disclosure";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
-import { type Displayed, displayed, type Field, pinned } from "../selection/displayed";
+import { button } from "../lib/form-controls";
+import { Popup } from "../lib/popup";
+import { currentPath, type Displayed, displayed, type Field, pinned } from "../selection/displayed";
 import { markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
-import { CodeCopy, RefineButton, WeightsNotice } from "./actions";
+import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
+import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
+import { doubt, finding } from "./finding";
 import { Legend } from "./legend";
 import { PinButtons, Stages } from "./pinned";
 import { ZoomButtons } from "./zoom-buttons";
@@ -21,16 +25,30 @@ import { ZoomButtons } from "./zoom-buttons";
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
 const REST_MS = 250;
 
+/** What the numbers of a map are, and whether they speak for and against what is explained. */
+function unitOf({ heat }: Displayed, view: View): { unit: string; forAndAgainst: boolean } {
+  const walk = heat ? undefined : currentPath(view);
+  return {
+    unit: (heat ?? walk)?.unit ?? "",
+    forAndAgainst: heat ? heat.quantity === "contribution" : walk !== undefined,
+  };
+}
+
 export class Overlay {
   readonly node: HTMLElement;
   readonly #frame = card("as-overlay", "Picture");
   readonly #readout = h("div", { class: "as-readout" });
   readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   readonly #words = h("div", { class: "as-unseen", id: freshId() });
+  readonly #keys = h("div", { class: "as-unseen", id: freshId() }, KEYS_TEXT);
+  readonly #finding = h("div", { class: "as-finding", dir: "auto" });
+  readonly #doubt = h("div", { class: "as-doubt", role: "note", hidden: true });
+  readonly #beneath = h("div", { class: "as-beneath" });
   readonly #pins: PinButtons;
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
+  #brushes: Brushes | undefined;
   readonly #table: DataTable;
   #shown: Displayed;
   #pinned: Displayed | undefined;
@@ -44,16 +62,25 @@ export class Overlay {
     this.#shown = displayed(view);
     this.node = this.#frame.element;
     this.#pins = new PinButtons(state);
-    this.#stages = new Stages(signal, this.#pins.unpin, {
-      pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
-      moved: () => state.schedule(this.#repaint),
-    });
+    this.#stages = new Stages(
+      signal,
+      this.#pins.unpin,
+      {
+        pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
+        moved: () => state.schedule(this.#repaint),
+      },
+      (stage) => (this.#brushes = view.has("selection") ? new Brushes(state, stage, this.#say) : undefined),
+    );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
-    this.#legend = new Legend(...(view.has("effort") ? [new RefineButton(state).node] : []));
+    this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
     const { canvas } = this.#stages.present;
-    setAttribute(canvas, "aria-describedby", this.#words.id);
+    setAttribute(
+      canvas,
+      "aria-describedby",
+      this.#brushes ? `${this.#words.id} ${this.#keys.id}` : this.#words.id,
+    );
     const step = (event: KeyboardEvent): void => {
       if (stepByKey(state, event)) setText(this.#spoken, layerText(state.view));
     };
@@ -71,6 +98,7 @@ export class Overlay {
     setClipped(frame.title, shown.title);
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
     this.#pins.show(view);
+    this.#judge(view);
     this.#paint(view);
     if (before.field !== shown.field || this.#rest === undefined) {
       clearTimeout(this.#rest);
@@ -85,26 +113,36 @@ export class Overlay {
     const zoom = this.#zoom;
     const table = this.#table;
     const back = new BackButtons(state, () => this.#stages.present.canvas.focus({ preventScroll: true }));
-    const code = view.has("code") ? new CodeCopy(state) : undefined;
+    const style = new StyleControls(state, () => this.#limit);
+    const more = button("as-disclose", "Style", state.signal, () => undefined);
+    const popup = new Popup(more, "as-style-panel", state.signal);
+    popup.panel.append(style.node);
     frame.head.append(...back.nodes);
+    this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, ...this.#tools(zoom));
     frame.element.append(
       this.#stages.element,
       this.#words,
-      h("div", { class: "as-beneath" }, this.#readout, zoom.element),
+      ...(this.#brushes ? [this.#keys] : []),
+      this.#beneath,
       this.#legend.element,
+      this.#finding,
       new WeightsNotice(state).node,
-      new StyleControls(state, () => this.#limit).node,
+      style.sliders,
       h(
         "div",
         { class: "as-actions" },
-        ...(view.has("pinned") ? [pins.pin] : []),
-        ...(code ? [code.button, code.done] : []),
+        popup.element,
         table.button,
+        ...(view.has("effort") ? [new RefineButton(state).node] : []),
+        ...(view.has("pinned") ? [pins.pin] : []),
       ),
-      ...(code ? [code.box.element] : []),
       table.panel,
       this.#spoken,
     );
+  }
+
+  #tools(zoom: ZoomButtons): HTMLElement[] {
+    return this.#brushes ? [this.#brushes.element, zoom.element] : [zoom.element];
   }
 
   #paint(view: View): void {
@@ -121,6 +159,7 @@ export class Overlay {
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
     this.#zoom.show();
+    this.#brushes?.moved();
     this.#read(false);
   }
 
@@ -133,13 +172,41 @@ export class Overlay {
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
       const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
-      legend.show({ ...look, scale, heat, shared, summary: summary(field.reference) });
+      const side = field.side;
+      legend.show({
+        ...look,
+        ...unitOf(shown, view),
+        side,
+        scale,
+        heat,
+        shared,
+        summary: summary(field.reference),
+      });
     } else if (pinned?.field && kept) {
       const first = whyNoMap(view, shown);
-      legend.show({ ...look, scale: kept, heat: undefined, first, summary: summary(pinned.field.reference) });
+      const { side, reference } = pinned.field;
+      legend.show({
+        ...look,
+        ...unitOf(pinned, view),
+        side,
+        scale: kept,
+        heat: undefined,
+        first,
+        summary: summary(reference),
+      });
     } else {
       legend.show(undefined, whyNoMap(view, shown));
     }
+  }
+
+  /** What the map says in a sentence, and what there is to say against it. */
+  #judge(view: View): void {
+    const shown = this.#shown;
+    const { heat, stale } = shown;
+    const against = heat && !stale ? doubt(heat) : "";
+    setText(this.#finding, finding(view, shown));
+    setClipped(this.#doubt, against);
+    setAttribute(this.#beneath, "data-doubt", against ? "1" : undefined);
   }
 
   #read(byKeyboard: boolean): void {
@@ -150,9 +217,14 @@ export class Overlay {
     const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
     const text = here && there ? `${here}; pinned ${there}` : here;
     setText(this.#readout, text);
-    if (byKeyboard) setText(this.#spoken, text);
+    // There is room for one of them.
+    const doubted = this.#doubt.textContent !== "";
+    this.#legend.notes.hidden = text !== "" || doubted;
+    this.#doubt.hidden = text !== "" || !doubted;
+    if (byKeyboard) setText(this.#spoken, [text, this.#brushes?.text].filter(Boolean).join("; "));
   }
 
+  readonly #say = (text: string): void => setText(this.#spoken, text);
   readonly #readMouse = (): void => this.#read(false);
   readonly #readKeys = (): void => this.#read(true);
   readonly #repaint = (): void => this.#paint(this.#state.view);

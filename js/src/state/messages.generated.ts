@@ -1,11 +1,14 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py, judgements.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
 export type PartName = "explorer" | "overlay" | "predictions" | "path" | "layers" | "channels";
+
+/** What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it. */
+export type TabName = "where" | "inside" | "trust";
 
 export type Status = "idle" | "running" | "cancelled" | "error";
 
@@ -21,6 +24,9 @@ export type AblateTo = "zero" | "baseline";
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+
+/** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
+export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
 
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
@@ -57,7 +63,26 @@ export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 
 /** What the page may ask for besides setting a trait. */
 export interface Message {
-  type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
+  type: "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin";
+}
+
+/** What the page can have as a file. */
+export type ExportKind = "figure" | "slide" | "html";
+
+/** That the page wants a file. */
+export interface ExportMessage {
+  type: "export";
+  what: ExportKind;
+  /** Tells the answer from those to others, on other pages, too. */
+  request: string;
+}
+
+/** The answer, a message of its own: the file is its buffer, or there is a reason why there is none. */
+export interface Exported {
+  type: "exported";
+  request: string;
+  name?: string;
+  reason?: string;
 }
 
 /** A parameter of a method, made from its signature in Python. */
@@ -117,6 +142,21 @@ export interface ExampleInfo {
   picture: RawPicture;
 }
 
+/** What the model says of an example; {} where it gives no row of numbers. */
+export interface ExamplePrediction {
+  /** Of the class that it takes the example for. */
+  label?: string;
+  /** What it says of that class. */
+  amount?: number | null;
+  kind?: Amount;
+  /** The class that the example is of, where that is known. */
+  truth?: string;
+  /** Whether these are different. */
+  wrong?: boolean;
+  /** What the model says of the true class. */
+  of_truth?: number | null;
+}
+
 /** The map on show. */
 export interface RawHeat {
   shape?: Size;
@@ -133,6 +173,20 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+  /** How many pixels of the input each number stands for, where the map was averaged down. */
+  pixels?: number;
+  /** Numbers of places beside each other may be added up. */
+  summable?: boolean;
+  quantity?: Quantity;
+  /** What the numbers are, in words. */
+  unit?: string;
+}
+
+/** The outputs of the model; {} where it gives no row of them. */
+export interface RawClasses {
+  count?: number;
+  /** In their order, as far as there are any; an empty one has none. */
+  names?: readonly string[];
 }
 
 /** What the model says of one class. */
@@ -172,6 +226,8 @@ export interface RawPath {
   scale?: number;
   title?: string;
   target_label?: string;
+  pixels?: number;
+  unit?: string;
   request?: Request | null;
 }
 
@@ -188,8 +244,11 @@ export interface LayerRow {
   /** Why it cannot be picked. */
   why?: string;
   layout?: LayoutKind | null;
-  /** Of its first call; null if it did not run. */
+  /** Of its last call, which is the one that is explained; null if it did not run. */
   order?: number | null;
+  /** The layer whose output it hands on, as a container hands on what its last child gave. */
+  same_as?: string | null;
+  channels?: number | null;
 }
 
 /** How much of the prediction passes at each layer, aligned with `layers`; {} before it is known. */
@@ -205,6 +264,8 @@ export interface RawLayerMaps {
   request?: Request;
   /** The title of a layer's map is the first, the layer's path and the second. */
   title?: readonly [string, string];
+  quantity?: Quantity;
+  unit?: string;
   final?: boolean;
   names?: readonly string[];
   shapes?: readonly Size[];
@@ -237,6 +298,28 @@ export interface RawChannels {
   parts?: Binary;
   part_scales?: Binary;
   notice?: string;
+}
+
+/** A part of an example. */
+export interface Patch {
+  example: number;
+  /** Row and column of the channel's map, at which it holds the value; null for a whole example. */
+  place: Size | null;
+  value: number | null;
+}
+
+/** The parts of the examples that excite channels of the picked layer most; {} when there are none. */
+export interface RawPatches {
+  request?: Request;
+  /** Which: those that contribute most, and the picked one. */
+  channels?: readonly number[];
+  /** For each channel, what excites it most, best first. */
+  patches?: readonly (readonly Patch[])[];
+  /** Of each patch as it was sent. */
+  shape?: Size;
+  /** RGB pixels of 8 bits, one patch after another. */
+  data?: Binary;
+  examples?: number;
 }
 
 /** What a neuron contributes to a class. */
@@ -281,6 +364,19 @@ export interface RawPinned {
   title?: string;
 }
 
+/** What a map is asked, and what the answer is worth. */
+export type CheckName = "complete" | "stable" | "learned";
+
+export type Verdict = "good" | "fair" | "poor" | "none";
+
+/** A map, small enough to stand among others. */
+export interface RawSmallMap {
+  shape: Size;
+  scale: number;
+  /** Float16, little-endian; value = scale * float16. */
+  data: Binary;
+}
+
 /** A column of the comparison. */
 export interface ComparedMetric {
   name: string;
@@ -302,13 +398,19 @@ export interface ComparedMethod {
   /** What explaining has cost. */
   rows: number;
   seconds: number;
+  /** Not there where the method failed. */
+  map?: RawSmallMap;
+  /** The path of the layer that it explains by, if it is a method for layers. */
+  layer?: string;
+  /** What was set to be quick, where nobody had set anything. */
+  quick?: MethodSettings;
 }
 
 /** Methods by metrics, as many lines as are ready; {} before the first comparison. */
 export interface RawComparison {
   title?: string;
   request?: Request;
-  /** Of the methods that were compared. */
+  /** What was set for the methods that were compared. */
   settings?: Settings;
   /** False while there are lines to come. */
   final?: boolean;
@@ -316,6 +418,73 @@ export interface RawComparison {
   outdated?: boolean;
   metrics?: readonly ComparedMetric[];
   methods?: readonly ComparedMethod[];
+  /** The names of methods whose lines are to come. */
+  awaited?: readonly string[];
+}
+
+/** One check of the map on show. */
+export interface CheckedProperty {
+  name: CheckName;
+  /** `"none"` where there is nothing to be held to, or no number. */
+  verdict: Verdict;
+  /** The number that the verdict goes by, the lower the better. */
+  value: number | null;
+  sentence: string;
+  /** What is measured, and which numbers are good. */
+  doc: string;
+}
+
+/** What can be said of the map on show, as many checks as are ready; {} before the first. */
+export interface RawChecks {
+  title?: string;
+  request?: Request;
+  /** False while there are checks to come. */
+  final?: boolean;
+  /** The model's weights are no longer those of the map. */
+  outdated?: boolean;
+  results?: readonly CheckedProperty[];
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
+  message?: string;
 }
 
 /** The choices a result was computed for, as far as they matter to it. */

@@ -10,6 +10,7 @@ import type {
   Baseline,
   BaselineInfo,
   ExampleInfo,
+  ExamplePrediction,
   LayerRow,
   MethodInfo,
   Mode,
@@ -17,28 +18,36 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
+  RawClasses,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
   RawLut,
   RawNeuronInfo,
+  RawPatches,
   RawPath,
   RawPicture,
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
   Status,
+  TabName,
   Target,
 } from "./messages.generated";
 
 export interface Traits {
   _part: PartName;
   _live: boolean;
+  _saved_picture: string;
   status: Status;
   progress: number;
   message: string;
@@ -49,6 +58,8 @@ export interface Traits {
   baseline: Baseline;
   /** The class that the target is compared with, or None */
   contrast: number | null;
+  /** Whether another example is explained for what is predicted of it */
+  explain_predicted: boolean;
   /** Which example of the inputs is on show */
   example: number;
   /** What is set otherwise than the methods' defaults */
@@ -69,11 +80,15 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
+  classes: RawClasses;
+  example_predictions: readonly ExamplePrediction[];
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -87,9 +102,15 @@ export interface Traits {
   layer_maps: RawLayerMaps;
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
+  patches: RawPatches;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
+  /** Which of the tabs is open */
+  tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
   /** 0 shows the picture alone, 1 the map alone */
@@ -102,6 +123,8 @@ export interface Traits {
   mode: Mode;
   /** Percent of the largest values that the colour scale clips */
   outlier_percent: number;
+  /** Pixels along the side of the blocks that a map is summed over; None asks the size of the picture */
+  detail: number | null;
   /** Where the colour scale ends, held over several maps; None asks the map */
   scale_limit: number | null;
 }
@@ -110,6 +133,7 @@ export interface Traits {
 export const DEFAULTS: Omit<Traits, "luts"> = {
   _part: "explorer",
   _live: true,
+  _saved_picture: "",
   status: "idle",
   progress: 0,
   message: "",
@@ -118,6 +142,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   target: null,
   baseline: "zero",
   contrast: null,
+  explain_predicted: false,
   example: 0,
   settings: {},
   output: "auto",
@@ -128,11 +153,14 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
   baselines: [],
   examples: [],
+  classes: {},
+  example_predictions: [],
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -145,15 +173,21 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_maps: {},
   channels: {},
   neuron_info: {},
+  patches: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
+  tab: "where",
   alpha: 1,
   opacity: 0.6,
   colormap: "auto",
   sign: "all",
   mode: "blended",
   outlier_percent: 1,
+  detail: null,
   scale_limit: null,
 };
 
@@ -178,6 +212,7 @@ export const REQUESTED = [
 export const KERNEL_WRITTEN = [
   "_part",
   "_live",
+  "_saved_picture",
   "status",
   "progress",
   "message",
@@ -188,6 +223,8 @@ export const KERNEL_WRITTEN = [
   "neuron_methods",
   "baselines",
   "examples",
+  "classes",
+  "example_predictions",
   "layers",
   "luts",
   "picture",
@@ -201,8 +238,12 @@ export const KERNEL_WRITTEN = [
   "layer_maps",
   "channels",
   "neuron_info",
+  "patches",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -225,6 +266,20 @@ export const ANSWERS = {
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -1,6 +1,6 @@
 /** The layers: bars, the slider, scrubbing, and trees of any size. */
 import { describe, expect, it, vi } from "vitest";
-import { layerRelevance } from "../../src/layers/relevance-bar";
+import { layerRelevance } from "../../src/selection/relevance";
 import type { LayerRow } from "../../src/state/messages.generated";
 import { SCRUB_REST_MS, State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits.generated";
@@ -242,13 +242,6 @@ describe("the way back", () => {
     expect(buttonOf("Back to input").hidden).toBe(true);
     expect(document.activeElement).toBe(canvas()); // the focus is not lost
   });
-
-  it("is what picking a method does too", () => {
-    show({ layer: "stem", neuron: 2 });
-    choose("Method", "Saliency");
-    view.frame();
-    expect(view.model.saves).toEqual([{ method: "Saliency", layer: null, neuron: null }]);
-  });
 });
 
 describe("a tree of ten thousand modules", () => {
@@ -318,7 +311,8 @@ describe("a tree of ten thousand modules", () => {
 describe("with nothing to scrub", () => {
   it("there is no slider", () => {
     show({ layers: LAYERS.filter(({ spatial }) => !spatial), layer_maps: {} });
-    expect(labelled("Depth").closest("label")!.hidden).toBe(true);
+    expect(find(".as-river").hidden).toBe(true);
+    expect(find(".as-all-layers").hidden).toBe(false); // then the tree is all there is
   });
 
   it("a kernel that knows no layer methods has no select for them", () => {

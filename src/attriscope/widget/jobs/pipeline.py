@@ -10,28 +10,28 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from torch import Tensor
-
-from attriscope.attr import LayerGradCam
 from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.progress import control
 from attriscope.core.target import scores_in
+from attriscope.widget.jobs.map_messages import MapMessages
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.predictions import Outputs, best, predictions_message
-from attriscope.widget.messages.types import RawHeat, Request
+from attriscope.widget.messages.types import Request
 from attriscope.widget.methods.labels import Labels
+from attriscope.widget.methods.quantities import unit_words
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model.code import code_of
+from attriscope.widget.model.code import lines_of
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.model.layers import ONE_PASS
-from attriscope.widget.model.map import Map
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
+from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection, refusing
 from attriscope.widget.state.table import OUTPUT, ExplorerTraits, cleared
 
@@ -61,6 +61,7 @@ class ExplanationJob:
         state: what was requested, and what is on show.
         shown: the traits, to read.
         publish: sets them.
+        cover: covers the region on show, if there is one; ``if_due`` only one that has not been covered.
     """
 
     explained: ExplainedModel
@@ -69,7 +70,11 @@ class ExplanationJob:
     state: ExplorerState
     shown: ExplorerTraits
     publish: Publish
+    cover: Callable[..., None]
     _updated: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._told = MapMessages(self.explained, self.registry, self.labels)
 
     def explain(self, selection: Selection) -> str:
         """All of it: predictions, a preview, how relevant each layer is, the map, the selected layer, the path.
@@ -84,11 +89,15 @@ class ExplanationJob:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
         has_map = self.state.has_map(selection)
-        selection = self._predict(selection)
+        selection = self.predict(selection)
         weights = self.explained.weights()
+        self.cover()
         try:
             if has_map:
-                self.publish(code=code_of(self.explained, selection))
+                lines = lines_of(self.explained, selection)
+                self._publish_with_code(
+                    functools.partial(self.state.write_down, selection, lines), selection, lines
+                )
             else:
                 example = self.explained.example(selection.example)
                 self.publish(baseline_picture=example.baseline_picture(selection))
@@ -98,6 +107,7 @@ class ExplanationJob:
             self._channels(selection)
             if not has_map:
                 self._map(selection, weights)
+                self.cover()
             self._neuron(selection)
             self._layer_maps(selection)
             return self._path(selection)
@@ -110,10 +120,11 @@ class ExplanationJob:
 
     # --- what the model says ----------------------------------------------------------------------------------
 
-    def _predict(self, selection: Selection) -> Selection:
+    def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
-        if self.state.example != index:
+        turned = self.state.example != index
+        if turned:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
@@ -128,18 +139,22 @@ class ExplanationJob:
             with refusing():
                 layout.check(selection.neuron, selection.layer)
         self.labels.names = self.labels.names.of(None if scores is None else len(scores))
+        if self.shown.classes != (classes := self.labels.names.message()):
+            self.publish(classes=classes)
         self.publish(
             predictions={}
             if scores is None
-            else predictions_message(scores, self.labels.names, self._outputs(selection))
+            else predictions_message(scores, self.labels.names, self.outputs(selection))
         )
-        if selection.target is None and scores is not None and len(scores) > 1:
+        follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
+        if scores is not None and len(scores) > 1 and (selection.target is None or follows):
             target = int(scores.argmax())
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return selection
 
-    def _outputs(self, selection: Selection) -> Outputs:
+    def outputs(self, selection: Selection) -> Outputs:
+        """What the numbers are that the model gives."""
         return self.explained.outputs(selection, self.labels.names.binary)
 
     def _turn_to(self, index: int) -> None:
@@ -162,7 +177,7 @@ class ExplanationJob:
         changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
         request = selection.request("what_if")
         message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self._outputs(selection), request
+            intact, changed, self.labels.names, self.outputs(selection), request
         )
         self.publish(what_if=message)
 
@@ -179,54 +194,32 @@ class ExplanationJob:
             raise
         except Exception:  # a model without gradients, say: the selected method may need none
             return
-        about = self._about(selection, self.labels.preview_title(selection))
-        self.publish(heat=self._heat(selection, found, {**about, "preview": True, "refinable": False}))
-        self.state.visible.set()
+        about = self._told.about(selection, self.labels.preview_title(selection))
+        self.publish(heat=self._told.heat(selection, found, {**about, "preview": True, "refinable": False}))
 
     def _map(self, selection: Selection, weights: Any) -> None:
         """Show the map while it gets better."""
-        code, about = code_of(self.explained, selection), self._about(selection, self.labels.title(selection))
+        lines, about = (
+            lines_of(self.explained, selection),
+            self._told.about(selection, self.labels.title(selection)),
+        )
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            result = Result(selection, attributions, weights, found.final, of_layer)
-            heat = self._heat(selection, found, {**about, "changed": changed})
+            parts = found.contributions if about["quantity"] == "contribution" else None
+            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
+            heat = self._told.heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
-            self.publish(accept, heat=heat, code=code, weights_changed=changed)
-            if heat or found.final:
-                self.state.visible.set()
+            self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
 
-    def _about(self, selection: Selection, title: str) -> RawHeat:
-        """What is said of a map however far it has been worked out."""
-        return {
-            "title": title,
-            "request": {**selection.request("heat"), "effort": selection.effort},
-            "refinable": self.registry.refinable(
-                selection.shown_method, selection.shown_settings, selection.effort
-            ),
-            "preview": False,
-            "changed": False,
-        }
-
-    def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
-        over = found.over_picture
-        if over is None:  # the page says what the layer gives instead
-            return {}
-        size = tuple(self.explained.example(selection.example).tensor.shape[2:])
-        shown = wire.flat_map(_fitted(over, size))
-        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
-        heat = wire.heat_message(
-            shown,
-            final=found.final,
-            sum=None if found.total is None else wire.number(found.total),
-            gap=None if found.gap is None else wire.number(found.gap),
-            error=None if error is None else wire.number(error.amax()),
-            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
-            evaluations=found.evaluations,
-        )
-        return {**heat, **about}
+    def _publish_with_code(
+        self, accept: Callable[[], None], selection: Selection, lines: Sequence[str], **traits: Any
+    ) -> None:
+        with LOCK:  # how the map is drawn is in the code, too, and must not change in between
+            code = whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
+            self.publish(accept, code=code, **traits)
 
     # --- inside the model -------------------------------------------------------------------------------------
 
@@ -258,9 +251,10 @@ class ExplanationJob:
             return
         title, shown = self.labels.layer_maps_title(selection), False
         what = f"{self.registry.specs[selection.layer_method].title} of all layers"
+        unit = self._told.unit(dataclasses.replace(selection, layer="", neuron=None))
         for found in self.reported(what, self.explained.layer_maps(selection), pace=0.5):
             message = layer_messages.layer_maps_message(
-                found.maps, found.sums, title=title, request=request, final=found.final
+                found.maps, found.sums, title=title, request=request, final=found.final, **unit
             )
             self.publish(layer_maps=message)
             shown = True
@@ -351,10 +345,19 @@ class ExplanationJob:
         classes, contrast = self._best_classes(selection), selection.contrast
         if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
             classes.append(contrast)
-        title, label = self.labels.path_title(selection), self.labels.output(selection)
-        request = selection.request("path")
-        outputs = self._outputs(selection)
-        self.publish(path=path_message(path, self.labels.names, outputs, classes, title, label, request))
+        outputs = self.outputs(selection)
+        message = path_message(
+            path,
+            self.labels.names,
+            outputs,
+            classes,
+            self.explained.example(selection.example).tensor[0, 0].numel(),
+            title=self.labels.path_title(selection),
+            target_label=self.labels.output(selection),
+            unit=unit_words("contribution", self.labels.explained(selection.at_input, outputs.noun)),
+            request=selection.request("path"),
+        )
+        self.publish(path=message)
         return ""
 
     # --- progress ---------------------------------------------------------------------------------------------
@@ -377,6 +380,7 @@ class ExplanationJob:
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.cover(if_due=True)
                 if now - given >= pace * (now - began):
                     due.append(True)
 
@@ -390,12 +394,3 @@ class ExplanationJob:
                     given = time.monotonic()
                     yield step
         yield from latest
-
-
-def _fitted(found: Tensor, size: tuple[int, ...]) -> Tensor:
-    return found if tuple(found.shape[2:]) == size else LayerGradCam.interpolate(found, size, "bilinear")
-
-
-def _size(values: Tensor) -> Tensor:
-    """Root mean square."""
-    return values.double().square().mean().sqrt()

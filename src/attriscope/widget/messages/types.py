@@ -5,7 +5,9 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`, those of explanations that were judged in
+:mod:`~attriscope.widget.messages.judgements`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
 PartName: TypeAlias = Literal["explorer", "overlay", "predictions", "path", "layers", "channels"]
+# What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it.
+TabName: TypeAlias = Literal["where", "inside", "trust"]
 Status: TypeAlias = Literal["idle", "running", "cancelled", "error"]
 Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
 Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
@@ -25,6 +29,8 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
+Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
@@ -56,7 +62,32 @@ Request: TypeAlias = Mapping[str, Any]
 class Message(TypedDict):
     """What the page may ask for besides setting a trait."""
 
-    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+    type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
+
+
+# What the page can have as a file.
+ExportKind: TypeAlias = Literal["figure", "slide", "html"]
+
+
+class ExportMessage(TypedDict):
+    """That the page wants a file.
+
+    Attributes:
+        request: tells the answer from those to others, on other pages, too.
+    """
+
+    type: Literal["export"]
+    what: ExportKind
+    request: str
+
+
+class Exported(TypedDict):
+    """The answer, a message of its own: the file is its buffer, or there is a reason why there is none."""
+
+    type: Literal["exported"]
+    request: str
+    name: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class ParameterInfo(TypedDict):
@@ -129,11 +160,33 @@ class ExampleInfo(TypedDict):
     picture: RawPicture
 
 
+class ExamplePrediction(TypedDict, total=False):
+    """What the model says of an example; {} where it gives no row of numbers.
+
+    Attributes:
+        label: of the class that it takes the example for.
+        amount: what it says of that class.
+        truth: the class that the example is of, where that is known.
+        wrong: whether these are different.
+        of_truth: what the model says of the true class.
+    """
+
+    label: str
+    amount: float | None
+    kind: Amount
+    truth: str
+    wrong: bool
+    of_truth: float | None
+
+
 class RawHeat(TypedDict, total=False):
     """The map on show.
 
     Attributes:
         data: float32, little-endian.
+        pixels: how many pixels of the input each number stands for, where the map was averaged down.
+        summable: numbers of places beside each other may be added up.
+        unit: what the numbers are, in words.
     """
 
     shape: Size
@@ -149,6 +202,21 @@ class RawHeat(TypedDict, total=False):
     evaluations: int | None
     refinable: bool
     changed: bool
+    pixels: float
+    summable: bool
+    quantity: Quantity
+    unit: str
+
+
+class RawClasses(TypedDict, total=False):
+    """The outputs of the model; {} where it gives no row of them.
+
+    Attributes:
+        names: in their order, as far as there are any; an empty one has none.
+    """
+
+    count: int
+    names: Sequence[str]
 
 
 class Prediction(TypedDict):
@@ -198,6 +266,8 @@ class RawPath(TypedDict, total=False):
     scale: float
     title: str
     target_label: str
+    pixels: float
+    unit: str
     request: Request | None
 
 
@@ -207,7 +277,8 @@ class LayerRow(TypedDict):
     Attributes:
         spatial: a map can be laid over the picture.
         why: why it cannot be picked.
-        order: of its first call; null if it did not run.
+        order: of its last call, which is the one that is explained; null if it did not run.
+        same_as: the layer whose output it hands on, as a container hands on what its last child gave.
     """
 
     name: str
@@ -220,6 +291,8 @@ class LayerRow(TypedDict):
     why: NotRequired[str]
     layout: NotRequired[LayoutKind | None]
     order: NotRequired[int | None]
+    same_as: NotRequired[str | None]
+    channels: NotRequired[int | None]
 
 
 class RawLayerRelevance(TypedDict, total=False):
@@ -238,10 +311,13 @@ class RawLayerMaps(TypedDict, total=False):
         title: the title of a layer's map is the first, the layer's path and the second.
         scales: value = scale * float16
         maps: float16, little-endian, one map after another.
+        quantity, unit: what the numbers are.
     """
 
     request: Request
     title: tuple[str, str]
+    quantity: Quantity
+    unit: str
     final: bool
     names: Sequence[str]
     shapes: Sequence[Size]
@@ -276,6 +352,36 @@ class RawChannels(TypedDict, total=False):
     parts: Binary
     part_scales: Binary
     notice: str
+
+
+class Patch(TypedDict):
+    """A part of an example.
+
+    Attributes:
+        place: row and column of the channel's map, at which it holds the value; null for a whole example.
+    """
+
+    example: int
+    place: Size | None
+    value: float | None
+
+
+class RawPatches(TypedDict, total=False):
+    """The parts of the examples that excite channels of the picked layer most; {} when there are none.
+
+    Attributes:
+        channels: which: those that contribute most, and the picked one.
+        patches: for each channel, what excites it most, best first.
+        shape: of each patch as it was sent.
+        data: RGB pixels of 8 bits, one patch after another.
+    """
+
+    request: Request
+    channels: Sequence[int]
+    patches: Sequence[Sequence[Patch]]
+    shape: Size
+    data: Binary
+    examples: int
 
 
 class NeuronClass(TypedDict):
@@ -323,49 +429,3 @@ class RawPinned(TypedDict, total=False):
     heat: RawHeat
     picture: RawPicture
     title: str
-
-
-class ComparedMetric(TypedDict):
-    """A column of the comparison."""
-
-    name: str
-    arrow: str
-    better: Literal["higher", "lower"]
-    doc: NotRequired[str]
-
-
-class ComparedMethod(TypedDict):
-    """A line of the comparison.
-
-    Attributes:
-        control: it knows nothing of the model, and cannot be picked.
-        values: one for each metric; null where the metric is undefined, of which the notes say why.
-        rows: what explaining has cost.
-    """
-
-    name: str
-    label: str
-    control: bool
-    values: Sequence[float | None]
-    best: Sequence[bool]
-    notes: Sequence[str | None]
-    rows: int
-    seconds: float
-
-
-class RawComparison(TypedDict, total=False):
-    """Methods by metrics, as many lines as are ready; {} before the first comparison.
-
-    Attributes:
-        settings: of the methods that were compared.
-        final: false while there are lines to come.
-        outdated: the model's weights are no longer those that were judged.
-    """
-
-    title: str
-    request: Request
-    settings: Settings
-    final: bool
-    outdated: bool
-    metrics: Sequence[ComparedMetric]
-    methods: Sequence[ComparedMethod]

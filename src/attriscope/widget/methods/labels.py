@@ -46,6 +46,20 @@ class Labels:
         against = "" if selection.contrast is None else f" rather than {self.label(selection.contrast)}"
         return self.label(selection.target) + against
 
+    def explained(self, selection: Selection, noun: str) -> str:
+        """What the numbers of a map are about: an output, or what a neuron holds.
+
+        Args:
+            selection: what is selected.
+            noun: what the model's numbers are, such as ``"score"``.
+        """
+        if selection.place == "neuron" and not self._spec(selection).explains_output:
+            return f"the activation of {self.neuron(selection)}"
+        if isinstance(selection.target, TargetFunction):
+            return selection.target.name
+        output = self.output(selection)
+        return f"the {noun} of {output}" if output else f"the model's {noun}"
+
     def method(self, selection: Selection) -> str:
         """How it is explained."""
         title = self._spec(selection).title
@@ -63,6 +77,19 @@ class Labels:
         """Of a map."""
         spec = self._spec(selection)
         return self.method(selection) + self._about(selection, spec) + self._compared(selection, spec)
+
+    def sentence(self, selection: Selection) -> str:
+        """The question that a map answers, and by what."""
+        spec = self._spec(selection)
+        if selection.place == "neuron":
+            about = (
+                f" for {self.output(selection)}" if spec.explains_output and self.output(selection) else ""
+            )
+            return f"What drives {self.neuron(selection)}{about}, by {spec.title}"
+        if not spec.explains_output:
+            return f"What {selection.layer or 'the model'} gives, by {spec.title}"
+        where = f", seen at {selection.layer or 'the model'}" if selection.place == "layer" else ""
+        return f"Why {self.output(selection) or 'this output'}{where}, by {spec.title}"
 
     def layer_maps_title(self, selection: Selection) -> tuple[str, str]:
         """Of a layer's map, before and after its name."""

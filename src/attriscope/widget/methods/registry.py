@@ -19,6 +19,14 @@ from attriscope.widget.methods.spec import MethodSpec
 from attriscope.widget.state.selection import ChoiceError, Place, refusing
 
 
+def with_steps(settings: Any, n_steps: int | None) -> Any:
+    """Settings by method, with the steps of integrated gradients unless they are among them."""
+    if n_steps is None:
+        return settings or {}
+    of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
+    return {**(settings or {}), "IntegratedGradients": of_paths}
+
+
 class MethodRegistry:
     """All methods on offer with their parameters.
 
@@ -28,9 +36,14 @@ class MethodRegistry:
     """
 
     def __init__(self, pictures: Tensor, custom: Mapping[str, MethodSpec] | None = None) -> None:
+        self._custom = frozenset(custom or {})
         self.input_specs = {**INPUT_METHODS, **(custom or {})}
         self.specs = {**self.input_specs, **INSIDE_METHODS}
         self.parameters = {name: spec.parameters(pictures) for name, spec in self.specs.items()}
+
+    def is_custom(self, name: str) -> bool:
+        """Whether a method is not this library's."""
+        return name in self._custom
 
     def at(self, place: Place) -> dict[str, MethodSpec]:
         """What is on offer for the input, for layers or for neurons."""

@@ -15,10 +15,13 @@ from torch import Tensor
 
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.region_types import Region
 from attriscope.widget.messages.types import ExampleInfo, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage
+from attriscope.widget.model.region import mask_of
+from attriscope.widget.model.segments import segments
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
@@ -99,6 +102,16 @@ class Example:
         return CodeValue(tensor, f"baselines.{name}({x})")
 
     @functools.cached_property
+    def segments(self) -> Tensor:
+        """The number of each pixel's segment in the picture, (h, w)."""
+        return segments(self.pictures.show(self.tensor))
+
+    def mask(self, region: Region) -> Tensor:
+        """The pixels of a region, a boolean tensor (H, W) where the example is."""
+        size = (self.tensor.shape[2], self.tensor.shape[3])
+        return mask_of(region, size, lambda: self.segments).to(self.tensor.device)
+
+    @functools.cached_property
     def picture(self) -> RawPicture:
         """The picture for the page."""
         return wire.picture_message(self.pictures.show(self.tensor))
@@ -120,18 +133,20 @@ def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo
         {
             "label": f"Example {i + 1}",
             "picture": wire.picture_message(
-                _shrunk(_picture(examples.tensors[0][i : i + 1], to_image), side)
+                shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
             ),
         }
         for i in range(examples.count)
     ]
 
 
-def _picture(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+def picture_of(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) of an example (1, C, H, W)."""
     return Pictures(tensor, to_image).show(tensor)
 
 
-def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
+def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
+    """A picture (H, W, 3), averaged down to at most so many pixels along a side."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

@@ -8,10 +8,13 @@ has a module of its own (:mod:`~attriscope.widget.model.path`), and so has the P
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
@@ -20,6 +23,7 @@ from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
+from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
@@ -27,7 +31,8 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.example import Example
+from attriscope.widget.model.example import Example, picture_of
+from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
@@ -64,7 +69,7 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many outputs the model has for an example, if it was seen to have a row of several."""
-        self._registry, self._to_image = registry, to_image
+        self.to_image, self._registry = to_image, registry
         self._scores: dict[int, Tensor | None] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
@@ -97,7 +102,7 @@ class ExplainedModel:
         if index not in self._examples:
             while len(self._examples) >= _EXAMPLES_KEPT:
                 del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self._to_image)
+            self._examples[index] = Example(self.examples, index, self.to_image)
         return self._examples[index]
 
     def run(self, index: int) -> None:
@@ -119,9 +124,40 @@ class ExplainedModel:
         self.layers, self._seen = layers, weights
         self.layer_cache.update(layers)
 
+    def predict(self, index: int) -> Tensor | None:
+        """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
+        if index not in self._scores:
+            one = Example(self.examples, index, self.to_image).examples
+            with one_pass(self.model, False):
+                scores = scores_of(self.model(one.tensors[0].clone(), *one.arguments))
+            self._scores[index] = None if scores is None else scores.reshape(-1)
+        return self._scores[index]
+
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self._scores.get(index)
+
+    def excitation(self, selection: Selection) -> Excitation | None:
+        """What excites the channels of the picked layer, among all examples; perhaps known already."""
+        layer, cache = selection.layer, self.layer_cache
+        assert layer is not None
+
+        def look() -> Excitation | None:
+            if self.examples.count == 1:
+                read = cache.reading(selection)
+                return excitation_of_one(read.layout, read.values, self.examples)
+            return excitation(self.model, layer, cache.layout(layer), self.examples)
+
+        return cache.kept("excitation", (layer,), look)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of an example."""
+        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self.to_image)
+
+    def best(self, index: int) -> int | None:
+        """The class that an example is taken for; ``None`` if there are none, or it is not known."""
+        scores = self._scores.get(index)
+        return None if scores is None or len(scores) < 2 else int(scores.argmax())
 
     def outputs(self, selection: Selection, binary: bool) -> Outputs:
         """What the scores of an example are: what a person says, or what is found.
@@ -257,17 +293,16 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        shares, additive, sign = call.shares, call.additive, call.sign
+        known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        found = mean_map([*done, estimate], what, False, layout, sign)
-                        yield dataclasses.replace(found, shares=shares, additive=additive)
+                        yield known(mean_map([*done, estimate], what, False, layout, call.sign))
             done.append(estimate)
-        yield dataclasses.replace(mean_map(done, what, True, layout, sign), shares=shares, additive=additive)
+        yield known(mean_map(done, what, True, layout, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
         path = self.path(selection)

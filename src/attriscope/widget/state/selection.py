@@ -131,6 +131,12 @@ class Selection:
             return "input"
         return "layer" if self.neuron is None else "neuron"
 
+    @property
+    def channel(self) -> int | None:
+        """The channel that the selected neuron is or lies in."""
+        neuron = self.neuron
+        return neuron if neuron is None or isinstance(neuron, int) else neuron[0]
+
     @functools.cached_property
     def shown_method(self) -> str:
         """The method of the map on show."""
@@ -140,6 +146,11 @@ class Selection:
     def shown_settings(self) -> dict[str, Any]:
         """What is set otherwise than its defaults."""
         return self.settings.get(self.shown_method, {})
+
+    @property
+    def at_input(self) -> Selection:
+        """The same, seen at the input."""
+        return dataclasses.replace(self, layer=None, neuron=None)
 
     @functools.cached_property
     def map(self) -> Selection:
@@ -157,6 +168,12 @@ class Selection:
             ablate_to=usual.ablate_to,
             output=usual.output,
         )
+
+    @functools.cached_property
+    def covering(self) -> Selection:
+        """The same as far as it matters to what covering a region of the picture costs."""
+        names = ("target", "contrast", "example", "baselines", "custom", "output")
+        return dataclasses.replace(Selection("", None), **{name: getattr(self, name) for name in names})
 
     def is_but_for_effort(self, other: Selection) -> bool:
         """Whether another asks for the same, with whatever effort."""

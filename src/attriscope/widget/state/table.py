@@ -17,11 +17,14 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
+from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
     BaselineInfo,
     ExampleInfo,
+    ExamplePrediction,
     LayerRow,
     MethodInfo,
     Mode,
@@ -29,12 +32,13 @@ from attriscope.widget.messages.types import (
     Output,
     PartName,
     RawChannels,
-    RawComparison,
+    RawClasses,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
     RawLut,
     RawNeuronInfo,
+    RawPatches,
     RawPath,
     RawPicture,
     RawPinned,
@@ -44,8 +48,10 @@ from attriscope.widget.messages.types import (
     Settings,
     Sign,
     Status,
+    TabName,
 )
 from attriscope.widget.state.traits import (
+    BlockSide,
     Checked,
     Limit,
     Number,
@@ -68,6 +74,8 @@ class ExplorerTraits(traitlets.HasTraits):
     # Which part of the page it is, and whether there is a kernel.
     _part: PartName = kernel_trait(traitlets.Unicode("explorer"))
     _live: bool = kernel_trait(traitlets.Bool(True))
+    # By what the page knows the picture that is saved with the notebook, to hide it where the widget is drawn.
+    _saved_picture: str = kernel_trait(traitlets.Unicode(""))
 
     # How the computation goes on, and what cannot be asked for.
     status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
@@ -95,6 +103,9 @@ class ExplorerTraits(traitlets.HasTraits):
         traitlets.Any(None, help="the class that the target is compared with, or None"),
         requested=True,
         rank=1,
+    )
+    explain_predicted: bool = shared_trait(
+        traitlets.Bool(False, help="whether another example is explained for what is predicted of it")
     )
     example: int = shared_trait(Checked(0, help="which example of the inputs is on show"), requested=True)
     settings: Settings = shared_trait(
@@ -127,12 +138,17 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Which part of the picture is looked at, whatever is explained.
+    selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
+
     # What there is to choose from.
     methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     neuron_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
+    classes: RawClasses = kernel_trait()
+    example_predictions: Sequence[ExamplePrediction] = kernel_trait(traitlets.List(), cleared_with="model")
     layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
     luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
 
@@ -148,13 +164,18 @@ class ExplorerTraits(traitlets.HasTraits):
     layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
     channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
+    patches: RawPatches = kernel_trait(answers=("layer",), cleared_with="model")
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
+    tab: TabName = shared_trait(OneOf(get_args(TabName), "where", help="which of the tabs is open"))
     alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
     opacity: float = shared_trait(
         Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
@@ -164,6 +185,13 @@ class ExplorerTraits(traitlets.HasTraits):
     mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
     outlier_percent: float = shared_trait(
         Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    detail: int | None = shared_trait(
+        BlockSide(
+            None,
+            allow_none=True,
+            help="pixels along the side of the blocks that a map is summed over; None asks the size of the picture",
+        )
     )
     scale_limit: float | None = shared_trait(
         Limit(
