@@ -73,7 +73,8 @@ class Explorer(JobWidget, ExplorerTraits):
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
-            ``methods`` lists all of them.
+            ``methods`` lists all of them. Here and wherever a method is named, any usual spelling will do, such as
+            ``"IG"`` or ``"integrated gradients"``; the trait then holds the name.
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
             (mean colour), ``"blur"``, ``"noise"`` (uniform), a tensor of the shape of the inputs or of one example, a
             number, or a list of several of these, of which at most one a tensor or number: the attributions are then
@@ -97,7 +98,8 @@ class Explorer(JobWidget, ExplorerTraits):
 
     Traits:
         method, target, baseline: what is explained and how.
-        contrast: explain by how much the target's output is above that of this class; ``None`` for the target alone.
+        contrast: explain by how much the target's output is above that of this class, an int or its name; ``None`` for
+            the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
@@ -195,8 +197,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self, self._explained, self._registry, self._labels, self._state, self._comparison
         )
         if n_steps is not None:
-            of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
-            settings = {**(settings or {}), "IntegratedGradients": of_paths}
+            settings = self._registry.with_steps(settings, n_steps)
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods, self.neuron_methods = (

@@ -22,6 +22,7 @@ from attriscope.core.notices import tell_of_training
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
 from attriscope.widget.state.selection import (
@@ -162,24 +163,20 @@ class Validation(LayerValidation):
 
     def method(self, value: Any) -> str:
         """The name of a method for the input."""
-        known = self._registry.input_specs
-        if value not in known:
-            raise ChoiceError(f"method must be one of {', '.join(known)}, but {describe(value)} came")
-        return str(value)
+        return self._method(value, "input", "method")
 
     def layer_method(self, value: Any) -> str:
         """The name of a method for a layer."""
-        return self._inside_method(value, "layer")
+        return self._method(value, "layer", "layer_method")
 
     def neuron_method(self, value: Any) -> str:
         """The name of a method for a neuron."""
-        return self._inside_method(value, "neuron")
+        return self._method(value, "neuron", "neuron_method")
 
-    def _inside_method(self, value: Any, place: Place) -> str:
-        known = self._registry.at(place)
-        if value not in known:
-            raise ChoiceError(f"{place}_method must be one of {', '.join(known)}, but {describe(value)} came")
-        return str(value)
+    def _method(self, value: Any, place: Place, what: str) -> str:
+        offered = self._registry.at(place)
+        elsewhere = {name: spec for name, spec in self._registry.specs.items() if name not in offered}
+        return method_name(value, offered, what, elsewhere=elsewhere)
 
     def settings(self, value: Any) -> dict[str, Any]:
         """What is set otherwise than the methods' defaults."""
@@ -190,7 +187,7 @@ class Validation(LayerValidation):
     def target(self, value: Any) -> Any:
         """An index of the output, or a list of them."""
         if isinstance(value, str):
-            return self._named(value)
+            return self._functions[value] if value in self._functions else self._named(value, "target")
         if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
             raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
         with refusing():
@@ -206,20 +203,18 @@ class Validation(LayerValidation):
             return index
         return self._class(index[0], "target")
 
-    def _named(self, value: str) -> Any:
-        """A class by its name, or a function that was given before."""
-        if value in self._functions:
-            return self._functions[value]
+    def _named(self, value: str, what: str) -> int:
+        """A class by its name."""
         indices = self._names.indices(value)
         if len(indices) > 1:
             raise ChoiceError(
-                f"target {value!r} is the name of several classes, {indices}: give one of these"
+                f"{what} {value!r} is the name of several classes, {indices}: give one of these"
             )
         if not indices:
             near = difflib.get_close_matches(value, self._names.by_index.values(), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ChoiceError(f"target {describe(value)} is the name of no class{hint}")
-        return self._class(indices[0], "target")
+            raise ChoiceError(f"{what} {describe(value)} is the name of no class{hint}")
+        return self._class(indices[0], what)
 
     def _function(self, value: Any) -> TargetFunction:
         """A function as target, with a name that no other has."""
@@ -239,7 +234,10 @@ class Validation(LayerValidation):
         """Another class than the target, or none."""
         if value is None:
             return None
-        contrast, target = self._class(value, "contrast"), self._traits.target
+        contrast = (
+            self._named(value, "contrast") if isinstance(value, str) else self._class(value, "contrast")
+        )
+        target = self._traits.target
         if isinstance(target, list | TargetFunction):
             which = target.name if isinstance(target, TargetFunction) else target
             raise ChoiceError(f"contrast compares with a target that is one class, but that is {which}")

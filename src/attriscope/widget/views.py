@@ -174,7 +174,7 @@ class PathWalk(Part):
         path = PathIntegral(IntegratedGradients(model), examples, start, target, n_steps)
         for _ in path.steps():
             pass
-        self.path = path_message(path, ClassNames(), Outputs(), [], "Integrated Gradients", str(target), None)
+        self.path = path_message(path, ClassNames(), Outputs(), [], "Integrated gradients", str(target), None)
 
 
 class _Observed:

@@ -98,7 +98,7 @@ class Labels:
         """Of the path, which is integrated gradients whatever the method."""
         output = self.output(selection)
         return (
-            "Integrated Gradients"
+            "Integrated gradients"
             + (f" for {output}" if output else "")
             + self._against(selection, averaged=True)
         )
