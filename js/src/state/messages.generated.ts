@@ -18,12 +18,15 @@ export type LutKind = "diverging" | "sequential";
 export type AblateTo = "zero" | "baseline";
 
 /** What a model's numbers are, and what a person says of it; "auto" leaves that to be found. */
-export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
+export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values" | "segmentation" | "boxes";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
 
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
+
+/** What the page may ask for besides setting a trait. */
+export type MessageType = "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin" | "explain_pixel";
 
 /** One baseline by name, or several whose maps are averaged. */
 export type Baseline = string | readonly string[];
@@ -57,7 +60,9 @@ export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 
 /** What the page may ask for besides setting a trait. */
 export interface Message {
-  type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
+  type: MessageType;
+  row?: number;
+  column?: number;
 }
 
 /** A parameter of a method, made from its signature in Python. */
@@ -151,6 +156,8 @@ export interface RawPredictions {
   /** How what is shown comes about from them. */
   doc?: string;
   items?: readonly Prediction[];
+  /** Of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture. */
+  boxes?: readonly (readonly number[])[];
 }
 
 /** A class of the model. */

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from torch import Tensor, nn
 
+from attriscope.attr.targets import Boxes
 from attriscope.core.errors import Cancelled
-from attriscope.core.inputs import gather_examples
 from attriscope.widget.export import figure, html
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
@@ -36,7 +36,7 @@ from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
 from attriscope.widget.state.table import REQUESTED, ExplorerTraits
-from attriscope.widget.validation import CHECKED, Validation, check_inputs, check_keywords
+from attriscope.widget.validation import CHECKED, Validation, check_keywords, checked_examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,10 +66,16 @@ class Explorer(JobWidget, ExplorerTraits):
     same map.
 
     Args:
-        model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are.
-        inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show.
+        model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are. It gives a row of scores
+            for each example, or the scores of pixels, (N, C, H, W), as a segmentation does; alone, or in a dict, tuple
+            or dataclass as ``logits``, ``out`` or the only tensor.
+        inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show. What is
+            explained is a copy, of these and of further arguments: what is written to them later is not seen.
         target: which output to explain: an int, a class by its name, a tuple or list of ints, or a function of the
-            model's output that gives one number per example; ``None`` takes the first example's best class.
+            model's output that gives one number per example, such as those of ``attr.targets``; ``None`` takes the
+            first example's best class. Of a segmentation, a class is the sum of its scores over the pixels where it is
+            predicted in the picture as it is; ``(class, row, column)`` is one pixel of the output. ``None`` takes the
+            class with the most pixels that is not called background.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
@@ -85,6 +91,10 @@ class Explorer(JobWidget, ExplorerTraits):
             which is exact if ``to_image`` is linear but for clipping.
         additional_forward_args: further arguments of the model, a value or a tuple; a tensor with one entry per example
             is cut with them.
+        boxes: for a detector, a function of its output that gives for each example a list of boxes
+            (x0, y0, x1, y1, label, score): pixels of the picture, a class or its name, and a score out of the output.
+            The target is then the index of a box, whose score is explained; ``None`` is the surest. How it is followed
+            while a method changes the picture, :func:`attriscope.attr.targets.box_score` says.
         n_steps: points on the path of integrated gradients; short for an entry in ``settings``.
         methods: methods of your own to offer beside this library's: classes that derive from ``attr.Attribution``, as a
             list, or as a dict by name. In a dict there may also be functions that make a method of the model, e.g.
@@ -176,19 +186,17 @@ class Explorer(JobWidget, ExplorerTraits):
         baseline: Any = "zero",
         to_image: ToImage | None = None,
         additional_forward_args: Any = None,
+        boxes: Boxes | None = None,
         n_steps: int | None = None,
         methods: Sequence[type] | Mapping[str, Any] | None = None,
         settings: dict[str, dict[str, Any]] | None = None,
         **traits: Any,
     ) -> None:
         check_keywords(type(self), traits)
-        examples = gather_examples(inputs, additional_forward_args).plain
-        check_inputs(model, examples, inputs)
+        examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
-        # Copies: whoever made the inputs may use their memory again.
-        examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
-        self._explained = ExplainedModel(model, examples, to_image, self._registry)
+        self._explained = ExplainedModel(model, examples, to_image, self._registry, boxes)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._validation = Validation(self, self._explained, self._registry, names)
@@ -321,6 +329,15 @@ class Explorer(JobWidget, ExplorerTraits):
     def comparison_table(self) -> Table | None:
         """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
         return self._comparison.table
+
+    def explain_pixel(self, row: int, column: int) -> Explorer:
+        """Explain the class that a segmentation predicts at a pixel of the picture, there alone: sets ``target``.
+
+        Raises:
+            ChoiceError: there is no such pixel, or the model gives no scores of pixels, or none yet: wait for it.
+        """
+        self.target = self._validation.pixel(row, column, self.example)
+        return self
 
     def pin(self) -> Explorer:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.

@@ -25,6 +25,7 @@ from attriscope.widget.messages.predictions import Outputs, best, predictions_me
 from attriscope.widget.messages.types import RawHeat, Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model.answer import shares
 from attriscope.widget.model.code import code_of
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.layers import ONE_PASS
@@ -117,7 +118,7 @@ class ExplanationJob:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
-        scores = explained.scores(index)
+        answer = explained.answer(index)
         if self.state.layers is not explained.layers:  # it was run for the first time, or with other weights
             self.publish(**cleared(with_example=False))
             rows = layer_messages.layer_rows(explained.layers, explained.layer_cache.layouts)
@@ -127,17 +128,18 @@ class ExplanationJob:
             layout = explained.layer_cache.layout(selection.layer)
             with refusing():
                 layout.check(selection.neuron, selection.layer)
-        self.labels.names = self.labels.names.of(None if scores is None else len(scores))
+        self.labels.names, told = answer.names(self.labels.given), answer.told
+        self.labels.pixels = answer.pixels is not None
+        boxes = [box.corners for box in answer.found]
         self.publish(
             predictions={}
-            if scores is None
-            else predictions_message(scores, self.labels.names, self._outputs(selection))
+            if told is None
+            else predictions_message(told, self.labels.names, self._outputs(selection), boxes)
         )
-        if selection.target is None and scores is not None and len(scores) > 1:
-            target = int(scores.argmax())
+        if selection.target is None and (target := answer.best(self.labels.names)) is not None:
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
-        return selection
+        return explained.picking(selection)
 
     def _outputs(self, selection: Selection) -> Outputs:
         return self.explained.outputs(selection, self.labels.names.binary)
@@ -156,10 +158,12 @@ class ExplanationJob:
         if not selection.ablated:
             self.publish(what_if={})
             return
-        intact = self.explained.scores(selection.example)
+        answer = self.explained.answer(selection.example)
+        intact = None if answer.boxes is not None else answer.told
         if intact is None:
             raise InputError("the model gives no row of scores, so there are no predictions to change")
-        changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
+        changed = scores_in(self.explained.layer_cache.run_ablated(selection))
+        changed = changed.reshape(-1) if answer.pixels is None else shares(changed)[0]
         request = selection.request("what_if")
         message = layer_messages.what_if_message(
             intact, changed, self.labels.names, self._outputs(selection), request
@@ -315,7 +319,7 @@ class ExplanationJob:
             selection.neuron,
             read.values,
             cache.at_baseline(selection, selection.layer),
-            cache.by_class(selection, classes),
+            self.explained.by_class(selection, classes),
             self.labels.names,
             title=self.labels.neuron(selection),
             request=selection.request("neuron_info"),
@@ -324,8 +328,9 @@ class ExplanationJob:
 
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
-        scores, target = self.explained.scores(selection.example), selection.target
-        classes = [] if scores is None else best(scores)
+        answer, target = self.explained.answer(selection.example), selection.target
+        told = answer.told
+        classes = [] if told is None else [i for i in best(told) if answer.pixels is None or told[i] > 0]
         return (
             [*classes, target] if isinstance(target, int) and classes and target not in classes else classes
         )

@@ -23,11 +23,13 @@ Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
 LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
-OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
+OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values", "segmentation", "boxes"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
+# What the page may ask for besides setting a trait.
+MessageType: TypeAlias = Literal["cancel", "recompute", "refine", "compare", "pin", "unpin", "explain_pixel"]
 # One baseline by name, or several whose maps are averaged.
 Baseline: TypeAlias = str | Sequence[str]
 # An explained output: one index, an index per output dimension, the name of a function of the output, or null for a
@@ -54,9 +56,15 @@ Request: TypeAlias = Mapping[str, Any]
 
 
 class Message(TypedDict):
-    """What the page may ask for besides setting a trait."""
+    """What the page may ask for besides setting a trait.
 
-    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+    Attributes:
+        row, column: which pixel of the picture is to be explained.
+    """
+
+    type: MessageType
+    row: NotRequired[int]
+    column: NotRequired[int]
 
 
 class ParameterInfo(TypedDict):
@@ -166,12 +174,14 @@ class RawPredictions(TypedDict, total=False):
     Attributes:
         output: what the model's numbers are.
         doc: how what is shown comes about from them.
+        boxes: of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture.
     """
 
     kind: Amount
     output: OutputKind
     doc: str
     items: Sequence[Prediction]
+    boxes: Sequence[Sequence[float]]
 
 
 class ClassInfo(TypedDict):

@@ -176,7 +176,9 @@ def _call_lines(function: str, given: list[str], several: bool) -> list[str]:
 def _imports(code: str) -> list[str]:
     words = set(re.findall(r"(?<![.\w\"'])\w+", code))
     names = sorted(
-        name for name in attr.__all__ if name in words and (name != "baselines" or "baselines." in code)
+        name
+        for name in attr.__all__
+        if name in words and (name not in ("baselines", "targets") or f"{name}." in code)
     )
     ours = [
         *(["from attriscope import switched_off"] if "switched_off" in words else []),
