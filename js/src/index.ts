@@ -12,17 +12,19 @@ import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
 import { ErrorBanner } from "./controls/error-banner";
 import { KernelBanner } from "./controls/kernel-banner";
-import { Toolbar } from "./controls/toolbar";
+import { Sentence } from "./controls/sentence";
 import { ChannelsCard } from "./inside/channels-card";
 import { Inside } from "./inside/inside";
 import { LayersCard } from "./layers/layers";
 import { h, setAttribute } from "./lib/dom";
 import { keepKeys } from "./lib/keys";
+import { Tabs } from "./lib/tabs";
 import { Overlay } from "./overlay/overlay";
+import { ShareMenu } from "./overlay/share";
 import { pinned } from "./selection/displayed";
 import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
-import type { PartName } from "./state/messages.generated";
+import type { PartName, TabName } from "./state/messages.generated";
 import type { View } from "./state/view";
 
 /** What stands on the page. It follows the state by itself until the state's signal is aborted. */
@@ -31,14 +33,31 @@ interface Card extends Shows {
 }
 type CardClass = new (state: State) => Card;
 
-/** What stands on the Explorer's board, in this order; some only where the kernel knows of what they show. */
-const BOARD: readonly { readonly card: CardClass; readonly where?: (view: View) => boolean }[] = [
-  { card: Overlay },
-  { card: PredictionsCard },
-  { card: PathCard },
-  { card: LayersCard },
-  { card: Inside, where: (view) => view.has("channels") },
-  { card: ComparisonCard, where: (view) => view.has("comparison") },
+/** What the tabs beside the picture hold, in this order; some only where the kernel knows of what they show. */
+const TABS: readonly {
+  readonly name: TabName;
+  readonly label: string;
+  readonly title: string;
+  readonly cards: readonly { readonly card: CardClass; readonly where?: (view: View) => boolean }[];
+}[] = [
+  {
+    name: "where",
+    label: "Where",
+    title: "What in the picture made the model say so",
+    cards: [{ card: PredictionsCard }, { card: PathCard }],
+  },
+  {
+    name: "inside",
+    label: "Inside",
+    title: "What goes on in the model's layers",
+    cards: [{ card: LayersCard }, { card: Inside, where: (view) => view.has("channels") }],
+  },
+  {
+    name: "trust",
+    label: "Trust",
+    title: "Whether the map can be believed",
+    cards: [{ card: ComparisonCard, where: (view) => view.has("comparison") }],
+  },
 ];
 
 /** What can stand alone. */
@@ -50,24 +69,35 @@ const PARTS: Readonly<Record<Exclude<PartName, "explorer">, CardClass>> = {
   channels: ChannelsCard,
 };
 
-/** Gives the overlay more room while two maps stand side by side in it. */
+/** Gives the stage more room while two maps stand side by side in it. */
 function widenForPair(state: State, around: HTMLElement): void {
   state.follow({ show: (view) => setAttribute(around, "data-pinned", pinned(view) ? "1" : undefined) });
 }
 
+function tabs(state: State): HTMLElement {
+  const { view, signal } = state;
+  const panels = TABS.map(({ cards, ...tab }) => {
+    const shown = cards.filter(({ where }) => where?.(view) ?? true);
+    return {
+      ...tab,
+      panel: h("div", { class: "as-tab-panel" }, ...shown.map(({ card }) => new card(state).node)),
+    };
+  });
+  const made = new Tabs("Questions", panels, signal, (name) => state.set("tab", name));
+  state.follow({ show: (now) => made.show(now.get("tab")) });
+  return made.element;
+}
+
 function explorer(state: State, root: HTMLElement): void {
+  const body = h("div", { class: "as-body" }, new Overlay(state).node, tabs(state));
+  widenForPair(state, body);
   root.append(
-    ...new Toolbar(state).nodes,
+    ...new Sentence(state, new ShareMenu(state).element).nodes,
     new ErrorBanner(state).node,
     new KernelBanner(state).node,
+    body,
     new Examples(state).node,
   );
-  const board = h("div", { class: "as-board" });
-  root.append(board);
-  widenForPair(state, board);
-  for (const { card, where } of BOARD) {
-    if (where?.(state.view) ?? true) board.append(new card(state).node);
-  }
 }
 
 function alone(state: State, root: HTMLElement, card: CardClass): void {

@@ -13,6 +13,7 @@ import {
   find,
   inputOf,
   labelled,
+  menuOf,
   option,
   press,
   selectOf,
@@ -28,8 +29,12 @@ describe("the view", () => {
   it("is ready after rendering, with everything under its accessible name", () => {
     draw();
     expect(find(".as-root").dataset.ready).toBe("1");
-    for (const name of ["Method", "Baseline", "Colour map", "Sign"]) {
-      expect(labelled(name).tagName).toBe("SELECT");
+    for (const name of ["Colour map", "Sign"]) expect(labelled(name).tagName).toBe("SELECT");
+    for (const name of ["Explained output", "Compared with", "Baseline", "Method", "Seen at"]) {
+      expect(menuOf(name).getAttribute("aria-haspopup")).toBe("listbox");
+    }
+    for (const name of ["Where", "Inside", "Trust"]) {
+      expect(all("[role=tab]").map((tab) => tab.textContent)).toContain(name);
     }
     for (const name of ["Path position", "Opacity", "Outlier percentile"]) {
       expect(inputOf(name).type).toBe("range");
@@ -142,7 +147,7 @@ describe("text from outside", () => {
     expect(option(NASTY).querySelector(".as-name")!.textContent).toBe(NASTY);
     expect(find(".as-overlay .as-title").textContent).toBe(NASTY);
     expect(find(".as-message").textContent).toBe(NASTY);
-    expect(selectOf("Method").options[0]!.textContent).toBe(NASTY);
+    expect(menuOf("Method").textContent).toBe(NASTY);
     expect(find(".as-row[data-name] .as-kind").textContent).toBe(NASTY);
     const name = option(long).querySelector<HTMLElement>(".as-name")!;
     expect(name.dir).toBe("auto");
@@ -150,12 +155,12 @@ describe("text from outside", () => {
   });
 });
 
-describe("the toolbar", () => {
-  it("leaves a layer when a method is chosen", () => {
-    draw({ layer: "stem", alpha: 0.5 });
+describe("the sentence", () => {
+  it("shows the whole map of a method that is chosen", () => {
+    draw({ alpha: 0.5 });
     choose("Method", "Saliency");
     view.frame();
-    expect(view.model.saves).toEqual([{ method: "Saliency", layer: null, alpha: 1 }]);
+    expect(view.model.saves).toEqual([{ method: "Saliency", alpha: 1 }]);
   });
 
   it("shows progress, and cancels only what runs", () => {
@@ -201,13 +206,8 @@ describe("the toolbar", () => {
     draw();
     view.model.receive({ method: "Saliency", baseline: "blur", colormap: "seq", sign: "absolute" });
     view.frame();
-    const value = (label: string): string => selectOf(label).value;
-    expect(["Method", "Baseline", "Colour map", "Sign"].map(value)).toEqual([
-      "Saliency",
-      "blur",
-      "seq",
-      "absolute",
-    ]);
+    expect(["Method", "Baseline"].map((label) => menuOf(label).dataset.value)).toEqual(["Saliency", "blur"]);
+    expect(["Colour map", "Sign"].map((label) => selectOf(label).value)).toEqual(["seq", "absolute"]);
     expect(view.model.saves).toEqual([]);
   });
 });

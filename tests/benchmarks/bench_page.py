@@ -263,7 +263,7 @@ def fidelity() -> None:
     explorer = Explorer(
         zoo.efficientnet_lite0(), zoo.imagenet_preprocess(zoo.picture("chelsea")), n_steps=2
     ).wait()
-    names, target = explorer.depth["names"], explorer.target
+    names, target = explorer.layer_maps["names"], explorer.target
     kinds = {row["name"]: row["kind"] for row in explorer.layers}
     model, image = zoo.efficientnet_lite0(), zoo.imagenet_preprocess(zoo.picture("chelsea"))
     whole = [one[0, 0] for one in attr.LayerGradCam(model, names).attribute(image, target)]
@@ -296,7 +296,7 @@ def fidelity() -> None:
                 f"{max(worst):.3f}, rms {max(typical):.3f} (median {statistics.median(typical):.1e}); "
                 f"by rounding alone {max(rounding):.1e}",
             )
-    say("  sent at present", f"{len(explorer.depth['maps']) / 1000:.0f} kB")
+    say("  sent at present", f"{len(explorer.layer_maps['maps']) / 1000:.0f} kB")
     explorer.close()
 
 

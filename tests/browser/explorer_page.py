@@ -95,7 +95,7 @@ def settled(page: Page, kernel: Kernel, wanted: str = "idle", name: str = "explo
 
 def quiet(root: Locator) -> None:
     """Waits, at the page alone, until nothing is computed and nothing shown is out of date."""
-    expect(root.get_by_role("button", name="Cancel")).to_be_disabled(timeout=90_000)
+    expect(root.get_by_role("button", name="Cancel")).to_be_hidden(timeout=90_000)
     expect(root.locator(".as-overlay .as-tag")).to_be_hidden(timeout=90_000)
     root.page.evaluate(TWO_FRAMES)
 

@@ -1,21 +1,16 @@
 /** The baseline, or several whose maps are averaged. */
-import { type Disclosure, disclosure } from "../lib/disclosure";
+import { disclosure } from "../lib/disclosure";
 import { h, setClipped, setText } from "../lib/dom";
-import { type Option, type Select, select } from "../lib/form-controls";
-import { baselineLabel, choiceOf, chosenBaselines } from "../selection/baselines";
+import { Menu } from "../lib/menu";
+import { baselineItems, baselineLabel, choiceOf, chosenBaselines } from "../selection/baselines";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { needKernel } from "./needs-kernel";
 import { Refusal } from "./refusal";
 
-const SEVERAL = "\n"; // no baseline is called like this
-
 export class BaselineControls {
-  readonly select: HTMLElement;
-  /** Opens the boxes for several. */
-  readonly several: Disclosure;
+  readonly menu: Menu;
   readonly refusal: Refusal;
-  readonly #one: Select;
   readonly #boxes = h("div", { class: "as-boxes" });
   readonly #hint = h("div", { class: "as-help" });
   readonly #checks = new Map<string, HTMLInputElement>();
@@ -25,33 +20,30 @@ export class BaselineControls {
   constructor(state: State) {
     this.#state = state;
     const { signal } = state;
-    this.#one = select("Baseline", signal, (value) => {
+    this.menu = new Menu("Baseline", signal, (value) => {
       this.refusal.clear();
-      if (value !== SEVERAL) state.choose("baseline", value);
+      state.choose("baseline", value);
     });
-    this.select = this.#one.element;
-    this.several = disclosure("Average over several", "as-several", signal);
+    const several = disclosure("Average over several", "as-several", signal);
     const set = h("fieldset", { class: "as-fieldset" }, this.#hint, this.#boxes);
-    this.several.panel.append(set);
-    needKernel(state, this.#one.input, set);
-    this.refusal = new Refusal(state.view, "baseline", [this.#one.input]);
+    several.panel.append(set);
+    this.menu.foot.append(several.button, several.panel);
+    needKernel(state, this.menu.button, set);
+    this.refusal = new Refusal(state.view, "baseline", [this.menu.button]);
     state.follow(this);
   }
 
   show(view: View): void {
     this.refusal.show(view);
-    const options = view.get("baselines").map(({ name, label }) => ({ value: name, label }));
-    const key = JSON.stringify(options);
+    const items = baselineItems(view);
+    const key = JSON.stringify(items);
     if (key !== this.#built) {
       this.#built = key;
-      this.#build(options);
+      this.#build(items);
     }
     const names = chosenBaselines(view);
     const several = names.length > 1;
-    this.#one.show(
-      several ? [...options, { value: SEVERAL, label: baselineLabel(view) }] : options,
-      several ? SEVERAL : (names[0] ?? ""),
-    );
+    this.menu.show(items, several ? "" : (names[0] ?? ""), baselineLabel(view));
     for (const [name, box] of this.#checks) box.checked = names.includes(name);
     setText(
       this.#hint,
@@ -61,10 +53,10 @@ export class BaselineControls {
     );
   }
 
-  #build(options: readonly Option[]): void {
+  #build(items: readonly { readonly value: string; readonly label: string }[]): void {
     this.#checks.clear();
     this.#boxes.replaceChildren(
-      ...options.map(({ value, label }) => {
+      ...items.map(({ value, label }) => {
         const box = h("input", { class: "as-check", type: "checkbox", value });
         box.addEventListener("change", () => this.#toggled(), { signal: this.#state.signal });
         this.#checks.set(value, box);

@@ -1,6 +1,6 @@
 /** What is going on in the kernel, and the buttons that start and stop it. */
 import { Announcer } from "../lib/announcer";
-import { h, setAttribute, setText, setVariable } from "../lib/dom";
+import { focusNear, h, setAttribute, setText, setVariable } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import type { State } from "../state/state";
 import type { Status } from "../state/messages.generated";
@@ -61,8 +61,14 @@ export class JobControls {
     const job = jobOf(view);
     this.#say(job);
     const why = whyOff(view.kernel);
-    cancel.disabled = job.status !== "running" || why !== undefined;
+    const running = job.status === "running";
+    const held = [again, cancel].includes(focusNear(this.node) as HTMLButtonElement);
+    // The one takes the other's place: there is room for one.
+    cancel.hidden = !running;
+    again.hidden = running;
+    cancel.disabled = !running || why !== undefined;
     cancel.title = why ?? "";
+    if (held) (running ? cancel : again).focus();
     again.disabled = why !== undefined;
     again.title = why ?? "Compute the present choice anew, for instance after more training";
     const share = Math.round(Math.min(1, Math.max(0, view.get("progress"))) * 100);

@@ -17,6 +17,11 @@ export interface LegendContent {
   readonly table: Uint32Array | undefined;
   /** Only for a finished map, not while walking. */
   readonly heat: Heat | undefined;
+  /** What the numbers are, in words, and whether they speak for and against something. */
+  readonly unit?: string;
+  readonly forAndAgainst?: boolean;
+  /** The side of the blocks that values are summed over, in pixels; 1 for none. */
+  readonly side?: number;
   /** The scale is that of two maps, and ends where the larger one's does. */
   readonly shared?: boolean;
   /** What has to be said before anything else. */
@@ -35,13 +40,29 @@ export function legendTicks(limit: number, sign: Sign): readonly [string, string
   return sign === "all" ? [number(-limit), "0", number(limit)] : ["0", number(limit / 2), number(limit)];
 }
 
+/** The numbers at the ends, and between them what they are. */
+export function legendWords({ scale, sign, unit = "", forAndAgainst }: LegendContent): readonly string[] {
+  const [low, between, high] = legendTicks(scale.limit, sign);
+  const middle = unit === "" ? between : unit;
+  if (!forAndAgainst) return [low, middle, high];
+  const words = {
+    all: [`${low} against`, `${high} for`],
+    positive: [low, `${high} for`],
+    negative: [low, `${high} against`],
+    absolute: [low, high],
+  }[sign];
+  return [words[0]!, middle, words[1]!];
+}
+
 /** The words of the legend, most important first. */
-export function legendNotes({ scale, summary, sign, mode, heat, shared, first }: LegendContent): string[] {
+export function legendNotes(content: LegendContent): string[] {
+  const { scale, summary, sign, mode, heat, shared, first, side = 1 } = content;
   const notes: string[] = first ? [first] : [];
   const blank = summary.min === 0 && summary.max === 0;
   if (scale.limit === 0 || blank) {
     notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
   } else {
+    if (side > 1) notes.push(`summed over ${side} px`);
     if (mode === "masked") notes.push("grey hides the picture where values are small");
     if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
     if (shared) notes.push("one scale for both maps");
@@ -96,10 +117,10 @@ export class Legend {
   readonly #bar = new PixelBuffer();
   #painted: Uint32Array | undefined;
   readonly #ticks = [h("span"), h("span"), h("span")] as const;
-  readonly #notes = h("div", { class: "as-notes" });
+  /** What there is to say about the numbers: stands where there is a line for it. */
+  readonly notes = h("div", { class: "as-notes" });
 
-  /** `aside` stands beside the notes: what can be done about them. */
-  constructor(...aside: readonly HTMLElement[]) {
+  constructor() {
     this.#bar.canvas.className = "as-bar";
     this.#bar.canvas.setAttribute("aria-hidden", "true");
     this.element = h(
@@ -107,7 +128,6 @@ export class Legend {
       { class: "as-legend", "data-empty": "1" },
       this.#bar.canvas,
       h("div", { class: "as-ticks" }, ...this.#ticks),
-      h("div", { class: "as-verdict" }, ...aside, this.#notes),
     );
   }
 
@@ -125,22 +145,19 @@ export class Legend {
       this.#painted = table; // a table is made anew when anything about its colours changes
       this.#bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
     }
-    const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
+    const texts = scale.limit > 0 ? legendWords(content) : ["", "", ""];
     this.#ticks.forEach((tick, i) => setText(tick, texts[i]!));
     this.#note(legendNotes(content));
     this.#explain(glossary(heat));
   }
 
+  /** The words in full, and what the less familiar ones mean. */
   #explain(text: string): void {
-    if (this.#notes.title !== text) this.#notes.title = text;
+    const full = [this.notes.textContent, text].filter(Boolean).join("\n");
+    if (this.notes.title !== full) this.notes.title = full;
   }
 
-  /** Each note stays in one piece; the dots between them end lines and do not begin them. */
   #note(notes: readonly string[]): void {
-    const texts = notes.map((text, i) => (i < notes.length - 1 ? `${text} ·` : text));
-    if (this.#notes.textContent === texts.join(" ")) return;
-    if (texts.length === 1)
-      setText(this.#notes, texts[0]!); // alone it may be long, and break
-    else this.#notes.replaceChildren(...texts.flatMap((text) => [h("span", {}, text), " "]).slice(0, -1));
+    setText(this.notes, notes.join(" · "));
   }
 }

@@ -1,6 +1,8 @@
 /** Choices of baselines, and what to call them. */
 import type { Baseline } from "../state/messages.generated";
-import { View } from "../state/view";
+import { derived } from "../lib/derived";
+import type { MenuItem } from "../lib/menu";
+import type { View } from "../state/view";
 
 /** The names in a choice of baselines. */
 export function namesOf(baseline: Baseline): readonly string[] {
@@ -23,3 +25,8 @@ export function baselineLabel(view: View): string {
   const name = names[0] ?? "";
   return view.get("baselines").find((one) => one.name === name)?.label ?? name;
 }
+
+/** All that there are to choose from. */
+export const baselineItems = derived((view: View): readonly MenuItem[] =>
+  view.get("baselines").map(({ name, label }) => ({ value: name, label })),
+);

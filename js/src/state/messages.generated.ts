@@ -7,6 +7,9 @@
 
 export type PartName = "explorer" | "overlay" | "predictions" | "path" | "layers" | "channels";
 
+/** What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it. */
+export type TabName = "where" | "inside" | "trust";
+
 export type Status = "idle" | "running" | "cancelled" | "error";
 
 export type Sign = "all" | "positive" | "negative" | "absolute";
@@ -21,6 +24,9 @@ export type AblateTo = "zero" | "baseline";
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values" | "segmentation" | "boxes";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+
+/** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
+export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
 
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
@@ -138,6 +144,20 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+  /** How many pixels of the input each number stands for, where the map was averaged down. */
+  pixels?: number;
+  /** Numbers of places beside each other may be added up. */
+  summable?: boolean;
+  quantity?: Quantity;
+  /** What the numbers are, in words. */
+  unit?: string;
+}
+
+/** The outputs of the model; {} where it gives no row of them. */
+export interface RawClasses {
+  count?: number;
+  /** In their order, as far as there are any; an empty one has none. */
+  names?: readonly string[];
 }
 
 /** What the model says of one class. */
@@ -179,6 +199,8 @@ export interface RawPath {
   scale?: number;
   title?: string;
   target_label?: string;
+  pixels?: number;
+  unit?: string;
   request?: Request | null;
 }
 
@@ -212,6 +234,8 @@ export interface RawLayerMaps {
   request?: Request;
   /** The title of a layer's map is the first, the layer's path and the second. */
   title?: readonly [string, string];
+  quantity?: Quantity;
+  unit?: string;
   final?: boolean;
   names?: readonly string[];
   shapes?: readonly Size[];

@@ -17,6 +17,7 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawClasses,
   RawComparison,
   RawHeat,
   RawLayerMaps,
@@ -33,6 +34,7 @@ import type {
   Settings,
   Sign,
   Status,
+  TabName,
   Target,
 } from "./messages.generated";
 
@@ -74,6 +76,7 @@ export interface Traits {
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
+  classes: RawClasses;
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -90,6 +93,8 @@ export interface Traits {
   what_if: RawWhatIf;
   comparison: RawComparison;
   pinned: RawPinned;
+  /** Which of the tabs is open */
+  tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
   /** 0 shows the picture alone, 1 the map alone */
@@ -102,6 +107,8 @@ export interface Traits {
   mode: Mode;
   /** Percent of the largest values that the colour scale clips */
   outlier_percent: number;
+  /** Pixels along the side of the blocks that a map is summed over; None asks the size of the picture */
+  detail: number | null;
   /** Where the colour scale ends, held over several maps; None asks the map */
   scale_limit: number | null;
 }
@@ -133,6 +140,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_methods: [],
   baselines: [],
   examples: [],
+  classes: {},
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -148,12 +156,14 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   what_if: {},
   comparison: {},
   pinned: {},
+  tab: "where",
   alpha: 1,
   opacity: 0.6,
   colormap: "auto",
   sign: "all",
   mode: "blended",
   outlier_percent: 1,
+  detail: null,
   scale_limit: null,
 };
 
@@ -188,6 +198,7 @@ export const KERNEL_WRITTEN = [
   "neuron_methods",
   "baselines",
   "examples",
+  "classes",
   "layers",
   "luts",
   "picture",

@@ -242,13 +242,6 @@ describe("the way back", () => {
     expect(buttonOf("Back to input").hidden).toBe(true);
     expect(document.activeElement).toBe(canvas()); // the focus is not lost
   });
-
-  it("is what picking a method does too", () => {
-    show({ layer: "stem", neuron: 2 });
-    choose("Method", "Saliency");
-    view.frame();
-    expect(view.model.saves).toEqual([{ method: "Saliency", layer: null, neuron: null }]);
-  });
 });
 
 describe("a tree of ten thousand modules", () => {

@@ -14,7 +14,7 @@ import {
   inputOf,
   option,
   press,
-  selectOf,
+  menuOf,
   slide,
   treeItem,
   useViews,
@@ -198,7 +198,7 @@ describe("a page", () => {
     view.frame();
     expect(banner().hidden).toBe(false);
     expect(banner().textContent).toContain("does not answer");
-    expect(selectOf("Method").disabled).toBe(false);
+    expect(menuOf("Method").disabled).toBe(false);
     view.model.receive({ status: "running", message: "Starting" });
     view.frame();
     expect(banner().hidden).toBe(true);
@@ -238,8 +238,8 @@ describe("a page", () => {
     expect(banner().getAttribute("role")).toBe("alert");
     expect(banner().textContent).toContain("The kernel is gone");
     for (const label of ["Method", "Baseline"]) {
-      expect(selectOf(label).disabled).toBe(true);
-      expect(selectOf(label).title).toContain("kernel is gone");
+      expect(menuOf(label).disabled).toBe(true);
+      expect(menuOf(label).title).toContain("kernel is gone");
     }
     for (const name of ["Recompute", "Cancel", "Refine", "Reset to defaults"]) {
       expect(buttonOf(name).matches(":disabled")).toBe(true);
@@ -269,8 +269,8 @@ describe("a page", () => {
     draw({ _live: false });
     expect(banner().hidden).toBe(false);
     expect(banner().getAttribute("role")).toBe("note");
-    expect(selectOf("Method").disabled).toBe(true);
-    expect(selectOf("Method").title).toContain("saved without its kernel");
+    expect(menuOf("Method").disabled).toBe(true);
+    expect(menuOf("Method").title).toContain("saved without its kernel");
     expect(inputOf("Opacity").disabled).toBe(false);
     buttonOf("Hide").click();
     expect(banner().hidden).toBe(true);

@@ -88,11 +88,25 @@ export function slide(label: string, value: number): void {
   input.dispatchEvent(new Event("input"));
 }
 
+/** Chooses from a select box, or from a menu: by opening it and pressing the line of that value. */
 export function choose(label: string, value: string): void {
-  const input = selectOf(label);
-  input.value = value;
-  input.dispatchEvent(new Event("change"));
+  const control = find(`:is(select, [role=combobox])[aria-label="${label}"]`);
+  if (control instanceof HTMLSelectElement) {
+    control.value = value;
+    control.dispatchEvent(new Event("change"));
+    return;
+  }
+  control.click();
+  const line = menuLines(label).find(({ dataset }) => dataset.value === value);
+  if (!line) throw new Error(`no ${value} in ${label}`);
+  line.click();
 }
+
+export const menuOf = (label: string): HTMLButtonElement =>
+  find(`[role=combobox][aria-label="${label}"]`) as HTMLButtonElement;
+/** What an open menu offers. */
+export const menuLines = (label: string): HTMLElement[] =>
+  all(`[role=listbox][aria-label="${label}"] [role=option]`);
 
 export function type(label: string, text: string): void {
   const input = inputOf(label);

@@ -9,6 +9,7 @@ from typing import Any
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.inputs import describe
+from attriscope.widget.messages.types import RawClasses
 
 ClassNamesLike = Sequence[str] | Mapping[int, str] | Mapping[str, int] | None
 """What users give: names in the order of the classes, a dict from index to name, or one from name to index."""
@@ -50,6 +51,15 @@ class ClassNames:
         binary = self.outputs == 1 and len(self.by_index) == 2
         name = self.by_index.get(1 if binary else index, "")
         return name if name.strip() else f"class {index}"
+
+    def message(self) -> RawClasses:
+        """What the page is told of them."""
+        count = self.outputs
+        if count is None:
+            return {}
+        last = max((i for i, name in self.by_index.items() if i < count and name.strip()), default=-1)
+        names = [self.by_index.get(i, "") for i in range(last + 1)]
+        return {"count": count, "names": [self.label(0)] if count == 1 else names}
 
     def indices(self, name: str) -> list[int]:
         """Which outputs have this name: as it is, or but for case where none is."""

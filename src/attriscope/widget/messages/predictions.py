@@ -49,6 +49,13 @@ class Outputs:
         return scores if self.shares else scores.sigmoid()
 
     @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        if self.kind == "values":
+            return "output"
+        return "probability" if self.shares and self.kind != "logits" else "score"
+
+    @property
     def doc(self) -> str:
         """How the numbers come about that are shown."""
         if self.kind == "logits":
@@ -99,6 +106,6 @@ def predictions_message(
     return found
 
 
-def best(output: Tensor, most: int = 8) -> list[int]:
+def best(output: Tensor, most: int = 5) -> list[int]:
     """The indices of the highest scores of one example's output (C,)."""
     return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
 PartName: TypeAlias = Literal["explorer", "overlay", "predictions", "path", "layers", "channels"]
+# What the Explorer's tabs answer: where in the input, what inside the model, whether to trust it.
+TabName: TypeAlias = Literal["where", "inside", "trust"]
 Status: TypeAlias = Literal["idle", "running", "cancelled", "error"]
 Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
 Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
@@ -25,6 +27,8 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values", "segmentation", "boxes"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
+Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
@@ -142,6 +146,9 @@ class RawHeat(TypedDict, total=False):
 
     Attributes:
         data: float32, little-endian.
+        pixels: how many pixels of the input each number stands for, where the map was averaged down.
+        summable: numbers of places beside each other may be added up.
+        unit: what the numbers are, in words.
     """
 
     shape: Size
@@ -157,6 +164,21 @@ class RawHeat(TypedDict, total=False):
     evaluations: int | None
     refinable: bool
     changed: bool
+    pixels: float
+    summable: bool
+    quantity: Quantity
+    unit: str
+
+
+class RawClasses(TypedDict, total=False):
+    """The outputs of the model; {} where it gives no row of them.
+
+    Attributes:
+        names: in their order, as far as there are any; an empty one has none.
+    """
+
+    count: int
+    names: Sequence[str]
 
 
 class Prediction(TypedDict):
@@ -208,6 +230,8 @@ class RawPath(TypedDict, total=False):
     scale: float
     title: str
     target_label: str
+    pixels: float
+    unit: str
     request: Request | None
 
 
@@ -248,10 +272,13 @@ class RawLayerMaps(TypedDict, total=False):
         title: the title of a layer's map is the first, the layer's path and the second.
         scales: value = scale * float16
         maps: float16, little-endian, one map after another.
+        quantity, unit: what the numbers are.
     """
 
     request: Request
     title: tuple[str, str]
+    quantity: Quantity
+    unit: str
     final: bool
     names: Sequence[str]
     shapes: Sequence[Size]

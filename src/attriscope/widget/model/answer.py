@@ -80,7 +80,7 @@ class Answer:
             told = self.told
             return names.of(None if told is None else len(told))
         labels = [self._label(names, box.label) for box in self.found]
-        return ClassNames(dict(enumerate(labels)))
+        return ClassNames(dict(enumerate(labels)), outputs=len(labels) or None)
 
     @staticmethod
     def _label(names: ClassNames, label: Any) -> str:

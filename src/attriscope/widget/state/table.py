@@ -29,6 +29,7 @@ from attriscope.widget.messages.types import (
     Output,
     PartName,
     RawChannels,
+    RawClasses,
     RawComparison,
     RawHeat,
     RawLayerMaps,
@@ -44,8 +45,10 @@ from attriscope.widget.messages.types import (
     Settings,
     Sign,
     Status,
+    TabName,
 )
 from attriscope.widget.state.traits import (
+    BlockSide,
     Checked,
     Limit,
     Number,
@@ -133,6 +136,7 @@ class ExplorerTraits(traitlets.HasTraits):
     neuron_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
+    classes: RawClasses = kernel_trait()
     layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
     luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
 
@@ -155,6 +159,7 @@ class ExplorerTraits(traitlets.HasTraits):
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.
+    tab: TabName = shared_trait(OneOf(get_args(TabName), "where", help="which of the tabs is open"))
     alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
     opacity: float = shared_trait(
         Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
@@ -164,6 +169,13 @@ class ExplorerTraits(traitlets.HasTraits):
     mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
     outlier_percent: float = shared_trait(
         Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    detail: int | None = shared_trait(
+        BlockSide(
+            None,
+            allow_none=True,
+            help="pixels along the side of the blocks that a map is summed over; None asks the size of the picture",
+        )
     )
     scale_limit: float | None = shared_trait(
         Limit(
