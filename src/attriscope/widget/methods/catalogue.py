@@ -15,7 +15,8 @@ from attriscope import attr
 from attriscope.attr import Attribution
 from attriscope.attr.baselines import blur, mean
 from attriscope.attr.quadrature import quadrature
-from attriscope.widget.methods.arguments import CodeValue, MethodInputs, range_of
+from attriscope.attr.rules.composites import COMPOSITES, composite
+from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code, range_of
 from attriscope.widget.methods.parameters import Parameter
 from attriscope.widget.methods.spec import MethodSpec
 
@@ -66,6 +67,39 @@ def _smoothed(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]
 def _guided(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
     layer = inputs.last_convolution()
     return attr.GuidedGradCam(model, layer.value), CodeValue(None, f"GuidedGradCam(model, {layer.code})")
+
+
+def _composite(pictures: Tensor) -> tuple[Parameter, ...]:
+    """Which rules LRP goes by, and their numbers."""
+    doc = (
+        "rules of the layers. default: as the model's modules say, else each output divided by its contributions; "
+        "epsilon or gamma: that rule for all convolutions and linear layers; epsilon-gamma, epsilon-plus, "
+        "epsilon-alpha2-beta1: epsilon for linear layers, and gamma, or only positive, or alpha 2 and beta 1 for "
+        "convolutions."
+    )
+    choices = ("default", *COMPOSITES)
+    return (
+        Parameter("composite", "choice", "default", doc, choices=choices),
+        Parameter(
+            "epsilon", "float", 1e-6, "of the epsilon rule, in the units of a layer's output.", 0, None
+        ),
+        Parameter(
+            "gamma", "float", 0.25, "of the gamma rule: positive weights count 1 + gamma times.", 0, None
+        ),
+    )
+
+
+def _lrp(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
+    name, epsilon, gamma = (inputs.values[one] for one in ("composite", "epsilon", "gamma"))
+    if name == "default":
+        return attr.LRP(model), CodeValue(None, "LRP(model)")
+    rules = composite(model, name, epsilon, gamma)
+    numbers = {"epsilon": epsilon if name != "gamma" else None, "gamma": gamma if "gamma" in name else None}
+    given = "".join(f", {one}={value!r}" for one, value in numbers.items() if value is not None)
+    code = f"LRP(model, rules=composite(model, {as_code(name)}{given}))"
+    return attr.LRP(model, rules), CodeValue(
+        None, code, ("from attriscope.attr.lrp_rules import composite", "")
+    )
 
 
 def _some_references(inputs: MethodInputs) -> dict[str, CodeValue]:
@@ -142,7 +176,12 @@ _INPUT_METHODS = (
         quick=True,
     ),
     MethodSpec(
-        attr.LRP, known_as=("layer-wise relevance propagation", "relevance propagation"), quick=True, sign=-1
+        attr.LRP,
+        own=_composite,
+        make=_lrp,
+        known_as=("layer-wise relevance propagation", "relevance propagation"),
+        quick=True,
+        sign=-1,
     ),
     MethodSpec(
         attr.Occlusion,
