@@ -19,6 +19,7 @@ import { describe, readingOf, summarise, valueText, whyNoMap } from "./descripti
 import { doubt, finding } from "./finding";
 import { Legend } from "./legend";
 import { PinButtons, Stages } from "./pinned";
+import { BoxMarks, PixelPicker } from "./places";
 import { ZoomButtons } from "./zoom-buttons";
 
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
@@ -46,6 +47,7 @@ export class Overlay {
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
+  readonly #boxes: BoxMarks;
   readonly #table: DataTable;
   #shown: Displayed;
   #pinned: Displayed | undefined;
@@ -64,6 +66,7 @@ export class Overlay {
       moved: () => state.schedule(this.#repaint),
     });
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
+    this.#boxes = new BoxMarks(state, this.#stages.present);
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
@@ -121,6 +124,7 @@ export class Overlay {
         popup.element,
         table.button,
         ...(view.has("effort") ? [new RefineButton(state).node] : []),
+        ...(view.has("predictions") ? [new PixelPicker(state, this.#stages.present).node] : []),
         ...(view.has("pinned") ? [pins.pin] : []),
       ),
       table.panel,
@@ -141,6 +145,7 @@ export class Overlay {
     stages.draw(shown, pinned, { mode: look.mode, limit: this.#limit, table: look.table });
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
+    this.#boxes.show(view);
     this.#zoom.show();
     this.#read(false);
   }
