@@ -7,7 +7,7 @@ import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
 import { currentPath, type Displayed, displayed, type Field, pinned } from "../selection/displayed";
-import { markOf } from "../selection/freshness";
+import { isComputing, markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
@@ -216,7 +216,7 @@ export class Overlay {
   readonly #repaint = (): void => this.#paint(this.#state.view);
 
   readonly #reflect = (): void => {
-    setText(this.#words, summarise(this.#shown));
+    setText(this.#words, summarise(this.#shown, isComputing(this.#state.view)));
     this.#table.show(this.#shown);
   };
 }
