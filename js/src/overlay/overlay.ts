@@ -89,8 +89,8 @@ export class Overlay {
     setClipped(frame.title, shown.title);
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
     this.#pins.show(view);
-    this.#paint(view);
     this.#judge(view);
+    this.#paint(view);
     if (before.field !== shown.field || this.#rest === undefined) {
       clearTimeout(this.#rest);
       this.#rest = setTimeout(this.#reflect, REST_MS);

@@ -8,7 +8,6 @@ Where to look next: the traits are in :mod:`attriscope.widget.state.table` and c
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -19,10 +18,12 @@ from torch import Tensor, nn
 
 from attriscope.attr.targets import Boxes
 from attriscope.core.errors import Cancelled
+from attriscope.widget.answers import Answers
 from attriscope.widget.export import figure, html
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import Channel, top_channels
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _PICTURE_SECONDS = 1.5
 
 
-class Explorer(JobWidget, ExplorerTraits):
+class Explorer(JobWidget, Answers, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -78,6 +79,8 @@ class Explorer(JobWidget, ExplorerTraits):
             class with the most pixels that is not called background.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
+        labels: the true class of each example, by index or name: the strip of examples then says where the model is
+            wrong.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
             ``methods`` lists all of them. Here and wherever a method is named, any usual spelling will do, such as
             ``"IG"`` or ``"integrated gradients"``; the trait then holds the name.
@@ -103,8 +106,8 @@ class Explorer(JobWidget, ExplorerTraits):
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
-            ``contrast``, ``example``, ``settings``, ``output``, ``alpha``, ``opacity``, ``colormap``, ``sign``,
-            ``mode``, ``outlier_percent``, ``scale_limit``.
+            ``contrast``, ``explain_predicted``, ``example``, ``settings``, ``output``, ``tab``, ``alpha``, ``opacity``,
+            ``detail``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
 
     Traits:
         method, target, baseline: what is explained and how.
@@ -112,6 +115,8 @@ class Explorer(JobWidget, ExplorerTraits):
             the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
+        explain_predicted: whether each example is explained for the class that is predicted of it (default, unless
+            ``target`` is given), or for the same ``target``. A target that is chosen makes it false.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
         layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default),
             ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
@@ -131,7 +136,11 @@ class Explorer(JobWidget, ExplorerTraits):
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
         alpha: position on the path, from 0 (baseline) to 1 (input).
-        opacity, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn.
+        opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
+            side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
+            about 14 blocks along the shorter side of a picture of more than 64 pixels.
+        tab: which question is open: ``"where"``, ``"inside"`` or ``"trust"``.
+        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.
@@ -182,6 +191,7 @@ class Explorer(JobWidget, ExplorerTraits):
         *,
         target: Any = None,
         class_names: ClassNamesLike = None,
+        labels: Any = None,
         method: str = "IntegratedGradients",
         baseline: Any = "zero",
         to_image: ToImage | None = None,
@@ -202,10 +212,17 @@ class Explorer(JobWidget, ExplorerTraits):
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
         self._explorer_jobs = ExplorerJobs(
-            self, self._explained, self._registry, self._labels, self._state, self._comparison
+            self,
+            self._explained,
+            self._registry,
+            self._labels,
+            self._state,
+            self._comparison,
+            read_labels(labels, examples.count, names),
         )
         if n_steps is not None:
             settings = self._registry.with_steps(settings, n_steps)
+        traits.setdefault("explain_predicted", target is None)
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods, self.neuron_methods = (
@@ -219,27 +236,6 @@ class Explorer(JobWidget, ExplorerTraits):
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
-
-    @property
-    def attributions(self) -> Tensor | None:
-        """The latest map of the chosen method, as it returned it, (1, C, H, W); ``None`` before there is one."""
-        self._explorer_jobs.mark_outdated()
-        return self._state.attributions
-
-    @property
-    def layer_attributions(self) -> Tensor | None:
-        """The picked layer's attributions by ``layer_method``, in the shape of what it gives; ``None`` if not ready.
-
-        Of a layer that gives several tensors, those of the first.
-        """
-        return self._state.layer_attributions(dataclasses.replace(self.choice, neuron=None))
-
-    @property
-    def neuron_attributions(self) -> Tensor | None:
-        """What drives the picked neuron: attributions of the input, (1, C, H, W); ``None`` if not ready."""
-        choice = self.choice
-        ready = choice.place == "neuron" and self._state.has_map(choice)
-        return self._state.attributions if ready else None
 
     def top_channels(self, k: int = 10) -> list[Channel]:
         """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.
@@ -330,15 +326,6 @@ class Explorer(JobWidget, ExplorerTraits):
         """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
         return self._comparison.table
 
-    def explain_pixel(self, row: int, column: int) -> Explorer:
-        """Explain the class that a segmentation predicts at a pixel of the picture, there alone: sets ``target``.
-
-        Raises:
-            ChoiceError: there is no such pixel, or the model gives no scores of pixels, or none yet: wait for it.
-        """
-        self.target = self._validation.pixel(row, column, self.example)
-        return self
-
     def pin(self) -> Explorer:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
 
@@ -413,6 +400,16 @@ class Explorer(JobWidget, ExplorerTraits):
     def _leave_neuron(self, change: Any) -> None:
         if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
             self.neuron = None
+
+    @traitlets.observe("target")
+    def _leave_predicted(self, change: Any) -> None:
+        if change["new"] not in (None, self._state.settled):
+            self.explain_predicted = False
+
+    @traitlets.observe("explain_predicted")
+    def _turn_to_predicted(self, change: Any) -> None:
+        if change["new"] and (best := self._explained.best(self.example)) is not None:
+            self._state.settled = self.target = best
 
     def _choose(self, change: Any) -> None:
         if not self._page.receiving:

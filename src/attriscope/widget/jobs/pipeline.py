@@ -120,7 +120,8 @@ class ExplanationJob:
     def _predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
-        if self.state.example != index:
+        turned = self.state.example != index
+        if turned:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
@@ -142,14 +143,17 @@ class ExplanationJob:
         self.publish(
             predictions={}
             if told is None
-            else predictions_message(told, self.labels.names, self._outputs(selection), boxes)
+            else predictions_message(told, self.labels.names, self.outputs(selection), boxes)
         )
-        if selection.target is None and (target := answer.best(self.labels.names)) is not None:
+        follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
+        target = answer.best(self.labels.names)
+        if target is not None and (selection.target is None or follows):
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return explained.picking(selection)
 
-    def _outputs(self, selection: Selection) -> Outputs:
+    def outputs(self, selection: Selection) -> Outputs:
+        """What the numbers are that the model gives."""
         return self.explained.outputs(selection, self.labels.names.binary)
 
     def _turn_to(self, index: int) -> None:
@@ -174,7 +178,7 @@ class ExplanationJob:
         changed = changed.reshape(-1) if answer.pixels is None else shares(changed)[0]
         request = selection.request("what_if")
         message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self._outputs(selection), request
+            intact, changed, self.labels.names, self.outputs(selection), request
         )
         self.publish(what_if=message)
 
@@ -232,7 +236,7 @@ class ExplanationJob:
             self.registry.is_custom(selection.shown_method),
         )
         quantity = quantity_of(spec, selection, custom)
-        noun = self._outputs(selection).noun
+        noun = self.outputs(selection).noun
         return {"quantity": quantity, "unit": unit_words(quantity, self.labels.explained(selection, noun))}
 
     def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
@@ -380,7 +384,7 @@ class ExplanationJob:
         classes, contrast = self._best_classes(selection), selection.contrast
         if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
             classes.append(contrast)
-        outputs = self._outputs(selection)
+        outputs = self.outputs(selection)
         message = path_message(
             path,
             self.labels.names,

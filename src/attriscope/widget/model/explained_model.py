@@ -21,6 +21,7 @@ from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
+from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
@@ -133,6 +134,17 @@ class ExplainedModel:
         """What the model gave for an example; an empty one if that is not known."""
         return self._answers.get(index, _UNKNOWN)
 
+    def predict(self, index: int) -> Tensor | None:
+        """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
+        if index not in self._answers:
+            one = Example(self.examples, index, self._to_image).examples
+            with one_pass(self.model, False):
+                answer = answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes)
+            if answer.scores is None:  # pixels are too many to keep, and boxes are no classes
+                return None
+            self._answers[index] = answer
+        return self.scores(index)
+
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self.answer(index).scores
@@ -163,6 +175,11 @@ class ExplainedModel:
             # A model of one output has no target, and perhaps no index for it.
             outputs[index] = None if selection.target is None else one.explained
         return self.layer_cache.by_class(selection, outputs)
+
+    def best(self, index: int) -> int | None:
+        """The class that an example is taken for; ``None`` if there are none, or it is not known."""
+        scores = self.scores(index)
+        return None if scores is None or len(scores) < 2 else int(scores.argmax())
 
     def outputs(self, selection: Selection, binary: bool) -> Outputs:
         """What the scores of an example are: what a person says, or what is found.
