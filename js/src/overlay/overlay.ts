@@ -14,6 +14,7 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
+import { CloseUps } from "./close-up";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
 import { doubt, finding } from "./finding";
@@ -48,6 +49,7 @@ export class Overlay {
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
   readonly #boxes: BoxMarks;
+  readonly #closeUps: CloseUps;
   readonly #table: DataTable;
   #shown: Displayed;
   #pinned: Displayed | undefined;
@@ -67,6 +69,7 @@ export class Overlay {
     });
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
     this.#boxes = new BoxMarks(state, this.#stages.present);
+    this.#closeUps = new CloseUps(state, this.#stages.present);
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
@@ -142,6 +145,7 @@ export class Overlay {
     const own = scaleFor(shown.field);
     const kept = scaleFor(pinned?.field);
     this.#limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
+    this.#closeUps.show(view, shown.picture);
     stages.draw(shown, pinned, { mode: look.mode, limit: this.#limit, table: look.table });
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));

@@ -120,6 +120,16 @@ export interface RawLut {
 export interface RawPicture {
   shape?: Size;
   data?: Binary;
+  /** Of the picture itself, where it was averaged down to `shape`; places in it are counted in these. */
+  full?: Size;
+}
+
+/** A part of the picture, finer than the whole travels; {} when there is none. */
+export interface RawCloseUp {
+  shape?: Size;
+  data?: Binary;
+  /** Which part, x0, y0, x1, y1 in pixels of the picture. */
+  box?: readonly number[];
 }
 
 /** One of the examples to choose from. */

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
+from attriscope.widget.messages.types import RawCloseUp
+from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.validation import Validation
@@ -21,9 +23,15 @@ class Answers:
 
     target: Any
     example: int
+    close_up: RawCloseUp
+    _explained: ExplainedModel
     _state: ExplorerState
     _validation: Validation
     _explorer_jobs: ExplorerJobs
+
+    def _look_closer(self, change: Any) -> None:
+        if self._state.example is not None:
+            self.close_up = self._explained.example(self._state.example).close_up(change["new"])
 
     @property
     def choice(self) -> Selection:

@@ -231,8 +231,14 @@ class Explorer(JobWidget, Answers, ExplorerTraits):
         )
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
-        self.picture, self._state.example = self._explained.example(self.example).picture, self.example
+        shown = self._explained.example(self.example)
+        self.picture, self.close_up, self._state.example = (
+            shown.picture,
+            shown.close_up(self.view_box),
+            self.example,
+        )
         self.observe(self._choose, list(REQUESTED))
+        self.observe(self._look_closer, "view_box")
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------

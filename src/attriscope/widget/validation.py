@@ -299,6 +299,17 @@ class Validation(LayerValidation):
             raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
         return int(value)
 
+    def view_box(self, value: Any) -> list[int] | None:
+        """A part of the picture, or none."""
+        if value is None:
+            return None
+        box = list(value) if isinstance(value, list | tuple) else []
+        if len(box) != 4 or not all(map(_whole, box)) or not (box[0] < box[2] and box[1] < box[3]):
+            raise ChoiceError(
+                f"view_box must be None or x0, y0, x1, y1 in pixels of the picture, but {describe(value)} came"
+            )
+        return [int(one) for one in box]
+
     # --- baselines --------------------------------------------------------------------------------------------
 
     def baseline(self, value: Any) -> Any:

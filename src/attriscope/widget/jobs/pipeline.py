@@ -158,11 +158,11 @@ class ExplanationJob:
 
     def _turn_to(self, index: int) -> None:
         """Show another example, and nothing of the one before: it must not stand over this picture."""
-        picture = self.explained.example(index).picture
+        example = self.explained.example(index)
         self.publish(
             functools.partial(self.state.turn_to, index),
-            picture=picture,
-            **cleared(with_example=True),
+            picture=example.picture,
+            **{**cleared(with_example=True), "close_up": example.close_up(self.shown.view_box)},
         )
 
     def _what_if(self, selection: Selection) -> None:

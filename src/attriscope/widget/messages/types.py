@@ -128,10 +128,27 @@ class RawLut(TypedDict):
 
 
 class RawPicture(TypedDict, total=False):
-    """A picture of RGB pixels of 8 bits."""
+    """A picture of RGB pixels of 8 bits.
+
+    Attributes:
+        full: of the picture itself, where it was averaged down to ``shape``; places in it are counted in these.
+    """
 
     shape: Size
     data: Binary
+    full: Size
+
+
+class RawCloseUp(TypedDict, total=False):
+    """A part of the picture, finer than the whole travels; {} when there is none.
+
+    Attributes:
+        box: which part, x0, y0, x1, y1 in pixels of the picture.
+    """
+
+    shape: Size
+    data: Binary
+    box: Sequence[int]
 
 
 class ExampleInfo(TypedDict):
