@@ -18,9 +18,11 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawClasses,
   RawCloseUp,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
@@ -31,7 +33,9 @@ import type {
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
@@ -43,6 +47,7 @@ import type {
 export interface Traits {
   _part: PartName;
   _live: boolean;
+  _saved_picture: string;
   status: Status;
   progress: number;
   message: string;
@@ -75,6 +80,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
@@ -97,7 +104,10 @@ export interface Traits {
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Which of the tabs is open */
   tab: TabName;
@@ -125,6 +135,7 @@ export interface Traits {
 export const DEFAULTS: Omit<Traits, "luts"> = {
   _part: "explorer",
   _live: true,
+  _saved_picture: "",
   status: "idle",
   progress: 0,
   message: "",
@@ -144,6 +155,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
@@ -165,7 +177,10 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   channels: {},
   neuron_info: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
   tab: "where",
   alpha: 1,
@@ -200,6 +215,7 @@ export const REQUESTED = [
 export const KERNEL_WRITTEN = [
   "_part",
   "_live",
+  "_saved_picture",
   "status",
   "progress",
   "message",
@@ -227,7 +243,10 @@ export const KERNEL_WRITTEN = [
   "channels",
   "neuron_info",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -251,5 +270,18 @@ export const ANSWERS = {
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -54,7 +54,7 @@ describe("a large picture", () => {
   });
 
   it("is drawn finer where the part came", () => {
-    draw({ picture: LARGE, mode: "blended" });
+    draw({ picture: LARGE, mode: "blended", close_up: {}, view_box: null });
     const before = steps().length;
     const part = {
       shape: [10, 10] as const,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.messages.types import RawCloseUp
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -27,6 +28,7 @@ class Answers:
     _explained: ExplainedModel
     _state: ExplorerState
     _validation: Validation
+    _covering: Covering
     _explorer_jobs: ExplorerJobs
 
     def _look_closer(self, change: Any) -> None:
@@ -58,6 +60,11 @@ class Answers:
         choice = self.choice
         ready = choice.place == "neuron" and self._state.has_map(choice)
         return self._state.attributions if ready else None
+
+    @property
+    def selection_mask(self) -> Tensor | None:
+        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        return self._covering.mask()
 
     def explain_pixel(self, row: int, column: int) -> Self:
         """Explain the class that a segmentation predicts at a pixel of the picture, there alone: sets ``target``.

@@ -16,7 +16,7 @@ from attriscope.core.inputs import describe
 from attriscope.widget.jobs.runner import JobRunner
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import MessageType
+from attriscope.widget.messages.types import Ask
 from attriscope.widget.state.page_calls import PageCalls
 from attriscope.widget.state.part import LOCK, Part
 from attriscope.widget.state.selection import ChoiceError
@@ -26,7 +26,7 @@ from attriscope.widget.state.traits import also
 # The longest refused value, as JSON, that is sent back.
 _VALUE = 200
 # What the page may ask for by a message of its own: names of methods.
-_MESSAGES = get_args(MessageType)
+_MESSAGES = get_args(Ask)
 # What comes with some of them.
 _ARGUMENTS = {"explain_pixel": ("row", "column")}
 

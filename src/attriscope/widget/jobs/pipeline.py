@@ -10,30 +10,30 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypedDict, TypeVar
 
 from torch import Tensor
 
 from attriscope.attr import LayerGradCam
-from attriscope.core.errors import Cancelled, InputError
+from attriscope.core.errors import Cancelled
 from attriscope.core.progress import control
-from attriscope.core.target import scores_in
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.predictions import Outputs, best, predictions_message
+from attriscope.widget.messages.predictions import Outputs, predictions_message
 from attriscope.widget.messages.types import Quantity, RawHeat, Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.quantities import quantity_of, unit_words
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model.answer import shares
-from attriscope.widget.model.code import code_of
+from attriscope.widget.model.code import lines_of
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.model.map import Map
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
+from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection, refusing
 from attriscope.widget.state.table import OUTPUT, ExplorerTraits, cleared
 
@@ -68,6 +68,7 @@ class ExplanationJob:
         state: what was requested, and what is on show.
         shown: the traits, to read.
         publish: sets them.
+        cover: covers the region on show, if there is one; ``if_due`` only one that has not been covered.
     """
 
     explained: ExplainedModel
@@ -76,6 +77,7 @@ class ExplanationJob:
     state: ExplorerState
     shown: ExplorerTraits
     publish: Publish
+    cover: Callable[..., None]
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
@@ -91,11 +93,15 @@ class ExplanationJob:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
         has_map = self.state.has_map(selection)
-        selection = self._predict(selection)
+        selection = self.predict(selection)
         weights = self.explained.weights()
+        self.cover()
         try:
             if has_map:
-                self.publish(code=code_of(self.explained, selection))
+                lines = lines_of(self.explained, selection)
+                self._publish_with_code(
+                    functools.partial(self.state.write_down, selection, lines), selection, lines
+                )
             else:
                 example = self.explained.example(selection.example)
                 self.publish(baseline_picture=example.baseline_picture(selection))
@@ -105,6 +111,7 @@ class ExplanationJob:
             self._channels(selection)
             if not has_map:
                 self._map(selection, weights)
+                self.cover()
             self._neuron(selection)
             self._layer_maps(selection)
             return self._path(selection)
@@ -117,7 +124,7 @@ class ExplanationJob:
 
     # --- what the model says ----------------------------------------------------------------------------------
 
-    def _predict(self, selection: Selection) -> Selection:
+    def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
         turned = self.state.example != index
@@ -137,13 +144,12 @@ class ExplanationJob:
                 layout.check(selection.neuron, selection.layer)
         self.labels.names, told = answer.names(self.labels.given), answer.told
         self.labels.pixels = answer.pixels is not None
-        boxes = [box.corners for box in answer.found]
         if self.shown.classes != (classes := self.labels.names.message()):
             self.publish(classes=classes)
         self.publish(
             predictions={}
             if told is None
-            else predictions_message(told, self.labels.names, self.outputs(selection), boxes)
+            else predictions_message(told, self.labels.names, self.outputs(selection), answer.corners)
         )
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
         target = answer.best(self.labels.names)
@@ -170,16 +176,10 @@ class ExplanationJob:
         if not selection.ablated:
             self.publish(what_if={})
             return
-        answer = self.explained.answer(selection.example)
-        intact = None if answer.boxes is not None else answer.told
-        if intact is None:
-            raise InputError("the model gives no row of scores, so there are no predictions to change")
-        changed = scores_in(self.explained.layer_cache.run_ablated(selection))
-        changed = changed.reshape(-1) if answer.pixels is None else shares(changed)[0]
-        request = selection.request("what_if")
-        message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self.outputs(selection), request
-        )
+        answer, cache = self.explained.answer(selection.example), self.explained.layer_cache
+        intact, changed = answer.beside(functools.partial(cache.run_ablated, selection))
+        outputs, request = self.outputs(selection), selection.request("what_if")
+        message = layer_messages.what_if_message(intact, changed, self.labels.names, outputs, request)
         self.publish(what_if=message)
 
     # --- the map ----------------------------------------------------------------------------------------------
@@ -197,22 +197,30 @@ class ExplanationJob:
             return
         about = self._about(selection, self.labels.preview_title(selection))
         self.publish(heat=self._heat(selection, found, {**about, "preview": True, "refinable": False}))
-        self.state.visible.set()
 
     def _map(self, selection: Selection, weights: Any) -> None:
         """Show the map while it gets better."""
-        code, about = code_of(self.explained, selection), self._about(selection, self.labels.title(selection))
+        lines, about = (
+            lines_of(self.explained, selection),
+            self._about(selection, self.labels.title(selection)),
+        )
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            result = Result(selection, attributions, weights, found.final, of_layer)
+            parts = found.contributions if about["quantity"] == "contribution" else None
+            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
             heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
-            self.publish(accept, heat=heat, code=code, weights_changed=changed)
-            if heat or found.final:
-                self.state.visible.set()
+            self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
+
+    def _publish_with_code(
+        self, accept: Callable[[], None], selection: Selection, lines: Sequence[str], **traits: Any
+    ) -> None:
+        with LOCK:  # how the map is drawn is in the code, too, and must not change in between
+            code = whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
+            self.publish(accept, code=code, **traits)
 
     def _about(self, selection: Selection, title: str) -> RawHeat:
         """What is said of a map however far it has been worked out."""
@@ -356,12 +364,9 @@ class ExplanationJob:
 
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
-        answer, target = self.explained.answer(selection.example), selection.target
-        told = answer.told
-        classes = [] if told is None else [i for i in best(told) if answer.pixels is None or told[i] > 0]
-        return (
-            [*classes, target] if isinstance(target, int) and classes and target not in classes else classes
-        )
+        classes, target = self.explained.answer(selection.example).likeliest, selection.target
+        more = isinstance(target, int) and bool(classes) and target not in classes
+        return [*classes, target] if more else classes
 
     # --- the path ---------------------------------------------------------------------------------------------
 
@@ -419,6 +424,7 @@ class ExplanationJob:
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.cover(if_due=True)
                 if now - given >= pace * (now - began):
                     due.append(True)
 

@@ -153,6 +153,7 @@ _INPUT_METHODS = (
         note="Samples with noise of 5 percent of the picture's range.",
         label="GradientSHAP",
         known_as=("SHAP", "expected gradients"),
+        adds_up=True,
     ),
     MethodSpec(attr.DeepLift, "each", label="DeepLIFT", quick=True),
     MethodSpec(
@@ -208,6 +209,7 @@ _INPUT_METHODS = (
         note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
         label="Shapley values",
         known_as=("Shapley", "Shapley value"),
+        adds_up=True,
     ),
     MethodSpec(
         attr.ShapleyValueSampling,
@@ -218,6 +220,7 @@ _INPUT_METHODS = (
         note="Cells of the picture; samples are orders.",
         label="Shapley value sampling",
         known_as=("Shapley", "Shapley sampling"),
+        adds_up=True,
     ),
     MethodSpec(
         attr.KernelShap,
@@ -229,6 +232,7 @@ _INPUT_METHODS = (
         note="Cells of the picture; samples are coalitions.",
         label="Kernel SHAP",
         known_as=("SHAP",),
+        adds_up=True,
     ),
     MethodSpec(
         attr.Lime,

@@ -6,7 +6,7 @@ What is explained of a segmentation or a detector depends on the picture: :meth:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 from attriscope.attr import targets
 from attriscope.attr.targets import Box, Boxes, BoxScore
 from attriscope.core.errors import InputError, TargetError
+from attriscope.core.target import scores_in
 from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.predictions import best
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.model.output_kind import scores_of
 from attriscope.widget.state.selection import PickedOutput, Selection
@@ -57,6 +59,29 @@ class Answer:
         if self.boxes is not None:
             return torch.stack([box.score for box in self.found]) if self.found else None
         return self.scores
+
+    @property
+    def corners(self) -> list[tuple[float, float, float, float]]:
+        """Of each box, x0, y0, x1, y1."""
+        return [box.corners for box in self.found]
+
+    def beside(self, run: Callable[[], Any]) -> tuple[Tensor, Tensor]:
+        """What there is to tell of each class, here and in another output of the model, which is run for it.
+
+        Raises:
+            InputError: there are no classes.
+        """
+        intact = None if self.boxes is not None else self.told
+        if intact is None:
+            raise InputError("the model gives no row of scores, so there are no predictions to change")
+        changed = scores_in(run())
+        return intact, changed.reshape(-1) if self.pixels is None else shares(changed)[0]
+
+    @property
+    def likeliest(self) -> list[int]:
+        """The classes, or boxes, that are told of first."""
+        told = self.told
+        return [] if told is None else [i for i in best(told) if self.pixels is None or told[i] > 0]
 
     def best(self, names: ClassNames) -> int | None:
         """What is explained where nobody chose: the highest score, the largest class but the background."""
