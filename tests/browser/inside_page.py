@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from browser.explorer_page import TWO_FRAMES, control, quiet
+from browser.explorer_page import TWO_FRAMES, quiet
 from browser.harness import Kernel, wait_for
 
 # So that a whole Explorer with a layer picked is in view, and on its pictures.
@@ -99,6 +100,40 @@ def difference(page: Page, one: int, other: int) -> tuple[float, float]:
     return tuple(page.evaluate(DIFFER, [one, other]))  # type: ignore[return-value]
 
 
+def open_tab(root: Locator, name: str) -> None:
+    """One of the questions beside the picture; a part that stands alone has none."""
+    tab = root.get_by_role("tab", name=name, exact=True)
+    if tab.count():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+
+
+def unfold(root: Locator, name: str | re.Pattern[str]) -> None:
+    """Opens what a button discloses, if it is closed."""
+    button = root.get_by_role("button", name=name)
+    if button.get_attribute("aria-expanded") == "false":
+        button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+
+
+def open_tree(root: Locator) -> None:
+    """The tree of all layers."""
+    open_tab(root, "Inside")
+    unfold(root, "All layers")
+
+
+def open_channels(root: Locator) -> None:
+    """The grid of all channels of the picked layer, which stands alone where there are no patches."""
+    open_tab(root, "Inside")
+    if root.locator(".as-all-channels").count():
+        unfold(root, re.compile("^All (channels|units|heads)$"))
+
+
+def top(root: Locator) -> Locator:
+    """The channels that contribute most, by their buttons."""
+    return root.locator(".as-top-pick")
+
+
 def depth_slider(root: Locator) -> Locator:
     return root.get_by_role("slider", name="Depth")
 
@@ -110,6 +145,7 @@ def units(root: Locator) -> Locator:
 
 def unit(root: Locator, channel: int) -> Locator:
     """One of them, wherever it is in the list: found by its number."""
+    open_channels(root)
     search = root.get_by_role("searchbox", name="Channel")
     search.fill(str(channel))
     search.press("Enter")
@@ -121,6 +157,7 @@ def unit(root: Locator, channel: int) -> Locator:
 
 def pick_layer(root: Locator, name: str) -> None:
     """By a click in the tree, found by the search."""
+    open_tree(root)
     search = root.get_by_role("searchbox", name="Search layers")
     search.fill(name)
     root.locator(f'.as-tree [data-name="{name}"]').click()
@@ -134,6 +171,7 @@ def click_until_title(element: Locator, words: str) -> float:
 
 def predictions(root: Locator) -> list[str]:
     """The rows as they are read."""
+    open_tab(root, "Where")
     return root.get_by_role("listbox", name="Predictions").get_by_role("option").all_inner_texts()
 
 
@@ -168,11 +206,12 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
     picked = root.locator(".as-tree [aria-selected=true]")
     expect(picked).to_have_count(1)
     assert picked.get_attribute("data-name") == layer
-    labels = {"method": "Method", "layer_method": "Layer method", "neuron_method": "Neuron method"}
-    for name, label in labels.items():
+    menu = root.locator('.as-menu[aria-label="Method"]')
+    assert menu.get_attribute("data-value") == picks[method], picks
+    for name, label in {"layer_method": "Layer method", "neuron_method": "Neuron method"}.items():
         if name != "neuron_method" or level == "neuron":
-            assert control(root, "combobox", label).input_value() == picks[name], picks
-    row = root.get_by_role("listbox", name="Predictions").locator("[aria-selected=true]")
+            assert root.locator(f'select[aria-label="{label}"]').input_value() == picks[name], picks
+    row = root.locator(".as-predictions [role=option][aria-selected=true]")
     if row.count():
         assert row.get_attribute("data-index") == str(target)
     channel = neuron[0] if isinstance(neuron, list) else neuron
@@ -196,11 +235,11 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
     if layer is not None:
         asked = {"layer": layer, "target": target}
         assert {name: picks["channels"][name] for name in asked} == asked, picks
-        assert layer in root.locator(".as-channels .as-title").inner_text()
+        assert layer in str(root.locator(".as-channels .as-title").text_content())
     if neuron is not None:
         asked = {"layer": layer, "target": target, "neuron": neuron}
         assert {name: picks["info"][name] for name in asked} == asked, picks
-        assert str(channel) in root.locator(".as-neuron .as-title").inner_text()
+        assert str(channel) in str(root.locator(".as-neuron .as-title").text_content())
     return picks
 
 

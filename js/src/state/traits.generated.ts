@@ -28,6 +28,7 @@ import type {
   RawLayerRelevance,
   RawLut,
   RawNeuronInfo,
+  RawPatches,
   RawPath,
   RawPicture,
   RawPinned,
@@ -103,6 +104,7 @@ export interface Traits {
   layer_maps: RawLayerMaps;
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
+  patches: RawPatches;
   what_if: RawWhatIf;
   covered: RawCovered;
   segments: RawSegments;
@@ -176,6 +178,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_maps: {},
   channels: {},
   neuron_info: {},
+  patches: {},
   what_if: {},
   covered: {},
   segments: {},
@@ -242,6 +245,7 @@ export const KERNEL_WRITTEN = [
   "layer_maps",
   "channels",
   "neuron_info",
+  "patches",
   "what_if",
   "covered",
   "segments",
@@ -269,6 +273,7 @@ export const ANSWERS = {
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
   covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],

@@ -142,12 +142,13 @@ def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo
             "label": f"Example {i + 1}",
             # Nobody reads places in these.
             "picture": wire.picture_message(
-                wire.shrunk(_picture(examples.tensors[0][i : i + 1], to_image), side)
+                wire.shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
             ),
         }
         for i in range(examples.count)
     ]
 
 
-def _picture(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+def picture_of(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) of an example (1, C, H, W)."""
     return Pictures(tensor, to_image).show(tensor)
