@@ -137,7 +137,7 @@ def test_a_model_that_raises_says_so_in_the_widget(page: Page, server: Server, s
         kernel.run("model.delay = 0")
         control(root, "button", "Recompute").click()
         settled(page, kernel)
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients"))
+        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated gradients"))
 
 
 # The small network's best eight classes for its first picture leave out 3 and 4.
