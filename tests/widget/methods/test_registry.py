@@ -195,3 +195,19 @@ def test_docs_without_marks() -> None:
     docs = argument_docs(IntegratedGradients.attribute)
     assert docs["target"] == docs["additional_forward_args"]  # one line for both
     assert argument_docs(lambda: None) == {}
+
+
+def test_what_follows_the_arguments_is_none_of_theirs() -> None:
+    def documented(first: int, second: int) -> None:
+        """Does something.
+
+        Args:
+            first: one.
+            second: two,
+                and more of it.
+
+        Returns:
+            Nothing of the second.
+        """
+
+    assert argument_docs(documented) == {"first": "one.", "second": "two, and more of it."}

@@ -32,7 +32,7 @@ def use(looked: ExplainedModel) -> None:
     cache = looked.layer_cache
     cache.overview(choice)
     cache.reading(choice)
-    cache.by_class(choice, [0, 1])
+    cache.by_class(choice, {0: 0, 1: 1})
     cache.run_ablated(choice)
     list(looked.layer_maps(choice))
     for one in (choice, dataclasses.replace(choice, neuron=None)):
@@ -98,7 +98,7 @@ def test_of_a_model_without_gradients_the_activations_are_seen() -> None:
     assert not found.maps["LayerGradCam"]
     held = looked.layer_cache.reading(Selection("Saliency", TARGET, layer="net.conv"))
     assert held.gradients is None
-    assert looked.layer_cache.by_class(Selection("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
+    assert looked.layer_cache.by_class(Selection("Saliency", TARGET, layer="net.conv"), {0: 0}) == {0: None}
 
 
 def test_a_model_that_fails_is_not_one_without_gradients() -> None:
