@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from browser.explorer_page import TWO_FRAMES, control, quiet
+from browser.explorer_page import PIXELS, TWO_FRAMES, chooser, chosen, quiet, show_tab
 from browser.harness import Kernel, wait_for
 
 # So that a whole Explorer with a layer picked is in view, and on its pictures.
@@ -100,6 +100,7 @@ def difference(page: Page, one: int, other: int) -> tuple[float, float]:
 
 
 def depth_slider(root: Locator) -> Locator:
+    show_tab(root, "Inside")
     return root.get_by_role("slider", name="Depth")
 
 
@@ -110,6 +111,7 @@ def units(root: Locator) -> Locator:
 
 def unit(root: Locator, channel: int) -> Locator:
     """One of them, wherever it is in the list: found by its number."""
+    show_tab(root, "Inside")
     search = root.get_by_role("searchbox", name="Channel")
     search.fill(str(channel))
     search.press("Enter")
@@ -121,6 +123,7 @@ def unit(root: Locator, channel: int) -> Locator:
 
 def pick_layer(root: Locator, name: str) -> None:
     """By a click in the tree, found by the search."""
+    show_tab(root, "Inside")
     search = root.get_by_role("searchbox", name="Search layers")
     search.fill(name)
     root.locator(f'.as-tree [data-name="{name}"]').click()
@@ -133,8 +136,8 @@ def click_until_title(element: Locator, words: str) -> float:
 
 
 def predictions(root: Locator) -> list[str]:
-    """The rows as they are read."""
-    return root.get_by_role("listbox", name="Predictions").get_by_role("option").all_inner_texts()
+    """The rows as they are read, whichever tab is on show."""
+    return root.locator(".as-predictions [role=option]").all_text_contents()
 
 
 def at_rest(root: Locator, kernel: Kernel) -> dict[str, Any]:
@@ -168,11 +171,14 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
     picked = root.locator(".as-tree [aria-selected=true]")
     expect(picked).to_have_count(1)
     assert picked.get_attribute("data-name") == layer
-    labels = {"method": "Method", "layer_method": "Layer method", "neuron_method": "Neuron method"}
+    assert chosen(root, "Method") == picks[method], picks
+    labels = {"layer_method": "Layer method", "neuron_method": "Neuron method"}
     for name, label in labels.items():
-        if name != "neuron_method" or level == "neuron":
-            assert control(root, "combobox", label).input_value() == picks[name], picks
-    row = root.get_by_role("listbox", name="Predictions").locator("[aria-selected=true]")
+        if chooser(root, label).count() and (name != "neuron_method" or level == "neuron"):
+            assert chosen(root, label) == picks[name], picks
+    assert chosen(root, "Explained output") == str(target), picks
+    assert chosen(root, "Seen at") == (PIXELS if layer is None else layer), picks
+    row = root.locator(".as-predictions [role=option][aria-selected=true]")
     if row.count():
         assert row.get_attribute("data-index") == str(target)
     channel = neuron[0] if isinstance(neuron, list) else neuron
@@ -196,11 +202,11 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
     if layer is not None:
         asked = {"layer": layer, "target": target}
         assert {name: picks["channels"][name] for name in asked} == asked, picks
-        assert layer in root.locator(".as-channels .as-title").inner_text()
+        assert layer in str(root.locator(".as-channels .as-title").text_content())
     if neuron is not None:
         asked = {"layer": layer, "target": target, "neuron": neuron}
         assert {name: picks["info"][name] for name in asked} == asked, picks
-        assert str(channel) in root.locator(".as-neuron .as-title").inner_text()
+        assert str(channel) in str(root.locator(".as-neuron .as-title").text_content())
     return picks
 
 

@@ -14,12 +14,14 @@ from browser.explorer_page import (
     DIGIT,
     TWO_FRAMES,
     Shot,
+    choose,
     control,
     explorer_of,
     open_and_run,
     quiet,
     set_slider,
     settled,
+    show_tab,
 )
 from browser.harness import Kernel, Server, wait_for
 from browser.inside_page import (
@@ -60,6 +62,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
     with server.kernel(name) as kernel:
         settled(page, kernel)
         quiet(root)
+        show_tab(root, "Inside")
         expect(root.locator(".as-tree .as-relevance").nth(1)).to_contain_text("carries")
         shot(root, "filled tree")
         slider = depth_slider(root)
@@ -144,6 +147,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     focused = page.locator("*:focus")
     page.keyboard.press("Escape")  # the notebook's command mode, in which letters are commands
 
+    show_tab(root, "Inside")
     root.get_by_role("treeitem", name=re.compile("^Input")).focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowDown"):
         page.keyboard.press(key)
@@ -279,7 +283,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
         i: pytest.approx(without[i], abs=1e-5) for i in first
     }
     rows = {
-        int(str(row.get_attribute("data-index"))): row.inner_text()
+        int(str(row.get_attribute("data-index"))): str(row.text_content())
         for row in root.locator(".as-predictions [role=option]").all()
     }
     for i, one in first.items():
@@ -306,7 +310,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     shot(root, "three switched off")
 
     # To what they hold at the baseline, instead of zero.
-    control(root, "combobox", "Set to").select_option("baseline")
+    choose(root, "Set to", "baseline")
     wait_for(
         "the baseline", lambda: kernel.value("explorer.what_if['request']['ablate_to']") == "baseline", 30
     )
@@ -314,7 +318,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     assert {i: one["after_score"] for i, one in to_baseline.items()} != {
         i: one["after_score"] for i, one in third.items()
     }
-    control(root, "combobox", "Set to").select_option("zero")
+    choose(root, "Set to", "zero")
     wait_for("zero again", lambda: kernel.value("explorer.what_if['request']['ablate_to']") == "zero", 30)
     assert changed(3) == third
 

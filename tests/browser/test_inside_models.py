@@ -15,11 +15,14 @@ from browser.explorer_page import (
     MOODY,
     TWO_FRAMES,
     Shot,
-    control,
+    choose,
+    choose_any,
+    chooser,
     explorer_of,
     open_and_run,
     quiet,
     set_slider,
+    show_tab,
 )
 from browser.harness import Server, wait_for
 from browser.inside_page import (
@@ -45,6 +48,7 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
     wait_until_run(page)
     root = explorer_of(page)
     quiet(root)
+    show_tab(root, "Inside")
     draw = random.Random(5)
 
     def any_of(rows: Locator, then: str = "one.click()") -> bool:
@@ -52,11 +56,9 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
         take = f"(all, share) => {{ const one = all[Math.floor(share * all.length)]; if (one) {then}; return !!one; }}"
         return bool(rows.evaluate_all(take, draw.random()))
 
-    def choose(label: str) -> None:
-        box = control(root, "combobox", label)
-        if box.is_visible():
-            values = box.evaluate("it => [...it.options].map(option => option.value)")
-            box.select_option(draw.choice(values))
+    def choose_at_random(label: str) -> None:
+        if chooser(root, label).count():
+            choose_any(root, label, draw.random())
 
     def scrub() -> None:
         slider = depth_slider(root)
@@ -75,9 +77,11 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
         lambda: any_of(units(root)),
         lambda: any_of(units(root)),
         lambda: any_of(root.locator(".as-predictions [role=option]")),
-        lambda: choose("Layer method"),
-        lambda: choose("Neuron method"),
-        lambda: choose("Method"),
+        lambda: choose_at_random("Layer method"),
+        lambda: choose_at_random("Neuron method"),
+        lambda: choose_at_random("Method"),
+        lambda: choose_at_random("Seen at"),
+        lambda: choose_at_random("Explained output"),
         scrub,
         scrub,
         switch,
@@ -163,7 +167,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         shot(vit, "heads")
         words = look_into(vit, "vit", "block.attention.q_proj", "strips")
         assert re.match(r"unit \d, head \d", words), words
-        control(vit, "combobox", "Head").select_option("1")
+        choose(vit, "Head", "1")
         expect(units(vit)).to_have_count(3)
         assert units(vit).evaluate_all("all => all.every(it => +it.dataset.channel >= 3)")
         shot(vit, "units by head")
@@ -235,6 +239,7 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     def is_text(where: Page, root: Locator) -> None:
         assert where.locator(".as-root :is(b, i, script, img)").count() == 0
         assert where.evaluate("window.attacked") is None
+        show_tab(root, "Inside")
         expect(root.locator(".as-overlay .as-title")).to_contain_text("channel 3 of <b>x</b>")
         expect(root.locator(".as-channels .as-title")).to_have_text("Inside <b>x</b>")
         expect(root.locator(".as-neuron .as-title")).to_contain_text("<b>x</b>")
@@ -306,6 +311,7 @@ def test_ten_thousand_modules_and_five_thousand_channels(page: Page, server: Ser
     with server.kernel(name) as kernel:
         assert kernel.value("count") > 10_000
         quiet(root)
+        show_tab(root, "Inside")
         expect(root.locator(".as-channels .as-hint")).to_contain_text("5,000 channels")
         tree = root.get_by_role("tree", name="Layers")
         tree.get_by_role("treeitem", name=re.compile("^5")).first.focus()
