@@ -93,11 +93,7 @@ export class Menu {
   /** The keys stay on the line of the value `kept` where it is there. */
   #fill(kept: string | undefined): void {
     const wanted = this.#search?.value.trim().toLowerCase() ?? "";
-    const found = wanted
-      ? this.#items.filter(
-          ({ label, value }) => label.toLowerCase().includes(wanted) || value.toLowerCase() === wanted,
-        )
-      : this.#items;
+    const found = wanted ? matching(this.#items, wanted) : this.#items;
     const shown = found.slice(0, MOST_LINES);
     this.#lines = shown.map((item) => ({ item, node: lineOf(item, item.value === this.#value) }));
     this.#list.replaceChildren(...inGroups(this.#lines));
@@ -176,6 +172,18 @@ export class Menu {
       }
     }
   }
+}
+
+/** What holds the words: first what is called so, then what begins so, then all others, each in their order. */
+function matching(items: readonly MenuItem[], wanted: string): readonly MenuItem[] {
+  const ranks: readonly [MenuItem[], MenuItem[], MenuItem[]] = [[], [], []];
+  for (const item of items) {
+    const label = item.label.toLowerCase();
+    if (label === wanted || item.value.toLowerCase() === wanted) ranks[0].push(item);
+    else if (label.startsWith(wanted)) ranks[1].push(item);
+    else if (label.includes(wanted)) ranks[2].push(item);
+  }
+  return ranks.flat();
 }
 
 function searchField(label: string, list: string): HTMLInputElement {

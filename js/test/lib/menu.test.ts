@@ -244,6 +244,20 @@ describe("the search of a menu", () => {
     expect(lines()).toHaveLength(4);
   });
 
+  it("has first what is called so, or has that number, then what begins so", () => {
+    const items = ["espresso maker", "an espresso", "Espresso", "espresso cup"].map((label, i) => ({
+      value: String(i),
+      label,
+    }));
+    make("Search fruit", items, "0");
+    menu.button.click();
+    write("espresso");
+    expect(lines().map(({ dataset }) => dataset.value)).toEqual(["2", "0", "3", "1"]);
+    expect(active()).toBe("2");
+    write("3");
+    expect(lines().map(({ dataset }) => dataset.value)).toEqual(["3"]);
+  });
+
   it("types letters, spaces, Home and End instead of moving by them", () => {
     make("Search fruit");
     menu.button.click();
