@@ -2,12 +2,15 @@
 import { h, setAttribute } from "../lib/dom";
 import { button, type Select, select, type Slider, slider } from "../lib/form-controls";
 import { number, percent } from "../lib/format";
+import { blockSide, sidesOf, whyNotSummed } from "../selection/detail";
+import { displayed } from "../selection/displayed";
 import { heldLimit, lutsOf, MODES, SIGNS } from "../selection/style";
 import type { State } from "../state/state";
 import type { Mode, Sign } from "../state/messages.generated";
 import type { TraitName, View } from "../state/view";
 import { Refusal } from "./refusal";
 
+const DETAIL = "Single pixels, or their sums over blocks";
 const OUTLIERS = "Share of the largest values that is clipped when the colour scale is chosen";
 /** The slider goes as far as makes sense, and further only when somebody has set more. */
 const MOST_OUTLIERS = 50;
@@ -28,6 +31,7 @@ export class StyleControls {
   readonly #mode: Select;
   readonly #sign: Select;
   readonly #colours: Select;
+  readonly #detail: Slider;
   readonly #opacity: Slider;
   readonly #outliers: Slider;
   readonly #hold: HTMLButtonElement;
@@ -40,6 +44,9 @@ export class StyleControls {
     this.#mode = select("Mode", signal, (v) => state.set("mode", v as Mode));
     this.#sign = select("Sign", signal, (v) => state.set("sign", v as Sign));
     this.#colours = select("Colour map", signal, (v) => state.set("colormap", v));
+    this.#detail = slider("Detail", { min: 0, max: 1, step: 1 }, signal, (i) => {
+      state.set("detail", sidesOf(state.view).at(-1 - i)!);
+    });
     this.#opacity = slider("Opacity", { min: 0, max: 1, step: 0.01 }, signal, (v) => {
       state.drag("opacity", v);
     });
@@ -54,11 +61,13 @@ export class StyleControls {
     this.#add(view, "sign", this.#sign.element, this.#sign.input);
     this.#add(view, "colormap", this.#colours.element, this.#colours.input);
     this.#add(view, "scale_limit", h("div", { class: "as-field as-field-button" }, this.#hold), this.#hold);
+    this.#add(view, "detail", this.#detail.element, this.#detail.input, this.sliders);
     this.#add(view, "opacity", this.#opacity.element, this.#opacity.input, this.sliders);
     this.#add(view, "outlier_percent", this.#outliers.element, this.#outliers.input);
     // One by one: a slider in the hand changes its own trait in every frame, and the others stay.
     state.follow({ show: (now) => this.#showMode(now) });
     state.follow({ show: (now) => this.#showColours(now) });
+    state.follow({ show: (now) => this.#showDetail(now) });
     state.follow({ show: (now) => this.#showOpacity(now) });
     state.follow({ show: (now) => this.#showScale(now) });
   }
@@ -74,6 +83,26 @@ export class StyleControls {
   #showOpacity(view: View): void {
     const opacity = view.get("opacity");
     this.#opacity.show(opacity, `${Math.round(opacity * 100)}%`);
+  }
+
+  /** From regions on the left to pixels on the right. */
+  #showDetail(view: View): void {
+    const detail = this.#detail;
+    const sides = sidesOf(view);
+    const side = blockSide(view);
+    const { heat, kind } = displayed(view);
+    const why = heat && whyNotSummed(heat);
+    detail.input.max = String(Math.max(1, sides.length - 1));
+    const fine = sides.length - 1 - sides.indexOf(side);
+    detail.show(
+      why ? sides.length - 1 : fine,
+      why ? "as it is" : side === 1 ? "pixels" : `sum of ${side} px`,
+    );
+    useful(
+      detail,
+      why ?? (kind === "empty" || sides.length < 2 ? "There is nothing to sum over" : ""),
+      DETAIL,
+    );
   }
 
   #showColours(view: View): void {

@@ -1,7 +1,7 @@
 /** The maps of all layers, as they came in one piece: so that scrubbing through them asks nobody. */
 import { bytes } from "../lib/binary";
 import { memo } from "../lib/memo";
-import type { RawLayerMaps, Request } from "../state/messages.generated";
+import type { Quantity, RawLayerMaps, Request } from "../state/messages.generated";
 import { fits, type Heat, size } from "./messages";
 
 interface LayerMap {
@@ -19,6 +19,8 @@ export interface LayerMaps {
   readonly title: readonly [string, string];
   readonly request: Request;
   readonly final: boolean;
+  readonly quantity: Quantity | undefined;
+  readonly unit: string;
 }
 
 export const layerMaps = memo((raw: RawLayerMaps): LayerMaps | undefined => {
@@ -43,6 +45,8 @@ export const layerMaps = memo((raw: RawLayerMaps): LayerMaps | undefined => {
     title: raw.title ?? ["", ""],
     request: raw.request ?? {},
     final: raw.final ?? true,
+    quantity: raw.quantity,
+    unit: raw.unit ?? "",
   };
 });
 
@@ -128,6 +132,10 @@ export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: num
     evaluations: undefined,
     refinable: false,
     changed: false,
+    pixels: 1,
+    summable: false,
+    quantity: of.quantity,
+    unit: of.unit,
   };
   known.delete(key);
   known.set(key, heat); // the latest stands last

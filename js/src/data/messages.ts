@@ -4,6 +4,7 @@ import { memo } from "../lib/memo";
 import type {
   ClassInfo,
   LutKind,
+  Quantity,
   RawHeat,
   RawLut,
   RawPath,
@@ -47,6 +48,13 @@ export interface Heat {
   readonly refinable: boolean;
   /** The model's weights changed while this was computed. */
   readonly changed: boolean;
+  /** How many pixels of the input each number stands for. */
+  readonly pixels: number;
+  /** Numbers beside each other may be added up. */
+  readonly summable: boolean;
+  readonly quantity: Quantity | undefined;
+  /** What the numbers are, in words; empty where that is not known. */
+  readonly unit: string;
 }
 
 export interface Path {
@@ -63,6 +71,8 @@ export interface Path {
   readonly scale: number;
   readonly title: string;
   readonly targetLabel: string;
+  readonly pixels: number;
+  readonly unit: string;
   readonly request: Request;
 }
 
@@ -113,6 +123,10 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     evaluations: numeric(raw.evaluations),
     refinable: raw.refinable ?? false,
     changed: raw.changed ?? false,
+    pixels: raw.pixels ?? 1,
+    summable: raw.summable ?? false,
+    quantity: raw.quantity,
+    unit: raw.unit ?? "",
   };
 });
 
@@ -136,6 +150,8 @@ export const path = memo((raw: RawPath): Path | undefined => {
     probabilities: (raw.probabilities ?? []).map((one) => one.map((share) => share ?? NaN)),
     title: raw.title ?? "",
     targetLabel: raw.target_label ?? "",
+    pixels: raw.pixels ?? 1,
+    unit: raw.unit ?? "",
     request: raw.request ?? {},
   };
 });

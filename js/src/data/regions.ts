@@ -45,10 +45,11 @@ export function span(cell: number, cells: number, pixels: number): string {
 const ROWS = ["top", "middle", "bottom"] as const;
 const COLUMNS = ["left", "centre", "right"] as const;
 
-function nameOf(cell: number): string {
+/** What to call one of nine cells of a picture. */
+export function nameOf(cell: number): string {
   const row = ROWS[Math.floor(cell / 3)]!;
   const column = COLUMNS[cell % 3]!;
-  if (row === "middle") return column === "centre" ? "the centre" : `the ${column}, half-way up`;
+  if (row === "middle") return column === "centre" ? "the centre" : `the middle ${column}`;
   return column === "centre" ? `the ${row} centre` : `the ${row} ${column}`;
 }
 

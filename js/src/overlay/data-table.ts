@@ -58,8 +58,9 @@ export class DataTable {
   }
 
   /** Fills the table, if anybody looks at it. */
-  show({ field, picture, title }: Displayed): void {
+  show({ field: drawn, picture, title }: Displayed): void {
     if (!this.#isOpen()) return;
+    const field = drawn?.whole ?? drawn;
     this.#caption.textContent = field ? `${title}: sums over parts of the picture` : "No map to sum up";
     const content = field && tableContent(field, picture?.w ?? field.w, picture?.h ?? field.h);
     this.#columns.replaceChildren();

@@ -20,7 +20,8 @@ const OVER: Readonly<Record<Mode, string>> = {
 
 /** One sentence or two: what is shown, and between which values. */
 export function describe(shown: Displayed, mode: Mode = "blended"): string {
-  const { field, kind, title, without } = shown;
+  const { kind, title, without } = shown;
+  const field = shown.field?.whole ?? shown.field;
   if (!field) {
     const why = without ? `: ${gives(without)}` : "";
     return kind === "empty" ? "No picture yet" : `${title}. No map over it${why}.`;
@@ -41,7 +42,8 @@ export function describe(shown: Displayed, mode: Mode = "blended"): string {
 }
 
 /** What a look at the map tells: how much, how sure, and where. Goes through all values: not for every frame. */
-export function summarise({ field, heat }: Displayed): string {
+export function summarise({ field: drawn, heat }: Displayed): string {
+  const field = drawn?.whole ?? drawn;
   if (!field) return "";
   const sum = heat ? heat.sum : regionsOf(field.w, field.h, (i) => field.valueAt(i), 1, 1).sums[0];
   const words = sum === undefined ? [] : [`The attributions sum to ${number(sum)}.`];

@@ -17,6 +17,11 @@ export interface LegendContent {
   readonly table: Uint32Array | undefined;
   /** Only for a finished map, not while walking. */
   readonly heat: Heat | undefined;
+  /** What the numbers are, in words, and whether they speak for and against something. */
+  readonly unit?: string;
+  readonly forAndAgainst?: boolean;
+  /** The side of the blocks that values are summed over, in pixels; 1 for none. */
+  readonly side?: number;
   /** The scale is that of two maps, and ends where the larger one's does. */
   readonly shared?: boolean;
   /** What has to be said before anything else. */
@@ -35,13 +40,29 @@ export function legendTicks(limit: number, sign: Sign): readonly [string, string
   return sign === "all" ? [number(-limit), "0", number(limit)] : ["0", number(limit / 2), number(limit)];
 }
 
+/** The numbers at the ends, and between them what they are. */
+export function legendWords({ scale, sign, unit = "", forAndAgainst }: LegendContent): readonly string[] {
+  const [low, between, high] = legendTicks(scale.limit, sign);
+  const middle = unit === "" ? between : unit;
+  if (!forAndAgainst) return [low, middle, high];
+  const words = {
+    all: [`${low} against`, `${high} for`],
+    positive: [low, `${high} for`],
+    negative: [low, `${high} against`],
+    absolute: [low, high],
+  }[sign];
+  return [words[0]!, middle, words[1]!];
+}
+
 /** The words of the legend, most important first. */
-export function legendNotes({ scale, summary, sign, mode, heat, shared, first }: LegendContent): string[] {
+export function legendNotes(content: LegendContent): string[] {
+  const { scale, summary, sign, mode, heat, shared, first, side = 1 } = content;
   const notes: string[] = first ? [first] : [];
   const blank = summary.min === 0 && summary.max === 0;
   if (scale.limit === 0 || blank) {
     notes.push(summary.peak < 0 ? "no finite value" : blank ? "all zero" : `no ${sign} values`);
   } else {
+    if (side > 1) notes.push(`summed over ${side} px`);
     if (mode === "masked") notes.push("grey hides the picture where values are small");
     if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
     if (shared) notes.push("one scale for both maps");
@@ -124,7 +145,7 @@ export class Legend {
       this.#painted = table; // a table is made anew when anything about its colours changes
       this.#bar.paint(LENGTH, 1, (out) => out.set(legendStrip(table, sign, LENGTH, mode)));
     }
-    const texts = scale.limit > 0 ? legendTicks(scale.limit, sign) : ["", "", ""];
+    const texts = scale.limit > 0 ? legendWords(content) : ["", "", ""];
     this.#ticks.forEach((tick, i) => setText(tick, texts[i]!));
     this.#note(legendNotes(content));
     this.#explain(glossary(heat));

@@ -6,7 +6,7 @@ import { freshId } from "../lib/disclosure";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
-import { type Displayed, displayed, type Field, pinned } from "../selection/displayed";
+import { currentPath, type Displayed, displayed, type Field, pinned } from "../selection/displayed";
 import { markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
 import { type Style, style } from "../selection/style";
@@ -16,6 +16,7 @@ import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
+import { doubt, finding } from "./finding";
 import { Legend } from "./legend";
 import { PinButtons, Stages } from "./pinned";
 import { ZoomButtons } from "./zoom-buttons";
@@ -23,12 +24,24 @@ import { ZoomButtons } from "./zoom-buttons";
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
 const REST_MS = 250;
 
+/** What the numbers of a map are, and whether they speak for and against what is explained. */
+function unitOf({ heat }: Displayed, view: View): { unit: string; forAndAgainst: boolean } {
+  const walk = heat ? undefined : currentPath(view);
+  return {
+    unit: (heat ?? walk)?.unit ?? "",
+    forAndAgainst: heat ? heat.quantity === "contribution" : walk !== undefined,
+  };
+}
+
 export class Overlay {
   readonly node: HTMLElement;
   readonly #frame = card("as-overlay", "Picture");
   readonly #readout = h("div", { class: "as-readout" });
   readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   readonly #words = h("div", { class: "as-unseen", id: freshId() });
+  readonly #finding = h("div", { class: "as-finding", dir: "auto" });
+  readonly #doubt = h("div", { class: "as-doubt", role: "note", hidden: true });
+  readonly #beneath = h("div", { class: "as-beneath" });
   readonly #pins: PinButtons;
   readonly #stages: Stages;
   readonly #legend: Legend;
@@ -74,6 +87,7 @@ export class Overlay {
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
     this.#pins.show(view);
     this.#paint(view);
+    this.#judge(view);
     if (before.field !== shown.field || this.#rest === undefined) {
       clearTimeout(this.#rest);
       this.#rest = setTimeout(this.#reflect, REST_MS);
@@ -92,11 +106,13 @@ export class Overlay {
     const popup = new Popup(more, "as-style-panel", state.signal);
     popup.panel.append(style.node);
     frame.head.append(...back.nodes);
+    this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, zoom.element);
     frame.element.append(
       this.#stages.element,
       this.#words,
-      h("div", { class: "as-beneath" }, this.#readout, this.#legend.notes, zoom.element),
+      this.#beneath,
       this.#legend.element,
+      this.#finding,
       new WeightsNotice(state).node,
       style.sliders,
       h(
@@ -138,13 +154,41 @@ export class Overlay {
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
       const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
-      legend.show({ ...look, scale, heat, shared, summary: summary(field.reference) });
+      const side = field.side;
+      legend.show({
+        ...look,
+        ...unitOf(shown, view),
+        side,
+        scale,
+        heat,
+        shared,
+        summary: summary(field.reference),
+      });
     } else if (pinned?.field && kept) {
       const first = whyNoMap(view, shown);
-      legend.show({ ...look, scale: kept, heat: undefined, first, summary: summary(pinned.field.reference) });
+      const { side, reference } = pinned.field;
+      legend.show({
+        ...look,
+        ...unitOf(pinned, view),
+        side,
+        scale: kept,
+        heat: undefined,
+        first,
+        summary: summary(reference),
+      });
     } else {
       legend.show(undefined, whyNoMap(view, shown));
     }
+  }
+
+  /** What the map says in a sentence, and what there is to say against it. */
+  #judge(view: View): void {
+    const shown = this.#shown;
+    const { heat, stale } = shown;
+    const against = heat && !stale ? doubt(heat) : "";
+    setText(this.#finding, finding(view, shown));
+    setClipped(this.#doubt, against);
+    setAttribute(this.#beneath, "data-doubt", against ? "1" : undefined);
   }
 
   #read(byKeyboard: boolean): void {
@@ -155,7 +199,10 @@ export class Overlay {
     const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
     const text = here && there ? `${here}; pinned ${there}` : here;
     setText(this.#readout, text);
-    this.#legend.notes.hidden = text !== ""; // there is room for one of them
+    // There is room for one of them.
+    const doubted = this.#doubt.textContent !== "";
+    this.#legend.notes.hidden = text !== "" || doubted;
+    this.#doubt.hidden = text !== "" || !doubted;
     if (byKeyboard) setText(this.#spoken, text);
   }
 

@@ -9,8 +9,8 @@ import { canvasWidth, paneCount, type Panes, panesFor, paneSpan } from "./panes"
 
 /** The value of a field under a pixel of a picture of another size. */
 export function valueUnder(field: Field, point: Point, w: number, height: number): number {
-  const x = clamp(Math.floor(((point.x + 0.5) * field.w) / w), 0, field.w - 1);
-  const y = clamp(Math.floor(((point.y + 0.5) * field.h) / height), 0, field.h - 1);
+  const x = clamp(Math.floor(((point.x + 0.5) * field.extent.w) / w), 0, field.w - 1);
+  const y = clamp(Math.floor(((point.y + 0.5) * field.extent.h) / height), 0, field.h - 1);
   return field.valueAt(y * field.w + x);
 }
 
@@ -156,9 +156,14 @@ export class Stage {
         ? { source, alpha, limit, table }
         : undefined;
     }
-    // A map of the picture's size keeps its pixels even; a coarser one, or one that is scaled down, is smooth.
-    ctx.imageSmoothingEnabled = field.w < w || panes.width * viewport.zoom < w;
-    drawViewport(ctx, this.#map.canvas, field, viewport, x, panes.width, panes.height);
+    // A map of the picture's size keeps its pixels even, and blocks are seen as such; a coarser one, or one that is
+    // scaled down, is smooth.
+    const even =
+      field.side > 1
+        ? panes.width * viewport.zoom >= field.w
+        : field.w >= w && panes.width * viewport.zoom >= w;
+    ctx.imageSmoothingEnabled = !even;
+    drawViewport(ctx, this.#map.canvas, field.extent, viewport, x, panes.width, panes.height);
   }
 
   #resize(w: number, height: number, count: 1 | 2): void {

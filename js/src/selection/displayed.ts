@@ -3,6 +3,7 @@
  * answer the present choices. Values only, no drawing.
  */
 import { type LayerMaps, layerMaps, mapOf } from "../data/layer-maps";
+import { blockFrames, blockSums } from "../data/blocks";
 import { heat, type Heat, path, type Path, picture, type Picture } from "../data/messages";
 import { paintBetween, paintValues } from "../data/painting";
 import { decoder, finalValues, locate, valueAt } from "../data/walk-frames";
@@ -11,6 +12,7 @@ import { position } from "../lib/format";
 import { memo } from "../lib/memo";
 import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
+import { blockSide, inNumbers } from "./detail";
 import { heatIsStale, isFresh, pathIsStale } from "./freshness";
 import { layerWithoutMap, scopeOf } from "./scope";
 
@@ -18,6 +20,12 @@ import { layerWithoutMap, scopeOf } from "./scope";
 export interface Field {
   readonly w: number;
   readonly h: number;
+  /** How many values the picture is wide and high: fewer than there are where the last blocks are cut off. */
+  readonly extent: { readonly w: number; readonly h: number };
+  /** The same without blocks. */
+  readonly whole?: Field;
+  /** The side of the blocks that values are summed over, in pixels of the input; 1 for none. */
+  readonly side: number;
   /** What the values come from, and how far along it: fields that have both in common have the same values. */
   readonly source: object;
   readonly alpha: number;
@@ -64,9 +72,11 @@ function layerMap(view: View, image: Picture | undefined): Heat | undefined {
   return all && mapOf(all, layer, image);
 }
 
-const heatField: (of: Heat) => Field = memo((of) => ({
+const wholeField: (of: Heat) => Field = memo((of) => ({
   w: of.w,
   h: of.h,
+  extent: of,
+  side: 1,
   source: of,
   alpha: 1,
   reference: of.values,
@@ -74,13 +84,64 @@ const heatField: (of: Heat) => Field = memo((of) => ({
   paint: (limit, table, out) => paintValues(of.values, limit, table, out),
 }));
 
-function pathField(of: Path, alpha: number): Field {
+const bySide: (of: Heat) => Map<number, Field> = memo(() => new Map());
+
+/** A map as it is drawn: summed over blocks where that is wanted, and can be. */
+function heatField(of: Heat, side: number): Field {
+  const numbers = of.summable ? inNumbers(side, of.pixels) : 1;
+  if (numbers === 1) return wholeField(of);
+  const known = bySide(of);
+  let field = known.get(side);
+  if (!field) {
+    const blocks = blockSums(of.values, of.w, of.h, numbers, of.pixels);
+    const { values } = blocks;
+    field = {
+      ...blocks,
+      whole: wholeField(of),
+      side,
+      source: blocks,
+      alpha: 1,
+      reference: values,
+      valueAt: (index) => values[index] ?? NaN,
+      paint: (limit, table, out) => paintValues(values, limit, table, out),
+    };
+    known.set(side, field);
+  }
+  return field;
+}
+
+/** The walk summed over blocks: a mix of two frames, as the walk itself. */
+function blocksOnTheWay(of: Path, alpha: number, side: number, numbers: number): Field {
+  const { frames, ...shape } = blockFrames(of, numbers);
+  const { low, share } = locate(of.alphas, alpha);
+  const [from, to] = [frames[low]!, frames[low + 1]!];
+  const values = from.map((value, i) => value + (to[i]! - value) * share);
+  return {
+    ...shape,
+    whole: pixelsOnTheWay(of, alpha),
+    side,
+    source: frames,
+    alpha,
+    reference: frames.at(-1)!,
+    valueAt: (index) => values[index] ?? NaN,
+    paint: (limit, table, out) => paintValues(values, limit, table, out),
+  };
+}
+
+function pathField(of: Path, alpha: number, side: number): Field {
+  const numbers = inNumbers(side, of.pixels);
+  return numbers > 1 ? blocksOnTheWay(of, alpha, side, numbers) : pixelsOnTheWay(of, alpha);
+}
+
+function pixelsOnTheWay(of: Path, alpha: number): Field {
   const between = locate(of.alphas, alpha);
   const size = of.w * of.h;
   const low = between.low * size;
   return {
     w: of.w,
     h: of.h,
+    extent: of,
+    side: 1,
     source: of,
     alpha,
     reference: finalValues(of),
@@ -91,10 +152,10 @@ function pathField(of: Path, alpha: number): Field {
 }
 
 /** What shows a map at the input's end of the path. */
-const ofHeat = (map: Heat): Pick<Displayed, "kind" | "title" | "field" | "heat"> => ({
+const ofHeat = (map: Heat, side: number): Pick<Displayed, "kind" | "title" | "field" | "heat"> => ({
   kind: "heat",
   title: map.title || "Attribution",
-  field: heatField(map),
+  field: heatField(map, side),
   heat: map,
 });
 
@@ -109,7 +170,7 @@ function onTheWay(view: View, image: Picture | undefined, alpha: number): Displa
       ...common,
       kind: "walk",
       title: `${way.title || "Attribution"}, accumulated to α = ${position(alpha)}`,
-      field: pathField(way, alpha),
+      field: pathField(way, alpha, blockSide(view)),
       stale: pathIsStale(view, way),
       heat: undefined,
     };
@@ -130,7 +191,7 @@ function atInput(view: View, image: Picture | undefined): Displayed {
   // The kernel's own map when it is there; a draft of it is no better than what all layers came with.
   const quick = fresh && told.final && !told.preview ? undefined : layerMap(view, image);
   const map = quick && (!fresh || quick.final) ? quick : told;
-  if (map) return { ...common, ...ofHeat(map), stale: map === told && !fresh };
+  if (map) return { ...common, ...ofHeat(map, blockSide(view)), stale: map === told && !fresh };
   return { ...common, ...NO_MAP, kind: image ? "picture" : "empty", title: "Picture" };
 }
 
@@ -146,7 +207,7 @@ export const pinned = derived((view: View): Displayed | undefined => {
   const { heat: map, picture: under, title } = view.get("pinned");
   const kept = map && heat(map);
   if (!kept) return undefined;
-  const seen = ofHeat(kept);
+  const seen = ofHeat(kept, blockSide(view));
   const image = under && picture(under);
   return { ...seen, title: title ?? seen.title, picture: image, from: undefined, alpha: 1, stale: false };
 });

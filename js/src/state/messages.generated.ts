@@ -25,6 +25,9 @@ export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
 
+/** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
+export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
+
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
 
@@ -136,6 +139,13 @@ export interface RawHeat {
   evaluations?: number | null;
   refinable?: boolean;
   changed?: boolean;
+  /** How many pixels of the input each number stands for, where the map was averaged down. */
+  pixels?: number;
+  /** Numbers of places beside each other may be added up. */
+  summable?: boolean;
+  quantity?: Quantity;
+  /** What the numbers are, in words. */
+  unit?: string;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -182,6 +192,8 @@ export interface RawPath {
   scale?: number;
   title?: string;
   target_label?: string;
+  pixels?: number;
+  unit?: string;
   request?: Request | null;
 }
 
@@ -215,6 +227,8 @@ export interface RawLayerMaps {
   request?: Request;
   /** The title of a layer's map is the first, the layer's path and the second. */
   title?: readonly [string, string];
+  quantity?: Quantity;
+  unit?: string;
   final?: boolean;
   names?: readonly string[];
   shapes?: readonly Size[];

@@ -107,6 +107,8 @@ export interface Traits {
   mode: Mode;
   /** Percent of the largest values that the colour scale clips */
   outlier_percent: number;
+  /** Pixels along the side of the blocks that a map is summed over; None asks the size of the picture */
+  detail: number | null;
   /** Where the colour scale ends, held over several maps; None asks the map */
   scale_limit: number | null;
 }
@@ -161,6 +163,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   sign: "all",
   mode: "blended",
   outlier_percent: 1,
+  detail: null,
   scale_limit: null,
 };
 

@@ -193,6 +193,8 @@ describe("honest numbers", () => {
     const field = {
       w: 2,
       h: 2,
+      extent: { w: 2, h: 2 },
+      side: 1,
       source: map,
       alpha: 1,
       reference: values,

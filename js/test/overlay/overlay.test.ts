@@ -108,6 +108,8 @@ describe("the overlay", () => {
     const field = {
       w: 2,
       h: 1,
+      extent: { w: 2, h: 1 },
+      side: 1,
       source: HEAT,
       alpha: 1,
       reference: HEAT,

@@ -10,6 +10,8 @@ import { all, buttonOf, draw, find, useViews, view } from "../support/view";
 const fieldOf = (w: number, h: number, values: Float32Array): Field => ({
   w,
   h,
+  extent: { w, h },
+  side: 1,
   source: values,
   alpha: 1,
   reference: values,

@@ -52,7 +52,8 @@ class Overlay(Part):
             and width may be smaller than the picture's.
         title: what it shows; becomes part of the picture's label.
         to_image: see :class:`Explorer`.
-        **traits: initial ``opacity``, ``colormap``, ``sign``, ``mode``, ``outlier_percent`` or ``scale_limit``.
+        **traits: initial ``opacity``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit`` or
+            ``detail``, which is 1 unless given: each pixel as it came.
     """
 
     picture = also(ExplorerTraits.picture)
@@ -65,6 +66,7 @@ class Overlay(Part):
     mode = also(ExplorerTraits.mode)
     outlier_percent = also(ExplorerTraits.outlier_percent)
     scale_limit = also(ExplorerTraits.scale_limit)
+    detail = also(ExplorerTraits.detail)
 
     def __init__(
         self,
@@ -79,11 +81,18 @@ class Overlay(Part):
         attributions = _attributions(attributions)
         size = (attributions.shape[-2], attributions.shape[-1])
         pixels = Pictures(image, to_image).show(image) if of_model else as_pixels(image, size)
-        super().__init__(_part="overlay", **traits)
+        super().__init__(_part="overlay", **{"detail": 1, **traits})
         self.picture = wire.picture_message(pixels)
         heat = wire.flat_map(attributions)
         self.heat = wire.heat_message(
-            heat, title=title, final=True, sum=float(heat.sum()), gap=None, request=None
+            heat,
+            title=title,
+            final=True,
+            sum=float(attributions.sum()),
+            gap=None,
+            request=None,
+            pixels=size[0] * size[1] / heat.numel(),
+            summable=size == pixels.shape[:2],
         )
 
 
@@ -174,7 +183,16 @@ class PathWalk(Part):
         path = PathIntegral(IntegratedGradients(model), examples, start, target, n_steps)
         for _ in path.steps():
             pass
-        self.path = path_message(path, ClassNames(), Outputs(), [], "Integrated Gradients", str(target), None)
+        self.path = path_message(
+            path,
+            ClassNames(),
+            Outputs(),
+            [],
+            inputs[0, 0].numel(),
+            title="Integrated gradients",
+            target_label=str(target),
+            request=None,
+        )
 
 
 class _Observed:

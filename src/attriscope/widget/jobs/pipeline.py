@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from torch import Tensor
 
@@ -22,8 +22,9 @@ from attriscope.core.target import scores_in
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.predictions import Outputs, best, predictions_message
-from attriscope.widget.messages.types import RawHeat, Request
+from attriscope.widget.messages.types import Quantity, RawHeat, Request
 from attriscope.widget.methods.labels import Labels
+from attriscope.widget.methods.quantities import quantity_of, unit_words
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.code import code_of
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -39,6 +40,11 @@ T = TypeVar("T")
 
 # Seconds: the shortest time between two updates of the page.
 _UPDATE_SECONDS = 0.1
+
+
+class _Unit(TypedDict):
+    quantity: Quantity
+    unit: str
 
 
 class Publish(Protocol):
@@ -202,6 +208,7 @@ class ExplanationJob:
 
     def _about(self, selection: Selection, title: str) -> RawHeat:
         """What is said of a map however far it has been worked out."""
+        unit = self._unit(selection)
         return {
             "title": title,
             "request": {**selection.request("heat"), "effort": selection.effort},
@@ -210,7 +217,19 @@ class ExplanationJob:
             ),
             "preview": False,
             "changed": False,
+            "quantity": unit["quantity"],
+            "unit": unit["unit"],
         }
+
+    def _unit(self, selection: Selection) -> _Unit:
+        """What the numbers of the selected method are."""
+        spec, custom = (
+            self.registry.specs[selection.shown_method],
+            self.registry.is_custom(selection.shown_method),
+        )
+        quantity = quantity_of(spec, selection, custom)
+        noun = self._outputs(selection).noun
+        return {"quantity": quantity, "unit": unit_words(quantity, self.labels.explained(selection, noun))}
 
     def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
         over = found.over_picture
@@ -227,6 +246,8 @@ class ExplanationJob:
             error=None if error is None else wire.number(error.amax()),
             relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
             evaluations=found.evaluations,
+            pixels=over.shape[2] * over.shape[3] / shown.numel(),
+            summable=found.additive and found.shares is None and selection.place != "layer",
         )
         return {**heat, **about}
 
@@ -260,9 +281,10 @@ class ExplanationJob:
             return
         title, shown = self.labels.layer_maps_title(selection), False
         what = f"{self.registry.specs[selection.layer_method].title} of all layers"
+        unit = self._unit(dataclasses.replace(selection, layer="", neuron=None))
         for found in self.reported(what, self.explained.layer_maps(selection), pace=0.5):
             message = layer_messages.layer_maps_message(
-                found.maps, found.sums, title=title, request=request, final=found.final
+                found.maps, found.sums, title=title, request=request, final=found.final, **unit
             )
             self.publish(layer_maps=message)
             shown = True
@@ -353,10 +375,19 @@ class ExplanationJob:
         classes, contrast = self._best_classes(selection), selection.contrast
         if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
             classes.append(contrast)
-        title, label = self.labels.path_title(selection), self.labels.output(selection)
-        request = selection.request("path")
         outputs = self._outputs(selection)
-        self.publish(path=path_message(path, self.labels.names, outputs, classes, title, label, request))
+        message = path_message(
+            path,
+            self.labels.names,
+            outputs,
+            classes,
+            self.explained.example(selection.example).tensor[0, 0].numel(),
+            title=self.labels.path_title(selection),
+            target_label=self.labels.output(selection),
+            unit=unit_words("contribution", self.labels.explained(selection.at_input, outputs.noun)),
+            request=selection.request("path"),
+        )
+        self.publish(path=message)
         return ""
 
     # --- progress ---------------------------------------------------------------------------------------------

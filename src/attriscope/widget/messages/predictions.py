@@ -40,6 +40,13 @@ class Outputs:
         return scores if self.shares else scores.sigmoid()
 
     @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        if self.kind == "values":
+            return "output"
+        return "probability" if self.shares and self.kind != "logits" else "score"
+
+    @property
     def doc(self) -> str:
         """How the numbers come about that are shown."""
         if self.kind == "logits":

@@ -27,6 +27,8 @@ AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+# What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
+Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
@@ -136,6 +138,9 @@ class RawHeat(TypedDict, total=False):
 
     Attributes:
         data: float32, little-endian.
+        pixels: how many pixels of the input each number stands for, where the map was averaged down.
+        summable: numbers of places beside each other may be added up.
+        unit: what the numbers are, in words.
     """
 
     shape: Size
@@ -151,6 +156,10 @@ class RawHeat(TypedDict, total=False):
     evaluations: int | None
     refinable: bool
     changed: bool
+    pixels: float
+    summable: bool
+    quantity: Quantity
+    unit: str
 
 
 class RawClasses(TypedDict, total=False):
@@ -211,6 +220,8 @@ class RawPath(TypedDict, total=False):
     scale: float
     title: str
     target_label: str
+    pixels: float
+    unit: str
     request: Request | None
 
 
@@ -251,10 +262,13 @@ class RawLayerMaps(TypedDict, total=False):
         title: the title of a layer's map is the first, the layer's path and the second.
         scales: value = scale * float16
         maps: float16, little-endian, one map after another.
+        quantity, unit: what the numbers are.
     """
 
     request: Request
     title: tuple[str, str]
+    quantity: Quantity
+    unit: str
     final: bool
     names: Sequence[str]
     shapes: Sequence[Size]

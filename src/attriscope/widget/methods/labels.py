@@ -46,6 +46,20 @@ class Labels:
         against = "" if selection.contrast is None else f" rather than {self.label(selection.contrast)}"
         return self.label(selection.target) + against
 
+    def explained(self, selection: Selection, noun: str) -> str:
+        """What the numbers of a map are about: an output, or what a neuron holds.
+
+        Args:
+            selection: what is selected.
+            noun: what the model's numbers are, such as ``"score"``.
+        """
+        if selection.place == "neuron" and not self._spec(selection).explains_output:
+            return f"the activation of {self.neuron(selection)}"
+        if isinstance(selection.target, TargetFunction):
+            return selection.target.name
+        output = self.output(selection)
+        return f"the {noun} of {output}" if output else f"the model's {noun}"
+
     def method(self, selection: Selection) -> str:
         """How it is explained."""
         title = self._spec(selection).title

@@ -28,9 +28,14 @@ class MethodRegistry:
     """
 
     def __init__(self, pictures: Tensor, custom: Mapping[str, MethodSpec] | None = None) -> None:
+        self._custom = frozenset(custom or {})
         self.input_specs = {**INPUT_METHODS, **(custom or {})}
         self.specs = {**self.input_specs, **INSIDE_METHODS}
         self.parameters = {name: spec.parameters(pictures) for name, spec in self.specs.items()}
+
+    def is_custom(self, name: str) -> bool:
+        """Whether a method is not this library's."""
+        return name in self._custom
 
     def at(self, place: Place) -> dict[str, MethodSpec]:
         """What is on offer for the input, for layers or for neurons."""

@@ -279,24 +279,42 @@ def path_message(
     path: PathIntegral | MeanPathIntegral,
     names: ClassNames,
     outputs: Outputs,
-    classes: Sequence[int],
+    followed: Sequence[int],
+    input_pixels: int,
+    *,
     title: str,
     target_label: str,
+    unit: str = "",
     request: Request | None,
 ) -> RawPath:
-    """A path that was gone to its end, for the page: as many points as are worth sending."""
+    """A path that was gone to its end, for the page: as many points as are worth sending.
+
+    Args:
+        path: the path.
+        names: of the classes.
+        outputs: what the model's numbers are.
+        followed: the classes whose probabilities are told on the way.
+        input_pixels: how many the input has.
+        title: of the walk.
+        target_label: what the explained output is called.
+        unit: what the maps' numbers are, in words.
+        request: what it answers.
+    """
     kept = thinned(len(path.positions))
-    chances = path.chances(outputs) if classes else None
+    chances = path.chances(outputs) if followed else None
+    frames = path.frames()[kept]
     return frames_message(
-        path.frames()[kept],
+        frames,
+        pixels=input_pixels / frames[0].numel(),
         alphas=[path.positions[i] for i in kept],
         scores=path.scores[kept].tolist(),
         totals=path.totals()[kept].tolist(),
-        classes=[{"index": i, "label": names.label(i)} for i in classes],
+        classes=[{"index": i, "label": names.label(i)} for i in followed],
         probabilities=[]
         if chances is None
-        else [[number(chance) for chance in one] for one in chances[kept][:, list(classes)].T.tolist()],
+        else [[number(chance) for chance in one] for one in chances[kept][:, list(followed)].T.tolist()],
         title=title,
         target_label=target_label,
+        unit=unit,
         request=request,
     )

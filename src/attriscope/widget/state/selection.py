@@ -141,6 +141,11 @@ class Selection:
         """What is set otherwise than its defaults."""
         return self.settings.get(self.shown_method, {})
 
+    @property
+    def at_input(self) -> Selection:
+        """The same, seen at the input."""
+        return dataclasses.replace(self, layer=None, neuron=None)
+
     @functools.cached_property
     def map(self) -> Selection:
         """The same as far as the map on show is concerned."""

@@ -48,6 +48,7 @@ from attriscope.widget.messages.types import (
     TabName,
 )
 from attriscope.widget.state.traits import (
+    BlockSide,
     Checked,
     Limit,
     Number,
@@ -168,6 +169,13 @@ class ExplorerTraits(traitlets.HasTraits):
     mode: Mode = shared_trait(OneOf(get_args(Mode), "blended", help="how map and picture are drawn"))
     outlier_percent: float = shared_trait(
         Number(1.0, min=0, max=99, help="percent of the largest values that the colour scale clips")
+    )
+    detail: int | None = shared_trait(
+        BlockSide(
+            None,
+            allow_none=True,
+            help="pixels along the side of the blocks that a map is summed over; None asks the size of the picture",
+        )
     )
     scale_limit: float | None = shared_trait(
         Limit(

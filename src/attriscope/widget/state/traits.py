@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -65,6 +66,18 @@ class Limit(Number):
         if found is not None and not found > 0:
             raise traitlets.TraitError(f"{self.name} must be a number above 0 or None, but {value!r} came")
         return found
+
+
+class BlockSide(traitlets.Int):
+    """A whole number of pixels, at least 1."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if value is not None and (not whole or value < 1):
+            raise traitlets.TraitError(
+                f"{self.name} must be a whole number of pixels from 1 on or None, but {describe(value)} came"
+            )
+        return None if value is None else int(value)
 
 
 def filled_by(make: Callable[[], Any], trait: Any) -> Any:

@@ -1,0 +1,68 @@
+/** One sentence made from the numbers of a map, and what has to be said where they are a bad estimate. */
+import type { Heat } from "../data/messages";
+import { nameOf, type Regions, regionsOf } from "../data/regions";
+import { memo } from "../lib/memo";
+import { number, percent, signed } from "../lib/format";
+import { targetLabel, classLabel } from "../selection/classes";
+import type { Displayed, Field } from "../selection/displayed";
+import { scopeOf } from "../selection/scope";
+import type { View } from "../state/view";
+
+/** An estimate that misses more than this share of what it should add up to is a bad one. */
+const MOST_MISSED = 0.1;
+/** And so is one whose errors are larger than this share of the map. */
+const MOST_UNCERTAIN = 0.25;
+
+const ninths: (field: Field) => Regions = memo((field) =>
+  regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3),
+);
+
+function largest(values: ArrayLike<number>, sign: 1 | -1): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (sign * values[i]! > sign * values[best]!) best = i;
+  return best;
+}
+
+/** What is explained: a class, or how much it is above another; or a neuron. */
+function explained(view: View): string {
+  if (scopeOf(view) === "neuron") return "it";
+  const contrast = view.get("contrast");
+  const against = contrast === null ? "" : ` rather than ${classLabel(view, contrast)}`;
+  return `${targetLabel(view)}${against}`;
+}
+
+/** Where the map speaks for what is explained, and where against it; empty while there is no such map. */
+export function finding(view: View, { field: drawn, heat, stale }: Displayed): string {
+  const field = drawn?.whole ?? drawn;
+  if (!field || !heat || stale) return "";
+  const { sums, sizes, columns, rows } = ninths(field);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (columns < 3 || rows < 3 || !(total > 0)) return "";
+  if (heat.quantity !== "contribution" || !heat.summable || heat.sum === undefined) {
+    const most = largest(sizes, 1);
+    return `${percent(sizes[most]! / total)} of the map lies at ${nameOf(most)} of the picture.`;
+  }
+  const [most, least] = [largest(sums, 1), largest(sums, -1)];
+  const against =
+    sums[least]! < 0 ? `${nameOf(least)} against it: ${signed(heat.pixels * sums[least]!)}` : "";
+  if (!(sums[most]! > 0)) return `Nothing speaks for ${explained(view)}; most of all ${against}.`;
+  const what = `${nameOf(most)} speaks most for ${explained(view)}`;
+  const all = `${signed(heat.pixels * sums[most]!)} of ${number(heat.sum)}`;
+  return `${what[0]!.toUpperCase()}${what.slice(1)}: ${all}${against && `; ${against}`}.`;
+}
+
+/** Why a finished map should not be relied on; empty where nothing is known against it. */
+export function doubt({ sum, gap, relativeError, preview, final }: Heat): string {
+  if (preview || !final) return "";
+  if (sum !== undefined && gap !== undefined) {
+    const change = sum - gap;
+    const missed = Math.abs(gap / change);
+    if (missed > MOST_MISSED) {
+      return `Misses ${percent(missed)} of the change: ${number(sum)} of ${number(change)}`;
+    }
+  }
+  if (relativeError !== undefined && relativeError > MOST_UNCERTAIN) {
+    return `Uncertain by ${percent(relativeError)} of the map`;
+  }
+  return "";
+}
