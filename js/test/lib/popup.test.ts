@@ -140,6 +140,14 @@ describe("where a popup stands", () => {
     expect(place({ left: 600, top: 60 }, { width: 200, height: 300 })).toEqual(["-108px", "below"]);
   });
 
+  it("is placed by the size it has once it is filled", () => {
+    const filled = rect(600, 90, 150, 300);
+    opened.mockImplementation(() => {
+      vi.spyOn(popup.panel, "getBoundingClientRect").mockReturnValue(filled);
+    });
+    expect(place({ left: 600, top: 60 }, { width: 10, height: 10 })).toEqual(["-58px", "below"]);
+  });
+
   it("is never further left than the widget", () => {
     expect(place({ left: 110, top: 60 }, { width: 800, height: 300 })).toEqual(["-2px", "below"]);
   });
