@@ -15,6 +15,7 @@ from browser.explorer_page import (
     choose,
     control,
     explorer_of,
+    lines,
     open_and_run,
     picture,
     quiet,
@@ -141,7 +142,6 @@ def test_a_model_that_raises_says_so_in_the_widget(page: Page, server: Server, s
         expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients"))
 
 
-# The small network's best eight classes for its first picture leave out 3 and 4.
 LABELS = [
     '<img src=x onerror="window.attacked=1"><script>window.attacked=1</script>',
     "\"quotes\" 'and' `ticks` & &amp; \\u003c ${window.attacked=1}",
@@ -154,6 +154,8 @@ LABELS = [
     "long " * 2000,
     "\u202eright-to-left \u05d7\u05ea\u05d5\u05dc \u0642\u0637\u0629",
 ]
+
+LINES = "all => all.map(it => [+it.dataset.value, it.querySelector('.as-menu-label').textContent])"
 
 
 def test_labels_are_text(page: Page, server: Server, shot: Shot) -> None:
@@ -187,13 +189,19 @@ class Odd(nn.Module):
                 "rows => rows.map(row => [+row.dataset.index, row.querySelector('.as-name').textContent])"
             )
         )
-        assert len(shown) == 8
+        assert len(shown) == 5
         # A class without a name to be seen is called by its number.
-        assert shown == {index: LABELS[index] or f"class {index}" for index in shown}
+        named = {index: label or f"class {index}" for index, label in enumerate(LABELS)}
+        assert shown == {index: named[index] for index in shown}
         if where is page:
+            control(root, "combobox", "Explained output").click()
+            offered = dict(lines(root, "Explained output").evaluate_all(LINES))
+            assert offered == named
+            page.keyboard.press("Escape")
             for index in (0, 8, 9):  # as the title, too
-                root.locator(f"[role=option][data-index='{index}']").click()
+                choose(root, "Explained output", str(index))
                 quiet(root)
+                expect(control(root, "combobox", "Explained output")).to_have_text(named[index])
         assert root.evaluate("el => el.scrollWidth <= el.clientWidth + 1")
         show_tab(root, "Inside")
         assert root.get_by_role("treeitem", name=re.compile("bold")).count() >= 1
