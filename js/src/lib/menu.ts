@@ -124,6 +124,7 @@ export class Menu {
     const line = this.#lines[index];
     if (!line) return;
     this.#popup.close(true);
+    if (this.button.disabled) return; // switched off while it was open
     this.button.focus({ preventScroll: true });
     this.#picked(line.item.value);
   }

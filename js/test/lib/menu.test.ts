@@ -145,6 +145,12 @@ describe("a menu", () => {
     menu.button.disabled = true;
     press(menu.button, "ArrowDown");
     expect(menu.open).toBe(false);
+    menu.button.disabled = false;
+    menu.button.click();
+    menu.button.disabled = true; // while it is open
+    lines()[0]!.click();
+    expect(picked).toEqual([]);
+    expect(menu.open).toBe(false);
   });
 });
 
