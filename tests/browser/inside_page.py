@@ -104,14 +104,23 @@ def depth_slider(root: Locator) -> Locator:
     return root.get_by_role("slider", name="Depth")
 
 
+def show_inside(root: Locator) -> None:
+    """Shows the tab of the layers, and all that is folded away of the layers and of the channels."""
+    show_tab(root, "Inside")
+    folded = root.locator(":is(.as-layers, .as-channels) .as-disclose[aria-expanded=false]")
+    while folded.filter(visible=True).count():
+        folded.filter(visible=True).first.click()
+
+
 def units(root: Locator) -> Locator:
     """The channels (units, heads) that are in the document."""
+    show_inside(root)
     return root.locator(".as-units [role=option]")
 
 
 def unit(root: Locator, channel: int) -> Locator:
     """One of them, wherever it is in the list: found by its number."""
-    show_tab(root, "Inside")
+    show_inside(root)
     search = root.get_by_role("searchbox", name="Channel")
     search.fill(str(channel))
     search.press("Enter")
@@ -123,7 +132,7 @@ def unit(root: Locator, channel: int) -> Locator:
 
 def pick_layer(root: Locator, name: str) -> None:
     """By a click in the tree, found by the search."""
-    show_tab(root, "Inside")
+    show_inside(root)
     search = root.get_by_role("searchbox", name="Search layers")
     search.fill(name)
     root.locator(f'.as-tree [data-name="{name}"]').click()

@@ -21,7 +21,6 @@ from browser.explorer_page import (
     quiet,
     set_slider,
     settled,
-    show_tab,
 )
 from browser.harness import Kernel, Server, wait_for
 from browser.inside_page import (
@@ -36,6 +35,7 @@ from browser.inside_page import (
     keep,
     pick_layer,
     predictions,
+    show_inside,
     title_of,
     unit,
     units,
@@ -62,7 +62,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
     with server.kernel(name) as kernel:
         settled(page, kernel)
         quiet(root)
-        show_tab(root, "Inside")
+        show_inside(root)
         expect(root.locator(".as-tree .as-relevance").nth(1)).to_contain_text("carries")
         shot(root, "filled tree")
         slider = depth_slider(root)
@@ -147,7 +147,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     focused = page.locator("*:focus")
     page.keyboard.press("Escape")  # the notebook's command mode, in which letters are commands
 
-    show_tab(root, "Inside")
+    show_inside(root)
     root.get_by_role("treeitem", name=re.compile("^Input")).focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowDown"):
         page.keyboard.press(key)

@@ -22,7 +22,6 @@ from browser.explorer_page import (
     open_and_run,
     quiet,
     set_slider,
-    show_tab,
 )
 from browser.harness import Server, wait_for
 from browser.inside_page import (
@@ -31,6 +30,7 @@ from browser.inside_page import (
     belong_together,
     depth_slider,
     pick_layer,
+    show_inside,
     title_of,
     unit,
     units,
@@ -48,7 +48,7 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
     wait_until_run(page)
     root = explorer_of(page)
     quiet(root)
-    show_tab(root, "Inside")
+    show_inside(root)
     draw = random.Random(5)
 
     def any_of(rows: Locator, then: str = "one.click()") -> bool:
@@ -239,7 +239,7 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     def is_text(where: Page, root: Locator) -> None:
         assert where.locator(".as-root :is(b, i, script, img)").count() == 0
         assert where.evaluate("window.attacked") is None
-        show_tab(root, "Inside")
+        show_inside(root)
         expect(root.locator(".as-overlay .as-title")).to_contain_text("channel 3 of <b>x</b>")
         expect(root.locator(".as-channels .as-title")).to_have_text("Inside <b>x</b>")
         expect(root.locator(".as-neuron .as-title")).to_contain_text("<b>x</b>")
@@ -311,7 +311,7 @@ def test_ten_thousand_modules_and_five_thousand_channels(page: Page, server: Ser
     with server.kernel(name) as kernel:
         assert kernel.value("count") > 10_000
         quiet(root)
-        show_tab(root, "Inside")
+        show_inside(root)
         expect(root.locator(".as-channels .as-hint")).to_contain_text("5,000 channels")
         tree = root.get_by_role("tree", name="Layers")
         tree.get_by_role("treeitem", name=re.compile("^5")).first.focus()
