@@ -1,11 +1,14 @@
 /** The examples of the inputs as a strip of small pictures; picking one shows it everywhere. */
-import { whyOff } from "../controls/needs-kernel";
+import { needKernel, whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { picture } from "../data/messages";
 import { context, pictureCanvas } from "../lib/canvas";
-import { clamp, clipped, h, setAttribute, setClipped } from "../lib/dom";
+import { clamp, clipped, focusNear, h, setAttribute, setClipped, setText } from "../lib/dom";
+import { sameValue } from "../lib/equality";
+import { type Select, select } from "../lib/form-controls";
+import { countText, type Order, orderOf, ordersOf, predictionText } from "../selection/examples";
 import type { State } from "../state/state";
-import type { ExampleInfo } from "../state/messages.generated";
+import type { ExampleInfo, ExamplePrediction } from "../state/messages.generated";
 import type { View } from "../state/view";
 
 /** Which item a key leads to in a list that runs sideways; undefined for keys that lead nowhere. */
@@ -23,14 +26,32 @@ export function itemAfter(key: string, present: number, count: number): number |
   return to === undefined ? undefined : clamp(to, 0, count - 1);
 }
 
-function thumbnail({ label, picture: raw }: ExampleInfo, index: number): HTMLElement {
-  const image = picture(raw);
-  const canvas = h("canvas", { class: "as-example-picture", width: image?.w ?? 1, height: image?.h ?? 1 });
-  if (image) context(canvas)?.drawImage(pictureCanvas(image), 0, 0);
-  const name = clipped("as-example-name");
-  setClipped(name, label || String(index));
-  canvas.setAttribute("aria-hidden", "true");
-  return h("div", { class: "as-example", role: "option" }, canvas, name);
+/** An example in the strip: what it looks like, what the model says of it, and whether that is wrong. */
+class Item {
+  readonly node: HTMLElement;
+  readonly #name = clipped("as-example-name");
+  readonly #wrong = h("span", { class: "as-example-wrong", hidden: true });
+  readonly #label: string;
+
+  constructor({ label, picture: raw }: ExampleInfo, index: number) {
+    this.#label = label || String(index);
+    const image = picture(raw);
+    const canvas = h("canvas", { class: "as-example-picture", width: image?.w ?? 1, height: image?.h ?? 1 });
+    if (image) context(canvas)?.drawImage(pictureCanvas(image), 0, 0);
+    canvas.setAttribute("aria-hidden", "true");
+    const words = h("span", { class: "as-example-words" }, this.#name, this.#wrong);
+    this.node = h("div", { class: "as-example", role: "option" }, canvas, words);
+  }
+
+  show(known: ExamplePrediction | undefined): void {
+    const prediction = known ? predictionText(known) : "";
+    const said = prediction === "" ? this.#label : prediction;
+    setClipped(this.#name, said, said === this.#label ? said : `${this.#label}: ${said}`);
+    const wrong = known?.wrong === true;
+    this.#wrong.hidden = !wrong;
+    setClipped(this.#wrong, wrong ? `not ${known.truth ?? ""}` : "");
+    setAttribute(this.node, "data-wrong", wrong ? "1" : undefined);
+  }
 }
 
 export class Examples {
@@ -43,7 +64,14 @@ export class Examples {
   });
   readonly #refusal: Refusal;
   #source: readonly ExampleInfo[] = [];
-  #items: readonly HTMLElement[] = [];
+  #items: readonly Item[] = [];
+  /** The indices of the examples in the order of the strip. */
+  #order: readonly number[] = [];
+  #sorted: Order = "given";
+  readonly #count = h("span", { class: "as-example-count" });
+  readonly #sort: Select;
+  readonly #follow = h("input", { class: "as-check", type: "checkbox" });
+  readonly #following: HTMLElement;
   #focus = 0;
   readonly #state: State;
 
@@ -52,7 +80,28 @@ export class Examples {
     const list = this.#list;
     const { signal } = state;
     this.#refusal = new Refusal(state.view, "example", [list]);
-    this.node = h("div", { class: "as-batch", hidden: true }, list, this.#refusal.node);
+    this.#sort = select("Order of examples", signal, (value) => {
+      this.#sorted = value as Order;
+      state.redraw(this);
+    });
+    this.#following = h(
+      "label",
+      { class: "as-box as-example-follow" },
+      this.#follow,
+      "explain what is predicted",
+    );
+    this.#follow.addEventListener("change", () => state.set("explain_predicted", this.#follow.checked), {
+      signal,
+    });
+    needKernel(state, this.#follow);
+    this.node = h(
+      "div",
+      { class: "as-batch", hidden: true },
+      h("div", { class: "as-example-head" }, this.#count, this.#sort.element),
+      list,
+      this.#following,
+      this.#refusal.node,
+    );
     list.addEventListener("click", (event) => this.#clicked(event), { signal });
     list.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     state.follow(this);
@@ -62,42 +111,69 @@ export class Examples {
     this.#refusal.show(view);
     const list = this.#list;
     this.#build(view.get("examples"));
+    this.#arrange(view);
     const items = this.#items;
     const present = clamp(view.get("example"), 0, Math.max(0, items.length - 1));
-    this.#focus = present;
+    this.#focus = this.#order.indexOf(present);
     const why = whyOff(view.kernel);
+    const known = view.get("example_predictions");
     setAttribute(list, "aria-disabled", why ? "true" : undefined);
     list.title = why ?? "";
     items.forEach((item, i) => {
-      setAttribute(item, "aria-selected", String(i === present));
-      setAttribute(item, "aria-disabled", why && i !== present ? "true" : undefined);
-      setAttribute(item, "tabindex", i === present ? "0" : "-1");
+      item.show(known[i]);
+      setAttribute(item.node, "aria-selected", String(i === present));
+      setAttribute(item.node, "aria-disabled", why && i !== present ? "true" : undefined);
+      setAttribute(item.node, "tabindex", i === present ? "0" : "-1");
     });
-    bringIntoView(list, items[present]);
+    this.#following.hidden = !view.has("explain_predicted") || view.get("classes").count === 1;
+    this.#follow.checked = view.get("explain_predicted");
+    bringIntoView(list, items[present]?.node);
   }
 
   #build(source: readonly ExampleInfo[]): void {
     if (source === this.#source) return;
     this.#source = source;
-    this.#items = source.map(thumbnail);
-    this.#list.replaceChildren(...this.#items);
+    this.#items = source.map((one, i) => new Item(one, i));
+    this.#order = [];
     this.node.hidden = this.#items.length < 2;
   }
 
-  #pick(i: number): void {
+  /** Puts the examples into the chosen order, where that has changed. */
+  #arrange(view: View): void {
+    const orders = ordersOf(view);
+    const sorted = orders.some(({ value }) => value === this.#sorted) ? this.#sorted : "given";
+    setText(this.#count, countText(view));
+    this.#sort.show(orders, sorted);
+    this.#sort.element.hidden = orders.length < 2;
+    const order = orderOf(view, sorted);
+    if (sameValue(order, this.#order)) return;
+    this.#order = order;
+    const held = this.#items.find(({ node }) => node === focusNear(node))?.node;
+    this.#list.replaceChildren(...order.map((i) => this.#items[i]!.node));
+    held?.focus({ preventScroll: true });
+  }
+
+  /** `place` counts in the strip. */
+  #pick(place: number): void {
+    const index = this.#order[place];
+    if (index === undefined) return;
     this.#refusal.clear();
-    this.#state.choose("example", i);
-    this.#items[i]?.focus();
+    this.#state.choose("example", index);
+    this.#items[index]?.node.focus();
+  }
+
+  #placeOf(target: EventTarget | null): number {
+    return this.#order.findIndex((i) => this.#items[i]!.node.contains(target as Node));
   }
 
   #clicked(event: MouseEvent): void {
-    const i = this.#items.findIndex((item) => item.contains(event.target as Node));
-    if (i >= 0) this.#pick(i);
+    const place = this.#placeOf(event.target);
+    if (place >= 0) this.#pick(place);
   }
 
   #pressed(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    const held = this.#items.findIndex((item) => item === event.target);
+    const held = this.#placeOf(event.target);
     const to = itemAfter(event.key, held < 0 ? this.#focus : held, this.#items.length);
     if (to === undefined && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();

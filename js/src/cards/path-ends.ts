@@ -19,8 +19,8 @@ export class PathEnds {
 
   show(view: View): void {
     const name = baselineLabel(view);
-    this.#start.show(name ? `Baseline: ${name}` : "Baseline", currentBaseline(view));
-    this.#finish.show("Input", currentPicture(view));
+    this.#start.show(name || "the baseline", currentBaseline(view));
+    this.#finish.show("the picture", currentPicture(view));
   }
 }
 

@@ -7,6 +7,7 @@ import { clamp, h, setAttribute, setClipped, setText } from "../lib/dom";
 import { showRange } from "../lib/form-controls";
 import { number, position } from "../lib/format";
 import { currentPath, presentAlpha } from "../selection/displayed";
+import { methodOnShow } from "../selection/scope";
 import { markOf, pathIsStale } from "../selection/freshness";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
@@ -21,7 +22,7 @@ function valueText(alpha: number, score: number | undefined): string {
 
 export class PathCard {
   readonly node: HTMLElement;
-  readonly #frame = card("as-path", "Path");
+  readonly #frame = card("as-path", "Integrated gradients path");
   readonly #chart = new Chart();
   readonly #output = new ChartKey("as-key-main");
   readonly #attributed = new ChartKey("as-key-second");
@@ -64,6 +65,10 @@ export class PathCard {
     );
     this.#drawChart(undefined);
     input.addEventListener("input", () => this.#go(Number(input.value)), { signal });
+    for (const element of [input, chart.area]) {
+      for (const event of ["pointerup", "blur"])
+        element.addEventListener(event, () => this.#letGo(), { signal });
+    }
     chart.area.addEventListener("pointerdown", (event) => this.#take(event), { signal });
     chart.area.addEventListener(
       "pointermove",
@@ -108,6 +113,14 @@ export class PathCard {
   #go(alpha: number): void {
     this.#player.stop();
     this.#state.drag("alpha", alpha);
+  }
+
+  /** The path is that of integrated gradients: whoever has chosen another method sees its map again. */
+  #letGo(): void {
+    const state = this.#state;
+    const { scope, name } = methodOnShow(state.view);
+    const isPath = scope === "input" && name === "IntegratedGradients";
+    if (!isPath && state.view.has("method")) state.set("alpha", 1);
   }
 
   #take(event: PointerEvent): void {

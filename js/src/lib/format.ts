@@ -29,6 +29,12 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
 }
 
+/** The same without decimals, where there is no room for them. */
+export function wholePercent(share: number): string {
+  if (Number.isNaN(share)) return "NaN";
+  return share > 0 && share < 0.005 ? "<1%" : `${(share * 100).toFixed(0)}%`;
+}
+
 /** A change of a share in percentage points, with its sign. */
 export function points(change: number): string {
   if (Number.isNaN(change)) return "NaN";

@@ -21,7 +21,7 @@ export const chosenBaselines = (view: View): readonly string[] =>
 /** What to call the present choice of baselines. */
 export function baselineLabel(view: View): string {
   const names = chosenBaselines(view);
-  if (names.length > 1) return `Average of ${names.length}`;
+  if (names.length > 1) return `the average of ${names.length}`;
   const name = names[0] ?? "";
   return view.get("baselines").find((one) => one.name === name)?.label ?? name;
 }

@@ -123,6 +123,21 @@ export interface ExampleInfo {
   picture: RawPicture;
 }
 
+/** What the model says of an example; {} where it gives no row of numbers. */
+export interface ExamplePrediction {
+  /** Of the class that it takes the example for. */
+  label?: string;
+  /** What it says of that class. */
+  amount?: number | null;
+  kind?: Amount;
+  /** The class that the example is of, where that is known. */
+  truth?: string;
+  /** Whether these are different. */
+  wrong?: boolean;
+  /** What the model says of the true class. */
+  of_truth?: number | null;
+}
+
 /** The map on show. */
 export interface RawHeat {
   shape?: Size;

@@ -10,6 +10,7 @@ import type {
   Baseline,
   BaselineInfo,
   ExampleInfo,
+  ExamplePrediction,
   LayerRow,
   MethodInfo,
   Mode,
@@ -51,6 +52,8 @@ export interface Traits {
   baseline: Baseline;
   /** The class that the target is compared with, or None */
   contrast: number | null;
+  /** Whether another example is explained for what is predicted of it */
+  explain_predicted: boolean;
   /** Which example of the inputs is on show */
   example: number;
   /** What is set otherwise than the methods' defaults */
@@ -77,6 +80,7 @@ export interface Traits {
   baselines: readonly BaselineInfo[];
   examples: readonly ExampleInfo[];
   classes: RawClasses;
+  example_predictions: readonly ExamplePrediction[];
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
@@ -125,6 +129,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   target: null,
   baseline: "zero",
   contrast: null,
+  explain_predicted: false,
   example: 0,
   settings: {},
   output: "auto",
@@ -141,6 +146,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   baselines: [],
   examples: [],
   classes: {},
+  example_predictions: [],
   layers: [],
   picture: {},
   baseline_picture: {},
@@ -199,6 +205,7 @@ export const KERNEL_WRITTEN = [
   "baselines",
   "examples",
   "classes",
+  "example_predictions",
   "layers",
   "luts",
   "picture",

@@ -27,8 +27,8 @@ describe("baselines", () => {
     tick("blur", true);
     expect(view.model.saves).toEqual([{ baseline: ["zero", "blur"] }]);
     view.frame();
-    expect(menuOf("Baseline").textContent).toBe("Average of 2");
-    expect(find(".as-end-start .as-end-name").textContent).toBe("Baseline: Average of 2");
+    expect(menuOf("Baseline").textContent).toBe("the average of 2");
+    expect(find(".as-end-start .as-end-name").textContent).toBe("the average of 2");
     tick("zero", false);
     expect(view.model.saves[1]).toEqual({ baseline: "blur" });
     tick("blur", false); // the last one stays

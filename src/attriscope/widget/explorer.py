@@ -23,6 +23,7 @@ from attriscope.widget.export import figure, html
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
 from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import Channel, top_channels
@@ -72,6 +73,8 @@ class Explorer(JobWidget, ExplorerTraits):
             model's output that gives one number per example; ``None`` takes the first example's best class.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
+        labels: the true class of each example, by index or name: the strip of examples then says where the model is
+            wrong.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
             ``methods`` lists all of them.
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
@@ -92,14 +95,16 @@ class Explorer(JobWidget, ExplorerTraits):
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
-            ``contrast``, ``example``, ``settings``, ``output``, ``alpha``, ``opacity``, ``colormap``, ``sign``,
-            ``mode``, ``outlier_percent``, ``scale_limit``.
+            ``contrast``, ``explain_predicted``, ``example``, ``settings``, ``output``, ``tab``, ``alpha``, ``opacity``,
+            ``detail``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
 
     Traits:
         method, target, baseline: what is explained and how.
         contrast: explain by how much the target's output is above that of this class; ``None`` for the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
+        explain_predicted: whether each example is explained for the class that is predicted of it (default, unless
+            ``target`` is given), or for the same ``target``. A target that is chosen makes it false.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
         layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default),
             ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
@@ -119,7 +124,11 @@ class Explorer(JobWidget, ExplorerTraits):
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
         alpha: position on the path, from 0 (baseline) to 1 (input).
-        opacity, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn.
+        opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
+            side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
+            about 14 blocks along the shorter side of a picture of more than 64 pixels.
+        tab: which question is open: ``"where"``, ``"inside"`` or ``"trust"``.
+        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.
@@ -170,6 +179,7 @@ class Explorer(JobWidget, ExplorerTraits):
         *,
         target: Any = None,
         class_names: ClassNamesLike = None,
+        labels: Any = None,
         method: str = "IntegratedGradients",
         baseline: Any = "zero",
         to_image: ToImage | None = None,
@@ -192,11 +202,18 @@ class Explorer(JobWidget, ExplorerTraits):
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
         self._explorer_jobs = ExplorerJobs(
-            self, self._explained, self._registry, self._labels, self._state, self._comparison
+            self,
+            self._explained,
+            self._registry,
+            self._labels,
+            self._state,
+            self._comparison,
+            read_labels(labels, examples.count, names),
         )
         if n_steps is not None:
             of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
             settings = {**(settings or {}), "IntegratedGradients": of_paths}
+        traits.setdefault("explain_predicted", target is None)
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods, self.neuron_methods = (
@@ -395,6 +412,16 @@ class Explorer(JobWidget, ExplorerTraits):
     def _leave_neuron(self, change: Any) -> None:
         if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
             self.neuron = None
+
+    @traitlets.observe("target")
+    def _leave_predicted(self, change: Any) -> None:
+        if change["new"] not in (None, self._state.settled):
+            self.explain_predicted = False
+
+    @traitlets.observe("explain_predicted")
+    def _turn_to_predicted(self, change: Any) -> None:
+        if change["new"] and (best := self._explained.best(self.example)) is not None:
+            self._state.settled = self.target = best
 
     def _choose(self, change: Any) -> None:
         if not self._page.receiving:

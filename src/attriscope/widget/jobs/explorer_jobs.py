@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 
 from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
+from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -39,6 +41,7 @@ class ExplorerJobs:
         labels: what things are called.
         state: what was requested and answered.
         comparison: the latest comparison.
+        truths: the true class of each example, if they are known.
 
     Attributes:
         anew: set to work everything out again, whatever is known.
@@ -52,10 +55,11 @@ class ExplorerJobs:
         labels: Labels,
         state: ExplorerState,
         comparison: Comparison,
+        truths: Sequence[int] | None = None,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
-        self._state, self._comparison = state, comparison
+        self._state, self._comparison, self._truths = state, comparison, truths
 
     def do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
@@ -88,6 +92,7 @@ class ExplorerJobs:
         self._state.begin(selection)
         with once({TrainingModeWarning, ConvergenceWarning}):  # the page says so by itself
             note = job.explain(selection)
+            tell_of_examples(job, self._state.requested or selection, self._truths)
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))

@@ -119,7 +119,8 @@ class ExplanationJob:
     def _predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
-        if self.state.example != index:
+        turned = self.state.example != index
+        if turned:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
@@ -139,15 +140,17 @@ class ExplanationJob:
         self.publish(
             predictions={}
             if scores is None
-            else predictions_message(scores, self.labels.names, self._outputs(selection))
+            else predictions_message(scores, self.labels.names, self.outputs(selection))
         )
-        if selection.target is None and scores is not None and len(scores) > 1:
+        follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
+        if scores is not None and len(scores) > 1 and (selection.target is None or follows):
             target = int(scores.argmax())
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return selection
 
-    def _outputs(self, selection: Selection) -> Outputs:
+    def outputs(self, selection: Selection) -> Outputs:
+        """What the numbers are that the model gives."""
         return self.explained.outputs(selection, self.labels.names.binary)
 
     def _turn_to(self, index: int) -> None:
@@ -170,7 +173,7 @@ class ExplanationJob:
         changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
         request = selection.request("what_if")
         message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self._outputs(selection), request
+            intact, changed, self.labels.names, self.outputs(selection), request
         )
         self.publish(what_if=message)
 
@@ -228,7 +231,7 @@ class ExplanationJob:
             self.registry.is_custom(selection.shown_method),
         )
         quantity = quantity_of(spec, selection, custom)
-        noun = self._outputs(selection).noun
+        noun = self.outputs(selection).noun
         return {"quantity": quantity, "unit": unit_words(quantity, self.labels.explained(selection, noun))}
 
     def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
@@ -375,7 +378,7 @@ class ExplanationJob:
         classes, contrast = self._best_classes(selection), selection.contrast
         if isinstance(selection.target, int) and classes and contrast is not None and contrast not in classes:
             classes.append(contrast)
-        outputs = self._outputs(selection)
+        outputs = self.outputs(selection)
         message = path_message(
             path,
             self.labels.names,

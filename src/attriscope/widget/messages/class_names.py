@@ -52,6 +52,11 @@ class ClassNames:
         name = self.by_index.get(1 if binary else index, "")
         return name if name.strip() else f"class {index}"
 
+    def of_binary(self, truth: int) -> str:
+        """What one of the two classes of a model with one output is called."""
+        name = self.by_index.get(truth, "") if len(self.by_index) == 2 else ""
+        return name if name.strip() else f"class {truth}"
+
     def message(self) -> RawClasses:
         """What the page is told of them."""
         count = self.outputs

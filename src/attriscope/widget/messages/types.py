@@ -133,6 +133,25 @@ class ExampleInfo(TypedDict):
     picture: RawPicture
 
 
+class ExamplePrediction(TypedDict, total=False):
+    """What the model says of an example; {} where it gives no row of numbers.
+
+    Attributes:
+        label: of the class that it takes the example for.
+        amount: what it says of that class.
+        truth: the class that the example is of, where that is known.
+        wrong: whether these are different.
+        of_truth: what the model says of the true class.
+    """
+
+    label: str
+    amount: float | None
+    kind: Amount
+    truth: str
+    wrong: bool
+    of_truth: float | None
+
+
 class RawHeat(TypedDict, total=False):
     """The map on show.
 

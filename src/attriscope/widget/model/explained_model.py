@@ -20,6 +20,7 @@ from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
 from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
+from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
@@ -119,9 +120,23 @@ class ExplainedModel:
         self.layers, self._seen = layers, weights
         self.layer_cache.update(layers)
 
+    def predict(self, index: int) -> Tensor | None:
+        """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
+        if index not in self._scores:
+            one = Example(self.examples, index, self._to_image).examples
+            with one_pass(self.model, False):
+                scores = scores_of(self.model(one.tensors[0].clone(), *one.arguments))
+            self._scores[index] = None if scores is None else scores.reshape(-1)
+        return self._scores[index]
+
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self._scores.get(index)
+
+    def best(self, index: int) -> int | None:
+        """The class that an example is taken for; ``None`` if there are none, or it is not known."""
+        scores = self._scores.get(index)
+        return None if scores is None or len(scores) < 2 else int(scores.argmax())
 
     def outputs(self, selection: Selection, binary: bool) -> Outputs:
         """What the scores of an example are: what a person says, or what is found.

@@ -18,12 +18,12 @@ from attriscope.widget.messages.types import BaselineInfo
 ToImage = Callable[[Tensor], Any]
 
 BASELINES = {
-    "zero": "Zero",
-    "black": "Black",
-    "white": "White",
-    "mean": "Mean colour",
-    "blur": "Blurred",
-    "noise": "Uniform noise",
+    "zero": "zero",
+    "black": "black",
+    "white": "white",
+    "mean": "mean colour",
+    "blur": "blurred",
+    "noise": "uniform noise",
 }
 
 
@@ -218,4 +218,4 @@ def custom_baseline(value: Any, examples: Examples) -> Tensor:
 def baseline_infos(custom: bool) -> list[BaselineInfo]:
     """The baselines to choose from; with the user's own if there is one."""
     offered: list[BaselineInfo] = [{"name": name, "label": label} for name, label in BASELINES.items()]
-    return [*offered, {"name": "custom", "label": "Your own"}] if custom else offered
+    return [*offered, {"name": "custom", "label": "your own"}] if custom else offered

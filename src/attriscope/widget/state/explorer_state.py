@@ -47,6 +47,7 @@ class ExplorerState:
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
         visible: set once there is something to see, or nothing to wait for.
+        settled: the target that was found and not chosen.
         layers: what the page knows of the layers, as the model gave it.
     """
 
@@ -58,6 +59,7 @@ class ExplorerState:
     finished: Selection | None = None
     of_layer: tuple[Selection, Tensor] | None = None
     layers: Any = None
+    settled: int | None = None
     visible: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     # --- questions --------------------------------------------------------------------------------------------
@@ -87,6 +89,7 @@ class ExplorerState:
         Raises:
             ChoiceError: it is the contrast.
         """
+        self.settled = target
         if self.requested is None:
             return
         if self.requested.contrast == target:

@@ -22,6 +22,7 @@ from attriscope.widget.messages.types import (
     AblateTo,
     BaselineInfo,
     ExampleInfo,
+    ExamplePrediction,
     LayerRow,
     MethodInfo,
     Mode,
@@ -99,6 +100,9 @@ class ExplorerTraits(traitlets.HasTraits):
         requested=True,
         rank=1,
     )
+    explain_predicted: bool = shared_trait(
+        traitlets.Bool(False, help="whether another example is explained for what is predicted of it")
+    )
     example: int = shared_trait(Checked(0, help="which example of the inputs is on show"), requested=True)
     settings: Settings = shared_trait(
         filled_by(dict, Checked(help="what is set otherwise than the methods' defaults")),
@@ -137,6 +141,7 @@ class ExplorerTraits(traitlets.HasTraits):
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
     classes: RawClasses = kernel_trait()
+    example_predictions: Sequence[ExamplePrediction] = kernel_trait(traitlets.List(), cleared_with="model")
     layers: Sequence[LayerRow] = kernel_trait(traitlets.List())
     luts: Mapping[str, RawLut] = kernel_trait(filled_by(wire.color_tables, traitlets.Dict()))
 
