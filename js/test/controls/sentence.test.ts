@@ -46,7 +46,7 @@ describe("the sentence", () => {
     const said = ["Explained output", "Compared with", "Baseline", "Method", "Seen at"].map(
       (label) => menuOf(label).textContent,
     );
-    expect(said).toEqual(["dog", "hat", "Average of 2", "Grad-CAM", "stem.conv"]);
+    expect(said).toEqual(["dog", "hat", "the average of 2", "Grad-CAM", "stem.conv"]);
   });
 
   it("says of a neuron which one it is", () => {
