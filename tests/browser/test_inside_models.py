@@ -26,6 +26,7 @@ from browser.explorer_page import (
 from browser.harness import Server, wait_for
 from browser.inside_page import (
     TALL,
+    at_position,
     at_rest,
     belong_together,
     depth_slider,
@@ -154,9 +155,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         kernel.run("vit.wait(60); None")
         shot(vit, "tokens")
         # A second click on a strip picks a place in it.
-        box = units(vit).first.locator(".as-channel").bounding_box()
-        assert box
-        page.mouse.click(box["x"] + box["width"] * (7.5 / 25), box["y"] + box["height"] / 2)
+        at_position(units(vit).first.locator(".as-channel"), 7.5 / 25, "click")
         wait_for("a place", lambda: isinstance(kernel.value("vit.neuron"), list), 10)
         assert kernel.value("vit.neuron")[1] == 7
         expect(vit.locator(".as-neuron .as-title")).to_contain_text("position 7")
@@ -196,9 +195,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         expect(grid.locator(".as-channels .as-title")).to_have_text("Inside norm", timeout=30_000)
         assert grid.locator(".as-units").get_attribute("data-look") == "strips"
         expect(units(grid)).to_have_count(6)
-        box = units(grid).first.locator(".as-channel").bounding_box()
-        assert box
-        page.mouse.move(box["x"] + box["width"] * (5.5 / 9), box["y"] + box["height"] / 2)
+        at_position(units(grid).first.locator(".as-channel"), 5.5 / 9, "hover")
         expect(grid.locator(".as-readout")).to_contain_text("position 5 “mat”: activation")
         units(grid).nth(1).click()
         channel = int(str(units(grid).nth(1).get_attribute("data-channel")))
