@@ -158,6 +158,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     expect(focused).to_have_attribute("data-name", layer)
 
     # Tab comes by the grid's controls to the grid, which is one stop.
+    show_inside(root)
     for _ in range(30):
         page.keyboard.press("Tab")
         if focused.evaluate("it => it.matches('.as-unit')"):
@@ -189,7 +190,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     wait_for("on", lambda: kernel.value("explorer.ablated") == [], 10)
 
     # A place in it.
-    for _ in range(12):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if focused.evaluate("it => it.matches('.as-places-field')"):
             break
@@ -209,7 +210,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     # Tab leaves; nothing became of x, a, b, Enter and Delete in the notebook.
     for key in ("a", "b", "d", "d", "Delete"):
         page.keyboard.press(key)
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if not focused.count() or focused.evaluate("it => !it.closest('.as-root')"):
             break
