@@ -105,9 +105,9 @@ def depth_slider(root: Locator) -> Locator:
 
 
 def show_inside(root: Locator) -> None:
-    """Shows the tab of the layers, and all that is folded away of the layers and of the channels."""
+    """Shows the tab of the layers, and all that is folded away there."""
     show_tab(root, "Inside")
-    folded = root.locator(":is(.as-layers, .as-channels) .as-disclose[aria-expanded=false]")
+    folded = root.locator(":is(.as-layers, .as-channels, .as-whatif) .as-disclose[aria-expanded=false]")
     while folded.filter(visible=True).count():
         folded.filter(visible=True).first.click()
 

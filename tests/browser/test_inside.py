@@ -303,6 +303,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     third = changed(3)
     best = intact[0]["index"]
     assert len({answer[best]["after_score"] for answer in (first, second, third)}) == 3
+    show_inside(root)
     off = root.get_by_role("list", name="Switched off").get_by_role("listitem")
     assert [text.split("\n")[0] for text in off.all_inner_texts()] == [
         "net.stem.relu: channel 5",

@@ -187,7 +187,7 @@ def test_a_monkey(page: Page, server: Server) -> None:
         # Whatever was left over is put right by one more wish, and then all sides agree.
         kernel.run("model.error, model.delay = None, 0")
         wait_for("rest", lambda: kernel.value("explorer.status") != "running", 120)
-        kernel.run("explorer.layer = None; explorer.recompute(); explorer.wait(60); None")
+        kernel.run("explorer.unpin(); explorer.layer = None; explorer.recompute(); explorer.wait(60); None")
         for root in roots:
             quiet(root)
         names = ["method", "sign", "colormap", "mode", "opacity", "alpha"]
