@@ -6,12 +6,13 @@
  * made of it, `state/state.ts` for what a card may change, and `test/support/house.ts` for which folder knows which.
  */
 import type { AnyWidget } from "@anywidget/types";
-import { ComparisonCard } from "./cards/comparison";
+import { CoveredCard } from "./cards/covered";
 import { Examples } from "./cards/examples";
 import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
 import { ErrorBanner } from "./controls/error-banner";
 import { KernelBanner } from "./controls/kernel-banner";
+import { hideSavedPicture } from "./controls/saved-picture";
 import { Sentence } from "./controls/sentence";
 import { ChannelsCard } from "./inside/channels-card";
 import { Inside } from "./inside/inside";
@@ -26,6 +27,8 @@ import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
 import type { PartName, TabName } from "./state/messages.generated";
 import type { View } from "./state/view";
+import { ChecksCard } from "./trust/checks";
+import { ComparisonCard } from "./trust/comparison";
 
 /** What stands on the page. It follows the state by itself until the state's signal is aborted. */
 interface Card extends Shows {
@@ -44,7 +47,11 @@ const TABS: readonly {
     name: "where",
     label: "Where",
     title: "What in the picture made the model say so",
-    cards: [{ card: PredictionsCard }, { card: PathCard }],
+    cards: [
+      { card: PredictionsCard },
+      { card: CoveredCard, where: (view) => view.has("selection") },
+      { card: PathCard },
+    ],
   },
   {
     name: "inside",
@@ -56,7 +63,10 @@ const TABS: readonly {
     name: "trust",
     label: "Trust",
     title: "Whether the map can be believed",
-    cards: [{ card: ComparisonCard, where: (view) => view.has("comparison") }],
+    cards: [
+      { card: ComparisonCard, where: (view) => view.has("comparison") },
+      { card: ChecksCard, where: (view) => view.has("checks") },
+    ],
   },
 ];
 
@@ -91,6 +101,7 @@ function tabs(state: State): HTMLElement {
 function explorer(state: State, root: HTMLElement): void {
   const body = h("div", { class: "as-body" }, new Overlay(state).node, tabs(state));
   widenForPair(state, body);
+  hideSavedPicture(state);
   root.append(
     ...new Sentence(state, new ShareMenu(state).element).nodes,
     new ErrorBanner(state).node,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attriscope.widget import Overlay as Overlay
     from attriscope.widget import PathWalk as PathWalk
     from attriscope.widget import Predictions as Predictions
+    from attriscope.widget import Story as Story
 
 _HOME = {
     "Cancelled": "attriscope.core.errors",
@@ -49,6 +50,7 @@ _HOME = {
     "Overlay": "attriscope.widget",
     "PathWalk": "attriscope.widget",
     "Predictions": "attriscope.widget",
+    "Story": "attriscope.widget",
 }
 _MODULES = ("attr", "metrics", "plots", "zoo")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
+from nbconvert.preprocessors import ExecutePreprocessor
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser.cycles import CYCLES, page_size, run_last_cell
@@ -29,7 +30,7 @@ from browser.explorer_page import (
     settled,
     until_changed,
 )
-from browser.harness import Server, Watch, wait_for
+from browser.harness import Server, Watch, notebook, wait_for
 from browser.notebook_page import run_all, save, wait_until_run
 
 both_front_ends = pytest.mark.parametrize("server", ["lab", "notebook"], indirect=True)
@@ -185,6 +186,13 @@ def saved_without_state(folder: Path, source: Path) -> Path:
     return target
 
 
+# How many pictures the outputs of the open notebook hold.
+PICTURES = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(w => w.model.type === 'code')
+    .flatMap(w => w.model.outputs.toJSON())
+    .filter(o => o.data?.['image/png']).length"""
+
+
 @both_front_ends
 def test_a_saved_notebook_shows_a_picture(
     page: Page, browser: Browser, server: Server, watch: Watch, shot: Shot, tmp_path: Path
@@ -192,11 +200,20 @@ def test_a_saved_notebook_shows_a_picture(
     """Opened without its kernel, as HTML and as Markdown."""
     name = open_and_run(page, server, [DIGIT, "explorer.wait();", "explorer"], "saved-live.ipynb")
     wait_until_run(page)
-    quiet(explorer_of(page))
+    root = explorer_of(page)
+    quiet(root)
+    root.evaluate("el => { el.dataset.drawn = 'once' }")
+    # The picture comes when it is final. It is not seen beside the widget, which is not drawn anew.
+    wait_for("the picture", lambda: page.evaluate(PICTURES) == 1, 30)
+    picture_beside = page.locator(".jp-OutputArea-output img")
+    expect(picture_beside).to_have_count(1)
+    expect(picture_beside).to_be_hidden()
+    assert page.locator(".jp-OutputArea-child").last.evaluate("el => el.offsetHeight") == 0
+    expect(root).to_have_attribute("data-drawn", "once")
     save(page)
     copy = saved_without_state(tmp_path, server.root / name)
     outputs = json.loads(copy.read_text())["cells"][2]["outputs"]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert [output["data"].keys() for output in outputs][1] == {"image/png"}
 
     page.goto(server.url(server.add(copy)))
     image = page.locator(".jp-OutputArea-output img")
@@ -221,6 +238,39 @@ def test_a_saved_notebook_shows_a_picture(
     shot(opened, "nbconvert")
     context.close()
     assert watch.outside == []
+
+
+def test_a_notebook_that_nobody_watched_becomes_a_page(
+    browser: Browser, server: Server, shot: Shot, tmp_path: Path
+) -> None:
+    """nbconvert --execute: the page itself stands in the output, and so does one picture for each figure."""
+    cells = [DIGIT, "explorer", "explorer.figure()", "%matplotlib inline\nexplorer.figure()"]
+    made = ExecutePreprocessor(timeout=120).preprocess(
+        notebook(cells), {"metadata": {"path": str(tmp_path)}}
+    )[0]
+    shown = [[output["data"].keys() for output in cell["outputs"]] for cell in made.cells]
+    assert shown[1][1] == {"image/png", "text/html"}
+    assert [[("image/png" in data) for data in outputs] for outputs in shown[2:]] == [[True], [True]]
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(made)[0])
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 1000})
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    frame = opened.frame_locator("iframe")
+    root = frame.locator(".as-root[data-ready]")
+    root.locator("canvas[data-shown=heat]").wait_for(timeout=60_000)
+    expect(opened.locator("iframe + img, div:has(> iframe) > img")).to_be_hidden()
+    seen = pixels(root)
+    control(root, "combobox", "Sign").select_option("absolute")
+    until_changed(root, seen)
+    height = "() => [innerHeight, document.documentElement.scrollHeight]"
+    inner, whole = opened.frames[1].evaluate(height)
+    assert inner >= whole  # it is as high as what is in it, so that nothing scrolls inside
+    shot(opened, "page")
+    # require.js and the widgets' manager are nbconvert's own, and not needed.
+    assert [error for error in errors if "require" not in error] == []
+    context.close()
 
 
 def test_a_file_for_somebody_without_a_kernel(

@@ -78,7 +78,7 @@ class Masked(nn.Module):
 PAGE_WRITES = {
     "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
     "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign", "mode", "outlier_percent",
-    "scale_limit",
+    "scale_limit", "selection",
 }  # fmt: skip
 
 
@@ -170,6 +170,8 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
             assert not heat["preview"]
         assert_inside_consistent(explorer)
         assert path["request"] == choice.request("path")
+        assert explorer.covered.get("region") == explorer.selection
+        assert explorer.selection is None or explorer.covered["request"] == choice.request("covered")
         assert explorer.attributions is not None
     else:
         assert explorer.status in ("cancelled", "error")
@@ -192,8 +194,10 @@ def without_bytes(value: Any) -> Any:
 
 
 def run(code: str, **names: Any) -> dict[str, Any]:
-    """What somebody gets who pastes the code into a cell."""
+    """What somebody gets who pastes the code into a cell; the Explorer that it makes has been stopped."""
     exec(compile(code, "<copied>", "exec"), names)
+    if "explorer" in names:
+        names["explorer"].close()
     return names
 
 

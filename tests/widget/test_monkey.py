@@ -123,6 +123,16 @@ class Monkey:
                 [[], [], [["first", 1]], [["second", 4], ["first", [0, 1, 2]]], [["third", 0]]]
             ),
             "ablate_to": lambda: pick(["zero", "baseline", "mean"]),
+            "selection": lambda: pick(
+                [
+                    None,
+                    {"kind": "box", "box": [1, 2, 5, 8]},
+                    {"kind": "lasso", "points": [[0, 0], [6.5, 1], [3, 7.5]]},
+                    {"kind": "segment", "point": [4, 4]},
+                    {"kind": "box", "box": [3, 3, 3, 9]},
+                    "the ear",
+                ]
+            ),
             "settings": lambda: pick([SMALL, {**SMALL, "IntegratedGradients": {"n_steps": 7}}, {"Lime": 3}]),
             "opacity": lambda: pick([0, 0.5, 1, 2]),
             "alpha": lambda: pick([0, 0.3, 1, float("nan")]),
@@ -143,7 +153,7 @@ class Monkey:
         elif roll < 0.5:
             message = {
                 "type": self.random.choice(
-                    ["cancel", "recompute", "refine", "compare", "pin", "unpin", "close", "", 3]
+                    ["cancel", "recompute", "refine", "compare", "check", "pin", "unpin", "close", "", 3]
                 )
             }
             self.page.put(lambda: explorer._handle_custom_msg(message, []))
@@ -161,6 +171,7 @@ class Monkey:
                         explorer.recompute,
                         explorer.refine,
                         lambda: explorer.compare(["Saliency", "random"], ["deletion", "entropy"]),
+                        lambda: explorer.check(1),
                         lambda: explorer.wait(0.05),
                         explorer.wait,
                         explorer.pin,
@@ -229,6 +240,7 @@ class Monkey:
         explorer = self.explorer
         names: dict[str, Any] = {"model": self.model, "inputs": self.inputs, "baseline": self.own}
         exec(explorer.code, names)
+        names["explorer"].close()
         torch.testing.assert_close(names["attributions"], explorer.attributions, atol=1e-5, rtol=1e-4)
         if explorer.ablated:
             after = [names["changed"][0, one["index"]].item() for one in explorer.what_if["items"]]

@@ -14,6 +14,7 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
+import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
 import { doubt, finding } from "./finding";
@@ -39,6 +40,7 @@ export class Overlay {
   readonly #readout = h("div", { class: "as-readout" });
   readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   readonly #words = h("div", { class: "as-unseen", id: freshId() });
+  readonly #keys = h("div", { class: "as-unseen", id: freshId() }, KEYS_TEXT);
   readonly #finding = h("div", { class: "as-finding", dir: "auto" });
   readonly #doubt = h("div", { class: "as-doubt", role: "note", hidden: true });
   readonly #beneath = h("div", { class: "as-beneath" });
@@ -46,6 +48,7 @@ export class Overlay {
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
+  #brushes: Brushes | undefined;
   readonly #table: DataTable;
   #shown: Displayed;
   #pinned: Displayed | undefined;
@@ -59,16 +62,25 @@ export class Overlay {
     this.#shown = displayed(view);
     this.node = this.#frame.element;
     this.#pins = new PinButtons(state);
-    this.#stages = new Stages(signal, this.#pins.unpin, {
-      pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
-      moved: () => state.schedule(this.#repaint),
-    });
+    this.#stages = new Stages(
+      signal,
+      this.#pins.unpin,
+      {
+        pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
+        moved: () => state.schedule(this.#repaint),
+      },
+      (stage) => (this.#brushes = view.has("selection") ? new Brushes(state, stage, this.#say) : undefined),
+    );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
     const { canvas } = this.#stages.present;
-    setAttribute(canvas, "aria-describedby", this.#words.id);
+    setAttribute(
+      canvas,
+      "aria-describedby",
+      this.#brushes ? `${this.#words.id} ${this.#keys.id}` : this.#words.id,
+    );
     const step = (event: KeyboardEvent): void => {
       if (stepByKey(state, event)) setText(this.#spoken, layerText(state.view));
     };
@@ -86,8 +98,8 @@ export class Overlay {
     setClipped(frame.title, shown.title);
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
     this.#pins.show(view);
-    this.#paint(view);
     this.#judge(view);
+    this.#paint(view);
     if (before.field !== shown.field || this.#rest === undefined) {
       clearTimeout(this.#rest);
       this.#rest = setTimeout(this.#reflect, REST_MS);
@@ -106,10 +118,11 @@ export class Overlay {
     const popup = new Popup(more, "as-style-panel", state.signal);
     popup.panel.append(style.node);
     frame.head.append(...back.nodes);
-    this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, zoom.element);
+    this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, ...this.#tools(zoom));
     frame.element.append(
       this.#stages.element,
       this.#words,
+      ...(this.#brushes ? [this.#keys] : []),
       this.#beneath,
       this.#legend.element,
       this.#finding,
@@ -128,6 +141,10 @@ export class Overlay {
     );
   }
 
+  #tools(zoom: ZoomButtons): HTMLElement[] {
+    return this.#brushes ? [this.#brushes.element, zoom.element] : [zoom.element];
+  }
+
   #paint(view: View): void {
     const shown = this.#shown;
     const pinned = this.#pinned;
@@ -142,6 +159,7 @@ export class Overlay {
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
     this.#zoom.show();
+    this.#brushes?.moved();
     this.#read(false);
   }
 
@@ -203,9 +221,10 @@ export class Overlay {
     const doubted = this.#doubt.textContent !== "";
     this.#legend.notes.hidden = text !== "" || doubted;
     this.#doubt.hidden = text !== "" || !doubted;
-    if (byKeyboard) setText(this.#spoken, text);
+    if (byKeyboard) setText(this.#spoken, [text, this.#brushes?.text].filter(Boolean).join("; "));
   }
 
+  readonly #say = (text: string): void => setText(this.#spoken, text);
   readonly #readMouse = (): void => this.#read(false);
   readonly #readKeys = (): void => this.#read(true);
   readonly #repaint = (): void => this.#paint(this.#state.view);

@@ -9,7 +9,7 @@ import type { State } from "../state/state";
 import type { RawHeat } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { describe } from "./descriptions";
-import { type Hands, Pointing } from "./pointing";
+import { type Brush, type Hands, Pointing } from "./pointing";
 import { type Look, Stage } from "./stage";
 
 export class Stages {
@@ -22,15 +22,20 @@ export class Stages {
   #drawn: Displayed | undefined;
   readonly #hands: Hands;
 
-  /** `unpin` stands above the kept map. */
-  constructor(signal: AbortSignal, unpin: HTMLElement, hands: Hands) {
+  /** `unpin` stands above the kept map; `brush` picks regions of the present picture. */
+  constructor(
+    signal: AbortSignal,
+    unpin: HTMLElement,
+    hands: Hands,
+    brush: (stage: Stage) => Brush | undefined,
+  ) {
     this.#hands = hands;
     const { present } = this;
     const kept = this.#kept;
     const head = h("div", { class: "as-pin-head" }, this.#title, unpin);
     this.#beside = h("div", { class: "as-view as-pinned" }, head, kept.element);
     this.element = h("div", { class: "as-stages" }, h("div", { class: "as-view" }, present.element));
-    this.#join(present, kept, signal);
+    this.#join(present, kept, signal, brush(present));
     this.#join(kept, present, signal);
   }
 
@@ -56,17 +61,19 @@ export class Stages {
   }
 
   /** What hands do on the one shows on the other. */
-  #join(one: Stage, other: Stage, signal: AbortSignal): void {
-    new Pointing(one, signal, {
+  #join(one: Stage, other: Stage, signal: AbortSignal, brush?: Brush): void {
+    const hands: Hands = {
       pointed: (byKeyboard) => {
         other.pointAlong(elsewhere(one, other));
         this.#hands.pointed(byKeyboard);
+        brush?.pointed(byKeyboard);
       },
       moved: () => {
         other.look(one.viewport);
         this.#hands.moved();
       },
-    });
+    };
+    new Pointing(one, signal, hands, brush);
   }
 }
 

@@ -29,25 +29,55 @@ export interface Hands {
   moved(): void;
 }
 
+/** What picks a region: it gets the pointer while one of its tools is in use, and the keys first. Places are in pixels. */
+export interface Brush {
+  /** A tool is in use. */
+  readonly active: boolean;
+  /** Something is being drawn. */
+  readonly drawing: boolean;
+  take(at: Point): void;
+  drag(at: Point): void;
+  /** `moved` unless it was a click. */
+  drop(at: Point, moved: boolean): void;
+  cancel(): void;
+  /** Whether a key meant the region. */
+  press(event: KeyboardEvent): boolean;
+  /** Another pixel is pointed at. */
+  pointed(byKeyboard: boolean): void;
+}
+
+/** A hand that has moved no further than this, in pixels of the page, has clicked. */
+const CLICK = 3;
+
 /** Puts a stage into somebody's hands. */
 export class Pointing {
   #drag: { readonly x: number; readonly y: number; readonly viewport: Viewport } | undefined;
   readonly #stage: Stage;
+  /** Where the brush was put down, on the page. */
+  #brushed: { readonly x: number; readonly y: number } | undefined;
   readonly #hands: Hands;
+  readonly #brush: Brush | undefined;
 
-  constructor(stage: Stage, signal: AbortSignal, hands: Hands) {
+  constructor(stage: Stage, signal: AbortSignal, hands: Hands, brush?: Brush) {
     this.#stage = stage;
     this.#hands = hands;
+    this.#brush = brush;
     const { canvas } = stage;
     const drop = (): void => {
       this.#drag = undefined;
+      this.#brushed = undefined;
+      brush?.cancel();
+    };
+    const lift = (event: PointerEvent): void => {
+      this.#lift(event);
+      drop();
     };
     canvas.addEventListener("pointermove", (event) => this.#move(event), { signal });
     canvas.addEventListener("pointerdown", (event) => this.#take(event), { signal });
-    canvas.addEventListener("pointerup", drop, { signal });
+    canvas.addEventListener("pointerup", lift, { signal });
     canvas.addEventListener("pointercancel", drop, { signal });
     canvas.addEventListener("pointerleave", () => this.#leave(), { signal });
-    canvas.addEventListener("blur", () => this.#leave(), { signal });
+    canvas.addEventListener("blur", () => this.#left(), { signal });
     canvas.addEventListener("wheel", (event) => this.#turn(event), { signal, passive: false });
     canvas.addEventListener("keydown", (event) => this.#press(event), { signal });
   }
@@ -79,20 +109,44 @@ export class Pointing {
       );
       return;
     }
-    const { x, y } = toPicture(stage.viewport, at);
+    const { x, y } = this.#pixels(at);
     stage.pointAt(
       {
-        x: clamp(Math.floor(x * stage.width), 0, stage.width - 1),
-        y: clamp(Math.floor(y * stage.height), 0, stage.height - 1),
+        x: clamp(Math.floor(x), 0, stage.width - 1),
+        y: clamp(Math.floor(y), 0, stage.height - 1),
       },
       false,
     );
+    if (this.#brushed) this.#brush?.drag({ x, y });
     this.#hands.pointed(false);
+  }
+
+  /** A share of the pane as a place in the picture, in pixels; its far edges belong to the last of them. */
+  #pixels(at: Point): Point {
+    const { viewport, width, height } = this.#stage;
+    const { x, y } = toPicture(viewport, at);
+    return { x: x * width, y: y * height };
+  }
+
+  #lift(event: PointerEvent): void {
+    const start = this.#brushed;
+    const at = this.#shareAt(event);
+    if (!start || !at) return;
+    const { width, height } = this.#stage;
+    const { x, y } = this.#pixels(at);
+    const moved = Math.hypot(event.clientX - start.x, event.clientY - start.y) > CLICK;
+    this.#brush?.drop({ x: clamp(x, 0, width - 1e-6), y: clamp(y, 0, height - 1e-6) }, moved);
   }
 
   #take(event: PointerEvent): void {
     const stage = this.#stage;
-    if (this.#shareAt(event) && event.button === 0 && stage.viewport.zoom > 1) {
+    const at = this.#shareAt(event);
+    if (at && event.button === 0 && this.#brush?.active) {
+      stage.canvas.setPointerCapture(event.pointerId);
+      this.#brushed = { x: event.clientX, y: event.clientY };
+      this.#brush.take(this.#pixels(at));
+      this.#move(event);
+    } else if (at && event.button === 0 && stage.viewport.zoom > 1) {
       stage.canvas.setPointerCapture(event.pointerId);
       this.#drag = { x: event.clientX, y: event.clientY, viewport: stage.viewport };
     } else {
@@ -103,6 +157,11 @@ export class Pointing {
   #leave(): void {
     this.#stage.pointAt(undefined, false);
     this.#hands.pointed(false);
+  }
+
+  #left(): void {
+    this.#leave();
+    this.#brush?.cancel();
   }
 
   #turn(event: WheelEvent): void {
@@ -117,6 +176,11 @@ export class Pointing {
   #press(event: KeyboardEvent): void {
     const stage = this.#stage;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.#brush?.press(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     const viewport = viewportStep(event.key, event.shiftKey, stage.viewport, stage.largestZoom);
     if (viewport) {
       event.preventDefault();

@@ -1,4 +1,5 @@
-/** What can be taken along from what is on show: the code that makes it, and the map itself to look at beside others. */
+/** What can be taken along from what is on show: the code that makes it, and files. */
+import { ExportButtons } from "../controls/export";
 import { h } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
@@ -14,7 +15,13 @@ export class ShareMenu {
     const popup = new Popup(open, "as-share-panel", state.signal, () =>
       code.button.focus({ preventScroll: true }),
     );
-    popup.panel.append(h("div", { class: "as-share-line" }, code.button, code.done), code.box.element);
+    const files = new ExportButtons(state);
+    popup.panel.append(
+      h("div", { class: "as-share-line" }, code.button, code.done),
+      code.box.element,
+      h("div", { class: "as-share-line" }, ...files.nodes),
+      files.done,
+    );
     this.element = popup.element;
   }
 }

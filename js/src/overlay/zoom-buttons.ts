@@ -4,7 +4,8 @@ import { button } from "../lib/form-controls";
 import { STEP, type Viewport, WHOLE, zoomBy } from "../lib/zoom";
 import type { Stage } from "./stage";
 
-function small(
+/** A small square button with a picture for its label. */
+export function smallButton(
   label: string,
   icon: string,
   hint: string,
@@ -30,11 +31,11 @@ export class ZoomButtons {
   constructor(stage: Stage, signal: AbortSignal, moved: () => void) {
     this.#stage = stage;
     this.#moved = moved;
-    this.#out = small("Zoom out", "M2 6h8", "Key −", signal, () => this.#zoom(1 / STEP));
-    this.#reset = small("Reset zoom", "M4 1H1v3M8 1h3v3M4 11H1V8M8 11h3V8", "Key 0", signal, () => {
+    this.#out = smallButton("Zoom out", "M2 6h8", "Key −", signal, () => this.#zoom(1 / STEP));
+    this.#reset = smallButton("Reset zoom", "M4 1H1v3M8 1h3v3M4 11H1V8M8 11h3V8", "Key 0", signal, () => {
       this.#look(WHOLE);
     });
-    this.#closer = small("Zoom in", "M2 6h8M6 2v8", "Key +, or the wheel with Ctrl", signal, () => {
+    this.#closer = smallButton("Zoom in", "M2 6h8M6 2v8", "Key +, or the wheel with Ctrl", signal, () => {
       this.#zoom(STEP);
     });
     this.element = h(

@@ -8,6 +8,7 @@ import type {
   Ablated,
   Baseline,
   Neuron,
+  RawChecks,
   RawComparison,
   Request,
   Settings,
@@ -107,6 +108,23 @@ export function comparisonMark(view: View, raw: RawComparison): string | undefin
   if (raw.final !== false) return undefined;
   return isComputing(view) ? "comparing" : "unfinished";
 }
+
+/** Whether the checks are of another map than the one that was asked for, or of other weights. */
+export function checksAreStale(view: View, raw: RawChecks): boolean {
+  const request = raw.request ?? {};
+  return raw.outdated === true || !isFresh(view, "checks", request) || request.effort !== view.get("effort");
+}
+
+/** What to write beside checks that are not what they should be; undefined when all is well. */
+export function checksMark(view: View, raw: RawChecks): string | undefined {
+  if (checksAreStale(view, raw)) return "out of date";
+  if (raw.final !== false) return undefined;
+  return isComputing(view) ? "checking" : "unfinished";
+}
+
+/** Why nothing more can be asked for now; undefined when it can. */
+export const whyWait = (view: View): string | undefined =>
+  view.get("status") === "running" ? "Wait for the present computation, or cancel it" : undefined;
 
 /** Whether something is computed, as far as one can know. */
 export const isComputing = (view: View): boolean => view.get("status") === "running" && view.reachable;

@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py, judgements.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -63,7 +63,26 @@ export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 
 /** What the page may ask for besides setting a trait. */
 export interface Message {
-  type: "cancel" | "recompute" | "refine" | "compare" | "pin" | "unpin";
+  type: "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin";
+}
+
+/** What the page can have as a file. */
+export type ExportKind = "figure" | "slide" | "html";
+
+/** That the page wants a file. */
+export interface ExportMessage {
+  type: "export";
+  what: ExportKind;
+  /** Tells the answer from those to others, on other pages, too. */
+  request: string;
+}
+
+/** The answer, a message of its own: the file is its buffer, or there is a reason why there is none. */
+export interface Exported {
+  type: "exported";
+  request: string;
+  name?: string;
+  reason?: string;
 }
 
 /** A parameter of a method, made from its signature in Python. */
@@ -320,6 +339,19 @@ export interface RawPinned {
   title?: string;
 }
 
+/** What a map is asked, and what the answer is worth. */
+export type CheckName = "complete" | "stable" | "learned";
+
+export type Verdict = "good" | "fair" | "poor" | "none";
+
+/** A map, small enough to stand among others. */
+export interface RawSmallMap {
+  shape: Size;
+  scale: number;
+  /** Float16, little-endian; value = scale * float16. */
+  data: Binary;
+}
+
 /** A column of the comparison. */
 export interface ComparedMetric {
   name: string;
@@ -341,13 +373,19 @@ export interface ComparedMethod {
   /** What explaining has cost. */
   rows: number;
   seconds: number;
+  /** Not there where the method failed. */
+  map?: RawSmallMap;
+  /** The path of the layer that it explains by, if it is a method for layers. */
+  layer?: string;
+  /** What was set to be quick, where nobody had set anything. */
+  quick?: MethodSettings;
 }
 
 /** Methods by metrics, as many lines as are ready; {} before the first comparison. */
 export interface RawComparison {
   title?: string;
   request?: Request;
-  /** Of the methods that were compared. */
+  /** What was set for the methods that were compared. */
   settings?: Settings;
   /** False while there are lines to come. */
   final?: boolean;
@@ -355,6 +393,73 @@ export interface RawComparison {
   outdated?: boolean;
   metrics?: readonly ComparedMetric[];
   methods?: readonly ComparedMethod[];
+  /** The names of methods whose lines are to come. */
+  awaited?: readonly string[];
+}
+
+/** One check of the map on show. */
+export interface CheckedProperty {
+  name: CheckName;
+  /** `"none"` where there is nothing to be held to, or no number. */
+  verdict: Verdict;
+  /** The number that the verdict goes by, the lower the better. */
+  value: number | null;
+  sentence: string;
+  /** What is measured, and which numbers are good. */
+  doc: string;
+}
+
+/** What can be said of the map on show, as many checks as are ready; {} before the first. */
+export interface RawChecks {
+  title?: string;
+  request?: Request;
+  /** False while there are checks to come. */
+  final?: boolean;
+  /** The model's weights are no longer those of the map. */
+  outdated?: boolean;
+  results?: readonly CheckedProperty[];
+}
+
+/** A part of the picture that somebody has picked, with the one key that its kind wants. */
+export interface Region {
+  kind: "box" | "lasso" | "segment" | "mask";
+  /** Top, left, bottom, right in whole pixels; the last two lie outside. */
+  box?: readonly number[];
+  /** [x, y] in pixels from the left and top edges: what has its middle inside, by the even-odd rule. */
+  points?: readonly (readonly number[])[];
+  /** X, y of a pixel of the segment. */
+  point?: readonly number[];
+  /** How many pixels, row by row, lie outside, then inside, then outside, and so on. */
+  runs?: readonly number[];
+}
+
+/** The picture cut into segments; {} before somebody has picked one. */
+export interface RawSegments {
+  /** The picture's, or a smaller one. */
+  shape?: Size;
+  /** Uint8, the number of each pixel's segment. */
+  data?: Binary;
+}
+
+/** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
+export interface RawCovered {
+  request?: Request;
+  region?: Region;
+  /** How many the region has. */
+  pixels?: number;
+  /** The explained number, and with the region covered; of several baselines the mean. */
+  before?: number | null;
+  after?: number | null;
+  /** Before less after. */
+  cost?: number | null;
+  /** The sum of the map over the region; missing while there is no final map that can be summed up. */
+  worth?: number | null;
+  /** The request of the map that says so. */
+  map?: Request;
+  kind?: Amount;
+  items?: readonly ChangedPrediction[];
+  /** Why there are no numbers. */
+  message?: string;
 }
 
 /** The choices a result was computed for, as far as they matter to it. */

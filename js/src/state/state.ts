@@ -4,13 +4,14 @@
  * Four ways to write: `set` for what only restyles, `drag` for what goes through many values in a row, `choose` for what
  * the kernel has to answer, `scrub` for what the page can answer itself. Where to look next: `view.ts`.
  */
+import type { Binary } from "../lib/binary";
 import { Follower, type Memory } from "../lib/derived";
 import { sameValue } from "../lib/equality";
 import { attempt, createSchedule, paced, type Schedule } from "../lib/schedule";
 import { isCut, whenCut } from "./jupyter";
 import { Liveness } from "./liveness";
-import type { Message } from "./messages.generated";
-import type { Model } from "./model";
+import type { ExportMessage, Message } from "./messages.generated";
+import type { Listener, Model } from "./model";
 import { ANSWERS, KERNEL_WRITTEN, type Traits } from "./traits.generated";
 import { type TraitName, View } from "./view";
 
@@ -128,7 +129,16 @@ export class State {
     this.#rest = setTimeout(this.#save, SCRUB_REST_MS);
   }
 
-  send(message: Message): void {
+  /** Calls back with each message of the kernel, and the binary values that came with it. */
+  hear(listener: (content: unknown, buffers: readonly Binary[]) => void): void {
+    this.#on("msg:custom", (content, buffers) => {
+      this.#unansweredMessage = false;
+      this.#liveness.heard();
+      listener(content, Array.isArray(buffers) ? (buffers as readonly Binary[]) : []);
+    });
+  }
+
+  send(message: Message | ExportMessage): void {
     if (!this.#liveness.reachable) return;
     this.#save(); // what was chosen before the button was pressed goes first
     this.#unansweredMessage = true;
@@ -189,7 +199,7 @@ export class State {
     return true;
   }
 
-  #on(event: string, callback: () => void): void {
+  #on(event: string, callback: Listener): void {
     this.#model.on(event, callback);
     this.signal.addEventListener("abort", () => this.#model.off(event, callback));
   }

@@ -18,8 +18,10 @@ import type {
   Output,
   PartName,
   RawChannels,
+  RawChecks,
   RawClasses,
   RawComparison,
+  RawCovered,
   RawHeat,
   RawLayerMaps,
   RawLayerRelevance,
@@ -30,7 +32,9 @@ import type {
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawSegments,
   RawWhatIf,
+  Region,
   Request,
   Settings,
   Sign,
@@ -42,6 +46,7 @@ import type {
 export interface Traits {
   _part: PartName;
   _live: boolean;
+  _saved_picture: string;
   status: Status;
   progress: number;
   message: string;
@@ -74,6 +79,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** A picked region of the picture, or None */
+  selection: Region | null;
   methods: readonly MethodInfo[];
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
@@ -95,7 +102,10 @@ export interface Traits {
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
   what_if: RawWhatIf;
+  covered: RawCovered;
+  segments: RawSegments;
   comparison: RawComparison;
+  checks: RawChecks;
   pinned: RawPinned;
   /** Which of the tabs is open */
   tab: TabName;
@@ -121,6 +131,7 @@ export interface Traits {
 export const DEFAULTS: Omit<Traits, "luts"> = {
   _part: "explorer",
   _live: true,
+  _saved_picture: "",
   status: "idle",
   progress: 0,
   message: "",
@@ -140,6 +151,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  selection: null,
   methods: [],
   layer_methods: [],
   neuron_methods: [],
@@ -160,7 +172,10 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   channels: {},
   neuron_info: {},
   what_if: {},
+  covered: {},
+  segments: {},
   comparison: {},
+  checks: {},
   pinned: {},
   tab: "where",
   alpha: 1,
@@ -194,6 +209,7 @@ export const REQUESTED = [
 export const KERNEL_WRITTEN = [
   "_part",
   "_live",
+  "_saved_picture",
   "status",
   "progress",
   "message",
@@ -220,7 +236,10 @@ export const KERNEL_WRITTEN = [
   "channels",
   "neuron_info",
   "what_if",
+  "covered",
+  "segments",
   "comparison",
+  "checks",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -244,5 +263,18 @@ export const ANSWERS = {
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   what_if: ["example", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],
+  checks: [
+    "target",
+    "contrast",
+    "example",
+    "baseline",
+    "method",
+    "layer",
+    "layer_method",
+    "neuron",
+    "neuron_method",
+    "settings",
+  ],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -3,7 +3,7 @@ import { itemAfter } from "../../src/cards/examples";
 import type { RawPicture } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { onWire } from "../support/fake";
-import { draw, find, labelled, press, useViews, view } from "../support/view";
+import { choose, draw, find, labelled, press, useViews, view } from "../support/view";
 
 useViews();
 
@@ -55,6 +55,64 @@ describe("examples", () => {
     view.frame();
     expect(view.model.values.example).toBe(0);
     expect(items().map((item) => item.getAttribute("aria-disabled"))).toEqual([null, "true", "true"]);
+  });
+
+  it("say what the model says of each, and where that is wrong", () => {
+    draw({
+      ...several(3),
+      example_predictions: [
+        { label: "cat", amount: 0.412, kind: "probability", truth: "cat", wrong: false, of_truth: 0.412 },
+        { label: "<i>dog</i>", amount: 0.9, kind: "probability", truth: "hat", wrong: true, of_truth: 0.03 },
+        {},
+      ],
+    });
+    expect(items().map((item) => item.textContent)).toEqual([
+      "cat 41%",
+      "<i>dog</i> 90%not hat",
+      "example 2",
+    ]);
+    expect(items()[1]!.dataset.wrong).toBe("1");
+    expect(find(".as-example-count").textContent).toBe("3 examples, 1 wrong of 2 known");
+  });
+
+  it("are sorted by error and by confidence, on the page alone", () => {
+    const known = (amount: number, wrong: boolean, ofTruth: number): object => {
+      return { label: "cat", amount, kind: "probability", truth: "hat", wrong, of_truth: ofTruth };
+    };
+    draw({
+      ...several(4),
+      example: 2,
+      example_predictions: [
+        known(0.6, false, 0.6),
+        known(0.5, true, 0.2),
+        known(0.9, true, 0.01),
+        known(0.8, false, 0.8),
+      ],
+    });
+    const order = (): string[] =>
+      items().map((item) => item.querySelector<HTMLElement>(".as-example-name")!.title[8]!);
+    choose("Order of examples", "error");
+    view.frame();
+    expect(order()).toEqual(["2", "b", "0", "3"]);
+    choose("Order of examples", "confidence");
+    view.frame();
+    expect(order()).toEqual(["2", "3", "0", "b"]);
+    expect(view.model.saves).toEqual([]);
+    press(items()[0]!, "ArrowRight"); // keys go by what is seen
+    view.frame();
+    expect(view.model.saves).toEqual([{ example: 3 }]);
+  });
+
+  it("are explained for what is predicted of them, or for a fixed class", () => {
+    draw(several(2));
+    const box = find(".as-example-follow input") as HTMLInputElement;
+    expect(box.checked).toBe(true);
+    box.click();
+    view.frame();
+    expect(view.model.saves).toEqual([{ explain_predicted: false }]);
+    view.end();
+    draw({ ...several(2), classes: { count: 1, names: [] } });
+    expect(find(".as-example-follow").hidden).toBe(true);
   });
 
   it("know where keys lead", () => {

@@ -1,12 +1,12 @@
 /** A model without a kernel, animation frames by hand, and a canvas context that records: what the tests share. */
 import { vi } from "vitest";
 import type { ParameterInfo } from "../../src/state/messages.generated";
-import type { Model } from "../../src/state/model";
+import type { Listener, Model } from "../../src/state/model";
 import type { Traits } from "../../src/state/traits.generated";
 
 export class FakeModel implements Model {
   readonly values: Partial<Traits>;
-  readonly listeners = new Map<string, Set<() => void>>();
+  readonly listeners = new Map<string, Set<Listener>>();
   readonly sent: unknown[] = [];
   /** As in Jupyter, where a test needs it. */
   widget_manager: unknown;
@@ -34,13 +34,13 @@ export class FakeModel implements Model {
     for (const name of Object.keys(values)) this.fire(name);
   }
 
-  on(name: string, callback: () => void): void {
+  on(name: string, callback: Listener): void {
     const known = this.listeners.get(name) ?? new Set();
     known.add(callback);
     this.listeners.set(name, known);
   }
 
-  off(name: string, callback: () => void): void {
+  off(name: string, callback: Listener): void {
     this.listeners.get(name)?.delete(callback);
   }
 
@@ -61,9 +61,9 @@ export class FakeModel implements Model {
     this.happen(`change:${name}`);
   }
 
-  /** An event of the model, such as "comm_live_update". */
-  happen(event: string): void {
-    for (const callback of [...(this.listeners.get(event) ?? [])]) callback();
+  /** An event of the model, such as "comm_live_update", and what it is about. */
+  happen(event: string, ...about: unknown[]): void {
+    for (const callback of [...(this.listeners.get(event) ?? [])]) callback(...about);
   }
 }
 
@@ -165,6 +165,11 @@ export function sampleTraits(changes: Partial<Traits> = {}): Partial<Traits> {
     contrast: null,
     example: 0,
     settings: {},
+    explain_predicted: true,
+    example_predictions: [],
+    classes: { count: 10, names: ["", "", "dog", "", "", "", "", "cat", "", "hat"] },
+    tab: "where",
+    detail: null,
     mode: "blended",
     scale_limit: null,
     alpha: 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attriscope.widget.explorer import Explorer
+from attriscope.widget.export.story import Story
 from attriscope.widget.views import ChannelGrid, LayerPicker, Overlay, PathWalk, Predictions
 
-__all__ = ["ChannelGrid", "Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions"]
+__all__ = ["ChannelGrid", "Explorer", "LayerPicker", "Overlay", "PathWalk", "Predictions", "Story"]

@@ -17,38 +17,36 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from torch import Tensor, nn
 
-from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import gather_examples
-from attriscope.widget.export import figure, html
+from attriscope.widget.export import choices, figure
+from attriscope.widget.export.exports import Exports
+from attriscope.widget.jobs.checks import Checks
 from attriscope.widget.jobs.comparison import Comparison
+from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
-from attriscope.widget.jobs.job_widget import JobWidget
+from attriscope.widget.jobs.judging import Judging
+from attriscope.widget.jobs.linked_choices import link
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
 from attriscope.widget.messages.layers import Channel, top_channels
 from attriscope.widget.methods.custom import custom_methods
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.methods.registry import MethodRegistry, with_steps
 from attriscope.widget.model import example
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.table import REQUESTED, ExplorerTraits
+from attriscope.widget.state.table import ExplorerTraits
 from attriscope.widget.validation import CHECKED, Validation, check_inputs, check_keywords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from attriscope.metrics.table import Table
 
-# Seconds that a cell which shows the Explorer waits for a picture to save with the notebook.
-_PICTURE_SECONDS = 1.5
-
-
-class Explorer(JobWidget, ExplorerTraits):
+class Explorer(Judging, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -123,6 +121,11 @@ class Explorer(JobWidget, ExplorerTraits):
             one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
             (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
             the page says what was found.
+        selection: a region of the picture: ``{"kind": "box", "box": [top, left, bottom, right]}`` in pixels, ``{"kind":
+            "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
+            Another example clears it.
+        covered: what it costs the explained output to cover that region by the baseline (``before``, ``after`` and
+            ``cost``; of several the means), and what the map says it is ``worth``; or a ``message`` why not.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
@@ -134,7 +137,9 @@ class Explorer(JobWidget, ExplorerTraits):
         message: what is being done, or what went wrong.
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
-        comparison: the table that :meth:`compare` asked for, as the page draws it; see :attr:`comparison_table`.
+        comparison: what :meth:`compare` asked for, as the page draws it: the maps, and the table that
+            :attr:`comparison_table` gives.
+        checks: what :meth:`check` asked for, as the page tells it; see :attr:`check_results`.
         code: Python lines that reproduce the map on show, and the changed predictions, given ``model`` and ``inputs``
             (and ``additional_forward_args`` and ``baseline``, if you gave any).
         heat: what is known about the map on show, among it ``error``: the largest standard error of a pixel, channels
@@ -149,8 +154,8 @@ class Explorer(JobWidget, ExplorerTraits):
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a
             method of your own raises appears in the widget and is raised by :meth:`wait`.
 
-    A cell that ends with the Explorer waits up to 1.5 seconds for a first map, whose picture is saved with the notebook
-    for viewers without widgets.
+    The picture of what is on show is saved with the notebook, for viewers without widgets. Where nobody watches the
+    cells run (``nbconvert --execute`` and the like), a cell that ends with the Explorer waits up to a minute for it.
 
     Example::
 
@@ -161,6 +166,7 @@ class Explorer(JobWidget, ExplorerTraits):
         explorer.layer, explorer.neuron = "blocks.9", 5   # or click
         explorer.wait().neuron_attributions       # which pixels drive channel 5
         explorer.ablated = [["blocks.9", 5]]      # and what the model says without it
+        explorer.check().wait().check_results     # can it be believed?
         explorer.to_html("cat.html")              # for somebody without a kernel
 
         class Squared(attr.GradientAttribution):
@@ -193,14 +199,17 @@ class Explorer(JobWidget, ExplorerTraits):
         examples = gather_examples(inputs, additional_forward_args).plain
         check_inputs(model, examples, inputs)
         names = read_class_names(class_names)
-        # Copies: whoever made the inputs may use their memory again.
+        # Copies, as whoever made the inputs may use their memory again.
         examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(model, examples, to_image, self._registry)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
+        self._checks = Checks(self._explained)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
+        self._covering = Covering(self._explained, self._labels, self._state, self)
+        truths = read_labels(labels, examples.count, names)
         self._explorer_jobs = ExplorerJobs(
             self,
             self._explained,
@@ -208,22 +217,21 @@ class Explorer(JobWidget, ExplorerTraits):
             self._labels,
             self._state,
             self._comparison,
-            read_labels(labels, examples.count, names),
+            self._covering,
+            self._checks,
+            truths,
         )
-        if n_steps is not None:
-            of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
-            settings = {**(settings or {}), "IntegratedGradients": of_paths}
+        settings = with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
-        super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
+        super().__init__(target=target, method=method, baseline=baseline, settings=settings, **traits)
         self.methods = self._registry.message()
-        self.layer_methods, self.neuron_methods = (
-            self._registry.message("layer"),
-            self._registry.message("neuron"),
-        )
+        self.layer_methods = self._registry.message("layer")
+        self.neuron_methods = self._registry.message("neuron")
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
         self.picture, self._state.example = self._explained.example(self.example).picture, self.example
-        self.observe(self._choose, list(REQUESTED))
+        self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
+        link(self, self._explained, self._state, self._choose)
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
@@ -248,6 +256,11 @@ class Explorer(JobWidget, ExplorerTraits):
         choice = self.choice
         ready = choice.place == "neuron" and self._state.has_map(choice)
         return self._state.attributions if ready else None
+
+    @property
+    def selection_mask(self) -> Tensor | None:
+        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        return self._covering.mask()
 
     def top_channels(self, k: int = 10) -> list[Channel]:
         """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.
@@ -308,36 +321,6 @@ class Explorer(JobWidget, ExplorerTraits):
             self._ask(self.choice)
         return self
 
-    def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Explorer:
-        """Judge several methods on the example on show, for what is explained now: the table is on the page.
-
-        The table gets a line for each method as soon as that is judged; a method that fails on this model says so
-        there. The map on show stays; if it is not ready yet, it comes first. One example says little about methods in
-        general: :func:`attriscope.metrics.evaluate` asks more of them.
-
-        Args:
-            methods: names as for ``method``, and the controls ``"random"`` and ``"edges"``, which know nothing of the
-                model. ``None``: the chosen method, integrated gradients, three quick ones and the controls. Each with
-                what ``settings`` has for it.
-            metrics: names out of ``attriscope.metrics.CATALOGUE``, or a dict by name as for ``evaluate``. ``None``:
-                deletion, insertion, comprehensiveness, sufficiency and sparseness, about 80 rows per method in all.
-
-        Returns:
-            The Explorer itself.
-
-        Raises:
-            ChoiceError: there is no such method or metric.
-        """
-        with LOCK:
-            choice = self.choice
-            self._ask(choice, self._comparison.request(choice, methods, metrics, self.settings))
-        return self
-
-    @property
-    def comparison_table(self) -> Table | None:
-        """The latest comparison as :func:`attriscope.metrics.evaluate` gives it; ``None`` before there is one."""
-        return self._comparison.table
-
     def pin(self) -> Explorer:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
 
@@ -362,6 +345,14 @@ class Explorer(JobWidget, ExplorerTraits):
         """The same as a PNG file."""
         return figure.png(self.figure())
 
+    def slide(self, path: str | os.PathLike[str]) -> None:
+        """Write a slide of 16 to 9: a ``.png`` of 1920 x 1080 pixels, or an ``.svg``.
+
+        Raises:
+            InputError, RuntimeError: ``path`` ends with something else; there is no map yet.
+        """
+        self._exports.write_slide(path)
+
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the view as one HTML file that needs neither network nor kernel.
 
@@ -371,16 +362,30 @@ class Explorer(JobWidget, ExplorerTraits):
         Args:
             path: where to write it.
         """
-        self._explorer_jobs.mark_outdated()
-        html.write(self, path)
+        self._exports.write_html(path)
+
+    def state(self) -> dict[str, Any]:
+        """All that is chosen, for JSON; a baseline or target of your own, a tensor or function, is only named."""
+        return choices.state_of(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], model: nn.Module, inputs: Tensor, **more: Any) -> Explorer:
+        """An Explorer with the choices that :meth:`state` gave.
+
+        Args:
+            state, model, inputs, **more: ``more`` as for :class:`Explorer`, what is your own among it; it wins.
+
+        Raises:
+            InputTypeError, ChoiceError: the state is of another version, or something in it is wrong or missing.
+        """
+        return cls(model, inputs, **choices.keywords_of(state, more))
 
     def close(self) -> None:
         """Take it off the page, stop what is being computed, and let go of what was kept."""
         super().close()
-        if "_state" in self.__dict__:  # not there if the Explorer was never made
-            self._explained.release()
-            self._comparison.clear()
-            self._state.clear()
+        if "_exports" in self.__dict__:  # not there if the Explorer was never made
+            self._exports.close()
+            self._explorer_jobs.close()
 
     def __repr__(self) -> str:
         names = self.choice.values(("baseline",))["baseline"]
@@ -390,9 +395,10 @@ class Explorer(JobWidget, ExplorerTraits):
         )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)
-        self._state.visible.wait(_PICTURE_SECONDS)
-        return figure.with_picture(self, bundle)
+        return self._exports.bundled(super()._repr_mimebundle_(**options))
+
+    def _ipython_display_(self) -> None:
+        self._exports.display(super()._repr_mimebundle_())
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
 
@@ -408,21 +414,6 @@ class Explorer(JobWidget, ExplorerTraits):
     def _from_page(self, name: str, value: Any) -> Any:
         return self._validation.baseline_of_names(value) if name == "baseline" else value
 
-    @traitlets.observe("layer")
-    def _leave_neuron(self, change: Any) -> None:
-        if change["old"] is not None:  # without a layer there was no neuron; the first ones may come together
-            self.neuron = None
-
-    @traitlets.observe("target")
-    def _leave_predicted(self, change: Any) -> None:
-        if change["new"] not in (None, self._state.settled):
-            self.explain_predicted = False
-
-    @traitlets.observe("explain_predicted")
-    def _turn_to_predicted(self, change: Any) -> None:
-        if change["new"] and (best := self._explained.best(self.example)) is not None:
-            self._state.settled = self.target = best
-
     def _choose(self, change: Any) -> None:
         if not self._page.receiving:
             self._follow()
@@ -432,6 +423,7 @@ class Explorer(JobWidget, ExplorerTraits):
             self.contrast = None
         choice = self.choice
         if self._state.is_requested(choice):
+            self._covering.follow(self._jobs, self._page.active)
             return
         with LOCK:
             if not self._state.is_map_requested(choice):
@@ -447,12 +439,8 @@ class Explorer(JobWidget, ExplorerTraits):
     def _work(self, job: Job) -> str:
         try:
             note = self._explorer_jobs.do(job.about, functools.partial(self._jobs.publish, job))
-        except Cancelled:
-            raise
-        except BaseException:
-            self._state.visible.set()  # there is nothing to wait for
-            self._explorer_jobs.mark_outdated()
-            raise
+        finally:
+            self._covering.close(job, self._jobs)
         with LOCK:
             if not job.is_set():
                 self._follow()  # an assignment in one thread may hide that in another from its observers

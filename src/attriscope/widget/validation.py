@@ -21,9 +21,11 @@ from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.notices import tell_of_training
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
+from attriscope.widget.model.region import checked_region
 from attriscope.widget.state.selection import (
     ChoiceError,
     CustomBaseline,
@@ -296,6 +298,12 @@ class Validation(LayerValidation):
         if isinstance(value, list):
             return [self.baseline_of_names(one) for one in value]
         return self.custom.tensor if value == "custom" and self.custom is not None else value
+
+    def selection(self, value: Any) -> Region | None:
+        """A region of the picture, or none."""
+        height, width = self._explained.examples.tensors[0].shape[2:]
+        with refusing():
+            return None if value is None else checked_region(value, (height, width))
 
     # --- what is switched off ---------------------------------------------------------------------------------
 

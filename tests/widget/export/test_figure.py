@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import nbconvert
 import nbformat
@@ -18,7 +18,7 @@ from torch import Tensor
 from attriscope import Explorer, Overlay
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import GROUND, Scale, painted
-from attriscope.widget.export.figure import View, figure, png
+from attriscope.widget.export.figure import View, block_side, figure, png
 from attriscope.widget.messages.types import Mode, Sign
 from widget.helpers import Gate, Make, TwoLayers
 
@@ -103,6 +103,44 @@ def test_frames_between_two_positions() -> None:
     }
     for alpha, value in ((0, 0), (0.25, 1), (0.5, 2), (0.75, 0), (1, -2)):
         assert colours.frame(path, alpha).item() == pytest.approx(value)
+
+
+def test_a_map_is_summed_over_blocks_as_on_the_page() -> None:
+    values = np.arange(15.0).reshape(3, 5)
+    values[0, 0] = np.nan
+    values[2, 4] = np.nan
+    drawn, blocks = colours.summed(
+        values, 4, 4.0
+    )  # a number stands for 2 x 2 pixels: blocks of 2 x 2 numbers
+    wanted = [4 * (1 + 5 + 6), 4 * (2 + 3 + 7 + 8), 4 * (4 + 9), 4 * (10 + 11), 4 * (12 + 13), np.nan]
+    np.testing.assert_array_equal(blocks, wanted)
+    np.testing.assert_array_equal(drawn[:2, :2], np.full((2, 2), wanted[0]))
+    np.testing.assert_array_equal(drawn[:, 4], [wanted[2], wanted[2], np.nan])
+    for side, pixels in ((1, 1.0), (2, 4.0), (2, 9.0)):
+        assert all(found is values for found in colours.summed(values, side, pixels))
+
+
+@pytest.mark.parametrize(("shorter", "side"), [(8, 1), (64, 1), (65, 4), (224, 16), (300, 24), (1024, 64)])
+def test_blocks_are_as_large_as_on_the_page(shorter: int, side: int) -> None:
+    class Shown:
+        picture: ClassVar[dict[str, list[int]]] = {"shape": [shorter + 3, shorter]}
+        detail: int | None = None
+
+    assert block_side(Shown()) == side
+    Shown.detail = 5
+    assert block_side(Shown()) == 5
+
+
+def test_a_figure_is_drawn_in_the_blocks_that_are_chosen(make: Make) -> None:
+    explorer = make(target=1, detail=4).wait()
+    view = View.of(explorer)
+    values = colours.values(explorer.heat)
+    blocks = values.reshape(2, 4, 2, 4).sum((1, 3))
+    np.testing.assert_allclose(view.drawn, blocks.repeat(4, 0).repeat(4, 1), atol=1e-6)
+    assert view.scale.limit == pytest.approx(np.percentile(np.abs(blocks), 99))
+    assert view.unit == explorer.heat["unit"]
+    explorer.layer = "first"  # Grad-CAM, whose numbers cannot be added up
+    np.testing.assert_array_equal(View.of(explorer.wait()).drawn, colours.values(explorer.heat))
 
 
 # --- figures --------------------------------------------------------------------------------------------------
@@ -191,7 +229,7 @@ def test_the_saved_picture_is_small() -> None:
     explorer.close()
 
 
-def test_a_cell_does_not_wait_long_for_a_slow_model(model: TwoLayers, image: Tensor) -> None:
+def test_a_host_without_a_kernel_does_not_wait_long_for_a_slow_model(model: TwoLayers, image: Tensor) -> None:
     gate = Gate()
     model.before = gate
     explorer = Explorer(model, image, target=1)

@@ -56,6 +56,12 @@ class Reader(HTMLParser):
             self.title += data
 
 
+def binaries(saved: dict[str, Any], view: int = 0) -> dict[tuple[Any, ...], bytes]:
+    """What is binary in one of the views of a file, by its path."""
+    pool = [base64.b64decode(text) for text in saved["pool"]]
+    return {tuple(path): pool[index] for path, index in saved["views"][view]["buffers"]}
+
+
 def written(explorer: Explorer, tmp_path: Path) -> tuple[Reader, dict[str, Any]]:
     path = tmp_path / "view.html"
     explorer.to_html(path)
@@ -66,13 +72,14 @@ def written(explorer: Explorer, tmp_path: Path) -> tuple[Reader, dict[str, Any]]
 def test_the_file_holds_the_view(make: Make, tmp_path: Path) -> None:
     explorer = make(target=1, class_names=NAMES, opacity=0.4).wait()
     reader, saved = written(explorer, tmp_path)
-    state = saved["state"]
+    (view,) = saved["views"]
+    state = view["state"]
     assert state["_live"] is False
     assert explorer._live is True
     assert (state["target"], state["opacity"], state["_part"]) == (1, 0.4, "explorer")
     assert {item["label"] for item in state["predictions"]["items"]} == set(NAMES)
     assert reader.title == f"Integrated Gradients for {NAMES[1]}, baseline zero"
-    buffers = {tuple(path): base64.b64decode(text) for path, text in saved["buffers"]}
+    buffers = binaries(saved)
     assert buffers["heat", "data"] == explorer.heat["data"]
     assert buffers["path", "maps"] == explorer.path["maps"]
     assert buffers["luts", "RdBu_r", "data"] == explorer.luts["RdBu_r"]["data"]
@@ -97,7 +104,7 @@ def test_what_was_not_ready_is_not_shown_as_running(model: TwoLayers, make: Make
     explorer.target = 2
     assert gate.reached.wait(20)
     _, saved = written(explorer, tmp_path)
-    assert saved["state"]["status"] == "cancelled"
+    assert saved["views"][0]["state"]["status"] == "cancelled"
     assert explorer.status == "running"
     gate.open.set()
     explorer.wait()
@@ -108,7 +115,7 @@ def test_a_batch_goes_into_the_file(model: TwoLayers, tmp_path: Path) -> None:
 
     explorer = Explorer(model, torch.rand(2, 3, 8, 8), target=0, method="Saliency").wait()
     _, saved = written(explorer, tmp_path)
-    buffers = {tuple(path): base64.b64decode(text) for path, text in saved["buffers"]}
+    buffers = binaries(saved)
     assert buffers["examples", 1, "picture", "data"] == explorer.examples[1]["picture"]["data"]
     explorer.close()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -65,15 +67,16 @@ def test_the_numbers_are_those_of_evaluate(make: Make, model: TwoLayers, image: 
 def test_what_the_page_is_told(make: Make) -> None:
     explorer = make(target=2, contrast=1, baseline=["zero", "white"], method="Occlusion").compare().wait()
     kernel_trait = explorer.comparison
-    json.dumps(kernel_trait, allow_nan=False)
+    json.dumps(without_bytes(kernel_trait), allow_nan=False)
     assert (
         kernel_trait["title"]
         == "Explanations of class 2 rather than class 1, average over the baselines zero, white"
     )
     assert kernel_trait["request"] == explorer.choice.request("comparison")
     assert kernel_trait["settings"]["IntegratedGradients"] == {"n_steps": 8}
-    assert kernel_trait["final"]
+    assert (kernel_trait["final"], kernel_trait["awaited"]) == (True, [])
     assert next(iter(by_name(explorer))) == "Occlusion"  # the chosen one comes first
+    assert len(by_name(explorer)) == 8  # six methods and two controls
     assert [name for name, one in by_name(explorer).items() if one["control"]] == ["random", "edges"]
     for j, metric in enumerate(kernel_trait["metrics"]):
         values = [one["values"][j] for one in kernel_trait["methods"]]
@@ -298,3 +301,94 @@ def test_a_saved_page_has_the_table(make: Make, tmp_path: Any) -> None:
     assert '"comparison": {"title": "Explanations of class 2' in (tmp_path / "page.html").read_text()
     assert math.isfinite(by_name(explorer)["Saliency"]["seconds"])
     json.dumps(without_bytes(explorer.get_state()), allow_nan=False)
+
+
+def shown(message: dict[str, Any]) -> Tensor:
+    """A small map as the page reads it."""
+    halves = np.frombuffer(message["data"], "<f2").astype(np.float32)
+    return message["scale"] * torch.from_numpy(halves).reshape(message["shape"])
+
+
+def test_each_line_has_its_map(make: Make, model: TwoLayers, image: Tensor) -> None:
+    explorer = make(target=2, method="DeepLift").compare(metrics=["sparseness"]).wait()
+    found = {name: shown(one["map"]) for name, one in by_name(explorer).items()}
+    gradients = attr.IntegratedGradients(model)
+    cam = attr.LayerGradCam(model, "second").attribute(image, 2)
+    wanted = {
+        "DeepLift": attr.DeepLift(model).attribute(image, target=2),
+        "Saliency": attr.Saliency(model).attribute(image, target=2, abs=False),
+        "IntegratedGradients": gradients.attribute(image, target=2, n_steps=8),
+        "Occlusion": attr.Occlusion(model).attribute(image, (3, 1, 1), target=2),
+        "LayerGradCam": torch.nn.functional.interpolate(cam, image.shape[2:], mode="bilinear"),
+        "edges": metrics.edge_detector(model, image),
+    }
+    for name, values in wanted.items():
+        one = values.detach().sum(1)[0]
+        assert torch.allclose(found[name], one, atol=2e-3 * float(one.abs().amax())), name
+    assert set(found) == {*wanted, "GuidedBackprop", "random"}
+
+
+def test_large_maps_are_made_small(explore: Callable[..., Explorer]) -> None:
+    image = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(3))
+    explorer = explore(TwoLayers().eval(), image).compare(["Saliency"], ["sparseness"]).wait()
+    small = shown(by_name(explorer)["Saliency"]["map"])
+    assert tuple(small.shape) == (42, 56)
+    assert explorer.attributions is not None
+    wanted = torch.nn.functional.interpolate(
+        explorer.attributions.sum(1, keepdim=True), (42, 56), mode="area"
+    )[0, 0]
+    assert torch.allclose(small, wanted, atol=2e-3 * float(wanted.abs().amax()))
+
+
+def test_what_takes_long_is_quick_unless_it_is_chosen_or_set(explore: Callable[..., Explorer]) -> None:
+    image = torch.rand(1, 3, 28, 28, generator=torch.Generator().manual_seed(3))
+    model = TwoLayers().eval()
+    quick = {"Occlusion": {"window": 4, "moves_per_window": 1}, "IntegratedGradients": {"n_steps": 16}}
+
+    def compared(**options: Any) -> dict[str, Any]:
+        explorer = Explorer(model, image, target=1, **options).compare(metrics=["sparseness"]).wait()
+        found = {name: one["quick"] for name, one in by_name(explorer).items() if "quick" in one}
+        rows = by_name(explorer)["Occlusion"]["rows"]
+        assert (rows == 50) == ("Occlusion" in found), rows  # the picture, and 7 windows along each side
+        explorer.close()
+        return found
+
+    assert compared(method="Saliency") == quick
+    assert compared(method="IntegratedGradients") == {"Occlusion": quick["Occlusion"]}
+    occlusion = {"Occlusion": {"window": 5}}
+    assert set(compared(method="Saliency", settings=occlusion)) == {"IntegratedGradients"}
+    named = explore(model, image).compare(["Occlusion"], ["sparseness"]).wait()
+    assert "quick" not in by_name(named)["Occlusion"]
+
+
+def test_a_layer_method_explains_by_the_last_convolution(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2).compare(["LayerGradCam", "Saliency"], ["deletion"]).wait()
+    assert by_name(explorer)["LayerGradCam"]["layer"] == "second"
+    assert "layer" not in by_name(explorer)["Saliency"]
+    wanted = metrics.evaluate(
+        {"LayerGradCam": attr.LayerGradCam(model, "second")}, model, explorer._explained.example(0).tensor, 2,
+        ["deletion"], generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    table = explorer.comparison_table
+    assert table.mean("LayerGradCam", "deletion") == pytest.approx(
+        wanted.mean("LayerGradCam", "deletion"), abs=1e-5
+    )
+
+
+def test_a_model_without_convolutions_has_no_grad_cam_and_says_why(explore: Callable[..., Explorer]) -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(12, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3)
+    )
+    explorer = explore(model.eval(), torch.rand(1, 3, 2, 2)).compare(metrics=["sparseness"]).wait()
+    cam = by_name(explorer)["LayerGradCam"]
+    assert cam["values"] == [None]
+    assert "no convolution" in cam["notes"][0]
+    assert "map" not in cam
+    assert all("map" in one for name, one in by_name(explorer).items() if name != "LayerGradCam")
+
+
+def test_the_page_hears_what_is_to_come(make: Make) -> None:
+    explorer, seen = make(target=2).wait(), []
+    explorer.observe(lambda change: seen.append(change["new"].get("awaited")), "comparison")
+    explorer.compare(["Saliency", "LayerGradCam", "edges"], ["sparseness"]).wait()
+    assert seen == [["Grad-CAM", "Edges of the picture"], ["Edges of the picture"], []]

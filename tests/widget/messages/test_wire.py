@@ -59,3 +59,27 @@ def test_color_tables_are_what_matplotlib_draws() -> None:
     kinds = [table["kind"] for table in wire.color_tables().values()]
     assert kinds[0] == "diverging"  # "auto" takes the first of each kind
     assert "sequential" in kinds
+
+
+@given(st.integers(0, 1000), st.floats(1e-6, 1e6))
+def test_small_maps_keep_three_digits_and_the_sign(seed: int, scale: float) -> None:
+    values = torch.randn(5, 7, generator=torch.Generator().manual_seed(seed)) * scale
+    message = wire.small_map(values)
+    back = message["scale"] * np.frombuffer(message["data"], "<f2").astype(np.float64).reshape(
+        message["shape"]
+    )
+    top = float(values.abs().max())
+    assert message["scale"] == top
+    assert np.abs(back - values.numpy()).max() <= top * 2.0**-11
+    assert (np.sign(back) * np.sign(values.numpy()) >= 0).all()
+
+
+def test_small_maps_are_small_whatever_came() -> None:
+    large = torch.arange(300.0 * 100).reshape(300, 100)
+    message = wire.small_map(large)
+    assert message["shape"] == [56, 19]
+    assert len(message["data"]) == 2 * 56 * 19
+    assert wire.small_map(torch.zeros(2, 3))["scale"] == 0
+    odd = np.frombuffer(wire.small_map(torch.tensor([[float("inf"), 1.0]]))["data"], "<f2")
+    assert np.isnan(odd[0])
+    assert odd[1] == 1

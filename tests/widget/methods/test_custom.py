@@ -15,7 +15,7 @@ from attriscope.attr import streaming
 from attriscope.core.errors import InputTypeError
 from attriscope.core.estimate import PartialResult
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Make, TwoLayers, assert_consistent, attributions_of, from_page
+from widget.helpers import Make, TwoLayers, assert_consistent, attributions_of, from_page, without_bytes
 
 
 class Mine(attr.GradientAttribution):
@@ -167,7 +167,7 @@ def test_it_compares_like_any_other(make: Make) -> None:
         make(methods=[Mine], method="Mine", target=2).compare(["Mine", "random"], ["sparseness"]).wait()
     )
     assert explorer.comparison_table.methods == ("Mine", "random")
-    json.dumps(explorer.comparison, allow_nan=False)
+    json.dumps(without_bytes(explorer.comparison), allow_nan=False)
 
 
 def _made(*args: Any) -> Any:

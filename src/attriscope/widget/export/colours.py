@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,29 @@ def painted(picture: Array, drawn: Array, scale: Scale, mode: str, opacity: floa
     cover = scale.opacity(drawn, opacity)[..., None]
     mixed: Array = cover * scale.color(drawn) + (1 - cover) * picture
     return mixed
+
+
+def summed(found: Array, side: int, pixels: float) -> tuple[Array, Array]:
+    """A map (h, w) summed over blocks; the same where a block is one number.
+
+    Args:
+        found: the map.
+        side: of a block, in pixels of the input.
+        pixels: how many of those each number stands for.
+
+    Returns:
+        (h, w), each number that of its block, and the numbers of the blocks, each once: the scale is made for these.
+    """
+    numbers = max(1, round(side / math.sqrt(pixels)))
+    if numbers == 1:
+        return found, found
+    rows, columns = (np.arange(length) // numbers for length in found.shape)
+    block = rows[:, None] * (columns[-1] + 1) + columns
+    known = ~np.isnan(found)
+    counts = np.bincount(block[known], minlength=int(block.max()) + 1)
+    sums = np.bincount(block[known], found[known], minlength=int(block.max()) + 1) * pixels
+    sums[counts == 0] = np.nan
+    return sums[block], sums
 
 
 def resized(found: Array, shape: tuple[int, int]) -> Array:

@@ -1,14 +1,15 @@
 """The view as a picture: for papers, for mail, and for viewers that show no widgets.
 
-Colours are those of :mod:`~attriscope.widget.export.colours`; a page that can still be played with is written by
+Colours are those of :mod:`~attriscope.widget.export.colours`. What notebooks keep is in
+:mod:`~attriscope.widget.export.saved`; a page that can still be played with is written by
 :mod:`~attriscope.widget.export.html`.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
+import math
 import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 # Inches: the picture's height or width, and what stands around it.
 _SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
 _DPI = 120
-# What is saved in notebooks is coarser and of at most 256 colours: a page with many Explorers stays small.
-_SAVED_DPI, _SAVED_COLORS = 90, 256
+# One that is saved with something else is coarser and of at most 256 colours: what holds many of them stays small.
+_SMALL_DPI, _SMALL_COLORS = 90, 256
 # A title of more letters is cut; a line holds so many per inch.
 _TITLE, _PER_INCH = 240, 13
 
@@ -41,6 +42,8 @@ class View:
         scale: its colours.
         title, caption: what it is, and its numbers.
         mode, opacity, sign: how it is drawn.
+        walking: whether it is what has been attributed up to a place on the path.
+        unit: what the numbers are, in words.
         pinned: another view that was kept, to be drawn before it by the same scale.
     """
 
@@ -52,6 +55,8 @@ class View:
     mode: str
     opacity: float
     sign: str
+    walking: bool = False
+    unit: str = ""
     pinned: View | None = None
 
     @classmethod
@@ -66,26 +71,31 @@ class View:
         if not widget.picture:
             raise RuntimeError("there is no picture to draw")
         picture = colours.pixels(widget.picture)
-        how = (widget.mode, widget.opacity, widget.sign)
+        walking = bool(heat) and alpha < 1 and bool(path) and bool(widget.baseline_picture)
+        of: Any = path if walking else heat
+        how = (widget.mode, widget.opacity, widget.sign, walking, of.get("unit", ""))
+        side = block_side(widget)
         if not heat:
             return cls(picture, None, None, "", "", *how)
-        if alpha < 1 and path and widget.baseline_picture:
+        if walking:
             start = colours.pixels(widget.baseline_picture)
             picture = (1 - alpha) * start + alpha * picture
             # On the way the scale stays that of the whole path, so that one sees it build up.
-            found, whole = colours.frame(path, alpha), colours.frame(path, 1.0)
+            pixels = path.get("pixels", 1.0)
+            found, _ = colours.summed(colours.frame(path, alpha), side, pixels)
+            _, whole = colours.summed(colours.frame(path, 1.0), side, pixels)
             total = float(np.interp(alpha, path["alphas"], path["totals"]))
             title, numbers = f"{path['title']}, accumulated to α = {alpha:.2f}", [f"sum so far {total:.3g}"]
         else:
-            found = whole = colours.values(heat)
+            found, whole = _values(heat, side)
             title, numbers = heat["title"], _numbers(heat)
         kept = getattr(widget, "pinned", {})
         scale = _scale(widget, whole, widget.scale_limit)
         if not kept:
             return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
-        other = colours.values(kept["heat"])
-        limit = max(scale.limit, _scale(widget, other, widget.scale_limit).limit) or None
-        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, other, limit)
+        other, whole_other = _values(kept["heat"], side)
+        limit = max(scale.limit, _scale(widget, whole_other, widget.scale_limit).limit) or None
+        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, whole_other, limit)
         below = colours.pixels(kept["picture"])
         pinned = cls(
             below,
@@ -97,6 +107,29 @@ class View:
         )
         drawn = _drawn(widget, found, picture)
         return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
+
+
+# Blocks along the shorter side of a picture, unless that has so few pixels that each can be seen; the page knows the
+# same (js/src/selection/detail.ts).
+_SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_SMALL, _REGIONS, _FEWEST = 64, 14, 3
+
+
+def block_side(widget: Any) -> int:
+    """The side of the blocks that a widget's maps are summed over, in pixels of the input."""
+    chosen = getattr(widget, "detail", 1)
+    if chosen is not None:
+        return int(chosen)
+    shorter = min(widget.picture["shape"])
+    if shorter <= _SMALL:
+        return 1
+    sides = [side for side in _SIDES if side == 1 or shorter / side >= _FEWEST]
+    return min(sides, key=lambda side: abs(math.log(side * _REGIONS / shorter)))
+
+
+def _values(heat: RawHeat, side: int) -> tuple[Array, Array]:
+    """The numbers of a map as they are drawn, and those that its scale is made for."""
+    return colours.summed(colours.values(heat), side if heat.get("summable") else 1, heat.get("pixels", 1.0))
 
 
 def _scale(widget: Any, values: Array, limit: float | None) -> Scale:
@@ -144,7 +177,7 @@ def figure(view: View) -> Figure:
             (left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]), aspect="auto"
         )
         axes.set_axis_off()
-        axes.imshow(_image(one), aspect="auto")
+        axes.imshow(image_of(one), aspect="auto")
         middle = (left + width / 2) / whole[0]
         for i, line in enumerate(lines):
             place = 1 - (_MARGIN / 2 + _LINE_HEIGHT * i) / whole[1]
@@ -165,7 +198,8 @@ def _inches(view: View) -> tuple[float, float]:
     return panels * across, across * height / width
 
 
-def _image(view: View) -> Array:
+def image_of(view: View) -> Array:
+    """The picture with its map, (H, W, 3), from 0 to 1."""
     if view.drawn is None or view.scale is None:
         return view.picture
     return colours.painted(view.picture, view.drawn, view.scale, view.mode, view.opacity)
@@ -173,6 +207,19 @@ def _image(view: View) -> Array:
 
 def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> None:
     """The colours and what they stand for, over the same ground as on the page."""
+    assert view.scale is not None
+    low, colors = legend_colors(view)
+    axes = made.add_axes(place)
+    axes.imshow(colors[::-1, None], extent=(0, 1, low, view.scale.limit), aspect="auto")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.tick_params(labelsize=7)
+    axes.set_ylabel(unit_of(view), fontsize=8)
+
+
+def legend_colors(view: View) -> tuple[float, Array]:
+    """Where the scale of a view begins, and 256 colours (256, 3) from there to its end, as they look in the picture."""
     scale = view.scale
     assert scale is not None
     low = -scale.limit if scale.two_sided else 0.0
@@ -181,13 +228,13 @@ def _bar(made: Figure, place: tuple[float, float, float, float], view: View) -> 
     if view.mode == "blended":
         cover = scale.opacity(values, view.opacity)[:, None]
         colors = cover * colors + (1 - cover) * colours.GROUND
-    axes = made.add_axes(place)
-    axes.imshow(colors[::-1, None], extent=(0, 1, low, scale.limit), aspect="auto")
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.tick_params(labelsize=7)
-    axes.set_ylabel("size of negative attributions" if view.sign == "negative" else "attribution", fontsize=8)
+    return low, colors
+
+
+def unit_of(view: View) -> str:
+    """What the numbers of the scale are."""
+    sign = {"negative": ", size of negative values", "absolute": ", size", "positive": ", positive values"}
+    return (view.unit or "attribution") + sign.get(view.sign, "")
 
 
 def _lines(title: str, inches: float) -> list[str]:
@@ -206,15 +253,11 @@ def png(made: Figure, dpi: int = _DPI) -> bytes:
     return file.getvalue()
 
 
-def with_picture(widget: Any, bundle: Any) -> Any:
-    """A widget's display data with a small PNG of what is ready, for viewers without widgets."""
-    if bundle is None or not widget.picture:
-        return bundle
+def small_png(view: View) -> bytes:
+    """A view as a PNG file of a few hundred kilobytes at most."""
     from PIL import Image  # which matplotlib needs, too
 
-    made = figure(View.of(widget))
     file = io.BytesIO()
-    with Image.open(io.BytesIO(png(made, _SAVED_DPI))) as image:
-        image.convert("RGB").quantize(_SAVED_COLORS).save(file, "PNG", optimize=True)
-    data, metadata = bundle
-    return {**data, "image/png": base64.b64encode(file.getvalue()).decode("ascii")}, metadata
+    with Image.open(io.BytesIO(png(figure(view), _SMALL_DPI))) as image:
+        image.convert("RGB").quantize(_SMALL_COLORS).save(file, "PNG", optimize=True)
+    return file.getvalue()

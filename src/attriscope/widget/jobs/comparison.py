@@ -1,4 +1,4 @@
-"""Methods judged beside each other on the example on show: a table of metrics that gets a line for each method.
+"""Methods judged beside each other on the example on show: a line of metrics and a small map for each of them.
 
 The Explorer holds a :class:`Comparison`; the metrics are those of :mod:`attriscope.metrics`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,18 +21,29 @@ from attriscope.metrics.base import CATALOGUE, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import RawComparison
+from attriscope.widget.messages.judgements import ComparedMethod, RawComparison, RawSmallMap
+from attriscope.widget.methods.arguments import last_convolution
 from attriscope.widget.methods.controls import CONTROLS
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explanation import explanation
 from attriscope.widget.state.selection import ChoiceError, Selection
 
-# Of both what costs little: a few passes to explain, and a few dozen rows to judge.
-_METHODS = ("IntegratedGradients", "Saliency", "InputXGradient", "DeepLift")
-_METRICS = ("deletion", "insertion", "comprehensiveness", "sufficiency", "sparseness")
+# So many methods are compared if nobody says which: the chosen one, and of these as many as it takes.
+_COUNT = 6
+_METHODS = ("Occlusion", "DeepLift", "IntegratedGradients", "GuidedBackprop", "LayerGradCam", "Saliency")
+# What costs little to judge by: a few dozen rows.
+_METRICS = ("deletion", "comprehensiveness", "sufficiency", "sparseness")
+
+
+def _quick(name: str, pictures: Tensor) -> dict[str, Any]:
+    """What is set of a method that would take long, where nobody chose it: its small map needs no more."""
+    if name == "Occlusion":
+        return {"window": max(1, min(pictures.shape[2:]) // 7), "moves_per_window": 1}
+    return {"n_steps": 16} if name == "IntegratedGradients" else {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +54,13 @@ class ComparisonRequest:
         selection: the example, the explained output and the baselines.
         methods: by name, with what is set otherwise than their defaults; controls among them.
         metrics: by name.
+        quick: the same for those that are set to be quick, in place of nothing.
     """
 
     selection: Selection
     methods: Mapping[str, dict[str, Any]]
     metrics: Mapping[str, Metric]
+    quick: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 class Comparison:
@@ -74,21 +87,26 @@ class Comparison:
 
         Args:
             selection: what is selected.
-            methods: names of methods and controls; ``None`` for the selected method, some quick ones and the controls.
+            methods: names of methods and controls; ``None`` for the selected one, others up to six, and the controls.
             metrics: names of metrics, or a dict; ``None`` for some that cost little.
             settings: by method.
 
         Raises:
             ChoiceError: there is no such method or metric.
         """
-        named = _named_metrics(metrics)
+        judges = _named_metrics(metrics)
+        named = _named_methods(methods, selection, self._registry, settings)
+        unset = () if methods is not None else [name for name in named if not named[name]]
+        pictures = self._explained.examples.tensors[0]
+        quick = {name: _quick(name, pictures) for name in unset if name != selection.method}
         return ComparisonRequest(
-            selection, _named_methods(methods, selection, self._registry, settings), named
+            selection, named, judges, {name: values for name, values in quick.items() if values}
         )
 
     def run(self, request: ComparisonRequest, job: ExplanationJob) -> None:
         """Judge one method after the other, and show the table so far."""
-        weights, count = self._explained.weights(), len(request.methods)
+        weights = self._explained.weights()
+        lines = _Lines(request, self._explained, self._registry)
         title = self._labels.comparison_title(request.selection)
 
         def keep(table: Table | None) -> None:
@@ -96,10 +114,8 @@ class Comparison:
 
         what = "Comparing methods"
         job.publish(functools.partial(keep, None), comparison={}, progress=0.0, message=what)
-        for table in job.reported(what, _compare(request, self._explained), every=True):
-            final = len(table.methods) == count
-            message = _message(table, request, self._registry, title=title, final=final)
-            job.publish(functools.partial(keep, table), comparison=message)
+        for table in job.reported(what, lines.tables(), every=True):
+            job.publish(functools.partial(keep, table), comparison=lines.message(table, title))
 
     def marked(self, message: RawComparison, weights: Any) -> RawComparison:
         """The table on show, saying whether it is of other weights than these."""
@@ -118,7 +134,7 @@ def _named_methods(
     """The methods to compare by name, with their settings.
 
     Args:
-        given: names, or ``None`` for the chosen method, some quick ones and the controls.
+        given: names, or ``None`` for the chosen method, others up to six, and the controls.
         selection: what is selected.
         registry: what is on offer.
         settings: by method.
@@ -126,8 +142,9 @@ def _named_methods(
     Raises:
         ChoiceError: there is no such method.
     """
-    names = (selection.method, *_METHODS, *CONTROLS) if given is None else given
-    known = (*registry.input_specs, *CONTROLS)
+    default = (*dict.fromkeys((selection.method, *_METHODS)),)[:_COUNT]
+    names = (*default, *CONTROLS) if given is None else given
+    known = (*registry.input_specs, *registry.at("layer"), *CONTROLS)
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ChoiceError(f"methods must be a list of names, but {describe(given)} came")
     for name in names:
@@ -161,67 +178,120 @@ def _named_metrics(given: Any) -> dict[str, Metric]:
     return {name: CATALOGUE[metric] if isinstance(metric, str) else metric for name, metric in named}
 
 
-def _compare(request: ComparisonRequest, explained: ExplainedModel) -> Iterator[Table]:
-    """Judge one method after the other; the table so far, after each.
+class _Lines:
+    """The lines of one table, worked out one after the other.
 
-    A method that fails gets no values, and a note that says why. If all fail, the first one's error is raised.
+    Args:
+        request: what is to be compared.
+        explained: the model.
+        registry: the methods on offer.
     """
-    table = Table((), dict(request.metrics), {}, {}, {}, {})
-    first: Exception | None = None
-    failed = 0
-    parts = Parts(len(request.methods))
-    for i, name in enumerate(request.methods):
-        try:
-            with parts.part(i, i + 1, 0):
-                found = _judged(name, request, explained)
-        except (Cancelled, torch.OutOfMemoryError, MemoryError):
-            raise
-        except Exception as error:  # a method that this model is not made for, say, or a user's own
-            first = first or error
-            found = _failed(name, request, error)
-            failed += 1
-        if first is not None and failed == len(request.methods):
-            raise first
-        table = _joined(table, found)
-        yield table
 
+    def __init__(
+        self, request: ComparisonRequest, explained: ExplainedModel, registry: MethodRegistry
+    ) -> None:
+        self._request, self._explained, self._registry = request, explained, registry
+        self._maps: dict[str, RawSmallMap] = {}
+        self._layers: dict[str, str] = {}
 
-def _judged(name: str, request: ComparisonRequest, explained: ExplainedModel) -> Table:
-    one = explained.example(request.selection.example).examples
-    explainer = CONTROLS[name][1] if name in CONTROLS else _explainer(name, request, explained)
-    return metrics.evaluate(
-        {name: explainer},
-        explained.model,
-        one.tensors[0],
-        request.selection.explained,
-        request.metrics,
-        additional_forward_args=one.arguments or None,
-        generator=torch.Generator().manual_seed(SEED),  # the same for all methods
-    )
+    def tables(self) -> Iterator[Table]:
+        """Judge one method after the other; the table so far, after each.
 
+        A method that fails gets no values, and a note that says why. If all fail, the first one's error is raised.
+        """
+        methods = self._request.methods
+        table = Table((), dict(self._request.metrics), {}, {}, {}, {})
+        first: Exception | None = None
+        failed = 0
+        parts = Parts(len(methods))
+        for i, name in enumerate(methods):
+            try:
+                with parts.part(i, i + 1, 0):
+                    found = self._judged(name)
+            except (Cancelled, torch.OutOfMemoryError, MemoryError):
+                raise
+            except Exception as error:  # a method that this model is not made for, say, or a user's own
+                first = first or error
+                found = _failed(name, self._request, error)
+                failed += 1
+            if first is not None and failed == len(methods):
+                raise first
+            table = _joined(table, found)
+            yield table
 
-def _explainer(name: str, request: ComparisonRequest, explained: ExplainedModel) -> Callable[..., Tensor]:
-    """A method as metrics call it: of this model or a changed one, for this picture or others near it."""
-    settings = request.methods[name]
-    selection = dataclasses.replace(
-        request.selection, method=name, layer=None, neuron=None, settings={name: settings}, effort=0
-    )
+    def _judged(self, name: str) -> Table:
+        request, explained = self._request, self._explained
+        one = explained.example(request.selection.example).examples
+        explain = CONTROLS[name][1] if name in CONTROLS else explanation(explained, self._selection(name))
 
-    def explain(
-        model: Any, inputs: Tensor, target: Any = None, additional_forward_args: Any = None
-    ) -> Tensor:
-        call = explained.call(selection, model)
-        more = {"additional_forward_args": additional_forward_args} if additional_forward_args else {}
-        found = []
-        for arguments in call.rounds():
-            given = {**arguments, **more, "inputs": inputs}
-            *_, last = call.estimates(given)
-            found.append(last.attributions)
-        maps = found[0] if len(found) == 1 else torch.stack(found).mean(0)
-        coarse = isinstance(maps, Tensor) and maps.dim() == 4 and maps.shape[2:] != inputs.shape[2:]
-        return torch.nn.functional.interpolate(maps, inputs.shape[2:], mode="bilinear") if coarse else maps
+        @functools.wraps(explain)  # it may take a generator
+        def kept(*given: Any, **more: Any) -> Any:
+            found = explain(*given, **more)
+            if name not in self._maps and isinstance(found, Tensor) and found.dim() == 4:
+                self._maps[name] = wire.small_map(
+                    wire.flat_map(found)
+                )  # the first is that of the example itself
+            return found
 
-    return explain
+        return metrics.evaluate(
+            {name: kept},
+            explained.model,
+            one.tensors[0],
+            request.selection.explained,
+            request.metrics,
+            additional_forward_args=one.arguments or None,
+            generator=torch.Generator().manual_seed(SEED),  # the same for all methods
+        )
+
+    def _selection(self, name: str) -> Selection:
+        """The same with another method: methods for layers at the last layer that has a map of many channels."""
+        request = self._request
+        settings = request.quick.get(name, request.methods[name])
+        about: dict[str, Any] = {"neuron": None, "settings": {name: settings}, "effort": 0}
+        if name in self._registry.input_specs:
+            return dataclasses.replace(request.selection, method=name, layer=None, **about)
+        self._layers[name] = layer = last_convolution(self._explained.layers)
+        return dataclasses.replace(request.selection, layer_method=name, layer=layer, **about)
+
+    def message(self, table: Table, title: str) -> RawComparison:
+        """The table as the page draws it."""
+        request = self._request
+        best = {metric: table.best(metric) for metric in table.metrics}
+        return {
+            "title": title,
+            "request": request.selection.request("comparison"),
+            "settings": dict(request.methods),
+            "final": len(table.methods) == len(request.methods),
+            "outdated": False,
+            "metrics": [
+                {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
+                for name, metric in table.metrics.items()
+            ],
+            "methods": [self._line(table, name, best) for name in table.methods],
+            "awaited": [self._label(name) for name in request.methods if name not in table.methods],
+        }
+
+    def _line(self, table: Table, name: str, best: Mapping[str, Sequence[str]]) -> ComparedMethod:
+        line: ComparedMethod = {
+            "name": name,
+            "label": self._label(name),
+            "control": name in CONTROLS,
+            "values": [wire.number(table.mean(name, metric)) for metric in table.metrics],
+            "best": [name in best[metric] for metric in table.metrics],
+            "notes": [table.notes.get((name, metric)) for metric in table.metrics],
+            "rows": table.explaining[name].rows,
+            "seconds": table.explaining[name].seconds,
+        }
+        if name in self._maps:
+            line["map"] = self._maps[name]
+        if name in self._layers:
+            line["layer"] = self._layers[name]
+        if name in self._request.quick:
+            line["quick"] = self._request.quick[name]
+        return line
+
+    def _label(self, name: str) -> str:
+        return CONTROLS[name][0] if name in CONTROLS else self._registry.specs[name].title
 
 
 def _failed(name: str, request: ComparisonRequest, error: Exception) -> Table:
@@ -247,34 +317,3 @@ def _joined(a: Table, b: Table) -> Table:
         {**a.explaining, **b.explaining},
         {**a.judging, **b.judging},
     )
-
-
-def _message(
-    table: Table, request: ComparisonRequest, registry: MethodRegistry, *, title: str, final: bool
-) -> RawComparison:
-    """The table as the page draws it."""
-    best = {metric: table.best(metric) for metric in table.metrics}
-    return {
-        "title": title,
-        "request": request.selection.request("comparison"),
-        "settings": dict(request.methods),
-        "final": final,
-        "outdated": False,
-        "metrics": [
-            {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
-            for name, metric in table.metrics.items()
-        ],
-        "methods": [
-            {
-                "name": name,
-                "label": CONTROLS[name][0] if name in CONTROLS else registry.input_specs[name].title,
-                "control": name in CONTROLS,
-                "values": [wire.number(table.mean(name, metric)) for metric in table.metrics],
-                "best": [name in best[metric] for metric in table.metrics],
-                "notes": [table.notes.get((name, metric)) for metric in table.metrics],
-                "rows": table.explaining[name].rows,
-                "seconds": table.explaining[name].seconds,
-            }
-            for name in table.methods
-        ],
-    }

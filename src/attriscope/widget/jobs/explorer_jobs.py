@@ -1,23 +1,27 @@
-"""What the Explorer's jobs are about: a selection is explained, its map pinned, or methods compared on it.
+"""What the Explorer's jobs are about: a selection is explained, its map pinned or checked, or methods compared on it.
 
 How a selection is explained is in :mod:`~attriscope.widget.jobs.pipeline`, how methods are compared in
-:mod:`~attriscope.widget.jobs.comparison`.
+:mod:`~attriscope.widget.jobs.comparison`, how a map is checked in :mod:`~attriscope.widget.jobs.checks`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Sequence
 
-from attriscope.core.errors import ConvergenceWarning, TrainingModeWarning
+from attriscope.core.errors import Cancelled, ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
+from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
+from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection
@@ -41,6 +45,8 @@ class ExplorerJobs:
         labels: what things are called.
         state: what was requested and answered.
         comparison: the latest comparison.
+        covering: the region that is covered.
+        checks: the latest checks.
         truths: the true class of each example, if they are known.
 
     Attributes:
@@ -55,26 +61,56 @@ class ExplorerJobs:
         labels: Labels,
         state: ExplorerState,
         comparison: Comparison,
+        covering: Covering,
+        checks: Checks,
         truths: Sequence[int] | None = None,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
-        self._state, self._comparison, self._truths = state, comparison, truths
+        self._state, self._comparison, self._checks, self._covering = state, comparison, checks, covering
+        self._truths = truths
 
-    def do(self, about: Selection | ComparisonRequest | PinRequest, publish: Publish) -> str:
+    def do(
+        self,
+        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest,
+        publish: Publish,
+    ) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
 
         Returns:
             What there is to say when it is done.
         """
+        try:
+            return self._do(about, publish)
+        except Cancelled:
+            raise
+        except BaseException:
+            self.mark_outdated()
+            raise
+
+    def _do(
+        self,
+        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest,
+        publish: Publish,
+    ) -> str:
         if self.anew.is_set():
             self.anew.clear()
             self._explained.forget()
             self._state.answered = None
         self.mark_outdated()
-        job = ExplanationJob(self._explained, self._registry, self._labels, self._state, self._shown, publish)
+        if isinstance(about, CoverRequest):
+            publish = quiet(publish)
+        cover = functools.partial(self._covering.run, publish)
+        job = ExplanationJob(
+            self._explained, self._registry, self._labels, self._state, self._shown, publish, cover
+        )
         if isinstance(about, Selection):
             return self._explain(about, job)
+        if isinstance(about, CoverRequest):
+            if self._state.layers is None or self._state.example != about.selection.example:
+                job.predict(about.selection)
+            cover()
+            return ""
         finished = self._state.has_map(about.selection) and self._state.finished == about.selection
         note = "" if finished and not self._shown.weights_changed else self._explain(about.selection, job)
         if isinstance(about, PinRequest):
@@ -82,8 +118,12 @@ class ExplorerJobs:
             publish(pinned={"heat": heat, "picture": picture, "title": heat["title"]} if heat else {})
         else:
             # For the target that was found, where nobody had chosen one.
-            settled = self._state.answered or about.selection
-            self._comparison.run(dataclasses.replace(about, selection=settled), job)
+            settled = dataclasses.replace(about, selection=self._state.answered or about.selection)
+            with once({TrainingModeWarning, ConvergenceWarning}):  # told of the map on show already
+                if isinstance(settled, CheckRequest):
+                    self._checks.run(settled, job)
+                else:
+                    self._comparison.run(settled, job)
         return note
 
     def _explain(self, selection: Selection, job: ExplanationJob) -> str:
@@ -97,12 +137,36 @@ class ExplorerJobs:
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
 
+    @property
+    def shown_selection(self) -> Selection:
+        """What the map on show answers."""
+        if self._state.code is None or self._shown.heat.get("preview"):
+            assert self._state.requested is not None
+            return self._state.requested
+        return self._state.code[0]
+
+    def write_code(self, change: object = None) -> None:
+        """The code of the map on show, with how that is drawn now."""
+        with LOCK:
+            if self._state.code is not None:
+                self._shown.code = whole_code(
+                    self._explained, self._registry, self._labels, self._shown, *self._state.code
+                )
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        self._explained.release()
+        self._comparison.clear()
+        self._checks.clear()
+        self._state.clear()
+
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""
-        if self._state.weights is None and self._comparison.table is None:
+        if self._state.weights is None and self._comparison.table is None and not self._checks.known:
             return
         with LOCK:  # a job may show a newer map meanwhile
             weights = self._explained.weights()
             if self._state.weights is not None:
                 self._shown.weights_changed = self._state.weights != weights
             self._shown.comparison = self._comparison.marked(self._shown.comparison, weights)
+            self._shown.checks = self._checks.marked(self._shown.checks, weights)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypedDict, TypeVar
 
 from torch import Tensor
@@ -26,13 +26,15 @@ from attriscope.widget.messages.types import Quantity, RawHeat, Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.quantities import quantity_of, unit_words
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model.code import code_of
+from attriscope.widget.model.code import lines_of
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.model.map import Map
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
+from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection, refusing
 from attriscope.widget.state.table import OUTPUT, ExplorerTraits, cleared
 
@@ -67,6 +69,7 @@ class ExplanationJob:
         state: what was requested, and what is on show.
         shown: the traits, to read.
         publish: sets them.
+        cover: covers the region on show, if there is one; ``if_due`` only one that has not been covered.
     """
 
     explained: ExplainedModel
@@ -75,6 +78,7 @@ class ExplanationJob:
     state: ExplorerState
     shown: ExplorerTraits
     publish: Publish
+    cover: Callable[..., None]
     _updated: float = 0.0
 
     def explain(self, selection: Selection) -> str:
@@ -90,11 +94,15 @@ class ExplanationJob:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
         has_map = self.state.has_map(selection)
-        selection = self._predict(selection)
+        selection = self.predict(selection)
         weights = self.explained.weights()
+        self.cover()
         try:
             if has_map:
-                self.publish(code=code_of(self.explained, selection))
+                lines = lines_of(self.explained, selection)
+                self._publish_with_code(
+                    functools.partial(self.state.write_down, selection, lines), selection, lines
+                )
             else:
                 example = self.explained.example(selection.example)
                 self.publish(baseline_picture=example.baseline_picture(selection))
@@ -104,6 +112,7 @@ class ExplanationJob:
             self._channels(selection)
             if not has_map:
                 self._map(selection, weights)
+                self.cover()
             self._neuron(selection)
             self._layer_maps(selection)
             return self._path(selection)
@@ -116,7 +125,7 @@ class ExplanationJob:
 
     # --- what the model says ----------------------------------------------------------------------------------
 
-    def _predict(self, selection: Selection) -> Selection:
+    def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
         turned = self.state.example != index
@@ -192,22 +201,30 @@ class ExplanationJob:
             return
         about = self._about(selection, self.labels.preview_title(selection))
         self.publish(heat=self._heat(selection, found, {**about, "preview": True, "refinable": False}))
-        self.state.visible.set()
 
     def _map(self, selection: Selection, weights: Any) -> None:
         """Show the map while it gets better."""
-        code, about = code_of(self.explained, selection), self._about(selection, self.labels.title(selection))
+        lines, about = (
+            lines_of(self.explained, selection),
+            self._about(selection, self.labels.title(selection)),
+        )
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            result = Result(selection, attributions, weights, found.final, of_layer)
+            parts = found.contributions if about["quantity"] == "contribution" else None
+            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
             heat = self._heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
-            self.publish(accept, heat=heat, code=code, weights_changed=changed)
-            if heat or found.final:
-                self.state.visible.set()
+            self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
+
+    def _publish_with_code(
+        self, accept: Callable[[], None], selection: Selection, lines: Sequence[str], **traits: Any
+    ) -> None:
+        with LOCK:  # how the map is drawn is in the code, too, and must not change in between
+            code = whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
+            self.publish(accept, code=code, **traits)
 
     def _about(self, selection: Selection, title: str) -> RawHeat:
         """What is said of a map however far it has been worked out."""
@@ -413,6 +430,7 @@ class ExplanationJob:
             if now - self._updated >= _UPDATE_SECONDS:
                 self._updated = now
                 self.publish(progress=done / total, message=f"{what}, {done} of {total}")
+                self.cover(if_due=True)
                 if now - given >= pace * (now - began):
                     due.append(True)
 

@@ -57,19 +57,29 @@ class JobRunner:
         """Whether something is running, be it told to stop or not."""
         return self._worker.busy
 
-    def submit(self, about: Any, from_page: bool = False) -> None:
+    @property
+    def open(self) -> bool:
+        """Whether a job is about to look for what is asked for meanwhile, so that another is not needed."""
+        return self._worker.open
+
+    def submit(self, about: Any, from_page: bool = False, quiet: bool = False) -> None:
         """Do this next.
 
         Args:
             about: what.
             from_page: whether the page asks, which has no state of torch: then it is that of the thread that last
                 asked from Python.
+            quiet: do it after what runs rather than instead, and say nothing of it unless it fails: how the last job
+                that was not quiet has ended is still true.
         """
         if self._closed:
             return
         if not from_page:
             self._torch_context = TorchContext.of_caller()
         with LOCK:
+            if quiet:
+                self._worker.submit(Job(self._run_quietly, about, self._torch_context), stop=False)
+                return
             self.error = None
             waits = "Waiting for the batch that still runs" if self._worker.busy else "Starting"
             # Before anybody hears of it: an observer of these traits may ask for something else, which is then later.
@@ -100,11 +110,12 @@ class JobRunner:
                 setattr(self._widget, name, value)
 
     def cancel(self) -> None:
-        """Stop what is being computed; what is on show stays."""
-        self._worker.cancel()  # at once, whoever has the lock
+        """Stop what is being computed; what is on show stays. What goes on quietly is not worth stopping."""
+        if self._widget.status == "running":
+            self._worker.cancel()  # at once, whoever has the lock
         with LOCK:
-            self._worker.cancel()  # and what was asked for since, lest it ran on under "cancelled"
             if self._widget.status == "running":
+                self._worker.cancel()  # and what was asked for since, lest it ran on under "cancelled"
                 self._show(status="cancelled", message="Cancelled")
 
     def rest(self) -> None:
@@ -123,7 +134,10 @@ class JobRunner:
         """Wait until there is nothing to do. Returns whether that came to pass in ``timeout`` seconds."""
         return self._worker.wait(timeout)
 
-    def _run(self, job: Job) -> None:
+    def _run_quietly(self, job: Job) -> None:
+        self._run(job, quiet=True)
+
+    def _run(self, job: Job, quiet: bool = False) -> None:
         try:
             # A job that an observer asked for while another one ran begins in that one's context: what goes on in it
             # is not to be reported to the other, which is over.
@@ -132,7 +146,8 @@ class JobRunner:
                 control(progress=_unheard, cancel=job, batch_seconds=_BATCH_SECONDS),
             ):
                 note = self._work(job)
-            self.publish(job, status="idle", progress=1.0, message=note)
+            if not quiet:
+                self.publish(job, status="idle", progress=1.0, message=note)
         except BaseException as error:  # whatever a model raises must neither kill the worker nor go unseen
             if isinstance(error, Cancelled) and job.is_set():
                 return  # whoever told the job to stop has said so on the page

@@ -37,6 +37,8 @@ class Job:
         self.about = about
         self.torch_context = torch_context or TorchContext.of_caller()
         self.stop = threading.Event()
+        self.open = True
+        """Whether it still looks for what is asked for meanwhile; set by who runs it."""
         # Handlers run where the notebook wants its replies to go; the job's messages must go there too.
         self.context = contextvars.copy_context()
 
@@ -65,14 +67,21 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     @property
+    def open(self) -> bool:
+        """Whether the next thing to be done, or what is done now, looks for what is asked for meanwhile."""
+        with self._changed:
+            job = self._waiting or self._running
+            return job is not None and job.open and not job.is_set()
+
+    @property
     def busy(self) -> bool:
         """Whether something is running, be it told to stop or not."""
         return self._running is not None
 
-    def submit(self, job: Job) -> None:
-        """Do this next; what waits is dropped, and what runs is told to stop."""
+    def submit(self, job: Job, stop: bool = True) -> None:
+        """Do this next; what waits is dropped, and what runs is told to stop, unless ``stop`` is false."""
         with self._changed:
-            if self._running is not None:
+            if stop and self._running is not None:
                 self._running.stop.set()
             self._waiting = job
             if self._thread is None:

@@ -28,7 +28,7 @@ from attriscope.widget.messages.types import (
     RawWhatIf,
     Request,
 )
-from attriscope.widget.messages.wire import number, reduced
+from attriscope.widget.messages.wire import half, largest, number, reduced
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -102,13 +102,13 @@ def layer_maps_message(
     if not by_layer:
         return {}
     maps = _fitting(by_layer)
-    scales = {name: _largest(values) for name, values in maps.items()}
+    scales = {name: largest(values) for name, values in maps.items()}
     return {
         "names": list(maps),
         "shapes": [list(values.shape) for values in maps.values()],
         "scales": list(scales.values()),
         "sums": [number(layer_sums[name]) for name in maps],
-        "maps": b"".join(_half(values, scales[name]) for name, values in maps.items()),
+        "maps": b"".join(half(values, scales[name]) for name, values in maps.items()),
         **about,
     }
 
@@ -190,19 +190,6 @@ def _coded(values: Tensor) -> tuple[bytes, bytes]:
 
 def _floats(values: Tensor) -> bytes:
     return values.detach().to("cpu", torch.float32).contiguous().numpy().astype("<f4", copy=False).tobytes()
-
-
-def _half(values: Tensor, scale: float) -> bytes:
-    """Shares of the scale in 16 bits; what is not finite is not known."""
-    found = values.numpy() / (scale or 1.0)
-    found[~np.isfinite(found)] = np.nan
-    half: bytes = found.astype("<f2").tobytes()
-    return half
-
-
-def _largest(values: Tensor) -> float:
-    finite = torch.where(torch.isfinite(values), values.abs(), torch.zeros_like(values))
-    return float(finite.amax())
 
 
 def what_if_message(

@@ -5,7 +5,9 @@ message without keys means that there is nothing to tell, so those that may be e
 
 ``Annotated[..., "text"]`` holds the TypeScript of a type, where that says more than Python can about what JSON makes of
 it. Who makes the messages: :mod:`~attriscope.widget.messages.wire` (pictures, maps, predictions),
-:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell.
+:mod:`~attriscope.widget.messages.layers` (what is inside the model), and the modules that know what they tell. Types of
+regions are in :mod:`~attriscope.widget.messages.region_types`, those of explanations that were judged in
+:mod:`~attriscope.widget.messages.judgements`.
 """
 
 from __future__ import annotations
@@ -60,7 +62,32 @@ Request: TypeAlias = Mapping[str, Any]
 class Message(TypedDict):
     """What the page may ask for besides setting a trait."""
 
-    type: Literal["cancel", "recompute", "refine", "compare", "pin", "unpin"]
+    type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
+
+
+# What the page can have as a file.
+ExportKind: TypeAlias = Literal["figure", "slide", "html"]
+
+
+class ExportMessage(TypedDict):
+    """That the page wants a file.
+
+    Attributes:
+        request: tells the answer from those to others, on other pages, too.
+    """
+
+    type: Literal["export"]
+    what: ExportKind
+    request: str
+
+
+class Exported(TypedDict):
+    """The answer, a message of its own: the file is its buffer, or there is a reason why there is none."""
+
+    type: Literal["exported"]
+    request: str
+    name: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class ParameterInfo(TypedDict):
@@ -369,49 +396,3 @@ class RawPinned(TypedDict, total=False):
     heat: RawHeat
     picture: RawPicture
     title: str
-
-
-class ComparedMetric(TypedDict):
-    """A column of the comparison."""
-
-    name: str
-    arrow: str
-    better: Literal["higher", "lower"]
-    doc: NotRequired[str]
-
-
-class ComparedMethod(TypedDict):
-    """A line of the comparison.
-
-    Attributes:
-        control: it knows nothing of the model, and cannot be picked.
-        values: one for each metric; null where the metric is undefined, of which the notes say why.
-        rows: what explaining has cost.
-    """
-
-    name: str
-    label: str
-    control: bool
-    values: Sequence[float | None]
-    best: Sequence[bool]
-    notes: Sequence[str | None]
-    rows: int
-    seconds: float
-
-
-class RawComparison(TypedDict, total=False):
-    """Methods by metrics, as many lines as are ready; {} before the first comparison.
-
-    Attributes:
-        settings: of the methods that were compared.
-        final: false while there are lines to come.
-        outdated: the model's weights are no longer those that were judged.
-    """
-
-    title: str
-    request: Request
-    settings: Settings
-    final: bool
-    outdated: bool
-    metrics: Sequence[ComparedMetric]
-    methods: Sequence[ComparedMethod]

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attriscope.widget.messages.judgements import RawSmallMap
+from attriscope.widget.messages.region_types import RawSegments
 from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
     return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
 
 
+def segments_message(labels: Tensor) -> RawSegments:
+    """The numbers of the segments of a picture (h, w), fewer than 256."""
+    return {"shape": list(labels.shape), "data": labels.to(torch.uint8).numpy().tobytes()}
+
+
 def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
     """Attributions of one example (1, C, H, W) added up over channels: (H, W), averaged down to at most ``side``."""
     heat = attributions.detach().sum(1, dtype=torch.float32)[:1]
@@ -86,6 +93,27 @@ def reduced(maps: Mapping[K, Tensor], side: int = LAYER_SIDE) -> dict[K, Tensor]
             values = torch.nn.functional.interpolate(values[None, None].float(), size, mode="area")[0, 0]
         found[key] = values.float()
     return found
+
+
+def half(values: Tensor, scale: float) -> bytes:
+    """Shares of the scale in 16 bits; what is not finite is not known."""
+    found = values.numpy() / (scale or 1.0)
+    found[~np.isfinite(found)] = np.nan
+    data: bytes = found.astype("<f2").tobytes()
+    return data
+
+
+def largest(values: Tensor) -> float:
+    """The largest size of a number that is finite; 0 where there is none."""
+    finite = torch.where(torch.isfinite(values), values.abs(), torch.zeros_like(values))
+    return float(finite.amax())
+
+
+def small_map(values: Tensor) -> RawSmallMap:
+    """A map (H, W) of signed numbers, averaged down to at most 56 pixels along a side, in 16 bits."""
+    small = reduced({"": values.detach()})[""].cpu()
+    scale = largest(small)
+    return {"shape": list(small.shape), "scale": scale, "data": half(small, scale)}
 
 
 def heat_message(heat: Tensor, **about: Unpack[RawHeat]) -> RawHeat:

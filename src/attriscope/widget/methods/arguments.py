@@ -90,10 +90,21 @@ class MethodInputs:
 
     def last_convolution(self) -> CodeValue:
         """The path of the last convolution that gave a map."""
-        found = [row.name for row in self.layers if row.kind.startswith("Conv") and len(row.shape or ()) == 4]
-        if not found:
-            raise InputError("the model has no convolution that gives a map, which this method needs")
-        return CodeValue(found[-1], as_code(found[-1]))
+        found = last_convolution(self.layers)
+        return CodeValue(found, as_code(found))
+
+
+def last_convolution(layers: Sequence[LayerInfo]) -> str:
+    """The path of the last convolution that gave a map; of one with a single position only if there is no other.
+
+    Raises:
+        InputError: there is none.
+    """
+    maps = [row for row in layers if row.kind.startswith("Conv") and len(row.shape or ()) == 4]
+    if not maps:
+        raise InputError("the model has no convolution that gives a map, which this method needs")
+    wide = [row for row in maps if math.prod((row.shape or ())[2:]) > 1]
+    return (wide or maps)[-1].name
 
 
 def as_code(value: Any) -> str:

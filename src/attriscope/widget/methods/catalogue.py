@@ -102,6 +102,7 @@ _INPUT_METHODS = (
         "together",
         defaults=_noise(0.05, n_samples=25),
         note="Samples with noise of 5 percent of the picture's range.",
+        adds_up=True,
     ),
     MethodSpec(attr.DeepLift, "each", quick=True),
     MethodSpec(
@@ -135,6 +136,7 @@ _INPUT_METHODS = (
         own=_cells(3, 4),
         options=MethodInputs.cells,
         note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
+        adds_up=True,
     ),
     MethodSpec(
         attr.ShapleyValueSampling,
@@ -143,6 +145,7 @@ _INPUT_METHODS = (
         own=_cells(6, 32),
         options=MethodInputs.cells,
         note="Cells of the picture; samples are orders.",
+        adds_up=True,
     ),
     MethodSpec(
         attr.KernelShap,
@@ -152,6 +155,7 @@ _INPUT_METHODS = (
         own=_cells(6, 32),
         options=MethodInputs.cells,
         note="Cells of the picture; samples are coalitions.",
+        adds_up=True,
     ),
     MethodSpec(
         attr.Lime,

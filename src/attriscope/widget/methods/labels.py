@@ -78,6 +78,19 @@ class Labels:
         spec = self._spec(selection)
         return self.method(selection) + self._about(selection, spec) + self._compared(selection, spec)
 
+    def sentence(self, selection: Selection) -> str:
+        """The question that a map answers, and by what."""
+        spec = self._spec(selection)
+        if selection.place == "neuron":
+            about = (
+                f" for {self.output(selection)}" if spec.explains_output and self.output(selection) else ""
+            )
+            return f"What drives {self.neuron(selection)}{about}, by {spec.title}"
+        if not spec.explains_output:
+            return f"What {selection.layer or 'the model'} gives, by {spec.title}"
+        where = f", seen at {selection.layer or 'the model'}" if selection.place == "layer" else ""
+        return f"Why {self.output(selection) or 'this output'}{where}, by {spec.title}"
+
     def layer_maps_title(self, selection: Selection) -> tuple[str, str]:
         """Of a layer's map, before and after its name."""
         spec = self._specs[selection.layer_method]

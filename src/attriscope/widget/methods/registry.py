@@ -19,6 +19,14 @@ from attriscope.widget.methods.spec import MethodSpec
 from attriscope.widget.state.selection import ChoiceError, Place, refusing
 
 
+def with_steps(settings: Any, n_steps: int | None) -> Any:
+    """Settings by method, with the steps of integrated gradients unless they are among them."""
+    if n_steps is None:
+        return settings or {}
+    of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
+    return {**(settings or {}), "IntegratedGradients": of_paths}
+
+
 class MethodRegistry:
     """All methods on offer with their parameters.
 

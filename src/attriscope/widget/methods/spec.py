@@ -101,6 +101,7 @@ class MethodSpec:
         place: what it explains by: the input, a layer, or the inputs of a neuron.
         sign: see :class:`MethodCall`.
         before: lines that must stand before the class is called by its name.
+        adds_up: whether its attributions promise to add up to the change of the output, though it gives no delta.
     """
 
     method: type[Any]
@@ -118,6 +119,7 @@ class MethodSpec:
     place: Place = "input"
     sign: int = 1
     before: tuple[str, ...] = ()
+    adds_up: bool = False
 
     @property
     def name(self) -> str:

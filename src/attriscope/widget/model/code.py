@@ -1,6 +1,7 @@
 """The Python lines that reproduce a map: the calls of the library that gave it, written down.
 
-The page shows what :func:`code_of` gives; everything in it can be pasted into a cell.
+Before them stands what makes the Explorer again (:mod:`~attriscope.widget.model.explorer_code`). All of it can be
+pasted into a cell.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ _WIDTH = 80
 
 def code_of(explained: ExplainedModel, selection: Selection) -> str:
     """Python that gives the answer outside the Explorer."""
+    return with_imports(lines_of(explained, selection))
+
+
+def lines_of(explained: ExplainedModel, selection: Selection) -> list[str]:
+    """The same without what has to be imported."""
     picture = explained.example(selection.example).inputs
     changed = _ablation_code(explained, selection) if selection.ablated else []
     if selection.place != "layer" or selection.layer is None:
-        return _method_code(explained.call(selection), picture, changed)
+        return [*_lines(explained.call(selection), picture, several=False), *changed]
     layout = explained.layer_cache.layout(selection.layer)
     if explained.is_cam_of_tokens(selection):
         both = [
@@ -38,11 +44,11 @@ def code_of(explained: ExplainedModel, selection: Selection) -> str:
         ]
         positive = selection.shown_settings.get("relu_attributions")
         after = ["attributions = attributions.relu()"] if positive else []
-        return _grad_cam_code([explained.call(one) for one in both], picture, layout, [*after, *changed])
+        return _grad_cam_lines([explained.call(one) for one in both], picture, layout, [*after, *changed])
     laid = layout.spatial and (layout.kind != "map" or layout.channels_last)
     laid = laid and not (layout.kind == "map" and selection.layer_method == "LayerGradCam")
     after = [f"{layer_code.over_picture_code(layout)}  # as it lies in the picture"] if laid else []
-    return _method_code(explained.call(selection), picture, [*after, *changed], layout.several)
+    return [*_lines(explained.call(selection), picture, layout.several), *after, *changed]
 
 
 def _ablation_code(explained: ExplainedModel, selection: Selection) -> list[str]:
@@ -62,38 +68,24 @@ def _ablation_code(explained: ExplainedModel, selection: Selection) -> list[str]
     )
 
 
-def _method_code(
-    call: MethodCall, picture: CodeValue, after: Sequence[str] = (), several: bool = False
-) -> str:
-    """Code that leaves the map in ``attributions``, given ``model`` and ``inputs``.
-
-    Args:
-        call: the call.
-        picture: the picture that it is about; what comes before it cuts it from the inputs.
-        after: lines that make the map of what the method gives.
-        several: whether the method gives a tuple, of which the first counts.
-    """
-    return _with_imports([*_lines(call, picture, several), *after])
-
-
-def _grad_cam_code(
+def _grad_cam_lines(
     calls: Sequence[MethodCall], picture: CodeValue, layout: Layout, after: Sequence[str] = ()
-) -> str:
+) -> list[str]:
     """Grad-CAM of tokens: from what a layer holds and its gradients, which the two calls ask for."""
     lines: list[str] = []
     for name, call in zip(("values", "gradients"), calls, strict=True):
         found = [line for line in _lines(call, picture, layout.several) if line not in picture.before]
         lines += [re.sub(r"^attributions = ", f"{name} = ", line) for line in found]
         lines += [f"{name} = {name}.transpose(0, 1)"] if layout.batch_dimension else []
-    lines = [*picture.before, *lines]
     kept = f"[:, {layout.skipped}:]" if layout.skipped else ""
     height, width = layout.grid or (1, layout.size[2])
-    lines += [
+    return [
+        *picture.before,
+        *lines,
         f"weights = gradients{kept}.mean(1, keepdim=True)  # over the positions in the picture",
         f"attributions = (weights * values{kept}).sum(-1).reshape(1, 1, {height}, {width})",
         *after,
     ]
-    return _with_imports(lines)
 
 
 def _ablation_lines(
@@ -142,6 +134,13 @@ def _ablation_lines(
 
 
 def _lines(call: MethodCall, picture: CodeValue, several: bool) -> list[str]:
+    """Lines that leave the map in ``attributions``, given ``model`` and ``inputs``.
+
+    Args:
+        call: the call.
+        picture: the picture that it is about; what comes before it cuts it from the inputs.
+        several: whether the method gives a tuple, of which the first counts.
+    """
     arguments = {name: argument for name, argument in call.arguments_in_code.items() if name != "inputs"}
     parts = [picture, call.made, *call.baselines, *arguments.values()]
     before = list(dict.fromkeys(line for part in parts for line in part.before))
@@ -150,22 +149,24 @@ def _lines(call: MethodCall, picture: CodeValue, several: bool) -> list[str]:
     if len(call.baselines) > 1:
         lines += ["starts = [", *(f"    {start.code}," for start in call.baselines), "]"]
         given.insert(1, "baselines=start")
-        each = [f"    {line}" for line in _call_lines("method.attribute", given, several)]
+        each = [f"    {line}" for line in call_lines("method.attribute", given, several)]
         lines += ["maps = [", *each, "    for start in starts", "]"]
         lines.append("attributions = torch.stack(maps).mean(0)  # the average over the baselines")
     else:
         given[1:1] = [f"baselines={start.code}" for start in call.baselines]
-        first, *rest = _call_lines("method.attribute", given, several)
+        first, *rest = call_lines("method.attribute", given, several)
         lines += [f"attributions = {first}", *rest]
     return lines
 
 
-def _with_imports(lines: list[str]) -> str:
+def with_imports(lines: Sequence[str]) -> str:
+    """Lines of code, after what has to be imported from torch and from this library."""
     imports = _imports("\n".join(lines))
     return "\n".join([*imports, *([""] if imports else []), *lines]) + "\n"
 
 
-def _call_lines(function: str, given: list[str], several: bool) -> list[str]:
+def call_lines(function: str, given: Sequence[str], several: bool = False) -> list[str]:
+    """A call in one line, or in one for each argument."""
     first = "[0]" if several else ""
     line = f"{function}({', '.join(given)}){first}"
     if len(line) <= _WIDTH:
@@ -178,8 +179,9 @@ def _imports(code: str) -> list[str]:
     names = sorted(
         name for name in attr.__all__ if name in words and (name != "baselines" or "baselines." in code)
     )
+    whole = [name for name in ("Explorer", "switched_off") if name in words]
     ours = [
-        *(["from attriscope import switched_off"] if "switched_off" in words else []),
+        *([f"from attriscope import {', '.join(whole)}"] if whole else []),
         *([f"from attriscope.attr import {', '.join(names)}"] if names else []),
     ]
     blocks = [["import torch"] if "torch" in words else [], ours]

@@ -15,10 +15,13 @@ from torch import Tensor
 
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.region_types import Region
 from attriscope.widget.messages.types import ExampleInfo, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage
+from attriscope.widget.model.region import mask_of
+from attriscope.widget.model.segments import segments
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
@@ -97,6 +100,16 @@ class Example:
                 tensor, f"baselines.uniform({x}, generator=torch.Generator().manual_seed({SEED}))"
             )
         return CodeValue(tensor, f"baselines.{name}({x})")
+
+    @functools.cached_property
+    def segments(self) -> Tensor:
+        """The number of each pixel's segment in the picture, (h, w)."""
+        return segments(self.pictures.show(self.tensor))
+
+    def mask(self, region: Region) -> Tensor:
+        """The pixels of a region, a boolean tensor (H, W) where the example is."""
+        size = (self.tensor.shape[2], self.tensor.shape[3])
+        return mask_of(region, size, lambda: self.segments).to(self.tensor.device)
 
     @functools.cached_property
     def picture(self) -> RawPicture:

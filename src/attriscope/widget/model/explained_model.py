@@ -8,6 +8,7 @@ has a module of its own (:mod:`~attriscope.widget.model.path`), and so has the P
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many outputs the model has for an example, if it was seen to have a row of several."""
-        self._registry, self._to_image = registry, to_image
+        self.to_image, self._registry = to_image, registry
         self._scores: dict[int, Tensor | None] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
@@ -98,7 +99,7 @@ class ExplainedModel:
         if index not in self._examples:
             while len(self._examples) >= _EXAMPLES_KEPT:
                 del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self._to_image)
+            self._examples[index] = Example(self.examples, index, self.to_image)
         return self._examples[index]
 
     def run(self, index: int) -> None:
@@ -123,7 +124,7 @@ class ExplainedModel:
     def predict(self, index: int) -> Tensor | None:
         """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
         if index not in self._scores:
-            one = Example(self.examples, index, self._to_image).examples
+            one = Example(self.examples, index, self.to_image).examples
             with one_pass(self.model, False):
                 scores = scores_of(self.model(one.tensors[0].clone(), *one.arguments))
             self._scores[index] = None if scores is None else scores.reshape(-1)
@@ -272,17 +273,16 @@ class ExplainedModel:
         spec = self._registry.specs[selection.shown_method]
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
-        shares, additive, sign = call.shares, call.additive, call.sign
+        known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        found = mean_map([*done, estimate], what, False, layout, sign)
-                        yield dataclasses.replace(found, shares=shares, additive=additive)
+                        yield known(mean_map([*done, estimate], what, False, layout, call.sign))
             done.append(estimate)
-        yield dataclasses.replace(mean_map(done, what, True, layout, sign), shares=shares, additive=additive)
+        yield known(mean_map(done, what, True, layout, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
         path = self.path(selection)

@@ -54,11 +54,22 @@ class Map:
         return self.layout.over_picture(self.layout.channels(self.attributions).sum(0, keepdim=True))[None]
 
     @property
+    def contributions(self) -> Tensor | None:
+        """What each pixel adds, (H, W), by a final map of contributions; ``None`` if its numbers do not add up."""
+        if not (self.final and self.additive and self.layout is None):
+            return None
+        return self._counted.sum(1)[0]
+
+    @property
     def total(self) -> Tensor | None:
         """What has been attributed in all, each feature counted once; ``None`` if that cannot be said."""
         if not self.additive:
             return None
-        return (self.attributions if self.shares is None else self.attributions * self.shares).sum()
+        return self._counted.sum()
+
+    @property
+    def _counted(self) -> Tensor:
+        return self.attributions if self.shares is None else self.attributions * self.shares
 
 
 def mean_map(

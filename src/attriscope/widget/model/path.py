@@ -106,8 +106,8 @@ class PathIntegral:
 
     @property
     def started(self) -> bool:
-        """Whether there is something to tell: part of the integral is known."""
-        return self._covered > 0
+        """Whether there is something to tell: part of the integral is known, and the output at both ends."""
+        return self._covered > 0 and len(self._scores) > 1
 
     @property
     def evaluations(self) -> int:

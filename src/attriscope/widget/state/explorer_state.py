@@ -7,7 +7,7 @@ The Explorer holds it and its jobs tell it what they found (:meth:`ExplorerState
 from __future__ import annotations
 
 import dataclasses
-import threading
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -25,6 +25,8 @@ class Result:
         weights: those of the model that it was made with.
         final: whether it is the last word.
         of_layer: for a layer, what the method gave.
+        contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
+        code: the lines of Python that reproduce it.
     """
 
     selection: Selection
@@ -32,6 +34,8 @@ class Result:
     weights: Any
     final: bool
     of_layer: Tensor | None = None
+    contributions: Tensor | None = None
+    code: Sequence[str] = ()
 
 
 @dataclasses.dataclass
@@ -42,25 +46,27 @@ class ExplorerState:
         requested: the latest selection that was asked for.
         example: which example the picture on show is of.
         attributions: of the map on show.
+        contributions: what each pixel adds by that map, (H, W), if it says that.
         weights: those of the map on show; ``None`` if there is no map.
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
-        visible: set once there is something to see, or nothing to wait for.
         settled: the target that was found and not chosen.
         layers: what the page knows of the layers, as the model gave it.
+        code: the lines of Python that reproduce the map on show, and what that answers.
     """
 
     requested: Selection | None = None
     example: int | None = None
     attributions: Tensor | None = None
+    contributions: Tensor | None = None
     weights: Any = None
     answered: Selection | None = None
     finished: Selection | None = None
     of_layer: tuple[Selection, Tensor] | None = None
     layers: Any = None
+    code: tuple[Selection, Sequence[str]] | None = None
     settled: int | None = None
-    visible: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -107,15 +113,23 @@ class ExplorerState:
     def turn_to(self, example: int) -> None:
         """Another example is on show, and no map yet."""
         self.example = example
-        self.attributions = self.weights = self.answered = self.of_layer = None
+        self.attributions = self.contributions = self.weights = self.answered = self.of_layer = self.code = (
+            None
+        )
 
     def accept(self, result: Result) -> None:
         """This map is on show."""
         self.attributions, self.weights = result.attributions, result.weights
+        self.contributions = result.contributions
+        self.write_down(result.selection, result.code)
         if result.final:
             self.answered = result.selection
             if result.of_layer is not None:
                 self.of_layer = result.selection, result.of_layer
+
+    def write_down(self, selection: Selection, code: Sequence[str]) -> None:
+        """This is the code of the map on show."""
+        self.code = selection, code
 
     def finish(self) -> None:
         """All that was requested has been worked out."""
@@ -124,5 +138,5 @@ class ExplorerState:
     def clear(self) -> None:
         """Let go of what was kept."""
         for field in dataclasses.fields(self):
-            if field.name not in ("example", "visible"):
+            if field.name != "example":
                 setattr(self, field.name, field.default)

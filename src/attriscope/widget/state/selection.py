@@ -163,6 +163,12 @@ class Selection:
             output=usual.output,
         )
 
+    @functools.cached_property
+    def covering(self) -> Selection:
+        """The same as far as it matters to what covering a region of the picture costs."""
+        names = ("target", "contrast", "example", "baselines", "custom", "output")
+        return dataclasses.replace(Selection("", None), **{name: getattr(self, name) for name in names})
+
     def is_but_for_effort(self, other: Selection) -> bool:
         """Whether another asks for the same, with whatever effort."""
         return dataclasses.replace(other, effort=self.effort) == self

@@ -17,6 +17,8 @@ from typing import Any, get_args
 import traitlets
 
 from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import RawChecks, RawComparison
+from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
@@ -31,7 +33,6 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawClasses,
-    RawComparison,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -72,6 +73,8 @@ class ExplorerTraits(traitlets.HasTraits):
     # Which part of the page it is, and whether there is a kernel.
     _part: PartName = kernel_trait(traitlets.Unicode("explorer"))
     _live: bool = kernel_trait(traitlets.Bool(True))
+    # By what the page knows the picture that is saved with the notebook, to hide it where the widget is drawn.
+    _saved_picture: str = kernel_trait(traitlets.Unicode(""))
 
     # How the computation goes on, and what cannot be asked for.
     status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
@@ -134,6 +137,9 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Which part of the picture is looked at, whatever is explained.
+    selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
+
     # What there is to choose from.
     methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
@@ -160,7 +166,10 @@ class ExplorerTraits(traitlets.HasTraits):
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
+    checks: RawChecks = kernel_trait(answers=_MAP)
     pinned: RawPinned = kernel_trait()
 
     # How it is drawn: all of it restyles on the page.

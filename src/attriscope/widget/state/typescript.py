@@ -3,8 +3,10 @@
     python -m attriscope.widget.state.typescript          # write js/src/state/*.generated.ts
     python -m attriscope.widget.state.typescript --print  # only show them
 
-They are in the form that prettier gives them. Types come from the source of :mod:`~attriscope.widget.messages.types`
-and of :mod:`~attriscope.widget.state.table`, because names such as ``Target`` are not in the types themselves.
+They are in the form that prettier gives them. Types come from the source of :mod:`~attriscope.widget.messages.types`,
+:mod:`~attriscope.widget.messages.judgements`, :mod:`~attriscope.widget.messages.region_types` and
+:mod:`~attriscope.widget.state.table`, because names such as
+``Target`` are not in the types themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attriscope.widget.messages import types
+from attriscope.widget.messages import judgements, region_types, types
 from attriscope.widget.state import table
 
 FOLDER = "js/src/state"
@@ -44,7 +46,10 @@ _OF_ROWS = "Request"
 
 def generated() -> dict[str, str]:
     """The text of each file, by its name."""
-    head = _HEAD.format(what="What travels between kernel and page.", source="messages/types.py")
+    head = _HEAD.format(
+        what="What travels between kernel and page.",
+        source="messages/types.py, judgements.py and region_types.py",
+    )
     messages = [head, *_declarations(), _request()]
     names = re.findall(r"^export (?:type|interface) (\w+)", "\n".join(messages), re.MULTILINE)
     traits = [_traits(), _defaults(), *_lists()]
@@ -62,8 +67,12 @@ def _import(names: list[str]) -> str:
 
 
 def _declarations() -> Iterator[str]:
-    """The types of ``messages/types.py`` in their order."""
-    source = inspect.getsource(types)
+    """The types of the messages in their order."""
+    for module in (types, judgements, region_types):
+        yield from _declarations_in(inspect.getsource(module))
+
+
+def _declarations_in(source: str) -> Iterator[str]:
     comments = [line.removeprefix("# ") if line.startswith("# ") else "" for line in source.splitlines()]
     for node in ast.parse(source).body:
         if (

@@ -4,7 +4,7 @@ import { freshId } from "../lib/disclosure";
 import { focusNear, h, setAttribute } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { aligned } from "../lib/format";
-import { pickMethod } from "../selection/methods";
+import { isShown, pickCompared } from "../selection/methods";
 import type { State } from "../state/state";
 import type { ComparedMethod, ComparedMetric, RawComparison } from "../state/messages.generated";
 import type { View } from "../state/view";
@@ -55,6 +55,7 @@ function costCells({ values, rows, seconds }: ComparedMethod): HTMLElement[] {
 
 interface Line {
   readonly name: string;
+  readonly method: ComparedMethod;
   readonly row: HTMLElement;
   readonly pick: HTMLElement;
 }
@@ -121,22 +122,23 @@ export class ComparisonTable {
   /** Marks the line of the method that is on show, and says whether others can be picked. */
   show(view: View): void {
     const why = whyOff(view.kernel);
-    const present = view.get("layer") === null ? view.get("method") : undefined;
-    for (const { name, row, pick } of this.#lines) {
-      setAttribute(row, "data-picked", name === present ? "1" : undefined);
-      setAttribute(pick, "aria-current", name === present ? "true" : undefined);
+    for (const { method, row, pick } of this.#lines) {
+      const picked = !method.control && isShown(view, method);
+      setAttribute(row, "data-picked", picked ? "1" : undefined);
+      setAttribute(pick, "aria-current", picked ? "true" : undefined);
       if (!(pick instanceof HTMLButtonElement)) continue;
       pick.disabled = why !== undefined;
       pick.title = why ?? "Show this method's map";
     }
   }
 
-  #line({ name, label, control }: ComparedMethod, cells: readonly HTMLElement[]): Line {
+  #line(method: ComparedMethod, cells: readonly HTMLElement[]): Line {
+    const { name, label, control } = method;
     const words = h("bdi", {}, label);
     const pick = control
       ? h("span", { class: "as-control" }, words, " (control)")
-      : button("as-link", "", this.#life.signal, () => pickMethod(this.#state, name));
+      : button("as-link", "", this.#life.signal, () => pickCompared(this.#state, method));
     if (!control) pick.append(words);
-    return { name, row: h("tr", {}, h("th", { scope: "row" }, pick), ...cells), pick };
+    return { name, method, row: h("tr", {}, h("th", { scope: "row" }, pick), ...cells), pick };
   }
 }

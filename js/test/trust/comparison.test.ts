@@ -1,6 +1,6 @@
 /** Methods beside each other: what is asked, what stands in the table, and when it is out of date. */
 import { describe, expect, it } from "vitest";
-import { columnsOf, footnotes } from "../../src/cards/comparison-table";
+import { columnsOf, footnotes } from "../../src/trust/comparison-table";
 import type { ComparedMethod, RawComparison } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { all, buttonOf, choose, draw, find, useViews, view } from "../support/view";
@@ -82,7 +82,7 @@ describe("the card", () => {
 
   it("explains the metrics, in words that anybody can open", () => {
     compared();
-    const toggle = buttonOf("What the metrics say");
+    const toggle = buttonOf("All metrics");
     expect(toggle.getAttribute("aria-expanded")).toBe("false");
     toggle.click();
     expect(toggle.getAttribute("aria-expanded")).toBe("true");
@@ -151,7 +151,9 @@ describe("the table", () => {
     expect(view.model.values.method).toBe("Saliency");
     expect(view.model.values.layer).toBe(null);
     expect(view.model.values.alpha).toBe(1);
-    expect(all(".as-comparison [aria-current=true]").map((one) => one.textContent)).toEqual(["Saliency"]);
+    expect(all(".as-comparison tbody [aria-current=true]").map((one) => one.textContent)).toEqual([
+      "Saliency",
+    ]);
     expect(all(".as-comparison tbody button")).toHaveLength(2); // controls explain nothing that could be shown
   });
 

@@ -1,0 +1,166 @@
+/** A region of the picture as a test of the map: what the map says it is worth, beside what covering it really costs. */
+import { whyOff } from "../controls/needs-kernel";
+import { Refusal } from "../controls/refusal";
+import { singleIndex } from "../data/messages";
+import { card } from "../lib/card";
+import { h, setText } from "../lib/dom";
+import { sameValue } from "../lib/equality";
+import { button } from "../lib/form-controls";
+import { number, percent, signed } from "../lib/format";
+import { chosenBaselines } from "../selection/baselines";
+import { classLabel } from "../selection/classes";
+import { displayed } from "../selection/displayed";
+import { currentCovered, pickRegion, regionMask, regionValue } from "../selection/region";
+import { scopeOf } from "../selection/scope";
+import type { ChangedPrediction, RawCovered, Region } from "../state/messages.generated";
+import type { State } from "../state/state";
+import type { View } from "../state/view";
+
+/** So many regions can be gone back to. */
+const KEPT = 20;
+
+/** Words, some of which are numbers to be read at a glance. */
+type Words = readonly (string | { readonly strong: string })[];
+
+/** What it is covered with, as part of a sentence. */
+function coverText(view: View): string {
+  const known = view.get("baselines");
+  const labels = chosenBaselines(view).map((name) => {
+    return (known.find((one) => one.name === name)?.label ?? name).toLocaleLowerCase("en");
+  });
+  if (labels.length === 1) return `the baseline “${labels[0]}”`;
+  return `the baselines ${labels.map((label) => `“${label}”`).join(", ")}, on average`;
+}
+
+/** What the map says, or why it says nothing. */
+export function promiseWords(view: View): Words {
+  const value = regionValue(view);
+  if (value?.worth !== undefined) return ["The map says it is worth ", { strong: signed(value.worth) }, "; "];
+  const { heat, stale, kind } = displayed(view);
+  const scope = scopeOf(view);
+  if (scope !== "input") return [`A map of a ${scope} does not say what it is worth; `];
+  if (kind === "walk") return ["On the way from the baseline the map is not whole; "];
+  if (!heat || stale || !heat.final || heat.preview) return ["The map is not ready; "];
+  if (heat.sum === undefined) return ["The values of this map overlap, and do not add up; "];
+  return ["The values of this map are no contributions, and do not say what it is worth; "];
+}
+
+/** What covering it does to what is explained, or why that is not known. */
+export function costWords(view: View, covered: RawCovered | undefined): Words {
+  const with_ = `covering it with ${coverText(view)}`;
+  const cost = covered?.cost;
+  if (covered?.message !== undefined) return [`${with_} fails:`];
+  if (typeof cost === "number") {
+    if (cost === 0) return [`${with_} changes nothing`];
+    return [`${with_} ${cost > 0 ? "costs" : "adds"} `, { strong: number(Math.abs(cost)) }];
+  }
+  if (covered) return [`${with_} gives no number`];
+  return [view.reachable ? `${with_} …` : "what covering it costs takes the kernel"];
+}
+
+/** The numbers before and after. */
+export function changeText(view: View, { before, after, kind, items = [] }: RawCovered): string {
+  const words: string[] = [];
+  const contrast = view.get("contrast");
+  const target = singleIndex(view.get("target"));
+  const explained = items.find(({ index }) => index === target);
+  const what = contrast === null ? "score" : `score above ${classLabel(view, contrast)}`;
+  const isShare = kind === "probability" && contrast === null && explained?.before === before;
+  if (typeof before === "number" && typeof after === "number" && !isShare) {
+    words.push(`${what} ${number(before)} → ${number(after)}`);
+  }
+  if (kind === "probability" && explained) words.push(shares(explained));
+  return words.join(", ");
+}
+
+const shares = ({ before, after }: ChangedPrediction): string =>
+  `${percent(before ?? NaN)} → ${percent(after ?? NaN)}`;
+
+/** The class that is best once it is covered, where that is another than before. */
+export function bestText({ kind, items = [] }: RawCovered): string {
+  const best = (of: (one: ChangedPrediction) => number | null): ChangedPrediction | undefined =>
+    [...items].sort((a, b) => (of(b) ?? -Infinity) - (of(a) ?? -Infinity))[0];
+  const then = best(({ after }) => after);
+  if (!then || then.index === best(({ before }) => before)?.index) return "";
+  const amount = kind === "probability" ? percent(then.after ?? NaN) : number(then.after ?? NaN);
+  return `The best class is then ${then.label}, ${amount}`;
+}
+
+function sizeText(view: View): string {
+  const mask = regionMask(view);
+  const value = regionValue(view);
+  if (!mask || !value) return "Finding the segment …";
+  const pixels = mask.count === 1 ? "1 pixel" : `${mask.count.toLocaleString("en-US")} pixels`;
+  const held = value.share === undefined ? "" : `, ${percent(value.share)} of the map by size`;
+  return `${pixels}: ${percent(value.area)} of the picture${held}`;
+}
+
+export class CoveredCard {
+  readonly node: HTMLElement;
+  readonly #frame = card("as-covered", "Covered");
+  readonly #sentence = h("p", { class: "as-covered-sentence", "aria-live": "polite", dir: "auto" });
+  readonly #change = h("div", { class: "as-facts", dir: "auto" });
+  readonly #best = h("div", { class: "as-facts", dir: "auto" });
+  readonly #size = h("div", { class: "as-note" });
+  readonly #message = h("div", { class: "as-warning", dir: "auto", hidden: true });
+  readonly #undo: HTMLButtonElement;
+  readonly #refusal: Refusal;
+  /** The regions before this one, the latest last. */
+  readonly #past: (Region | null)[] = [];
+  #region: Region | null;
+  #said = "";
+
+  constructor(state: State) {
+    const { signal, view } = state;
+    this.node = this.#frame.element;
+    this.#region = view.get("selection");
+    this.#undo = button("as-link", "Undo", signal, () => {
+      const before = this.#past.pop() ?? null;
+      this.#region = before;
+      pickRegion(state, before);
+    });
+    this.#undo.title = "Back to the region before";
+    const clear = button("as-link", "Clear", signal, () => pickRegion(state, null));
+    clear.title = "No region (key Delete on the picture)";
+    this.#refusal = new Refusal(view, "selection", []);
+    this.#frame.head.append(h("span", { class: "as-hint" }), this.#undo, clear);
+    this.node.append(this.#sentence, this.#change, this.#best, this.#message, this.#size, this.#refusal.node);
+    state.follow(this);
+  }
+
+  show(view: View): void {
+    this.#refusal.show(view);
+    const region = view.get("selection");
+    this.#note(region);
+    this.node.hidden = region === null && this.#refusal.node.hidden;
+    if (region === null) return;
+    const covered = currentCovered(view);
+    this.#say([...promiseWords(view), ...costWords(view, covered)]);
+    setText(this.#change, covered ? changeText(view, covered) : "");
+    setText(this.#best, covered ? bestText(covered) : "");
+    setText(this.#size, sizeText(view));
+    const message = covered?.message ?? "";
+    setText(this.#message, message);
+    this.#message.hidden = message === "";
+    const why = whyOff(view.kernel);
+    this.#sentence.title = covered || !why ? "" : why;
+    this.#undo.disabled = this.#past.length === 0;
+  }
+
+  /** Remembers what to go back to, wherever the region was picked. */
+  #note(region: Region | null): void {
+    if (sameValue(region, this.#region)) return;
+    if (this.#region !== null) this.#past.push(this.#region);
+    if (this.#past.length > KEPT) this.#past.shift();
+    this.#region = region;
+  }
+
+  #say(words: Words): void {
+    const key = JSON.stringify(words);
+    if (key === this.#said) return;
+    this.#said = key;
+    this.#sentence.replaceChildren(
+      ...words.map((one) => (typeof one === "string" ? one : h("b", {}, one.strong))),
+    );
+  }
+}

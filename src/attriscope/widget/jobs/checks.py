@@ -1,0 +1,334 @@
+"""Three checks of the map on show: does it add up, does it stay, and is it of what the model has learned?
+
+The Explorer holds a :class:`Checks`. The numbers are those of :mod:`attriscope.metrics`, the words and what they go by
+stand here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attriscope.core.errors import Cancelled
+from attriscope.core.progress import Parts
+from attriscope.metrics import UndefinedMetricError, parameter_randomisation, sensitivity_average
+from attriscope.metrics._model_outputs import outputs_of_rows
+from attriscope.metrics.robustness import default_perturb_func
+from attriscope.widget.jobs.pipeline import ExplanationJob
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.judgements import CheckedProperty, CheckName, RawChecks, Verdict
+from attriscope.widget.methods.arguments import range_of
+from attriscope.widget.methods.spec import SEED
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.explanation import explanation
+from attriscope.widget.state.selection import Selection
+
+# What the words go by: up to the first number a map is good, up to the second it is fair, and beyond it is poor.
+BOUNDS: dict[CheckName, tuple[float, float]] = {
+    "complete": (0.05, 0.2),
+    "stable": (0.3, 0.7),
+    "learned": (0.3, 0.7),
+}
+# Noise of this share of the picture's range to both sides is not to be seen.
+NOISE = 0.01
+# So many times noise is drawn: for methods of a pass or two, and for those that take longer.
+DRAWS, DRAWS_OF_SLOW = 10, 4
+
+_DOCS: dict[CheckName, str] = {
+    "complete": (
+        "Methods that promise completeness share out the change of the output from the baseline to the picture. The "
+        "gap is what is missing or too much, as a share of that change: good up to 5 %, poor beyond 20 %."
+    ),
+    "stable": (
+        "The picture is explained again with uniform noise of 1 % of its range to both sides, {draws} times. The "
+        "relative change is the length of the change of the map over that of the map, on average: good up to 0.3, "
+        "poor beyond 0.7."
+    ),
+    "learned": (
+        "The picture is explained again on a copy of the model whose weights are all random. The similarity is "
+        "Spearman's rank correlation of the sizes of the attributions: good up to 0.3, poor beyond 0.7."
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One check of a map.
+
+    Attributes:
+        name: ``"complete"``, ``"stable"`` or ``"learned"``.
+        verdict: ``"good"``, ``"fair"`` or ``"poor"``; ``"none"`` where there is nothing to be held to, or no number.
+        value: what the verdict goes by, the lower the better: the gap as a share of what the map should add up to, the
+            relative change of the map under noise, or its similarity to that of a model with random weights; ``None``
+            if there is no such number.
+        sentence: the same in words.
+    """
+
+    name: CheckName
+    verdict: Verdict
+    value: float | None
+    sentence: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRequest:
+    """That the map of a selection is to be checked.
+
+    Attributes:
+        selection: of the map.
+        draws: how often noise is drawn.
+    """
+
+    selection: Selection
+    draws: int
+
+
+class Checks:
+    """The latest checks, and of which weights they are.
+
+    Args:
+        explained: the model.
+
+    Attributes:
+        results: by name, those that are ready.
+    """
+
+    def __init__(self, explained: ExplainedModel) -> None:
+        self.results: dict[str, Check] = {}
+        self._weights: Any = None
+        self._explained = explained
+
+    def run(self, request: CheckRequest, job: ExplanationJob) -> None:
+        """Do one check after the other, and show those that are done."""
+        weights, selection = self._explained.weights(), request.selection
+        heat = job.shown.heat
+        asked = {**selection.request("checks"), "effort": selection.effort}
+        title = job.labels.title(selection)
+
+        def keep(results: dict[str, Check]) -> None:
+            self.results, self._weights = results, weights
+
+        what = "Checking the map"
+        job.publish(functools.partial(keep, {}), checks={}, progress=0.0, message=what)
+        steps = _Steps(request, self._explained, heat, self._adds_up(selection, job))
+        for results in job.reported(what, steps.results(), every=True):
+            message: RawChecks = {
+                "title": title,
+                "request": asked,
+                "final": len(results) == len(BOUNDS),
+                "outdated": False,
+                "results": [_told(one, request.draws) for one in results.values()],
+            }
+            job.publish(functools.partial(keep, results), checks=message)
+
+    @staticmethod
+    def _adds_up(selection: Selection, job: ExplanationJob) -> bool:
+        return job.registry.specs[selection.shown_method].adds_up
+
+    def marked(self, message: RawChecks, weights: Any) -> RawChecks:
+        """The checks on show, saying whether they are of other weights than these."""
+        if self._weights is None or not message or message["outdated"] == (weights != self._weights):
+            return message
+        return {**message, "outdated": weights != self._weights}
+
+    @property
+    def known(self) -> bool:
+        """Whether there are any."""
+        return self._weights is not None
+
+    def clear(self) -> None:
+        """Let go of what was kept."""
+        self.results, self._weights = {}, None
+
+
+def _told(one: Check, draws: int) -> CheckedProperty:
+    doc = _DOCS[one.name].format(draws=draws)
+    return {
+        "name": one.name,
+        "verdict": one.verdict,
+        "value": one.value,
+        "sentence": one.sentence,
+        "doc": doc,
+    }
+
+
+class _Steps:
+    """The checks of one map, one after the other: what costs nothing comes first.
+
+    Args:
+        request: of which map.
+        explained: the model.
+        heat: what is known of the map.
+        adds_up: whether the method promises to add up, though it gives no delta.
+    """
+
+    def __init__(self, request: CheckRequest, explained: ExplainedModel, heat: Any, adds_up: bool) -> None:
+        self._explained, self._heat, self._adds_up = explained, heat, adds_up
+        self._selection, self._draws = request.selection, request.draws
+        self._explain = explanation(explained, request.selection)
+        example = explained.example(request.selection.example)
+        self._examples, self._x = example.examples, example.tensor
+        self._asked: dict[str, Any] = (
+            {"additional_forward_args": self._examples.arguments} if self._examples.arguments else {}
+        )
+
+    def results(self) -> Iterator[dict[str, Check]]:
+        """What is known so far."""
+        found: dict[str, Check] = {}
+        # How often the map is made: once and once again for "learned", once and once for each noise.
+        parts, last = Parts(3 + self._draws), 0
+        steps: tuple[tuple[CheckName, Callable[[], Check], int], ...] = (
+            ("complete", self._complete, 0),
+            ("learned", self._learned, 2),
+            ("stable", self._stable, 1 + self._draws),
+        )
+        for name, check, count in steps:
+            if count == 0:
+                done = _attempted(name, check)
+            else:
+                with parts.part(last, last + count, 0):
+                    done = _attempted(name, check) if self._heat else _without_map(name)
+            last += count
+            found = {**found, name: done}
+            yield {one: found[one] for one in BOUNDS if one in found}
+
+    # --- the checks -------------------------------------------------------------------------------------------
+
+    def _complete(self) -> Check:
+        total, gap = self._heat.get("sum"), self._heat.get("gap")
+        if total is None or (gap is None and not self._adds_up):
+            return Check("complete", "none", None, "this method does not promise to add up.")
+        wanted = self._change() if gap is None else total - gap
+        off = abs(total - wanted) / abs(wanted) if wanted else (0.0 if total == 0 else None)
+        whose = {
+            "input": "pixels add up to {} of {}",
+            "layer": "what the layer holds adds up to {} of {}",
+            "neuron": "pixels add up to {} of the neuron's {}",
+        }[self._selection.place]
+        sums = whose.format(_signed(total), _signed(wanted))
+        if off is None:
+            return Check("complete", "none", None, f"{sums}, of which there is no share.")
+        return Check("complete", _verdict("complete", off), off, f"{sums} ({_percent(off)} off).")
+
+    def _change(self) -> float:
+        """By how much the output changes from the baselines, on average, to the example."""
+        example = self._explained.example(self._selection.example)
+        starts = [one.value.expand_as(self._x) for one in example.baselines(self._selection)]
+        rows = torch.cat([self._x, *starts])
+        found = self._outputs(rows)
+        return float(found[0] - found[1:].mean())
+
+    def _outputs(self, rows: Tensor) -> Tensor:
+        """The explained output for each of several pictures, (N,)."""
+        return outputs_of_rows(
+            self._explained.model,
+            self._examples,
+            self._selection.explained,
+            len(rows),
+            lambda steps, part: (rows[steps].clone(),),
+        )[:, 0]
+
+    def _learned(self) -> Check:
+        found = parameter_randomisation(
+            self._explain,
+            self._explained.model,
+            self._x,
+            mode="complete",
+            absolute=True,
+            generator=torch.Generator().manual_seed(SEED),
+            **self._asked,
+        )
+        value = float(found.last)
+        verdict = _verdict("learned", value)
+        alike = f"(similarity {value:.2f})".replace("-", "−")
+        sentence = {
+            "good": f"with random weights the map is another one {alike}.",
+            "fair": f"with random weights part of the map is still there {alike}.",
+            "poor": f"the map looks much the same when the model's weights are random {alike}: it shows the picture "
+            "rather than what was learned.",
+        }[verdict]
+        return Check("learned", verdict, value, sentence)
+
+    def _stable(self) -> Check:
+        noisy: list[Tensor] = []
+
+        def noise(inputs: Tensor, radius: float, generator: torch.Generator | None = None) -> Tensor:
+            (found,) = default_perturb_func(inputs, radius, generator=generator)
+            noisy.append(found)
+            return found
+
+        value = float(
+            sensitivity_average(
+                functools.partial(self._explain, self._explained.model),
+                self._x,
+                noise,
+                perturb_radius=NOISE * range_of(self._x),
+                n_perturb_samples=self._draws,
+                max_examples_per_batch=1,
+                generator=torch.Generator().manual_seed(SEED),
+                **self._asked,
+            )
+        )
+        sentence = f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
+        if self._selection.place != "neuron":
+            outputs = self._outputs(torch.cat([self._x, *noisy]))
+            moved = float((outputs[1:] - outputs[0]).abs().mean())
+            sentence += f"; the output of {_plain(float(outputs[0]))} moves by {_plain(moved)}"
+        return Check("stable", _verdict("stable", value), value, f"{sentence}.")
+
+
+def _attempted(name: CheckName, check: Callable[[], Check]) -> Check:
+    """A check, or the reason why there is none."""
+    try:
+        return check()
+    except (Cancelled, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # a map that is the same everywhere, a method of the user's own
+        reason = str(error).partition(": ")[2] if isinstance(error, UndefinedMetricError) else str(error)
+        return Check(name, "none", None, f"this could not be found out: {wire.short(reason or str(error))}")
+
+
+def _without_map(name: CheckName) -> Check:
+    return Check(name, "none", None, "this layer has no map over the picture that could be checked.")
+
+
+def _verdict(name: CheckName, value: float) -> Verdict:
+    good, fair = BOUNDS[name]
+    return "good" if value <= good else "fair" if value <= fair else "poor"
+
+
+# --- numbers in words ---------------------------------------------------------------------------------------------
+
+_SHARES = (
+    (0.05, "next to nothing of"), (0.15, "a tenth of"), (0.225, "a fifth of"), (0.29, "a quarter of"),
+    (0.42, "a third of"), (0.58, "half of"), (0.71, "two thirds of"), (0.85, "three quarters of"),
+    (1.1, "nearly all of"),
+)  # fmt: skip
+
+
+def _share(value: float) -> str:
+    """A share in words."""
+    return next((words for most, words in _SHARES if value < most), "more than all of")
+
+
+def _plain(value: float) -> str:
+    """Two significant digits, with a true minus sign."""
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.1e}".replace("-", "−") if value else "0"
+    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "") + _plain(value)
+
+
+def _percent(share: float) -> str:
+    if share < 0.001:
+        return "less than 0.1 %"
+    return (f"{share:.1%}" if share < 0.01 else f"{share:.0%}").replace("%", " %")

@@ -1,0 +1,340 @@
+"""Checks of the map on show: the numbers of attriscope.metrics, in words, and a model that stays as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attriscope import Explorer, attr, metrics
+from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
+from attriscope.widget.state.selection import ChoiceError
+from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
+
+
+def ask(explorer: Explorer) -> None:
+    """What the page's button does."""
+    explorer._handle_custom_msg({"type": "check"}, [])
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def told(explorer: Explorer) -> dict[str, Any]:
+    return {one["name"]: one for one in explorer.checks["results"]}
+
+
+def radius_of(image: Tensor) -> float:
+    return NOISE * float(image.amax() - image.amin())
+
+
+def test_the_numbers_are_those_of_the_metrics(make: Make, model: TwoLayers, image: Tensor) -> None:
+    baseline = torch.full_like(image, 0.25)
+    explorer = make(target=2, method="DeepLift", baseline=baseline).check().wait()
+    found = explorer.check_results
+    method, options = attr.DeepLift(model), {"baselines": baseline}
+    gap = metrics.completeness_gap(
+        model, image, method.attribute(image, baseline, 2), baselines=baseline, target=2, relative=True
+    )
+    assert found["complete"].value == pytest.approx(float(gap), abs=1e-6)
+    moved = metrics.sensitivity_average(
+        (method, options), image, perturb_radius=radius_of(image), n_perturb_samples=DRAWS,
+        max_examples_per_batch=1, generator=seeded(), target=2,
+    )  # fmt: skip
+    assert found["stable"].value == pytest.approx(float(moved), rel=1e-5)
+    alike = metrics.parameter_randomisation(
+        (method, options), model, image, target=2, mode="complete", absolute=True, generator=seeded()
+    )
+    assert found["learned"].value == pytest.approx(float(alike.last), abs=1e-6)
+    assert explorer.check().wait().check_results == found  # the same seed, the same numbers
+
+
+def test_a_check_of_a_layer_is_one_of_its_map(make: Make, model: TwoLayers, image: Tensor) -> None:
+    explorer = make(target=2, layer="act", layer_method="LayerGradCam").check(draws=3).wait()
+    found = explorer.check_results
+    method = attr.LayerGradCam(model, "act")
+    moved = metrics.sensitivity_average(
+        method, image, perturb_radius=radius_of(image), n_perturb_samples=3, generator=seeded(), target=2
+    )
+    assert found["stable"].value == pytest.approx(float(moved), rel=1e-4)
+    alike = metrics.parameter_randomisation(
+        method, model, image, target=2, mode="complete", absolute=True, generator=seeded()
+    )
+    assert found["learned"].value == pytest.approx(float(alike.last), abs=1e-6)
+    assert found["complete"].verdict == "none"
+    assert "does not promise" in found["complete"].sentence
+
+
+def test_a_check_of_a_neuron_explains_the_neuron(make: Make, model: TwoLayers, image: Tensor) -> None:
+    explorer = make(target=2, layer="act", neuron=4, neuron_method="NeuronIntegratedGradients")
+    found = explorer.check(draws=2).wait().check_results
+    assert found["complete"].value == pytest.approx(0, abs=1e-3)
+    assert "of the neuron's" in found["complete"].sentence
+    method = attr.NeuronIntegratedGradients(model, "act")
+    every = (4, slice(None), slice(None))
+    alike = metrics.parameter_randomisation(
+        lambda m, x, target=None: attr.NeuronIntegratedGradients(m, "act").attribute(x, every),
+        model, image, mode="complete", absolute=True, generator=seeded(),
+    )  # fmt: skip
+    assert method.attribute(image, every).shape == image.shape
+    assert found["learned"].value == pytest.approx(float(alike.last), abs=1e-5)
+    assert (
+        "output" not in found["stable"].sentence
+    )  # the noise moves the neuron, which is not what the model says
+
+
+@pytest.mark.parametrize("method", ["ShapleyValues", "KernelShap", "IntegratedGradients", "LRP"])
+def test_what_promises_to_add_up_is_held_to_it(
+    make: Make, model: TwoLayers, image: Tensor, method: str
+) -> None:
+    explorer = make(target=2, method=method, baseline=["zero", "white"]).check(draws=1).wait()
+    complete = explorer.check_results["complete"]
+    wanted = model(image)[0, 2].detach()
+    if method != "LRP":  # which shares out the output itself
+        ends = torch.cat(
+            [torch.zeros_like(image), explorer._explained.example(0).pictures.baseline("white", seed=0)]
+        )
+        wanted = wanted - model(ends)[:, 2].mean().detach()
+    total = explorer.heat["sum"]
+    assert complete.value == pytest.approx(abs(total - float(wanted)) / abs(float(wanted)), abs=2e-4)
+    assert complete.verdict in ("good", "fair")
+    sums = [float(number.replace("−", "-")) for number in re.findall(r"[+−][\d.]+", complete.sentence)]
+    assert sums == pytest.approx([total, float(wanted)], rel=0.06)
+
+
+@pytest.mark.parametrize("method", ["Saliency", "Occlusion", "GuidedBackprop"])
+def test_what_promises_nothing_is_held_to_nothing(make: Make, method: str) -> None:
+    complete = make(target=2, method=method).check(draws=1).wait().check_results["complete"]
+    assert (complete.verdict, complete.value) == ("none", None)
+
+
+def test_a_method_that_only_sees_the_picture_is_found_out(make: Make) -> None:
+    class Edges(attr.Attribution):
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            return metrics.edge_detector(None, inputs)
+
+    explorer = make(target=2, methods=[Edges], method="Edges").check().wait()
+    learned = explorer.check_results["learned"]
+    assert learned.value == pytest.approx(1.0)
+    assert learned.verdict == "poor"
+    assert "rather than what was learned" in learned.sentence
+    assert "similarity 1.00" in learned.sentence
+
+
+def test_the_words_go_by_the_numbers(make: Make) -> None:
+    class Noisy(attr.Attribution):
+        """Sees nothing but the last digits of the picture."""
+
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            return torch.frac(inputs * 1000)
+
+    stable = make(target=2, methods=[Noisy], method="Noisy").check().wait().check_results["stable"]
+    assert stable.value is not None
+    assert stable.value > BOUNDS["stable"][0]
+    assert stable.verdict == ("fair" if stable.value <= BOUNDS["stable"][1] else "poor")
+    assert f"relative change {stable.value:.2f}" in stable.sentence
+
+
+def test_a_check_that_fails_says_why_and_the_others_stand(make: Make) -> None:
+    class Fussy(attr.Attribution):
+        calls = 0
+
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            Fussy.calls += 1
+            if Fussy.calls in (2, 3):
+                raise ValueError("not this one")
+            return inputs
+
+    class Flat(attr.Attribution):
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            return torch.ones_like(inputs)
+
+    explorer = make(target=2, methods=[Fussy, Flat], method="Fussy").check().wait()
+    found = explorer.check_results
+    assert (found["learned"].verdict, found["learned"].value) == ("none", None)
+    assert "not this one" in found["learned"].sentence
+    explorer.method = "Flat"
+    found = explorer.check().wait().check_results
+    assert found["learned"].sentence.endswith("the trained model's attributions are all the same")
+    assert found["stable"].value == 0
+    assert explorer.status == "idle"
+
+
+def test_a_layer_without_a_map_says_so() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.head = TwoLayers(), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.net(x))
+
+    explorer = Explorer(
+        Flat().eval(), torch.rand(1, 3, 8, 8), target=1, layer="net", layer_method="LayerActivation"
+    )
+    found = explorer.check().wait().check_results
+    assert found["learned"].sentence == found["stable"].sentence
+    assert "no map over the picture" in found["stable"].sentence
+    assert [one.verdict for one in found.values()] == ["none"] * 3
+    explorer.close()
+
+
+def test_what_the_page_is_told(make: Make) -> None:
+    explorer = make(target=2, method="Saliency").wait()
+    heat, seen = explorer.heat, []
+    explorer.observe(
+        lambda change: seen.append([one["name"] for one in change["new"].get("results", ())]), "checks"
+    )
+    mirror = Mirror(explorer)
+    ask(explorer)
+    explorer.wait()
+    assert seen == [["complete"], ["complete", "learned"], ["complete", "stable", "learned"]]
+    message = explorer.checks
+    json.dumps(without_bytes(message), allow_nan=False)
+    assert message["title"] == heat["title"]
+    assert message["request"] == {**explorer.choice.request("heat"), "effort": 0}
+    assert (message["final"], message["outdated"]) == (True, False)
+    assert explorer.heat is heat
+    for name, one in explorer.check_results.items():
+        assert told(explorer)[name]["sentence"] == one.sentence
+        assert told(explorer)[name]["value"] == one.value
+        assert "poor beyond" in told(explorer)[name]["doc"]
+    assert f"{DRAWS} times" in told(explorer)["stable"]["doc"]
+    assert_consistent(explorer, mirror)
+
+
+def test_the_model_is_never_touched(make: Make, model: TwoLayers) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    versions = [p._version for p in model.parameters()]
+    seen: list[bool] = []
+
+    def look(x: Tensor) -> None:
+        # The copy that has random weights calls this too: the model itself must be what it was meanwhile.
+        seen.append(all(value.equal(before[name]) for name, value in model.state_dict().items()))
+
+    model.before = look
+    explorer = make(target=2, method="DeepLift").check().wait()
+    assert len(seen) > 5
+    assert all(seen)
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert [p._version for p in model.parameters()] == versions
+    assert not explorer.weights_changed
+
+
+def test_cancel_keeps_what_is_ready_and_leaves_the_model(make: Make, model: TwoLayers) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    explorer = make(target=2, method="Saliency").wait()
+    gate = Gate()
+
+    def stop_at_noise(change: Any) -> None:
+        if len(change["new"].get("results", ())) == 2:
+            model.before = gate
+
+    explorer.observe(stop_at_noise, "checks")
+    ask(explorer)
+    assert gate.reached.wait(20)
+    explorer.cancel()
+    model.before = lambda x: None
+    gate.open.set()
+    assert (explorer.status, explorer.checks["final"]) == ("cancelled", False)
+    assert set(explorer.check_results) == {"complete", "learned"}
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    ask(explorer)
+    explorer.wait()
+    assert explorer.checks["final"]
+    assert_consistent(explorer)
+
+
+def test_a_map_that_is_not_ready_comes_first_and_the_latest_wish_wins(make: Make, model: TwoLayers) -> None:
+    gate = Gate()
+    model.before = gate
+    explorer = make(method="Saliency")
+    assert gate.reached.wait(20)
+    ask(explorer)
+    gate.open.set()
+    explorer.wait()
+    assert explorer.checks["request"]["target"] == explorer.target is not None
+    assert explorer.heat["final"]
+    gate = Gate()
+    model.before = gate
+    ask(explorer)
+    assert gate.reached.wait(20)
+    from_page(explorer, target=(explorer.target + 1) % 5)
+    model.before = lambda x: None
+    gate.open.set()
+    explorer.wait()
+    assert explorer.checks.get("final") is not True
+    assert_consistent(explorer)
+
+
+def test_other_weights_make_it_out_of_date(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=2, method="Saliency").check(draws=1).wait()
+    assert explorer.checks["outdated"] is False
+    with torch.no_grad():
+        model.first.weight.mul_(2)
+    explorer.recompute().wait()
+    assert explorer.checks["outdated"] is True
+    assert explorer.check(draws=1).wait().checks["outdated"] is False
+    explorer.close()
+    assert explorer.check_results == {}
+
+
+def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.rand(3, 3, 8, 8, generator=generator)
+    others = (torch.rand(3, 1, 8, 8, generator=generator), torch.rand(5, generator=generator), 2.0)
+    model = Masked().eval()
+    explorer = Explorer(
+        model, inputs, target=1, example=2, method="Saliency", additional_forward_args=others, n_steps=4
+    )
+    found = explorer.check(draws=2).wait().check_results
+    own = (others[0][2:], *others[1:])
+    wanted = metrics.sensitivity_average(
+        (attr.Saliency(model), {"abs": False}), inputs[2:], perturb_radius=radius_of(inputs[2:]), n_perturb_samples=2,
+        max_examples_per_batch=1, generator=seeded(), target=1, additional_forward_args=own,
+    )  # fmt: skip
+    assert found["stable"].value == pytest.approx(float(wanted), rel=1e-5)
+    output = float(model(inputs[2:], *own)[0, 1].detach())
+    (said,) = re.findall(r"the output of ([−\d.]+) moves", found["stable"].sentence)
+    assert float(said.replace("−", "-")) == pytest.approx(output, rel=0.06)
+    explorer.close()
+
+
+@pytest.mark.parametrize("draws", [0, -1, 2.5, "many"])
+def test_a_count_that_is_none_is_refused_at_once(make: Make, draws: Any) -> None:
+    explorer = make(target=2).wait()
+    with pytest.raises(ChoiceError, match="draws must be"):
+        explorer.check(draws)
+    assert (explorer.status, explorer.checks) == ("idle", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(9.05, "9.1"), (9.0, "9.0"), (-0.6234, "−0.62"), (132.4, "132"), (0.0, "0"), (0.013, "0.013"), (2e-7, "2.0e−07")],
+)  # fmt: skip
+def test_numbers_have_two_digits(value: float, words: str) -> None:
+    assert _plain(value) == words
+
+
+def test_signs_and_shares_are_words() -> None:
+    assert (_signed(3.2), _signed(-3.2), _signed(0.0)) == ("+3.2", "−3.2", "0")
+    assert [_percent(share) for share in (0, 0.004, 0.014, 1.38)] == [
+        "less than 0.1 %",
+        "0.4 %",
+        "1 %",
+        "138 %",
+    ]
+    assert [_share(value) for value in (0.01, 0.33, 0.5, 0.9, 3)] == [
+        "next to nothing of", "a third of", "half of", "nearly all of", "more than all of",
+    ]  # fmt: skip
+
+
+def test_a_result_is_plain_data(make: Make) -> None:
+    found = make(target=2, method="Saliency").check(draws=1).wait().check_results
+    assert set(found) == set(BOUNDS) == {"complete", "stable", "learned"}
+    assert found["complete"] == Check("complete", "none", None, "this method does not promise to add up.")
