@@ -26,12 +26,12 @@ def test_the_map_of_a_model() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(3, 4), shared), nn.Linear(4, 2), shared, Structured())
     x = torch.ones(5, 3)
     assert list(map_layers(model, lambda: model(x))) == [
-        LayerInfo("", "Sequential", 0, 26, (5, 2), 1, ((5, 3),), 0, 40, 5, (5, 2), True, False, 1),
-        LayerInfo("0", "Sequential", 1, 16, (5, 4), 1, ((5, 3),), 0, 80, 2, (5, 4), True, False, 1),
-        LayerInfo("0.0", "Linear", 2, 16, (5, 4), 1, ((5, 3),), 0, 80, 0, (5, 4), True, False, 1),
-        LayerInfo("0.1", "ReLU", 2, 0, (5, 4), 2, ((5, 4),), 0, 120, 1, (5, 2), True, False, 1),
-        LayerInfo("1", "Linear", 1, 10, (5, 2), 1, ((5, 4),), 0, 40, 3, (5, 2), True, False, 1),
-        LayerInfo("3", "Structured", 1, 0, (5, 2), 1, ((5, 2),), 0, 40, 4, (5, 2), True, False, 1),
+        LayerInfo("", "Sequential", 0, 26, (5, 2), 1, ((5, 3),), 0, 40, 5, (5, 2), True, False, 1, "0.1", 6),
+        LayerInfo("0", "Sequential", 1, 16, (5, 4), 1, ((5, 3),), 0, 80, 2, (5, 4), True, False, 1, None, 2),
+        LayerInfo("0.0", "Linear", 2, 16, (5, 4), 1, ((5, 3),), 0, 80, 0, (5, 4), True, False, 1, None, 0),
+        LayerInfo("0.1", "ReLU", 2, 0, (5, 4), 2, ((5, 4),), 0, 120, 1, (5, 2), True, False, 1, None, 4),
+        LayerInfo("1", "Linear", 1, 10, (5, 2), 1, ((5, 4),), 0, 40, 3, (5, 2), True, False, 1, None, 3),
+        LayerInfo("3", "Structured", 1, 0, (5, 2), 1, ((5, 2),), 0, 40, 4, (5, 2), True, False, 1, "0.1", 5),
     ]
 
 
@@ -180,3 +180,67 @@ def test_names_of_layers_are_text() -> None:
 def test_the_map_of_something_else_is_refused() -> None:
     with pytest.raises(InputTypeError, match=r"torch\.nn\.Module, but <function"):
         attriscope.layers(lambda x: x, X)
+
+
+def test_what_hands_on_a_tensor_names_the_layer_that_made_it() -> None:
+    """Whatever hands it on, and only as long as nothing changes it."""
+
+    class Skipped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.drop, self.act = (
+                nn.Sequential(nn.Linear(3, 3), nn.Identity()),
+                nn.Dropout(),
+                nn.ReLU(True),
+            )
+            self.copy = Copy()
+
+        def forward(self, x: Any) -> Any:
+            return self.copy(self.act(self.drop(self.inner(x))))
+
+    class Copy(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.clone()
+
+    model = Skipped().double().eval()
+    found = {row.name: row.same_as for row in map_layers(model, lambda: model(draw(2, 3)))}
+    assert found == {
+        "": "copy",
+        "inner": "inner.0",
+        "inner.0": None,
+        "inner.1": "inner.0",
+        "drop": "inner.0",
+        "act": None,  # the same tensor, but with other values
+        "copy": None,  # the same values, in this pass
+    }
+
+
+def test_of_a_layer_that_runs_again_the_last_output_counts() -> None:
+    class Again(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act, self.first, self.last = nn.ReLU(), nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.act(self.last(self.act(self.first(x))))
+
+    model = nn.Sequential(Again().double(), nn.Identity())
+    found = {row.name: row for row in map_layers(model, lambda: model(draw(2, 3)))}
+    same = {name: row.same_as for name, row in found.items()}
+    assert same == {"": "0.act", "0": "0.act", "0.act": None, "0.first": None, "0.last": None, "1": "0.act"}
+    order = sorted(found, key=lambda name: found[name].latest_order)
+    assert order == ["0.first", "0.last", "0.act", "0", "1", ""]
+
+
+def test_tensors_that_do_not_count_their_changes_are_nobody_elses() -> None:
+    class Inferred(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = nn.Sequential(nn.Linear(3, 3), nn.ReLU(True))
+
+        def forward(self, x: Any) -> Any:
+            with torch.inference_mode():
+                return self.one(x)
+
+    model = Inferred().double()
+    assert [row.same_as for row in map_layers(model, lambda: model(draw(2, 3)))] == [None] * 4

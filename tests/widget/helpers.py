@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
+from attriscope.widget.messages.layers import top_channels
 from attriscope.widget.model.layers import ONE_PASS
 from attriscope.widget.state.selection import Selection
 
@@ -115,6 +116,11 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
     assert explorer.channels.get("request") == (None if layer is None else {**seen, "layer": layer})
+    if explorer.patches:
+        assert explorer.patches["request"] == {"layer": layer}
+        best = [one.channel for one in top_channels(explorer.channels, 12)]
+        more = [] if choice.channel is None or choice.channel in best else [choice.channel]
+        assert explorer.patches["channels"] == [*best, *more]
     info = {**seen, "layer": layer, "neuron": neuron}
     assert explorer.neuron_info.get("request") == (None if neuron is None else info)
     ablated = [[name, one] for name, one in choice.ablated]

@@ -96,7 +96,7 @@ def test_layers_and_grad_cam(make: Make, model: TwoLayers, image: Tensor) -> Non
     rows = {row["name"]: row for row in explorer.layers}
     assert rows["first"] == {
         "name": "first", "kind": "Conv2d", "depth": 1, "parameters": 168, "shape": [1, 6, 8, 8], "spatial": True,
-        "pickable": True, "layout": "map", "order": 0,
+        "pickable": True, "layout": "map", "order": 0, "same_as": None, "channels": 6,
     }  # fmt: skip
     assert rows["unused"]["shape"] is None
     explorer.layer = "first"

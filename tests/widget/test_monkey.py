@@ -45,6 +45,7 @@ OBSERVED = [
     "path",
     "example",
     "channels",
+    "patches",
     "what_if",
     "layer_maps",
     "layer",

@@ -1,21 +1,26 @@
-/** The channels of the picked layer, each with what it sees and what it contributes; picking one explains it. */
+/**
+ * The channels of the picked layer, each with what it sees and what it contributes; picking one explains it. Where there
+ * are patches those that contribute most come first, and all of them on demand.
+ */
 import { whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import type { Channels, Quantity } from "../data/channels";
 import { channelOf, headOf, neuronKey, offChannels } from "../data/neurons";
 import { card } from "../lib/card";
+import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { number, shape } from "../lib/format";
 import { memo } from "../lib/memo";
 import { CHANNEL_TABLES, limits, signOf } from "../selection/channel-colours";
-import { channelsAreStale, currentChannels, pickableChannels } from "../selection/channels";
+import { channelsAreStale, currentChannels, currentPatches, pickableChannels } from "../selection/channels";
 import { isComputing, markOf } from "../selection/freshness";
 import { pickNeuron, toggleOff } from "../selection/neuron";
 import type { Ablated } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { ChannelGrid, type GridContent, plural } from "./channel-grid";
-import { type GridChoice, GridControls, searchField, sorted } from "./grid-controls";
+import { type GridChoice, GridControls, searchField, sorted, topChannels } from "./grid-controls";
+import { TopChannels } from "./top-channels";
 
 /** How large one channel is. */
 function extentText({ layout, rows, columns }: Channels): string {
@@ -60,6 +65,9 @@ export class ChannelsCard {
   readonly #nothing = h("div", { class: "as-nothing", hidden: true });
   readonly #readout = h("div", { class: "as-readout", "aria-hidden": "true" }); // the options say the same
   readonly #refusal: Refusal;
+  /** Where the kernel knows of patches. */
+  readonly #top: TopChannels | undefined;
+  readonly #all: Disclosure | undefined;
   #legend = "";
   #toTop = false;
   #picked: number | undefined;
@@ -71,43 +79,55 @@ export class ChannelsCard {
   /** `changed` is told when the grid is looked at in another way. */
   constructor(state: State, changed?: () => void) {
     this.#state = state;
-    const frame = this.#frame;
     const search = this.#search;
     const { signal } = state;
-    this.node = frame.element;
+    this.node = this.#frame.element;
     this.#controls = new GridControls(signal, (reordered) => {
       this.#toTop ||= reordered;
       state.redraw(this);
       changed?.();
     });
     this.#row = h("div", { class: "as-unit-controls" }, ...this.#controls.elements, search);
+    const toggle = (channel: number): void => {
+      if (pickableChannels(state.view)) toggleOff(state, channel);
+    };
     this.#grid = new ChannelGrid(signal, {
       pick: (channel, place) => this.#pick(channel, place),
-      toggle: (channel) => {
-        if (pickableChannels(state.view)) toggleOff(state, channel);
-      },
+      toggle,
       look: (words) => setText(this.#readout, words ?? this.#legend),
     });
-    const { box } = this.#grid;
-    this.#refusal = new Refusal(state.view, "neuron", [box]);
-    frame.head.append(this.#hint);
-    frame.element.append(
-      this.#row,
-      this.#missing,
-      this.#notice,
-      box,
-      this.#nothing,
-      this.#readout,
-      this.#refusal.node,
-    );
+    this.#refusal = new Refusal(state.view, "neuron", [this.#grid.box]);
+    if (state.view.has("patches")) {
+      this.#top = new TopChannels(signal, { pick: (channel) => this.#pick(channel), toggle });
+      this.#all = disclosure("All channels", "as-all-channels", signal);
+    }
+    this.#build();
     search.addEventListener("input", () => this.#find(), { signal });
     search.addEventListener("keydown", (event) => this.#searched(event), { signal });
     state.follow(this);
   }
 
+  #build(): void {
+    const { head, element } = this.#frame;
+    const all = this.#all;
+    const grid = [this.#row, this.#missing, this.#grid.box, this.#readout];
+    head.append(this.#hint);
+    if (all) {
+      head.append(all.button);
+      all.panel.append(...grid);
+    }
+    element.append(
+      this.#notice,
+      ...(this.#top ? [this.#top.list] : []),
+      ...(all ? [all.panel] : grid),
+      this.#nothing,
+      this.#refusal.node,
+    );
+  }
+
   /** Where the focus can go: the channel that Tab reaches. */
   get refuge(): HTMLElement | undefined {
-    return this.#grid.refuge;
+    return this.#all?.open === false ? this.#top?.refuge : this.#grid.refuge;
   }
 
   /** What the colours of the grid show. */
@@ -122,12 +142,15 @@ export class ChannelsCard {
     if (!channels) {
       if (this.#drawn.length) this.#grid.show(undefined);
       this.#drawn = [];
+      this.#top?.show(undefined);
       return;
     }
     this.#controls.show(channels);
     const present = pickableChannels(view) !== undefined;
     const picked = present ? channelOf(view.get("neuron")) : undefined;
-    this.#drawGrid(view, channels, picked, present ? view.get("ablated") : NOTHING_OFF);
+    const ablated = present ? view.get("ablated") : NOTHING_OFF;
+    this.#drawGrid(view, channels, picked, ablated);
+    this.#drawTop(view, channels, picked, ablated);
     this.#reveal(picked);
   }
 
@@ -146,6 +169,10 @@ export class ChannelsCard {
     notice.hidden = words === "";
     nothing.hidden = channels !== undefined;
     setText(this.#hint, channels ? countText(channels) : "");
+    if (this.#all) {
+      this.#all.button.hidden = channels === undefined;
+      setText(this.#all.button, `All ${plural(channels?.noun ?? "channel").toLowerCase()}`);
+    }
     if (channels) {
       const why = whyOff(view.kernel);
       setAttribute(grid.box, "aria-disabled", why ? "true" : undefined);
@@ -189,6 +216,27 @@ export class ChannelsCard {
     if (looks.every((look, i) => look === this.#drawn[i])) return;
     this.#drawn = looks;
     grid.show(content);
+  }
+
+  #drawTop(view: View, channels: Channels, picked: number | undefined, ablated: readonly Ablated[]): void {
+    const quantity = "activation";
+    const sign = signOf(channels, quantity);
+    const layer = channels.request.layer;
+    this.#top?.show(
+      {
+        items: topChannels(channels),
+        colours: {
+          channels,
+          quantity,
+          limit: limits(channels[quantity], sign, true, view.get("outlier_percent")),
+          table: CHANNEL_TABLES[sign](view),
+        },
+        patches: layer === view.get("layer") ? currentPatches(view) : undefined,
+        picked,
+        off: offChannels(ablated, layer ?? view.get("layer")),
+      },
+      whyOff(view.kernel),
+    );
   }
 
   #reveal(picked: number | undefined): void {

@@ -3,6 +3,7 @@ import { type Channels, type Quantity } from "../data/channels";
 import { headOf } from "../data/neurons";
 import { h } from "../lib/dom";
 import { type Select, select } from "../lib/form-controls";
+import { memo } from "../lib/memo";
 
 export type Order = "size" | "contribution" | "activation" | "index";
 
@@ -44,6 +45,13 @@ export function sorted(of: Channels, order: Order, head?: number): number[] {
   };
   return items.sort((a, b) => key(b) - key(a) || a - b);
 }
+
+/** Those that contribute most, for or against; of a model without gradients those that are most active. */
+export const topChannels: (of: Channels) => readonly number[] = memo((of) => {
+  const { totals } = of[of.hasContributions ? "contribution" : "activation"];
+  const key = (channel: number): number => (Number.isNaN(totals[channel]) ? -1 : Math.abs(totals[channel]!));
+  return Array.from({ length: of.count }, (_, i) => i).sort((a, b) => key(b) - key(a) || a - b);
+});
 
 export class GridControls {
   readonly elements: readonly HTMLElement[];

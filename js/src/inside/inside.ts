@@ -20,21 +20,22 @@ export class Inside {
     this.#channels = new ChannelsCard(state, () => state.redraw(this.#neuron));
     this.#neuron = new NeuronCard(state, () => this.#channels.quantity, this.#refusal);
     const whatIf = new WhatIfCard(state, () => this.#neuron.refuge ?? this.#channels.refuge, this.#refusal);
-    const beside = h(
+    this.node = h(
       "div",
-      { class: "as-inside-beside" },
-      this.#neuron.node,
+      { class: "as-inside", hidden: true },
+      this.#channels.node,
       this.#refusal.node,
       whatIf.node,
+      this.#neuron.node,
     );
-    this.node = h("div", { class: "as-inside", hidden: true }, this.#channels.node, beside);
     state.follow(this);
   }
 
   show(view: View): void {
     this.#refusal.show(view);
     const picked = view.get("layer") !== null;
-    this.#channels.node.hidden = this.#neuron.node.hidden = !picked;
+    this.#channels.node.hidden = !picked;
+    this.#neuron.node.hidden = !picked || view.get("neuron") === null;
     this.node.hidden = !picked && view.get("ablated").length === 0;
   }
 }

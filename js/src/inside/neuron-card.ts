@@ -8,13 +8,14 @@ import { h, setClipped, setText } from "../lib/dom";
 import { button, type Select, select } from "../lib/form-controls";
 import { number } from "../lib/format";
 import { CHANNEL_TABLES, limits, signOf } from "../selection/channel-colours";
-import { currentNeuronInfo, latestNeuronInfo, pickableChannels } from "../selection/channels";
+import { currentNeuronInfo, currentPatches, latestNeuronInfo, pickableChannels } from "../selection/channels";
 import { markOf } from "../selection/freshness";
 import { layerOf, nounOf, pickNeuron, toggleOff } from "../selection/neuron";
 import type { State } from "../state/state";
 import type { Neuron } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { ClassContributions } from "./class-contributions";
+import { PatchRow } from "./patch-row";
 import { PositionPicker } from "./position-picker";
 
 function activityText(activation: number | undefined, atBaseline: number | undefined): string {
@@ -33,8 +34,8 @@ export class NeuronCard {
   readonly #toggle: HTMLButtonElement;
   readonly #whole: HTMLButtonElement;
   readonly #picker: PositionPicker;
+  readonly #patches = new PatchRow();
   readonly #classes = new ClassContributions();
-  readonly #invitation = h("div", { class: "as-note" });
   readonly #activity = h("div", { class: "as-facts", dir: "auto" });
   readonly #doc = h("div", { class: "as-help", dir: "auto" });
   readonly #body: HTMLElement;
@@ -78,10 +79,9 @@ export class NeuronCard {
     const neuron = view.get("neuron");
     const noun = layer === undefined ? "channel" : nounOf(view, layer);
     const picked = neuron !== null && layer !== undefined;
-    this.#invitation.hidden = picked;
     this.#body.hidden = this.#back.hidden = !picked;
     if (picked) this.#showNeuron(view, layer, neuron, noun);
-    else this.#showNone(noun);
+    else this.#frame.mark(undefined, false);
   }
 
   #build(): HTMLElement {
@@ -91,6 +91,7 @@ export class NeuronCard {
       "div",
       { class: "as-neuron-body" },
       this.#activity,
+      this.#patches.element,
       this.#picker.element,
       ...this.#classes.elements,
       this.#doc,
@@ -98,18 +99,8 @@ export class NeuronCard {
       h("div", { class: "as-actions" }, this.#toggle, this.#whole),
     );
     frame.head.append(h("span", { class: "as-hint" }), this.#back);
-    frame.element.append(this.#invitation, body);
+    frame.element.append(body);
     return body;
-  }
-
-  #showNone(noun: string): void {
-    setText(
-      this.#invitation,
-      `Pick a ${noun} to see how active it is, what it contributes to each class, and what drives it. ` +
-        "Enter picks, the key x switches off.",
-    );
-    setClipped(this.#frame.title, "Neuron");
-    this.#frame.mark(undefined, false);
   }
 
   #showNeuron(view: View, layer: string, neuron: Neuron, noun: string): void {
@@ -125,6 +116,8 @@ export class NeuronCard {
     const classes = (info ?? latestNeuronInfo(view))?.classes ?? [];
     this.#classes.show(classes, info !== undefined, view.get("target"));
     setText(this.#doc, info?.doc ?? "");
+    const patches = currentPatches(view);
+    this.#patches.show(patches?.of.get(channelOf(neuron)!) ?? [], patches?.examples ?? 1);
     this.#showChannel(view, channels, neuron);
     setText(this.#toggle, isOff(view.get("ablated"), layer, neuron) ? "Switch on" : "Switch off");
     whole.hidden = placeOf(neuron) === undefined;

@@ -1,9 +1,11 @@
-/** What if: the neurons that are switched off, and the ways back. */
+/** What if: a line that says what the model says without the neurons that are switched off, and the ways back. */
 import { needKernel, whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { singleIndex } from "../data/messages";
+import type { Change, WhatIf } from "../data/channels";
 import { neuronName } from "../data/neurons";
 import { card } from "../lib/card";
+import { disclosure } from "../lib/disclosure";
 import { clipped, focusNear, h, setClipped, setText } from "../lib/dom";
 import { button, type Select, select } from "../lib/form-controls";
 import { number, percent } from "../lib/format";
@@ -19,6 +21,19 @@ const SET_TO: readonly { value: AblateTo; label: string }[] = [
   { value: "baseline", label: "Its value at the baseline" },
 ];
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** What became of the explained class, and of the one that changed most besides. */
+function changesText({ items, isScore }: WhatIf, target: number | undefined): string {
+  const size = ({ before, after }: Change): number => Math.abs(after - before) || 0;
+  const text = isScore ? number : percent;
+  const explained = items.filter(({ index }) => index === target);
+  const others = items.filter(({ index }) => index !== target).sort((a, b) => size(b) - size(a));
+  return [...explained, ...others.slice(0, 2 - explained.length)]
+    .map(({ label, before, after }) => `${label} ${text(before)} → ${text(after)}`)
+    .join(", ");
+}
+
 const NOTE =
   "The model itself is not touched: the map goes on explaining it as it is, and only the predictions change.";
 
@@ -26,7 +41,7 @@ export class WhatIfCard {
   readonly node: HTMLElement;
   readonly #frame = card("as-whatif", "What if");
   readonly #list = h("ul", { class: "as-off", role: "list", "aria-label": "Switched off" });
-  readonly #result = h("div", { class: "as-facts", dir: "auto", "aria-live": "polite" });
+  readonly #result = h("span", { class: "as-facts", dir: "auto" });
   readonly #message = h("div", { class: "as-warning", dir: "auto", hidden: true });
   readonly #setTo: Select;
   readonly #toRefusal: Refusal;
@@ -54,15 +69,17 @@ export class WhatIfCard {
     needKernel(state, undo, clear, this.#setTo.input);
     this.#toRefusal = new Refusal(view, "ablate_to", [this.#setTo.input]);
     this.#setTo.element.hidden = !view.has("ablate_to");
-    this.node.append(
+    const more = disclosure("Details", "as-whatif-more", signal);
+    more.panel.append(
       this.#list,
-      this.#result,
-      this.#message,
-      this.#setTo.element,
-      h("div", { class: "as-actions" }, undo, clear),
+      h("div", { class: "as-actions" }, this.#setTo.element, clear),
       this.#toRefusal.node,
       h("div", { class: "as-note" }, NOTE),
     );
+    const { head, title } = this.#frame;
+    head.prepend(h("div", { class: "as-whatif-words", "aria-live": "polite" }, title, " ", this.#result));
+    head.append(undo, more.button);
+    this.node.append(this.#message, more.panel);
     state.follow(this);
   }
 
@@ -81,22 +98,27 @@ export class WhatIfCard {
       if (held) this.#refuge()?.focus();
       return;
     }
+    setClipped(this.#frame.title, `${this.#what(view)} switched off:`);
     const why = whyOff(view.kernel);
     for (const one of this.#removes) one.disabled = why !== undefined;
     this.#setTo.show(SET_TO, view.get("ablate_to"));
     this.#showAnswer(view);
   }
 
+  /** What is switched off: the neuron, or how many there are. */
+  #what(view: View): string {
+    const ablated = view.get("ablated");
+    const [first] = ablated;
+    if (!first || ablated.length > 1) return String(ablated.length);
+    const [layer, neuron] = first;
+    const name = capital(neuronName(neuron, nounOf(view, layer)));
+    return layer === view.get("layer") ? name : `${name} of ${layer || "the model"}`;
+  }
+
   #showAnswer(view: View): void {
     const answer = currentWhatIf(view);
     this.#frame.mark(answer ? undefined : markOf(view, true), false);
-    const target = singleIndex(view.get("target"));
-    const explained = answer?.items.find(({ index }) => index === target);
-    const text = answer?.isScore ? number : percent;
-    setClipped(
-      this.#result,
-      explained ? `${explained.label}: ${text(explained.before)} → ${text(explained.after)}` : "",
-    );
+    setText(this.#result, answer ? changesText(answer, singleIndex(view.get("target"))) : "");
     setText(this.#message, answer?.message ?? "");
     this.#message.hidden = !answer?.message;
   }

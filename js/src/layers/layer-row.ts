@@ -2,9 +2,10 @@
 import { outputShape } from "../data/layer-words";
 import { clipped, h, setVariable, svg } from "../lib/dom";
 import { count } from "../lib/format";
-import { isPickable } from "../selection/layer";
+import { isPickable } from "../data/layer-stops";
 import type { LayerRow } from "../state/messages.generated";
-import { type Relevance, showRelevance } from "./relevance-bar";
+import type { Relevance } from "../selection/relevance";
+import { showRelevance } from "./relevance-bar";
 
 /** The input (no layer) or a module. */
 export interface Entry {

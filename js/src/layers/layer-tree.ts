@@ -3,12 +3,13 @@ import { focusNear, h, setAttribute, setText } from "../lib/dom";
 import { paced } from "../lib/schedule";
 import { linkNodes, Tree } from "../lib/tree";
 import { VirtualList } from "../lib/virtual-list";
-import { isPickable, stepByKey } from "../selection/layer";
+import { isPickable } from "../data/layer-stops";
+import { stepByKey } from "../selection/layer";
 import type { State } from "../state/state";
 import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { type Entry, entriesOf, makeRow, updateRow } from "./layer-row";
-import { layerRelevance, type Relevance } from "./relevance-bar";
+import { layerRelevance, type Relevance } from "../selection/relevance";
 
 /** Trees up to this many rows are opened a level further at the start. */
 const ROWS_AT_START = 44;
@@ -89,9 +90,23 @@ export class LayerTree {
   search(query: string): void {
     this.#query = query.trim();
     this.#tree.search(query);
+    if (this.#query === "") {
+      this.#showAgain();
+      return;
+    }
     this.#render();
-    const first = this.#query === "" ? undefined : this.#firstFound();
+    const first = this.#firstFound();
     if (first !== undefined) this.#list.reveal(first);
+  }
+
+  /** After a search the picked row stays in view, among rows that were not found. */
+  #showAgain(): void {
+    const present = Math.max(0, this.#present);
+    this.#tree.reveal(present);
+    if (!this.box.contains(focusNear(this.box))) this.#tree.focus = present;
+    this.#render([present]);
+    this.#list.keep(this.#tree.focus);
+    this.#list.reveal(present);
   }
 
   /** Gives the focus to the first row that was found. Whether there is one. */

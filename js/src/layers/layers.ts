@@ -1,17 +1,20 @@
-/** The layers: a searchable tree of the model's modules, and a slider through those with a map. */
+/** The layers: a river through those that have a map, and on demand a searchable tree of all of the model's modules. */
 import { whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { card } from "../lib/card";
+import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setAttribute } from "../lib/dom";
-import { pickLayer, stepByKey } from "../selection/layer";
+import { mappedLayers, pickLayer, stepByKey } from "../selection/layer";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
-import { LayerSlider } from "./layer-slider";
+import { LayerMethod } from "./layer-method";
 import { LayerTree } from "./layer-tree";
+import { River } from "./river";
 
 export class LayersCard {
   readonly node: HTMLElement;
   readonly #tree: LayerTree;
+  readonly #all: Disclosure;
   readonly #refusal: Refusal;
   readonly #carries = h("span", {}, "Carries");
   readonly #search = h("input", {
@@ -22,6 +25,13 @@ export class LayersCard {
     autocomplete: "off",
     spellcheck: "false",
   });
+  readonly #note = h(
+    "div",
+    { class: "as-note", hidden: true },
+    "Pick a place on the river, or press ], to see what the model looks at there, channel by channel.",
+  );
+  /** The tree is closed where there is a river to go by, in the Explorer; that is seen when the layers come. */
+  #decided = false;
   readonly #state: State;
 
   constructor(state: State) {
@@ -29,25 +39,30 @@ export class LayersCard {
     const { signal, view } = state;
     const frame = card("as-layers", "Layers");
     this.node = frame.element;
-    this.#tree = new LayerTree(state, {
-      pick: (name) => this.#pick(name),
-      stepped: () => this.#refusal.clear(),
-    });
+    const pick = (name: string | null): void => this.#pick(name);
+    this.#tree = new LayerTree(state, { pick, stepped: () => this.#refusal.clear() });
     this.#refusal = new Refusal(view, "layer", [this.#tree.box]);
-    frame.head.append(this.#search);
-    const header = h(
-      "div",
-      { class: "as-columns", "aria-hidden": "true" },
-      h("span", {}, "Module"),
-      this.#carries,
-      h("span", { class: "as-number" }, "Output"),
-      h("span", { class: "as-number" }, "Parameters"),
-    );
-    frame.element.append(
-      ...new LayerSlider(state, (name) => this.#pick(name)).nodes,
-      header,
+    this.#all = disclosure("All layers", "as-all-layers", signal);
+    this.#all.panel.append(
+      this.#search,
+      h(
+        "div",
+        { class: "as-columns", "aria-hidden": "true" },
+        h("span", {}, "Module"),
+        this.#carries,
+        h("span", { class: "as-number" }, "Output"),
+        h("span", { class: "as-number" }, "Parameters"),
+      ),
       this.#tree.box,
       this.#tree.nothing,
+    );
+    const method = view.has("layer_methods") ? new LayerMethod(state) : undefined;
+    frame.head.hidden = method !== undefined; // in the Explorer the tab says what it is
+    frame.element.append(
+      new River(state, pick).node,
+      h("div", { class: "as-layer-line" }, ...(method ? [method.element] : []), this.#all.button),
+      ...(method ? [method.refusal.node, this.#note] : []),
+      this.#all.panel,
       this.#refusal.node,
     );
     this.#search.addEventListener("input", () => this.#tree.search(this.#search.value), { signal });
@@ -63,6 +78,11 @@ export class LayersCard {
     const why = whyOff(view.kernel);
     setAttribute(this.#tree.box, "aria-disabled", why ? "true" : undefined);
     this.#tree.box.title = why ?? "";
+    this.#note.hidden = view.get("layer") !== null || mappedLayers(view).length === 0;
+    if (this.#decided || view.get("layers").length === 0) return;
+    this.#decided = true;
+    const alone = !view.has("layer_maps") || mappedLayers(view).length === 0;
+    if (alone && !this.#all.open) this.#all.button.click();
   }
 
   #pick(name: string | null): void {

@@ -14,6 +14,14 @@ export function signed(value: number): string {
   return value > 0 ? `+${number(value)}` : number(value);
 }
 
+/** A number with its sign where there is little room: two significant digits. */
+export function brief(value: number): string {
+  const size = Math.abs(value);
+  if (!(size >= 1e-3 && size < 1e4)) return signed(value);
+  const text = size >= 100 ? size.toFixed(0) : size.toPrecision(2);
+  return `${value > 0 ? "+" : "−"}${text}`;
+}
+
 /** Numbers that stand below one another: as many decimals for all as the largest needs. */
 export function aligned(values: readonly number[]): string[] {
   const largest = Math.max(0, ...values.map(Math.abs).filter(Number.isFinite));

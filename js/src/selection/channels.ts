@@ -1,5 +1,6 @@
 /** What is known of the inside of the picked layer, as far as it answers the present choices. */
 import { type Channels, channels, type NeuronInfo, neuronInfo, type WhatIf, whatIf } from "../data/channels";
+import { type Patches, patches } from "../data/patches";
 import { derived } from "../lib/derived";
 import type { View } from "../state/view";
 import { agreesOn, isFresh } from "./freshness";
@@ -13,6 +14,12 @@ export const channelsAreStale = (view: View, { request }: Channels): boolean =>
 export const pickableChannels = derived((view: View): Channels | undefined => {
   const channels = currentChannels(view);
   return channels && agreesOn(view, "layer", channels.request) ? channels : undefined;
+});
+
+/** What excites the channels of the picked layer; which channels those are that contribute most, the kernel said. */
+export const currentPatches = derived((view: View): Patches | undefined => {
+  const found = patches(view.get("patches"));
+  return found && agreesOn(view, "layer", found.request) ? found : undefined;
 });
 
 /** What was told last about a neuron, be it the picked one or another. */

@@ -1,25 +1,28 @@
 /** Picking layers, wherever that is done, and where the picked one stands among those that have a map. */
+import { type Stop, stopNumbers, stopsOf } from "../data/layer-stops";
 import { signed } from "../lib/format";
 import { memo } from "../lib/memo";
 import type { State } from "../state/state";
-import type { LayerRow } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { currentHeat, currentLayerMaps } from "./displayed";
 import { isOfInput } from "./freshness";
 
-/** Whether it can be picked; kernels that do not say so offer what has a map. */
-export const isPickable = (layer: LayerRow): boolean => layer.pickable ?? layer.spatial;
-
-const hasMap = (layer: LayerRow): boolean => isPickable(layer) && layer.spatial;
-
-const namesOfMaps = memo((rows: readonly LayerRow[]): readonly string[] =>
-  rows.filter(hasMap).map(({ name }) => name),
-);
-
-/** The layers that have a map, in the order of the tree: what one scrubs through. */
+/** The layers that have a map, in the order in which they run, each map once: what one scrubs through. */
 export function mappedLayers(view: View): readonly string[] {
-  if (view.has("layers")) return namesOfMaps(view.get("layers"));
+  if (view.has("layers")) return stopNames(layerStops(view));
   return [...(currentLayerMaps(view)?.maps.keys() ?? [])];
+}
+
+/** The same with all that is known of them; none where the kernel has not said what layers there are. */
+export const layerStops = (view: View): readonly Stop[] => stopsOf(view.get("layers"));
+
+const stopNames = memo((stops: readonly Stop[]): readonly string[] => stops.map(({ name }) => name));
+
+/** The number of a layer among those that have a map, from 1; undefined when it has none. */
+function numberOf(view: View, name: string): number | undefined {
+  if (view.has("layers")) return stopNumbers(layerStops(view)).get(name);
+  const index = mappedLayers(view).indexOf(name);
+  return index < 0 ? undefined : index + 1;
 }
 
 /** Whether the page can show a layer (or the input, null) without asking the kernel. */
@@ -51,11 +54,12 @@ export function pickLayer(state: State, name: string | null): void {
 export function layerNumber(view: View): number {
   const picked = view.get("layer");
   if (picked === null) return 0;
-  const index = mappedLayers(view).indexOf(picked);
-  if (index >= 0) return index + 1;
+  const number = numberOf(view, picked);
+  if (number !== undefined) return number;
   const rows = view.get("layers");
   const row = rows.findIndex(({ name }) => name === picked);
-  return rows.slice(0, row).filter(hasMap).length;
+  const order = rows[row]?.order ?? row;
+  return layerStops(view).filter((stop) => stop.order < order).length;
 }
 
 /** The layer of a number; null for 0, which is the input. */
@@ -76,7 +80,7 @@ export function stepByKey(state: State, event: KeyboardEvent): boolean {
   const { view } = state;
   const number = layerNumber(view);
   const picked = view.get("layer");
-  const between = picked !== null && mappedLayers(view)[number - 1] !== picked;
+  const between = picked !== null && numberOf(view, picked) === undefined;
   pickLayer(state, numberedLayer(view, between && by < 0 ? number : number + by));
   return true;
 }
@@ -86,9 +90,9 @@ export function layerText(view: View): string {
   const layer = view.get("layer");
   const names = mappedLayers(view);
   if (layer === null) return `Input, before ${names.length} layers`;
-  const number = layerNumber(view);
+  const number = numberOf(view, layer);
   const name = layer || "the model";
-  if (names[number - 1] !== layer) return `${name}, no map`;
+  if (number === undefined) return `${name}, no map`;
   const sum = currentLayerMaps(view)?.maps.get(layer)?.sum;
   return `${name}, ${number} of ${names.length}${sum === undefined ? "" : `, sum ${signed(sum)}`}`;
 }

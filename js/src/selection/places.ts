@@ -3,7 +3,8 @@ import { neuronName } from "../data/neurons";
 import { derived } from "../lib/derived";
 import type { MenuItem } from "../lib/menu";
 import type { View } from "../state/view";
-import { isPickable, mappedLayers } from "./layer";
+import { isPickable } from "../data/layer-stops";
+import { mappedLayers } from "./layer";
 import { nounOf } from "./neuron";
 import { layerInfo } from "./scope";
 

@@ -244,8 +244,11 @@ export interface LayerRow {
   /** Why it cannot be picked. */
   why?: string;
   layout?: LayoutKind | null;
-  /** Of its first call; null if it did not run. */
+  /** Of its last call, which is the one that is explained; null if it did not run. */
   order?: number | null;
+  /** The layer whose output it hands on, as a container hands on what its last child gave. */
+  same_as?: string | null;
+  channels?: number | null;
 }
 
 /** How much of the prediction passes at each layer, aligned with `layers`; {} before it is known. */
@@ -295,6 +298,28 @@ export interface RawChannels {
   parts?: Binary;
   part_scales?: Binary;
   notice?: string;
+}
+
+/** A part of an example. */
+export interface Patch {
+  example: number;
+  /** Row and column of the channel's map, at which it holds the value; null for a whole example. */
+  place: Size | null;
+  value: number | null;
+}
+
+/** The parts of the examples that excite channels of the picked layer most; {} when there are none. */
+export interface RawPatches {
+  request?: Request;
+  /** Which: those that contribute most, and the picked one. */
+  channels?: readonly number[];
+  /** For each channel, what excites it most, best first. */
+  patches?: readonly (readonly Patch[])[];
+  /** Of each patch as it was sent. */
+  shape?: Size;
+  /** RGB pixels of 8 bits, one patch after another. */
+  data?: Binary;
+  examples?: number;
 }
 
 /** What a neuron contributes to a class. */

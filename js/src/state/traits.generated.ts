@@ -27,6 +27,7 @@ import type {
   RawLayerRelevance,
   RawLut,
   RawNeuronInfo,
+  RawPatches,
   RawPath,
   RawPicture,
   RawPinned,
@@ -101,6 +102,7 @@ export interface Traits {
   layer_maps: RawLayerMaps;
   channels: RawChannels;
   neuron_info: RawNeuronInfo;
+  patches: RawPatches;
   what_if: RawWhatIf;
   covered: RawCovered;
   segments: RawSegments;
@@ -171,6 +173,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_maps: {},
   channels: {},
   neuron_info: {},
+  patches: {},
   what_if: {},
   covered: {},
   segments: {},
@@ -235,6 +238,7 @@ export const KERNEL_WRITTEN = [
   "layer_maps",
   "channels",
   "neuron_info",
+  "patches",
   "what_if",
   "covered",
   "segments",
@@ -262,6 +266,7 @@ export const ANSWERS = {
   layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
   channels: ["target", "contrast", "example", "layer"],
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
   covered: ["target", "contrast", "example", "baseline", "output"],
   comparison: ["target", "contrast", "example", "baseline"],

@@ -15,10 +15,12 @@ function drawInside(raw: RawChannels = SIX, changes: Partial<Traits> = {}): void
 }
 
 describe("the neuron", () => {
-  it("says what to do while nothing is picked", () => {
+  it("is there only while one is picked", () => {
     drawInside(SIX);
-    expect(find(".as-neuron .as-note").textContent).toContain("Pick a channel");
-    expect(find(".as-neuron-body").hidden).toBe(true);
+    expect(find(".as-neuron").hidden).toBe(true);
+    unit(4).click();
+    view.frame();
+    expect(find(".as-neuron").hidden).toBe(false);
   });
 
   it("shows activation and contributions to the classes, with the sign on its side of zero", () => {

@@ -176,8 +176,26 @@ describe("the list of what is switched off", () => {
 
   it("says what became of the explained class, and that the map is not changed", () => {
     drawOff();
-    expect(find(".as-whatif .as-facts").textContent).toBe("cat: 70.0% → 12.4%");
+    expect(find(".as-whatif-words").textContent).toBe("2 switched off: cat 70.0% → 12.4%, dog 20.0% → 60.0%");
     expect(find(".as-whatif .as-note").textContent).toContain("only the predictions change");
+  });
+
+  it("names the neuron where it is one, and its layer where that is another", () => {
+    const said = (): string => find(".as-whatif .as-title").textContent;
+    draw(withLayer(SIX, { ablated: [["stem", 4]] }));
+    expect(said()).toBe("Channel 4 switched off:");
+    expect(find(".as-whatif-words .as-facts").textContent).toBe(""); // the answer is not there yet
+    view.model.receive({ ablated: [["fc", [1]]] });
+    view.frame();
+    expect(said()).toBe("Channel 1 of fc switched off:");
+    view.model.receive({ ablated: [["", 3]], layer: null, channels: {} });
+    view.frame();
+    expect(said()).toBe("Channel 3 of the model switched off:");
+  });
+
+  it("says of two classes besides the explained one only what changed most", () => {
+    drawOff({ target: 9 });
+    expect(find(".as-whatif-words .as-facts").textContent).toBe("hat <0.1% → <0.1%, cat 70.0% → 12.4%");
   });
 
   it("undoes the last, clears all, and sets to zero or the baseline", () => {

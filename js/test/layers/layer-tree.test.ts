@@ -1,8 +1,18 @@
 /** The tree of layers: what a person sees, does and hears. */
 import { describe, expect, it } from "vitest";
-import { all, draw, find, inputOf, press, treeItem, useViews, view } from "../support/view";
+import type { LayerRow } from "../../src/state/messages.generated";
+import { all, draw, find, inputOf, press, treeItem, type, useViews, view } from "../support/view";
 
 useViews();
+
+const LAYER: LayerRow = {
+  name: "",
+  kind: "Block",
+  parameters: 0,
+  shape: [1, 8, 4, 4],
+  depth: 0,
+  spatial: true,
+};
 
 describe("layers", () => {
   it("show kind, shape and parameters, and why some cannot be picked", () => {
@@ -74,5 +84,31 @@ describe("layers", () => {
     view.model.receive({ layer: "stem.conv" });
     view.frame();
     expect(treeItem("stem.conv").getAttribute("aria-selected")).toBe("true");
+  });
+
+  it("keep the picked one in view when a search is over", async () => {
+    const many = Array.from({ length: 400 }, (_, i) => ({ ...LAYER, name: `block${i}`, depth: 1 }));
+    draw({ layers: [{ ...LAYER, name: "" }, ...many], layer: "block300" });
+    const box = find(".as-tree");
+    type("Search layers", "block7");
+    await Promise.resolve();
+    expect(box.scrollTop).toBe(0);
+    type("Search layers", "");
+    await Promise.resolve();
+    const at = 24 * 302; // the input and the model come before
+    expect(box.scrollTop).toBeLessThanOrEqual(at);
+    expect(box.scrollTop + 480).toBeGreaterThanOrEqual(at + 24);
+    expect(treeItem("block300").getAttribute("aria-selected")).toBe("true");
+  });
+
+  it("open what the picked one is in when a search is over", () => {
+    draw();
+    treeItem("").click(); // closes the model
+    type("Search layers", "stem.conv");
+    treeItem("stem.conv").click();
+    view.frame();
+    type("Search layers", "");
+    expect(treeItem("stem.conv").getAttribute("aria-selected")).toBe("true");
+    expect(treeItem("stem").getAttribute("aria-expanded")).toBe("true");
   });
 });

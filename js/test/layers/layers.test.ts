@@ -1,6 +1,6 @@
 /** The layers: bars, the slider, scrubbing, and trees of any size. */
 import { describe, expect, it, vi } from "vitest";
-import { layerRelevance } from "../../src/layers/relevance-bar";
+import { layerRelevance } from "../../src/selection/relevance";
 import type { LayerRow } from "../../src/state/messages.generated";
 import { SCRUB_REST_MS, State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits.generated";
@@ -311,7 +311,8 @@ describe("a tree of ten thousand modules", () => {
 describe("with nothing to scrub", () => {
   it("there is no slider", () => {
     show({ layers: LAYERS.filter(({ spatial }) => !spatial), layer_maps: {} });
-    expect(labelled("Depth").closest("label")!.hidden).toBe(true);
+    expect(find(".as-river").hidden).toBe(true);
+    expect(find(".as-all-layers").hidden).toBe(false); // then the tree is all there is
   });
 
   it("a kernel that knows no layer methods has no select for them", () => {

@@ -1,6 +1,6 @@
 /** Layers with something inside, for the tests of the grid, the neuron and what is switched off. */
 import { vi } from "vitest";
-import type { RawChannels, RawNeuronInfo, RawWhatIf } from "../../src/state/messages.generated";
+import type { RawChannels, RawNeuronInfo, RawPatches, RawWhatIf } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { onWire } from "./fake";
 
@@ -156,5 +156,25 @@ export function manualSizes(): (width: number, height: number) => void {
   return (width, height) => {
     const entry = { contentRect: { width, height } } as ResizeObserverEntry;
     for (const callback of callbacks) callback([entry], {} as ResizeObserver);
+  };
+}
+
+/** Patches of 2 by 2 pixels for some channels of a layer, as many of each as are given values. */
+export function patchesOf(
+  values: Readonly<Record<number, readonly number[]>>,
+  changes: Partial<RawPatches> = {},
+): RawPatches {
+  const channels = Object.keys(values).map(Number);
+  const count = Object.values(values).reduce((sum, { length }) => sum + length, 0);
+  return {
+    request: { layer: "stem" },
+    channels,
+    patches: channels.map((channel) =>
+      values[channel]!.map((value, i) => ({ example: i, place: [i, 2] as const, value })),
+    ),
+    shape: [2, 2],
+    data: onWire(Uint8Array.from({ length: count * 12 }, (_, i) => i % 251)),
+    examples: 5,
+    ...changes,
   };
 }

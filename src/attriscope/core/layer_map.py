@@ -9,8 +9,9 @@ import dataclasses
 import html
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,9 @@ class LayerInfo:
         weighs: whether that, of shape (N, heads, queries, keys), is weights of attention: not negative, and each row
             adds up to 1.
         tensors: how many tensors its last call gave.
+        same_as: the first layer whose (first) output, as it is in the last call, is this one's: what a container
+            gives is what its last child gave, and dropout hands on what it got. ``None`` if it made its own.
+        latest_order: as ``order``, of its last call: the how manieth call of a module that was, counted from 0.
     """
 
     name: str
@@ -60,6 +64,8 @@ class LayerInfo:
     floating: bool = False
     weighs: bool = False
     tensors: int = 0
+    same_as: str | None = None
+    latest_order: int | None = None
 
     @property
     def leaf(self) -> str:
@@ -168,6 +174,14 @@ def _bytes(count: int) -> str:
     return f"{size:.1f} GB"
 
 
+class _Given(NamedTuple):
+    """What some module gave: it is not kept alive, and may be changed in place, which ``version`` tells if it can."""
+
+    tensor: weakref.ref[Tensor]
+    version: int | None
+    number: int
+
+
 class _Watch:
     """What happened at each module."""
 
@@ -179,6 +193,11 @@ class _Watch:
         self.memory: dict[nn.Module, int] = {}
         self.order: dict[nn.Module, int] = {}
         self.latest: dict[nn.Module, tuple[Shape | None, bool, bool, int]] = {}
+        self.latest_order: dict[nn.Module, int] = {}
+        self.output: dict[nn.Module, int] = {}
+        """For each module a number that others have, too, whose last call gave the same."""
+        self._given: list[_Given] = []
+        self._count = 0
         self._began: list[tuple[nn.Module, float]] = []
         self._ours = threading.get_ident()
 
@@ -204,6 +223,9 @@ class _Watch:
                 break
         self.shapes.setdefault(module, tuple(tensors[0].shape) if tensors else None)
         self.order.setdefault(module, len(self.order))
+        self.output[module] = self._number(tensors[0]) if tensors else -1
+        self.latest_order[module] = self._count
+        self._count += 1
         floating = bool(tensors) and tensors[0].is_floating_point()
         weighs = floating and adds_up_to_one(tensors[0])
         shape = tuple(tensors[0].shape) if tensors else None
@@ -211,6 +233,23 @@ class _Watch:
         self.calls[module] = self.calls.get(module, 0) + 1
         given = sum(t.numel() * t.element_size() for t in tensors)
         self.memory[module] = self.memory.get(module, 0) + given
+
+    def _number(self, tensor: Tensor) -> int:
+        """A number for a tensor as it is, which it keeps for as long as it is only handed on."""
+        self._given = [one for one in self._given if one.tensor() is not None]
+        version = None if tensor.is_inference() else tensor._version
+        for one in self._given:
+            if one.tensor() is tensor and one.version == version is not None:
+                return one.number
+        self._given.append(_Given(weakref.ref(tensor), version, self._count))
+        return self._count
+
+    def firsts(self) -> dict[nn.Module, nn.Module]:
+        """For each module that gave a tensor, the one that gave it first."""
+        first: dict[int, nn.Module] = {}
+        for module in sorted(self.output, key=self.latest_order.__getitem__):
+            first.setdefault(self.output[module], module)
+        return {module: first[number] for module, number in self.output.items() if number >= 0}
 
     @staticmethod
     def _wait(tensors: list[Tensor]) -> None:
@@ -247,6 +286,8 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
     finally:
         for handle in handles:
             handle.remove()
+    firsts = watch.firsts()
+    names = {module: name for name, module in model.named_modules()}
     rows = [
         LayerInfo(
             name,
@@ -259,7 +300,9 @@ def map_layers(model: nn.Module, forward: Callable[[], Any]) -> LayerMap:
             watch.seconds.get(module, 0.0),
             watch.memory.get(module, 0),
             watch.order.get(module),
-            *watch.latest.get(module, ()),
+            *watch.latest.get(module, (None, False, False, 0)),
+            names[firsts[module]] if firsts.get(module, module) is not module else None,
+            watch.latest_order.get(module),
         )
         for name, module in model.named_modules()
         if not isinstance(module, torch.jit.ScriptModule)

@@ -103,6 +103,10 @@ class Layout:
         shape = (self.shape[0], self.shape[-1], *self.shape[1:-1])
         return dataclasses.replace(self, shape=shape, channels_last=False)
 
+    def rows_first(self) -> Layout:
+        """The same where the examples are in dimension 0."""
+        return dataclasses.replace(self, shape=(1, *self._of_example), batch_dimension=0)
+
     def over_picture(self, channels: Tensor) -> Tensor:
         """Channels (C, H, W), or their sum (1, H, W), as they lie in the picture."""
         if self.grid is None:

@@ -149,6 +149,9 @@ class Explorer(Judging, ExplorerTraits):
             at each layer, the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the
             picked layer, what is known of the picked neuron, the changed predictions, and the map that was kept by
             :meth:`pin`.
+        patches: which places in which examples (of the first 64) excite the ``channels`` that contribute most: a list
+            of ``example``, ``place`` (row and column of the layer's map, ``None`` for a whole example) and ``value``
+            for each, up to four and best first, with their pictures.
 
     Raises:
         InputTypeError, InputError, ChoiceError: model, inputs, methods or a choice cannot be used. What the model or a

@@ -16,6 +16,7 @@ from attriscope.core.notices import of_training, once
 from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
+from attriscope.widget.jobs.patches import show_patches
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
@@ -132,7 +133,9 @@ class ExplorerJobs:
         self._state.begin(selection)
         with once({TrainingModeWarning, ConvergenceWarning}):  # the page says so by itself
             note = job.explain(selection)
-            tell_of_examples(job, self._state.requested or selection, self._truths)
+            settled = self._state.requested or selection
+            show_patches(job, settled)
+            tell_of_examples(job, settled, self._truths)
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))

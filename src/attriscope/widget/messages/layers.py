@@ -68,7 +68,9 @@ def _row(layer: LayerInfo, layout: Layout | None) -> LayerRow:
         "spatial": layout is not None and layout.spatial,
         "pickable": layout is not None,
         "layout": None if layout is None else layout.kind,
-        "order": layer.order,
+        "order": layer.latest_order,
+        "same_as": layer.same_as,
+        "channels": None if layout is None else layout.size[0],
     }
     if layout is None:
         row["why"] = why_not(layer)

@@ -277,7 +277,8 @@ class LayerRow(TypedDict):
     Attributes:
         spatial: a map can be laid over the picture.
         why: why it cannot be picked.
-        order: of its first call; null if it did not run.
+        order: of its last call, which is the one that is explained; null if it did not run.
+        same_as: the layer whose output it hands on, as a container hands on what its last child gave.
     """
 
     name: str
@@ -290,6 +291,8 @@ class LayerRow(TypedDict):
     why: NotRequired[str]
     layout: NotRequired[LayoutKind | None]
     order: NotRequired[int | None]
+    same_as: NotRequired[str | None]
+    channels: NotRequired[int | None]
 
 
 class RawLayerRelevance(TypedDict, total=False):
@@ -349,6 +352,36 @@ class RawChannels(TypedDict, total=False):
     parts: Binary
     part_scales: Binary
     notice: str
+
+
+class Patch(TypedDict):
+    """A part of an example.
+
+    Attributes:
+        place: row and column of the channel's map, at which it holds the value; null for a whole example.
+    """
+
+    example: int
+    place: Size | None
+    value: float | None
+
+
+class RawPatches(TypedDict, total=False):
+    """The parts of the examples that excite channels of the picked layer most; {} when there are none.
+
+    Attributes:
+        channels: which: those that contribute most, and the picked one.
+        patches: for each channel, what excites it most, best first.
+        shape: of each patch as it was sent.
+        data: RGB pixels of 8 bits, one patch after another.
+    """
+
+    request: Request
+    channels: Sequence[int]
+    patches: Sequence[Sequence[Patch]]
+    shape: Size
+    data: Binary
+    examples: int
 
 
 class NeuronClass(TypedDict):

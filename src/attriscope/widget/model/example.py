@@ -133,18 +133,20 @@ def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo
         {
             "label": f"Example {i + 1}",
             "picture": wire.picture_message(
-                _shrunk(_picture(examples.tensors[0][i : i + 1], to_image), side)
+                shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
             ),
         }
         for i in range(examples.count)
     ]
 
 
-def _picture(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+def picture_of(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) of an example (1, C, H, W)."""
     return Pictures(tensor, to_image).show(tensor)
 
 
-def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
+def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
+    """A picture (H, W, 3), averaged down to at most so many pixels along a side."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

@@ -12,7 +12,9 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
@@ -29,7 +31,8 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.example import Example
+from attriscope.widget.model.example import Example, picture_of
+from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
@@ -133,6 +136,23 @@ class ExplainedModel:
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
         return self._scores.get(index)
+
+    def excitation(self, selection: Selection) -> Excitation | None:
+        """What excites the channels of the picked layer, among all examples; perhaps known already."""
+        layer, cache = selection.layer, self.layer_cache
+        assert layer is not None
+
+        def look() -> Excitation | None:
+            if self.examples.count == 1:
+                read = cache.reading(selection)
+                return excitation_of_one(read.layout, read.values, self.examples)
+            return excitation(self.model, layer, cache.layout(layer), self.examples)
+
+        return cache.kept("excitation", (layer,), look)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of an example."""
+        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self._to_image)
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""

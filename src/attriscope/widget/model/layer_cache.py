@@ -176,11 +176,14 @@ class LayerCache:
         return model_layers.run_ablated(self._model, layouts, selection.ablated, replacements, one)
 
     def _cached(self, what: str, selection: Selection, work: Callable[[], T], *more: Any) -> T:
-        """What was worked out for the same output, example and weights is not worked out again.
+        """What was worked out for the same output, example and weights is not worked out again."""
+        return self.kept(what, (repr(selection.values(OUTPUT)), *more), work)
+
+    def kept(self, what: str, key: tuple[Any, ...], work: Callable[[], T]) -> T:
+        """What was worked out for the same weights and whatever the key names is not worked out again.
 
         Of each kind the latest is kept: these are tensors of the model's size.
         """
-        key = (repr(selection.values(OUTPUT)), *more)
         if self._latest.get(what, (None,))[0] != key:
             self._latest.pop(what, None)
             self._latest[what] = (key, work())

@@ -131,6 +131,12 @@ class Selection:
             return "input"
         return "layer" if self.neuron is None else "neuron"
 
+    @property
+    def channel(self) -> int | None:
+        """The channel that the selected neuron is or lies in."""
+        neuron = self.neuron
+        return neuron if neuron is None or isinstance(neuron, int) else neuron[0]
+
     @functools.cached_property
     def shown_method(self) -> str:
         """The method of the map on show."""

@@ -38,6 +38,7 @@ from attriscope.widget.messages.types import (
     RawLayerRelevance,
     RawLut,
     RawNeuronInfo,
+    RawPatches,
     RawPath,
     RawPicture,
     RawPinned,
@@ -163,6 +164,7 @@ class ExplorerTraits(traitlets.HasTraits):
     layer_maps: RawLayerMaps = kernel_trait(answers=(*PATH, "layer_method", "settings"), cleared_with="model")
     channels: RawChannels = kernel_trait(answers=(*OUTPUT, "layer"), cleared_with="model")
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
+    patches: RawPatches = kernel_trait(answers=("layer",), cleared_with="model")
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
