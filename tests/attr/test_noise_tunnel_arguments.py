@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,25 @@ def test_drawn_baselines_of_two_inputs_stay_together() -> None:
     assert a[:, 0].equal(b[:, 0, 0])
     numbers = spied((X, draw(3, 2, 3)), 8, baselines=(pool[0], 0.5), draw_baseline_from_distrib=True)
     assert numbers["baselines"][1] == 0.5
+
+
+class Doubled:
+    def __call__(self, inputs: Tensor, **kwargs: Any) -> Tensor:
+        return 2 * inputs
+
+
+class Unsaid(Doubled):
+    """``inspect.signature`` makes nothing of it: a TypeError."""
+
+    __signature__ = "nothing"
+
+
+@pytest.mark.parametrize(("attribute", "factor"), [(torch.neg, -1), (Unsaid(), 2)])
+def test_a_method_that_does_not_say_what_it_takes(attribute: Any, factor: float) -> None:
+    """A function of torch's is none of Python's, and has no parameters to look at."""
+    given = {"baselines": X} if isinstance(attribute, Doubled) else {}
+    found = NoiseTunnel(SimpleNamespace(attribute=attribute)).attribute(X, nt_samples=3, stdevs=0.0, **given)
+    torch.testing.assert_close(found, factor * X)
 
 
 def test_an_error_counts_the_callers_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from playwright.sync_api import Locator, Page, Position, ViewportSize, expect
@@ -99,28 +100,45 @@ def difference(page: Page, one: int, other: int) -> tuple[float, float]:
     return tuple(page.evaluate(DIFFER, [one, other]))  # type: ignore[return-value]
 
 
+def unfold(root: Locator, name: str | re.Pattern[str]) -> None:
+    """Opens what a button discloses, if it is closed."""
+    button = root.get_by_role("button", name=name)
+    if button.get_attribute("aria-expanded") == "false":
+        button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+
+
+def open_tree(root: Locator) -> None:
+    """The tree of all layers."""
+    show_tab(root, "Inside")
+    unfold(root, "All layers")
+
+
+def open_channels(root: Locator) -> None:
+    """The grid of all channels of the picked layer, which stands alone where there are no patches."""
+    show_tab(root, "Inside")
+    if root.locator(".as-all-channels").count():
+        unfold(root, re.compile("^All (channels|units|heads)$"))
+
+
+def top(root: Locator) -> Locator:
+    """The channels that contribute most, by their buttons."""
+    return root.locator(".as-top-pick")
+
+
 def depth_slider(root: Locator) -> Locator:
     show_tab(root, "Inside")
     return root.get_by_role("slider", name="Depth")
 
 
-def show_inside(root: Locator) -> None:
-    """Shows the tab of the layers, and all that is folded away there."""
-    show_tab(root, "Inside")
-    folded = root.locator(":is(.as-layers, .as-channels, .as-whatif) .as-disclose[aria-expanded=false]")
-    while folded.filter(visible=True).count():
-        folded.filter(visible=True).first.click()
-
-
 def units(root: Locator) -> Locator:
     """The channels (units, heads) that are in the document."""
-    show_inside(root)
     return root.locator(".as-units [role=option]")
 
 
 def unit(root: Locator, channel: int) -> Locator:
     """One of them, wherever it is in the list: found by its number."""
-    show_inside(root)
+    open_channels(root)
     search = root.get_by_role("searchbox", name="Channel")
     search.fill(str(channel))
     search.press("Enter")
@@ -132,7 +150,7 @@ def unit(root: Locator, channel: int) -> Locator:
 
 def pick_layer(root: Locator, name: str) -> None:
     """By a click in the tree, found by the search."""
-    show_inside(root)
+    open_tree(root)
     search = root.get_by_role("searchbox", name="Search layers")
     search.fill(name)
     root.locator(f'.as-tree [data-name="{name}"]').click()

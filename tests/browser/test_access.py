@@ -21,7 +21,7 @@ from browser.explorer_page import (
     show_tab,
 )
 from browser.harness import Server, wait_for
-from browser.inside_page import show_inside
+from browser.inside_page import open_tree
 from browser.looks import cut_off, use_theme, violations
 from browser.notebook_page import wait_until_run
 
@@ -209,7 +209,7 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
         control(root, "tab", "Where").focus()
         page.keyboard.press("ArrowRight")
         expect(control(root, "tab", "Inside")).to_be_focused()
-        show_inside(root)
+        open_tree(root)
         root.get_by_role("treeitem", name=re.compile("^Input")).focus()
         page.keyboard.press("End")
         for _ in range(40):

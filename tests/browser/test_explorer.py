@@ -25,7 +25,7 @@ from browser.explorer_page import (
     until_changed,
 )
 from browser.harness import Server, wait_for
-from browser.inside_page import show_inside
+from browser.inside_page import open_tree
 from browser.notebook_page import run_all, wait_until_run
 
 FIRST_LOOK = Path(__file__).parents[2] / "notebooks" / "01_first_look.ipynb"
@@ -87,7 +87,7 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         assert kernel.value("explorer.target") == 285
 
         # A click on a layer shows its Grad-CAM, and "Input" goes back.
-        show_inside(root)
+        open_tree(root)
         tree = root.get_by_role("tree", name="Layers")
         root.get_by_role("searchbox", name="Search layers").fill("head.conv")
         tree.get_by_role("treeitem", name=re.compile(r"^head\.conv,")).click()

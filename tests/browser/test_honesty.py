@@ -23,7 +23,7 @@ from browser.explorer_page import (
     show_tab,
 )
 from browser.harness import Server, wait_for
-from browser.inside_page import show_inside
+from browser.inside_page import open_tree
 from browser.notebook_page import wait_until_run
 
 # Notes, in every frame, which title stands over which pixels, and whether they are marked as preliminary.
@@ -204,7 +204,7 @@ class Odd(nn.Module):
                 quiet(root)
                 expect(control(root, "combobox", "Explained output")).to_have_text(named[index])
         assert root.evaluate("el => el.scrollWidth <= el.clientWidth + 1")
-        show_inside(root)
+        open_tree(root)
         assert root.get_by_role("treeitem", name=re.compile("bold")).count() >= 1
         show_tab(root, "Where")
         assert where.locator(".as-root b, .as-root script, .as-root img[src=x]").count() == 0

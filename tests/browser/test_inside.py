@@ -21,6 +21,7 @@ from browser.explorer_page import (
     quiet,
     set_slider,
     settled,
+    show_tab,
 )
 from browser.harness import Kernel, Server, wait_for
 from browser.inside_page import (
@@ -33,10 +34,13 @@ from browser.inside_page import (
     depth_slider,
     difference,
     keep,
+    open_channels,
+    open_tree,
     pick_layer,
     predictions,
-    show_inside,
     title_of,
+    top,
+    unfold,
     unit,
     units,
     wide,
@@ -62,7 +66,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
     with server.kernel(name) as kernel:
         settled(page, kernel)
         quiet(root)
-        show_inside(root)
+        open_tree(root)
         expect(root.locator(".as-tree .as-relevance").nth(1)).to_contain_text("carries")
         shot(root, "filled tree")
         slider = depth_slider(root)
@@ -112,7 +116,7 @@ def test_scrubbing_through_the_depth_asks_nobody(page: Page, server: Server, sho
         assert difference(page, 19, -1) == (0, 0)
         at_rest(root, kernel)
 
-        taken = click_until_title(units(root).nth(3), "Gradient of channel")
+        taken = click_until_title(top(root).nth(3), "Gradient of channel")
         print(f"EfficientNet-Lite0: {taken:.0f} ms from a click on a neuron to its map")
         assert taken < 1000 * SECONDS_TO_A_MAP
         picks = belong_together(root, kernel)
@@ -147,7 +151,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     focused = page.locator("*:focus")
     page.keyboard.press("Escape")  # the notebook's command mode, in which letters are commands
 
-    show_inside(root)
+    open_tree(root)
     root.get_by_role("treeitem", name=re.compile("^Input")).focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowDown"):
         page.keyboard.press(key)
@@ -158,7 +162,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     expect(focused).to_have_attribute("data-name", layer)
 
     # Tab comes by the grid's controls to the grid, which is one stop.
-    show_inside(root)
+    open_channels(root)
     for _ in range(30):
         page.keyboard.press("Tab")
         if focused.evaluate("it => it.matches('.as-unit')"):
@@ -236,7 +240,8 @@ def _clicked(root: Locator, kernel: Kernel, shot: Shot) -> None:
     """A click on a neuron, to its map."""
     pick_layer(root, "net.stem.relu")
     assert belong_together(root, kernel)["neuron"] is None
-    expect(units(root).first).to_have_attribute("aria-setsize", "16")
+    open_channels(root)
+    expect(units(root)).to_have_count(16)
     taken = click_until_title(units(root).nth(2), "Gradient of channel")
     print(f"Small CNN: {taken:.0f} ms from a click on a neuron to its map")
     assert taken < 1000 * SECONDS_TO_A_MAP
@@ -271,6 +276,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     # One, by its button; what is said is what the model says without it.
     unit(root, 5).click()
     control(root, "button", "Switch off").click()
+    expect(root.locator(".as-whatif-words")).to_contain_text("Channel 5 switched off:")
     first = changed(1)
     assert predictions(root) != before
     before_scores = {item["index"]: pytest.approx(item["score"], abs=1e-6) for item in intact}
@@ -303,7 +309,8 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     third = changed(3)
     best = intact[0]["index"]
     assert len({answer[best]["after_score"] for answer in (first, second, third)}) == 3
-    show_inside(root)
+    show_tab(root, "Inside")
+    unfold(root, "Details")
     off = root.get_by_role("list", name="Switched off").get_by_role("listitem")
     assert [text.split("\n")[0] for text in off.all_inner_texts()] == [
         "net.stem.relu: channel 5",
@@ -332,14 +339,15 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     undo.click()
     assert changed(1) == first
     assert predictions(root) == with_one
+    show_tab(root, "Inside")
     undo.click()
     expect(root.locator(".as-whatif")).to_be_hidden()
+    assert root.evaluate("el => el.contains(document.activeElement)")  # the button went, the focus did not
     assert at_rest(root, kernel)["layer"] == "net.stem.relu"
     assert predictions(root) == before
     assert kernel.value("explorer.predictions['items']") == intact
     assert kernel.value("explorer.ablated") == []
     assert kernel.value("bool(model(images[:3]).equal(intact))")
-    assert root.evaluate("el => el.contains(document.activeElement)")  # the button went, the focus did not
     page.evaluate(TWO_FRAMES)
 
 

@@ -262,7 +262,7 @@ def test_a_notebook_that_nobody_watched_becomes_a_page(
     root.locator("canvas[data-shown=heat]").wait_for(timeout=60_000)
     expect(opened.locator("iframe + img, div:has(> iframe) > img")).to_be_hidden()
     seen = pixels(root)
-    control(root, "combobox", "Sign").select_option("absolute")
+    set_slider(control(root, "slider", "Opacity"), 0.9)
     until_changed(root, seen)
     height = "() => [innerHeight, document.documentElement.scrollHeight]"
     inner, whole = opened.frames[1].evaluate(height)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError, LayerError
-from attriscope.core.hooks import Layers, find_layer, layer_names, unwrap
+from attriscope.core.hooks import Layers, find_layer, hooked, layer_names, unwrap
 from attriscope.core.passes import grad_mode, kept_buffers
 from attriscope.core.reading import Reading
 from models import Snapshot, draw, mlp, pictures
@@ -271,6 +271,20 @@ def test_hooks_act_only_in_the_thread_that_set_them(at_input: bool) -> None:
 
 
 # --- leaving no trace ---------------------------------------------------------------------------------------
+
+
+def test_scripted_modules_take_no_hooks_and_the_others_have_theirs() -> None:
+    scripted, plain, x = torch.jit.script(nn.Linear(2, 2)), nn.ReLU(), draw(3, 2).float()
+    seen: list[nn.Module] = []
+
+    def change(module: nn.Module, output: Tensor) -> Tensor:
+        seen.append(module)
+        return output + 1
+
+    with hooked([scripted, plain], False, change):
+        found = plain(scripted(x))
+    assert seen == [plain]
+    torch.testing.assert_close(found, scripted(x).relu() + 1)
 
 
 def test_hooks_are_gone_after_an_exception() -> None:

@@ -6,11 +6,12 @@ import builtins
 import math
 import re
 import threading
+from collections import OrderedDict
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import attriscope
 from attriscope.attr import (
@@ -19,6 +20,7 @@ from attriscope.attr import (
     IntegratedGradients,
     LayerAttribution,
     LayerGradCam,
+    LayerGradientXActivation,
     Saliency,
 )
 from attriscope.core.errors import Cancelled, InputError
@@ -28,6 +30,7 @@ from attriscope.metrics import (
     Table,
     deletion,
     edge_detector,
+    entropy,
     evaluate,
     pointing_game,
     probabilities,
@@ -80,6 +83,18 @@ def test_small_maps_of_layers_are_enlarged() -> None:
     large = LayerAttribution.interpolate(small, (6, 5), "bilinear")
     expected = deletion(model, X, large, target=TARGETS).auc
     torch.testing.assert_close(table.values["cam", "deletion"], expected.double())
+
+
+@pytest.mark.parametrize(("layer", "size"), [("words", 1), ("words", 2), ("flat", 1)])
+def test_layers_of_token_ids_count_by_token(layer: str, size: int) -> None:
+    """Several numbers of a token are added up; one of each is what it is."""
+    parts = {"words": nn.Embedding(4, size), "flat": nn.Flatten(), "sum": nn.Linear(3 * size, 1, bias=False)}
+    model, ids = nn.Sequential(OrderedDict(parts)), torch.tensor([[3, 1, 2]])
+    with torch.no_grad():
+        parts["words"].weight.copy_(torch.arange(4.0)[:, None].expand(4, size))
+        parts["sum"].weight.fill_(1)
+    found = entropy(LayerGradientXActivation(model, layer), inputs=ids)
+    torch.testing.assert_close(found, entropy(ids.float()))
 
 
 def test_every_metric_of_the_catalogue() -> None:

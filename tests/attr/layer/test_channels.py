@@ -153,6 +153,16 @@ def test_units_of_tokens_are_channels(time_first: bool, count: int) -> None:
     )
 
 
+def test_a_norm_of_whole_maps_keeps_the_channels_first() -> None:
+    """Such a norm has a weight for each number of a map, and stands between layers of pictures."""
+    x = draw(2, 3, 4, 5)
+    model = nn.Sequential(nn.LayerNorm((3, 4, 5)), nn.Flatten(), nn.Linear(60, 2)).double()
+    held = model[0](x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model[1:](held)[:, 1].sum(), held)
+    expected = (gradient.mean((2, 3), keepdim=True) * held).sum(1, keepdim=True)
+    torch.testing.assert_close(attr.LayerGradCam(model, "0").attribute(x, target=1), expected.detach())
+
+
 def test_guided_grad_cam_lays_them_over_the_picture() -> None:
     found = attr.GuidedGradCam(net(), "block").attribute(X, target=1)
     cam = nn.functional.interpolate(by_hand("block", True).relu(), (6, 8))

@@ -392,3 +392,18 @@ def test_the_page_hears_what_is_to_come(make: Make) -> None:
     explorer.observe(lambda change: seen.append(change["new"].get("awaited")), "comparison")
     explorer.compare(["Saliency", "LayerGradCam", "edges"], ["sparseness"]).wait()
     assert seen == [["Grad-CAM", "Edges of the picture"], ["Edges of the picture"], []]
+
+
+def test_what_is_quick_comes_first_and_stands_where_it_was_asked(make: Make) -> None:
+    explorer, seen = make(target=2).wait(), []
+    explorer.observe(
+        lambda change: seen.append([one["name"] for one in change["new"].get("methods", ())]), "comparison"
+    )
+    explorer.compare(["Occlusion", "Saliency", "FeatureAblation", "edges"], ["sparseness"]).wait()
+    assert seen == [
+        ["Saliency"],
+        ["Saliency", "edges"],
+        ["Occlusion", "Saliency", "edges"],
+        ["Occlusion", "Saliency", "FeatureAblation", "edges"],
+    ]
+    assert list(explorer.comparison_table.methods) == seen[-1]

@@ -101,6 +101,21 @@ def test_of_a_model_without_gradients_the_activations_are_seen() -> None:
     assert looked.layer_cache.by_class(Selection("Saliency", TARGET, layer="net.conv"), [0]) == {0: None}
 
 
+def test_a_model_that_fails_is_not_one_without_gradients() -> None:
+    """It fails without any gradient being asked for."""
+    model, broken = pictures(), []
+
+    def fail(*_: Any) -> None:
+        if broken:
+            raise ZeroDivisionError("no more")
+
+    model.fc.register_forward_hook(fail)
+    looked = explained(model, draw(1, 2, 6, 5))
+    assert not looked.without_gradients(Selection("Saliency", 1))
+    broken.append(True)
+    assert not looked.without_gradients(Selection("Saliency", 1))
+
+
 def test_a_target_that_is_not_there_is_not_taken_for_a_model_without_gradients() -> None:
     model, x = pictures(), draw(1, 2, 6, 5)
     looked = explained(model, x)

@@ -195,16 +195,17 @@ class _Lines:
         self._layers: dict[str, str] = {}
 
     def tables(self) -> Iterator[Table]:
-        """Judge one method after the other; the table so far, after each.
+        """Judge one method after the other, those first that take a pass or two; the table so far, after each.
 
-        A method that fails gets no values, and a note that says why. If all fail, the first one's error is raised.
+        Its lines are in the order of the request. A method that fails gets no values, and a note that says why. If all
+        fail, the first one's error is raised.
         """
         methods = self._request.methods
         table = Table((), dict(self._request.metrics), {}, {}, {}, {})
         first: Exception | None = None
         failed = 0
         parts = Parts(len(methods))
-        for i, name in enumerate(methods):
+        for i, name in enumerate(sorted(methods, key=self._takes_long)):
             try:
                 with parts.part(i, i + 1, 0):
                     found = self._judged(name)
@@ -217,7 +218,10 @@ class _Lines:
             if first is not None and failed == len(methods):
                 raise first
             table = _joined(table, found)
-            yield table
+            yield dataclasses.replace(table, methods=tuple(one for one in methods if one in table.methods))
+
+    def _takes_long(self, name: str) -> bool:
+        return name not in CONTROLS and not self._registry.specs[name].quick
 
     def _judged(self, name: str) -> Table:
         request, explained = self._request, self._explained

@@ -11,26 +11,23 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from torch import Tensor
-
-from attriscope.attr import LayerGradCam
 from attriscope.core.errors import Cancelled, InputError
 from attriscope.core.progress import control
 from attriscope.core.target import scores_in
+from attriscope.widget.jobs.map_messages import MapMessages
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.predictions import Outputs, best, predictions_message
-from attriscope.widget.messages.types import Quantity, RawHeat, Request
+from attriscope.widget.messages.types import Request
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.methods.quantities import quantity_of, unit_words
+from attriscope.widget.methods.quantities import unit_words
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.code import lines_of
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.explorer_code import whole_code
 from attriscope.widget.model.layers import ONE_PASS
-from attriscope.widget.model.map import Map
 from attriscope.widget.model.path import path_message
 from attriscope.widget.model.weights import WeightsChangedError
 from attriscope.widget.state.explorer_state import ExplorerState, Result
@@ -42,11 +39,6 @@ T = TypeVar("T")
 
 # Seconds: the shortest time between two updates of the page.
 _UPDATE_SECONDS = 0.1
-
-
-class _Unit(TypedDict):
-    quantity: Quantity
-    unit: str
 
 
 class Publish(Protocol):
@@ -80,6 +72,9 @@ class ExplanationJob:
     publish: Publish
     cover: Callable[..., None]
     _updated: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._told = MapMessages(self.explained, self.registry, self.labels)
 
     def explain(self, selection: Selection) -> str:
         """All of it: predictions, a preview, how relevant each layer is, the map, the selected layer, the path.
@@ -199,14 +194,14 @@ class ExplanationJob:
             raise
         except Exception:  # a model without gradients, say: the selected method may need none
             return
-        about = self._about(selection, self.labels.preview_title(selection))
-        self.publish(heat=self._heat(selection, found, {**about, "preview": True, "refinable": False}))
+        about = self._told.about(selection, self.labels.preview_title(selection))
+        self.publish(heat=self._told.heat(selection, found, {**about, "preview": True, "refinable": False}))
 
     def _map(self, selection: Selection, weights: Any) -> None:
         """Show the map while it gets better."""
         lines, about = (
             lines_of(self.explained, selection),
-            self._about(selection, self.labels.title(selection)),
+            self._told.about(selection, self.labels.title(selection)),
         )
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
@@ -215,7 +210,7 @@ class ExplanationJob:
             of_layer = found.attributions if selection.place == "layer" else None
             parts = found.contributions if about["quantity"] == "contribution" else None
             result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
-            heat = self._heat(selection, found, {**about, "changed": changed})
+            heat = self._told.heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
             self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)
 
@@ -225,51 +220,6 @@ class ExplanationJob:
         with LOCK:  # how the map is drawn is in the code, too, and must not change in between
             code = whole_code(self.explained, self.registry, self.labels, self.shown, selection, lines)
             self.publish(accept, code=code, **traits)
-
-    def _about(self, selection: Selection, title: str) -> RawHeat:
-        """What is said of a map however far it has been worked out."""
-        unit = self._unit(selection)
-        return {
-            "title": title,
-            "request": {**selection.request("heat"), "effort": selection.effort},
-            "refinable": self.registry.refinable(
-                selection.shown_method, selection.shown_settings, selection.effort
-            ),
-            "preview": False,
-            "changed": False,
-            "quantity": unit["quantity"],
-            "unit": unit["unit"],
-        }
-
-    def _unit(self, selection: Selection) -> _Unit:
-        """What the numbers of the selected method are."""
-        spec, custom = (
-            self.registry.specs[selection.shown_method],
-            self.registry.is_custom(selection.shown_method),
-        )
-        quantity = quantity_of(spec, selection, custom)
-        noun = self.outputs(selection).noun
-        return {"quantity": quantity, "unit": unit_words(quantity, self.labels.explained(selection, noun))}
-
-    def _heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
-        over = found.over_picture
-        if over is None:  # the page says what the layer gives instead
-            return {}
-        size = tuple(self.explained.example(selection.example).tensor.shape[2:])
-        shown = wire.flat_map(_fitted(over, size))
-        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
-        heat = wire.heat_message(
-            shown,
-            final=found.final,
-            sum=None if found.total is None else wire.number(found.total),
-            gap=None if found.gap is None else wire.number(found.gap),
-            error=None if error is None else wire.number(error.amax()),
-            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
-            evaluations=found.evaluations,
-            pixels=over.shape[2] * over.shape[3] / shown.numel(),
-            summable=found.additive and found.shares is None and selection.place != "layer",
-        )
-        return {**heat, **about}
 
     # --- inside the model -------------------------------------------------------------------------------------
 
@@ -301,7 +251,7 @@ class ExplanationJob:
             return
         title, shown = self.labels.layer_maps_title(selection), False
         what = f"{self.registry.specs[selection.layer_method].title} of all layers"
-        unit = self._unit(dataclasses.replace(selection, layer="", neuron=None))
+        unit = self._told.unit(dataclasses.replace(selection, layer="", neuron=None))
         for found in self.reported(what, self.explained.layer_maps(selection), pace=0.5):
             message = layer_messages.layer_maps_message(
                 found.maps, found.sums, title=title, request=request, final=found.final, **unit
@@ -444,12 +394,3 @@ class ExplanationJob:
                     given = time.monotonic()
                     yield step
         yield from latest
-
-
-def _fitted(found: Tensor, size: tuple[int, ...]) -> Tensor:
-    return found if tuple(found.shape[2:]) == size else LayerGradCam.interpolate(found, size, "bilinear")
-
-
-def _size(values: Tensor) -> Tensor:
-    """Root mean square."""
-    return values.double().square().mean().sqrt()

@@ -152,7 +152,7 @@ class ExplainedModel:
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of an example."""
-        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self._to_image)
+        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self.to_image)
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""

@@ -1,0 +1,96 @@
+"""A map as it travels to the page: its numbers, what they are, and how good they are as an estimate."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from torch import Tensor
+
+from attriscope.attr import LayerGradCam
+from attriscope.widget.messages import wire
+from attriscope.widget.messages.predictions import Outputs
+from attriscope.widget.messages.types import Quantity, RawHeat
+from attriscope.widget.methods.labels import Labels
+from attriscope.widget.methods.quantities import quantity_of, unit_words
+from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.model.map import Map
+from attriscope.widget.state.selection import Selection
+
+
+class Unit(TypedDict):
+    """What the numbers of a map are, by kind and in words."""
+
+    quantity: Quantity
+    unit: str
+
+
+class MapMessages:
+    """What is told of maps.
+
+    Args:
+        explained: the model.
+        registry: the methods on offer.
+        labels: what things are called.
+    """
+
+    def __init__(self, explained: ExplainedModel, registry: MethodRegistry, labels: Labels) -> None:
+        self._explained, self._registry, self._labels = explained, registry, labels
+
+    def about(self, selection: Selection, title: str) -> RawHeat:
+        """What is said of a map however far it has been worked out."""
+        unit = self.unit(selection)
+        return {
+            "title": title,
+            "request": {**selection.request("heat"), "effort": selection.effort},
+            "refinable": self._registry.refinable(
+                selection.shown_method, selection.shown_settings, selection.effort
+            ),
+            "preview": False,
+            "changed": False,
+            "quantity": unit["quantity"],
+            "unit": unit["unit"],
+        }
+
+    def unit(self, selection: Selection) -> Unit:
+        """What the numbers of the selected method are."""
+        spec, custom = (
+            self._registry.specs[selection.shown_method],
+            self._registry.is_custom(selection.shown_method),
+        )
+        quantity = quantity_of(spec, selection, custom)
+        noun = self._outputs(selection).noun
+        return {"quantity": quantity, "unit": unit_words(quantity, self._labels.explained(selection, noun))}
+
+    def heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
+        """A map as far as it has been worked out; {} for a layer that has nothing to lay over the picture."""
+        over = found.over_picture
+        if over is None:  # the page says what the layer gives instead
+            return {}
+        size = tuple(self._explained.example(selection.example).tensor.shape[2:])
+        shown = wire.flat_map(_fitted(over, size))
+        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
+        heat = wire.heat_message(
+            shown,
+            final=found.final,
+            sum=None if found.total is None else wire.number(found.total),
+            gap=None if found.gap is None else wire.number(found.gap),
+            error=None if error is None else wire.number(error.amax()),
+            relative_error=None if error is None else wire.number(_size(error) / _size(shown)),
+            evaluations=found.evaluations,
+            pixels=over.shape[2] * over.shape[3] / shown.numel(),
+            summable=found.additive and found.shares is None and selection.place != "layer",
+        )
+        return {**heat, **about}
+
+    def _outputs(self, selection: Selection) -> Outputs:
+        return self._explained.outputs(selection, self._labels.names.binary)
+
+
+def _fitted(found: Tensor, size: tuple[int, ...]) -> Tensor:
+    return found if tuple(found.shape[2:]) == size else LayerGradCam.interpolate(found, size, "bilinear")
+
+
+def _size(values: Tensor) -> Tensor:
+    """Root mean square."""
+    return values.double().square().mean().sqrt()
