@@ -31,6 +31,7 @@ from browser.inside_page import (
     belong_together,
     depth_slider,
     open_channels,
+    open_tab,
     open_tree,
     pick_layer,
     title_of,
@@ -268,6 +269,7 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     file.goto((server.root / "inside.html").as_uri())
     root = explorer_of(file)
     is_text(file, root)
+    open_tab(root, "Inside")
     slider = depth_slider(root)
     slider.focus()
     titles = set()

@@ -161,6 +161,8 @@ def test_several_inputs_baselines_and_a_method() -> None:
     ("perturb", "message"),
     [
         (lambda x: x, "must give a pair"),
+        (lambda x: (x, x, x), "must give a pair"),
+        (lambda x: (x,), "must give a pair"),
         (lambda x: (x[:1], x), "tensors of shape"),
         (lambda x: (x, x[:, :2]), "tensors of shape"),
         ("noise", "must be a function"),

@@ -33,6 +33,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "ablate_to": {"ablate_to": "baseline"},
     "explain_predicted": {"explain_predicted": True},
     "detail": {"detail": 3},
+    "selection": {"selection": {"kind": "box", "box": [1, 2, 4, 6]}},
     "tab": {"tab": "inside"},
     "alpha": {"alpha": 0.25},
     "opacity": {"opacity": 0.5},

@@ -149,6 +149,9 @@ class ExplanationJob:
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
         if scores is not None and len(scores) > 1 and (selection.target is None or follows):
             target = int(scores.argmax())
+            if follows and selection.contrast == target:  # nobody has asked for this target beside this contrast
+                selection = dataclasses.replace(selection, contrast=None)
+                self.publish(self.state.leave_contrast, contrast=None)
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return selection

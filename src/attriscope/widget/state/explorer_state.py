@@ -104,6 +104,11 @@ class ExplorerState:
             )
         self.requested = dataclasses.replace(self.requested, target=target)
 
+    def leave_contrast(self) -> None:
+        """What is explained is compared with no other class any more."""
+        if self.requested is not None:
+            self.requested = dataclasses.replace(self.requested, contrast=None)
+
     def begin(self, selection: Selection) -> None:
         """A selection is being worked out: what else was is not the answer any more."""
         if not self.has_map(selection):
