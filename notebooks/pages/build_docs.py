@@ -29,7 +29,7 @@ PAGES = NOTEBOOKS / "pages"
 SOURCE, SITE = ROOT / "build/docs-source", ROOT / "build/docs"
 TEXTS = ("CONTRIBUTING.md", "CHANGELOG.md")
 # What is public and says so by no __all__: all that is defined there without an underscore.
-WHOLE = ("attriscope.attr.baselines", "attriscope.core.errors")
+WHOLE = ("attriscope.attr.baselines", "attriscope.attr.targets", "attriscope.core.errors")
 KINDS = {"Classes": "autoclass", "Functions": "autofunction", "Errors": "autoexception", "Data": "autodata"}
 # Their members are documented by those who made them.
 FOREIGN_BASES = (

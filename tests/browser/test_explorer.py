@@ -38,7 +38,7 @@ def test_first_notebook_runs_from_top_to_bottom(page: Page, server: Server, shot
     run_all(page)
     explorer_of(page)
     wait_until_run(page, timeout=240)
-    expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients for Egyptian cat"))
+    expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated gradients for Egyptian cat"))
     with server.kernel(name) as kernel:
         assert kernel.value("list(explorer.attributions.shape)") == [1, 3, 224, 224]
         assert kernel.value("explorer.status") == "idle"
@@ -53,7 +53,7 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
     with server.kernel(name) as kernel:
         settled(page, kernel)
         expect(picture(page)).to_have_attribute(
-            "aria-label", re.compile("Integrated Gradients for tiger cat")
+            "aria-label", re.compile("Integrated gradients for tiger cat")
         )
         shot(root, "first")
 
@@ -105,7 +105,7 @@ def test_restyle_walk_and_click(page: Page, server: Server, shot: Shot) -> None:
         root.get_by_role("searchbox", name="Search layers").fill("")
         choose(root, "Seen at", PIXELS)
         expect(picture(page)).to_have_attribute(
-            "aria-label", re.compile("Integrated Gradients"), timeout=60_000
+            "aria-label", re.compile("Integrated gradients"), timeout=60_000
         )
         wait_for("no layer", lambda: kernel.value("explorer.layer") is None, 10)
 

@@ -88,7 +88,7 @@ def _through_the_menus(page: Page, root: Locator, kernel: Kernel, shot: Shot) ->
     pick("Explained output", "lyn", "lynx", "target", named["lynx"])
     pick("Compared with", "espresso", "espresso", "contrast", named["espresso"])
     pick("Baseline", "w", "White", "baseline", "white")
-    pick("Method", "i", "Input X Gradient", "method", "InputXGradient")
+    pick("Method", "i", "Input x gradient", "method", "InputXGradient")
     if control(root, "button", "Settings").is_visible():
         page.keyboard.press("Tab")
     pick("Seen at", "head.conv", "head.conv", "layer", "head.conv")

@@ -140,7 +140,7 @@ def test_a_model_that_raises_says_so_in_the_widget(page: Page, server: Server, s
         kernel.run("model.delay = 0")
         control(root, "button", "Recompute").click()
         settled(page, kernel)
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated Gradients"))
+        expect(picture(page)).to_have_attribute("aria-label", re.compile("Integrated gradients"))
 
 
 LABELS = [

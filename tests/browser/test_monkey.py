@@ -205,7 +205,7 @@ def test_a_monkey(page: Page, server: Server) -> None:
         other = "Saliency" if state["method"] != "Saliency" else "InputXGradient"
         choose(roots[1], "Method", other)
         wait_for("an answer", lambda: kernel.value("explorer.heat['request']['method']") == other, 60)
-        label = re.compile("Saliency|Input X Gradient")
+        label = re.compile("Saliency|Input x gradient")
         for root in roots:
             quiet(root)
             expect(picture_of(root)).to_have_attribute("aria-label", label)

@@ -53,7 +53,7 @@ def test_shown_twice_and_after_a_reload(page: Page, server: Server) -> None:
         expect(roots.nth(1).locator("canvas[data-drawn]").first).to_be_visible()
         choose(roots.nth(1), "Method", "InputXGradient")
         wait_for("the kernel hears it", lambda: kernel.value("explorer.method") == "InputXGradient", 30)
-        expect(picture(page)).to_have_attribute("aria-label", re.compile("Input X Gradient"))
+        expect(picture(page)).to_have_attribute("aria-label", re.compile("Input x gradient"))
 
 
 @both_front_ends
@@ -131,7 +131,7 @@ def test_several_in_a_long_notebook(page: Page, server: Server) -> None:
         with server.kernel(name) as kernel:
             wait_for("second", lambda: kernel.value("second.method") == "InputXGradient", 30)
             settled(page, kernel, name="second")
-            expect(picture_of(last)).to_have_attribute("aria-label", re.compile("Input X Gradient"))
+            expect(picture_of(last)).to_have_attribute("aria-label", re.compile("Input x gradient"))
             scroll_to(1)
             first = page.locator(".jp-Cell").filter(has=page.locator(".as-root")).first
             expect(picture_of(first)).to_be_in_viewport()
@@ -142,7 +142,7 @@ def test_several_in_a_long_notebook(page: Page, server: Server) -> None:
             kernel.run("first.sign = 'negative'; first.method = 'InputXGradient'; first.wait(); None")
             scroll_to(1)
             expect_chosen(first, "Sign", "negative")
-            expect(picture_of(first)).to_have_attribute("aria-label", re.compile("Input X Gradient"))
+            expect(picture_of(first)).to_have_attribute("aria-label", re.compile("Input x gradient"))
             assert kernel.value("[second.sign, second.target]")[0] == "all"
     finally:
         server.set_setting("@jupyterlab/notebook-extension:tracker", {})

@@ -78,7 +78,7 @@ class Masked(nn.Module):
 
 PAGE_WRITES = {
     "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
-    "contrast", "example", "settings", "alpha", "opacity", "colormap", "sign", "mode", "outlier_percent",
+    "contrast", "example", "settings", "alpha", "view_box", "opacity", "colormap", "sign", "mode", "outlier_percent",
     "scale_limit", "selection",
 }  # fmt: skip
 

@@ -41,7 +41,7 @@ def test_methods_give_what_the_library_gives(
     explorer = make(target=2, method=method.__name__).wait()
     signed = {"abs": False} if method is Saliency else {}
     torch.testing.assert_close(explorer.attributions, method(model).attribute(image, target=2, **signed))
-    assert explorer.heat["title"] == f"{method.get_name()} for class 2"
+    assert explorer.heat["title"] == f"{INPUT_METHODS[method.__name__].title} for class 2"
 
 
 @pytest.mark.parametrize("name", [name for name in INPUT_METHODS if name != "IntegratedGradients"])
@@ -292,7 +292,7 @@ def test_models_with_one_output_need_no_target() -> None:
     x = torch.rand(1, 1, 6, 6)
     explorer = Explorer(net.eval(), x, n_steps=4).wait()
     assert explorer.target is None
-    assert explorer.heat["title"] == "Integrated Gradients, baseline zero"
+    assert explorer.heat["title"] == "Integrated gradients, baseline zero"
     torch.testing.assert_close(explorer.attributions, IntegratedGradients(net).attribute(x, n_steps=4))
 
 

@@ -48,7 +48,7 @@ def test_a_function_as_target() -> None:
     explorer = Explorer(model, X, target=margin, n_steps=4).wait(60)
     assert explorer.target(model(X)).shape == (1,)
     assert explorer.get_state("target") == {"target": "margin"}  # the page has its name
-    assert explorer.heat["title"] == "Integrated Gradients for margin, baseline zero"
+    assert explorer.heat["title"] == "Integrated gradients for margin, baseline zero"
     assert explorer.heat["request"]["target"] == explorer.path["request"]["target"] == "margin"
     wanted = attr.IntegratedGradients(model).attribute(X, target=margin, n_steps=4)
     torch.testing.assert_close(explorer.attributions, wanted)

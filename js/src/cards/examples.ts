@@ -35,7 +35,7 @@ class Item {
 
   constructor({ label, picture: raw }: ExampleInfo, index: number) {
     this.#label = label || String(index);
-    const image = picture(raw);
+    const image = picture(raw)?.image;
     const canvas = h("canvas", { class: "as-example-picture", width: image?.w ?? 1, height: image?.h ?? 1 });
     if (image) context(canvas)?.drawImage(pictureCanvas(image), 0, 0);
     canvas.setAttribute("aria-hidden", "true");

@@ -46,11 +46,11 @@ class PathEnd {
     thumbnail.hidden = !picture;
     if (!picture || picture === this.#drawn) return;
     this.#drawn = picture;
-    const side = Math.min(picture.w, picture.h);
+    const side = Math.min(picture.image.w, picture.image.h);
     context(thumbnail)?.drawImage(
-      pictureCanvas(picture),
-      (picture.w - side) / 2,
-      (picture.h - side) / 2,
+      pictureCanvas(picture.image),
+      (picture.image.w - side) / 2,
+      (picture.image.h - side) / 2,
       side,
       side,
       0,

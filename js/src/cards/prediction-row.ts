@@ -87,6 +87,9 @@ export class PredictionRow {
     const walked = onTheWay?.get(item.index);
     const amount = walked ?? item.amount;
     const { from, to } = barSpan(amount, low, high);
+    // A score by itself is no share of anything: its bar would reach from end to end whatever it is.
+    const alone = isScore && among.items.length === 1 && item.before === undefined;
+    setAttribute(node, "data-alone", alone ? "1" : undefined);
     setVariable(node, "--as-from", from.toFixed(4));
     setVariable(node, "--as-to", to.toFixed(4));
     setText(this.#value, amountText(item, amount, among));

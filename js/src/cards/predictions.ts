@@ -14,10 +14,17 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { PredictionRow } from "./prediction-row";
 
+/** Whether it is said of places in the picture: then there is nothing else that the numbers may be. */
+function ofPlaces(view: View): boolean {
+  const { output } = view.get("predictions");
+  return output === "segmentation" || output === "boxes";
+}
+
 /** What the hint beside the title says. */
 function hintText(view: View, { onTheWay, changed, items }: Predictions): string {
   if (onTheWay) return `at α = ${position(presentAlpha(view))}`;
   if (changed) return `with ${view.get("ablated").length} switched off`;
+  if (ofPlaces(view)) return view.get("predictions").doc ?? "";
   if (view.has("output")) return ""; // how the numbers come about is said there
   return whyOff(view.kernel) || items.length < 2 ? "" : "pick one to explain it";
 }
@@ -164,7 +171,7 @@ class OutputMenu {
 
   show(view: View): void {
     const { doc = "", items = [] } = view.get("predictions");
-    this.node.hidden = !items.length || !doc || !view.has("output");
+    this.node.hidden = !items.length || !doc || !view.has("output") || ofPlaces(view);
     if (this.node.hidden) return;
     const found = view.get("output") === "auto" ? `auto: ${doc}` : "auto";
     this.#menu.show([{ value: "auto", label: found }, ...OUTPUT_KINDS], view.get("output"));

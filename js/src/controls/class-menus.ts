@@ -75,7 +75,8 @@ export class ContrastMenu {
     const items = contrastItems(view);
     const chosen = contrast === null ? NOTHING : String(contrast);
     this.menu.show(items, chosen, contrast === null ? "nothing" : classLabel(view, contrast));
-    const none = singleIndex(view.get("target")) === undefined || items.length < 2;
+    const boxes = view.get("predictions").output === "boxes";
+    const none = boxes || singleIndex(view.get("target")) === undefined || items.length < 2;
     setAttribute(this.menu.element, "data-none", none ? "1" : undefined);
   }
 }

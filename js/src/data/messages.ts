@@ -1,5 +1,6 @@
 /** From binary traits to typed arrays. What is malformed counts as not there. */
 import { bytes, floats } from "../lib/binary";
+import type { RgbImage } from "../lib/canvas";
 import { memo } from "../lib/memo";
 import type {
   ClassInfo,
@@ -7,17 +8,24 @@ import type {
   Quantity,
   RawHeat,
   RawLut,
+  RawCloseUp,
   RawPath,
   RawPicture,
   Request,
   Target,
 } from "../state/messages.generated";
 
+/** Its size is that of the picture itself, by which places in it are told; what came may be coarser. */
 export interface Picture {
   readonly w: number;
   readonly h: number;
-  /** h*w*3, RGB */
-  readonly rgb: Uint8Array;
+  readonly image: RgbImage;
+}
+
+/** A part of the picture, finer than the whole came: the box x0, y0, x1, y1 of its pixels. */
+export interface CloseUp {
+  readonly box: readonly [number, number, number, number];
+  readonly image: RgbImage;
 }
 
 export interface Lut {
@@ -95,7 +103,19 @@ export const picture = memo((raw: RawPicture): Picture | undefined => {
   const dims = size(raw.shape);
   if (!dims || !raw.data) return undefined;
   const rgb = bytes(raw.data);
-  return fits("a picture", rgb.length, dims.w * dims.h * 3) ? { ...dims, rgb } : undefined;
+  if (!fits("a picture", rgb.length, dims.w * dims.h * 3)) return undefined;
+  return { ...(size(raw.full) ?? dims), image: { ...dims, rgb } };
+});
+
+export const closeUp = memo((raw: RawCloseUp): CloseUp | undefined => {
+  const dims = size(raw.shape);
+  const [x0, y0, x1, y1] = raw.box ?? [];
+  if (!dims || !raw.data || x0 === undefined || y0 === undefined || x1 === undefined || y1 === undefined) {
+    return undefined;
+  }
+  const rgb = bytes(raw.data);
+  if (!fits("a close-up", rgb.length, dims.w * dims.h * 3)) return undefined;
+  return { box: [x0, y0, x1, y1], image: { ...dims, rgb } };
 });
 
 export const lut = memo((raw: RawLut): Lut | undefined => {

@@ -57,7 +57,7 @@ export class RiverMaps {
     const ctx = context(this.#picture);
     if (!ctx) return;
     ctx.imageSmoothingQuality = "high";
-    ctx.drawImage(pictureCanvas(picture), 0, 0, this.#picture.width, this.#picture.height);
+    ctx.drawImage(pictureCanvas(picture.image), 0, 0, this.#picture.width, this.#picture.height);
   }
 
   show(index: number, map: SmallMap | undefined): void {

@@ -1,6 +1,9 @@
 /** A small line chart in shares of its area: curves as SVG that stretches, numbers and marker as HTML that does not. */
 import { h, setText, setVariable, svg } from "./dom";
-import { number } from "./format";
+import { tickTexts } from "./format";
+
+/** A share of the numbers' size that is no difference between them: they are computed in 32 bits. */
+const FLAT = 1e-6;
 
 export interface Range {
   readonly low: number;
@@ -11,7 +14,9 @@ export interface Range {
 export function paddedRange(values: readonly number[]): Range {
   const low = Math.min(...values);
   const high = Math.max(...values);
-  const pad = high > low ? (high - low) * 0.06 : Math.abs(low) * 0.1 || 1;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  // What differs only by rounding is flat: its ticks would differ by less than their digits say.
+  const pad = high - low > size * FLAT ? (high - low) * 0.06 : size * 0.1 || 1;
   return { low: low - pad, high: high + pad };
 }
 
@@ -62,11 +67,12 @@ export class Chart {
     const all = [...Array.from(main), ...Array.from(second ?? [])].filter(Number.isFinite);
     this.#range = all.length ? paddedRange(all) : { low: 0, high: 1 };
     const ticks = all.length ? niceTicks(this.#range) : [];
+    const texts = tickTexts(ticks);
     this.#curve.setAttribute("points", polyline(xs, main, this.#range));
     this.#second.setAttribute("points", second ? polyline(xs, second, this.#range) : "");
     this.#grid.replaceChildren(
-      ...ticks.map((tick) => {
-        const line = h("div", { class: "as-gridline" }, h("span", {}, tickText(tick)));
+      ...ticks.map((tick, i) => {
+        const line = h("div", { class: "as-gridline" }, h("span", {}, texts[i]!));
         setVariable(line, "--as-y", this.#share(tick).toFixed(4));
         if (tick === 0) line.dataset.zero = "1";
         return line;
@@ -92,11 +98,4 @@ export class Chart {
   #share(y: number): number {
     return (y - this.#range.low) / (this.#range.high - this.#range.low);
   }
-}
-
-/** A tick without the trailing zeros that readouts keep. */
-function tickText(value: number): string {
-  return number(value)
-    .replace(/(\.\d*?)0+(?=$|e)/, "$1")
-    .replace(/\.(?=$|e)/, "");
 }

@@ -10,6 +10,27 @@ export function number(value: number): string {
   return minus(size >= 1000 ? value.toFixed(0) : value.toPrecision(3));
 }
 
+/** Numbers along an axis: as short as they can be, but no two alike, and each the number that it stands at. */
+export function tickTexts(ticks: readonly number[]): string[] {
+  const step = Math.min(...ticks.slice(1).map((tick, i) => Math.abs(tick - ticks[i]!)));
+  const slack = Number.isFinite(step) ? step * 1e-3 : 0;
+  for (let digits = 3; digits < 17; digits++) {
+    const found = ticks.map((tick) => shortest(tick, digits));
+    if (found.every((text, i) => Math.abs(Number(text) - ticks[i]!) <= slack)) return found.map(minus);
+  }
+  return ticks.map((tick) => minus(String(tick)));
+}
+
+/** A number with at most so many digits, and no zeros at its end. */
+function shortest(value: number, digits: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  const rounded = Number(value.toPrecision(digits));
+  if (size >= 1e-3 && size < 1e5) return String(rounded);
+  const [mantissa, exponent] = rounded.toExponential().split("e");
+  return `${mantissa}e${Number(exponent)}`;
+}
+
 export function signed(value: number): string {
   return value > 0 ? `+${number(value)}` : number(value);
 }

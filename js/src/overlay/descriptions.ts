@@ -42,7 +42,7 @@ export function describe(shown: Displayed, mode: Mode = "blended"): string {
 }
 
 /** What a look at the map tells: how much, how sure, and where. Goes through all values: not for every frame. */
-export function summarise({ field: drawn, heat }: Displayed): string {
+export function summarise({ field: drawn, heat }: Displayed, computing: boolean): string {
   const field = drawn?.whole ?? drawn;
   if (!field) return "";
   const sum = heat ? heat.sum : regionsOf(field.w, field.h, (i) => field.valueAt(i), 1, 1).sums[0];
@@ -51,7 +51,10 @@ export function summarise({ field: drawn, heat }: Displayed): string {
   if (estimate.length) words.push(`As an estimate: ${estimate.join(", ")}.`);
   const where = strongest(regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3));
   if (where) words.push(where);
-  if (heat?.preview) words.push("This is a preview; the chosen method is still computing.");
+  if (heat?.preview) {
+    const rest = computing ? "is still computing" : "has not finished";
+    words.push(`This is a preview; the chosen method ${rest}.`);
+  }
   if (heat?.changed) words.push("The model's weights changed while this was computed.");
   return words.join(" ");
 }

@@ -7,19 +7,21 @@ import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
 import { currentPath, type Displayed, displayed, type Field, pinned } from "../selection/displayed";
-import { markOf } from "../selection/freshness";
+import { isComputing, markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RefineButton, WeightsNotice } from "./actions";
 import { BackButtons } from "./back-buttons";
+import { CloseUps } from "./close-up";
 import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
 import { doubt, finding } from "./finding";
 import { Legend } from "./legend";
 import { PinButtons, Stages } from "./pinned";
+import { BoxMarks, PixelPicker } from "./places";
 import { ZoomButtons } from "./zoom-buttons";
 
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
@@ -48,6 +50,8 @@ export class Overlay {
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
+  readonly #boxes: BoxMarks;
+  readonly #closeUps: CloseUps;
   #brushes: Brushes | undefined;
   readonly #table: DataTable;
   #shown: Displayed;
@@ -72,6 +76,8 @@ export class Overlay {
       (stage) => (this.#brushes = view.has("selection") ? new Brushes(state, stage, this.#say) : undefined),
     );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
+    this.#boxes = new BoxMarks(state, this.#stages.present);
+    this.#closeUps = new CloseUps(state, this.#stages.present);
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
@@ -134,6 +140,7 @@ export class Overlay {
         popup.element,
         table.button,
         ...(view.has("effort") ? [new RefineButton(state).node] : []),
+        ...(view.has("predictions") ? [new PixelPicker(state, this.#stages.present).node] : []),
         ...(view.has("pinned") ? [pins.pin] : []),
       ),
       table.panel,
@@ -155,9 +162,11 @@ export class Overlay {
     const own = scaleFor(shown.field);
     const kept = scaleFor(pinned?.field);
     this.#limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
+    this.#closeUps.show(view, shown.picture);
     stages.draw(shown, pinned, { mode: look.mode, limit: this.#limit, table: look.table });
     this.#showLegend(view, look, own, kept);
     setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
+    this.#boxes.show(view);
     this.#zoom.show();
     this.#brushes?.moved();
     this.#read(false);
@@ -230,7 +239,7 @@ export class Overlay {
   readonly #repaint = (): void => this.#paint(this.#state.view);
 
   readonly #reflect = (): void => {
-    setText(this.#words, summarise(this.#shown));
+    setText(this.#words, summarise(this.#shown, isComputing(this.#state.view)));
     this.#table.show(this.#shown);
   };
 }

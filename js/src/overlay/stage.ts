@@ -1,6 +1,7 @@
 /** The canvas of the overlay: picture, map over or beside it, the part in view, and the cross that reads values. */
 import { GROUND } from "../data/colour-tables";
-import { context, drawViewport, PixelBuffer, ScaledPicture } from "../lib/canvas";
+import type { CloseUp } from "../data/messages";
+import { context, drawViewport, pictureCanvas, PixelBuffer, ScaledPicture } from "../lib/canvas";
 import { clamp, h, setAttribute, setVariable } from "../lib/dom";
 import { largestZoom, type Point, reveal, toView, type Viewport, WHOLE } from "../lib/zoom";
 import type { Displayed, Field } from "../selection/displayed";
@@ -31,6 +32,8 @@ export class Stage {
   /** The pixel of the picture that a person points at; undefined when nowhere. */
   point: Point | undefined;
   viewport: Viewport = WHOLE;
+  /** A part of the picture that came finer than the whole. */
+  closeUp: CloseUp | undefined;
   readonly #crosses = [cross(), cross()] as const;
   readonly #map = new PixelBuffer();
   readonly #picture = new ScaledPicture();
@@ -72,6 +75,7 @@ export class Stage {
       look.table,
       mode,
       this.viewport,
+      this.closeUp,
     ];
     now.push(panes);
     if (now.every((value, i) => value === this.#last[i])) return; // it stands there already
@@ -129,10 +133,40 @@ export class Stage {
   #drawPicture(ctx: CanvasRenderingContext2D, { picture, from, alpha }: Displayed): void {
     if (!picture) return;
     const { width, height } = this.panes;
-    if (from) ctx.drawImage(this.#from.get(from, width, height, this.viewport), 0, 0);
+    if (from) ctx.drawImage(this.#from.get(from.image, width, height, this.viewport), 0, 0);
     ctx.globalAlpha = from ? alpha : 1; // over the baseline: the mix in display space
-    ctx.drawImage(this.#picture.get(picture, width, height, this.viewport), 0, 0);
+    ctx.drawImage(this.#picture.get(picture.image, width, height, this.viewport), 0, 0);
     ctx.globalAlpha = 1;
+    if (!from && this.closeUp) this.#drawCloseUp(ctx, this.closeUp);
+  }
+
+  /** The part of it that is in view, over the coarser picture. */
+  #drawCloseUp(ctx: CanvasRenderingContext2D, { box: [x0, y0, x1, y1], image }: CloseUp): void {
+    const { zoom, left, top } = this.viewport;
+    const { width, height } = this.panes;
+    const seen = { x0: left * this.width, y0: top * this.height };
+    const size = { w: this.width / zoom, h: this.height / zoom };
+    const part = {
+      x0: Math.max(x0, seen.x0),
+      y0: Math.max(y0, seen.y0),
+      x1: Math.min(x1, seen.x0 + size.w),
+      y1: Math.min(y1, seen.y0 + size.h),
+    };
+    if (part.x0 >= part.x1 || part.y0 >= part.y1) return;
+    const across = image.w / (x1 - x0);
+    const down = image.h / (y1 - y0);
+    ctx.imageSmoothingEnabled = true;
+    ctx.drawImage(
+      pictureCanvas(image),
+      (part.x0 - x0) * across,
+      (part.y0 - y0) * down,
+      (part.x1 - part.x0) * across,
+      (part.y1 - part.y0) * down,
+      ((part.x0 - seen.x0) / size.w) * width,
+      ((part.y0 - seen.y0) / size.h) * height,
+      ((part.x1 - part.x0) / size.w) * width,
+      ((part.y1 - part.y0) / size.h) * height,
+    );
   }
 
   #drawMap(

@@ -18,6 +18,10 @@ export function targetLabel(view: View): string {
   const index = singleIndex(target);
   if (index !== undefined) return classLabel(view, index);
   if (typeof target === "string") return target;
+  if (Array.isArray(target) && target.length === 3 && view.get("predictions").output === "segmentation") {
+    const [one, row, column] = target as [number, number, number];
+    return `${classLabel(view, one)} at row ${row}, column ${column}`;
+  }
   return Array.isArray(target) ? `output ${target.join(", ")}` : "the output";
 }
 

@@ -135,7 +135,7 @@ export function markOf(view: View, stale: boolean, heat?: Heat): string | undefi
   if (stale) {
     return status === "error" || status === "cancelled" || !view.reachable ? "out of date" : "updating";
   }
-  if (heat?.preview) return "preview";
+  if (heat?.preview) return isComputing(view) ? "preview" : "only a preview";
   if (heat?.final !== false) return undefined;
   return isComputing(view) ? "refining" : "unfinished";
 }

@@ -97,5 +97,6 @@ export const predictions = derived((view: View): Predictions => {
 /** Whether the explained class can be compared with this one. */
 export function canCompare(view: View, index: number): boolean {
   const target = singleIndex(view.get("target"));
+  if (view.get("predictions").output === "boxes") return false; // each has a score of its own
   return view.has("contrast") && view.reachable && target !== undefined && target !== index;
 }

@@ -21,7 +21,7 @@ export type LutKind = "diverging" | "sequential";
 export type AblateTo = "zero" | "baseline";
 
 /** What a model's numbers are, and what a person says of it; "auto" leaves that to be found. */
-export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values";
+export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values" | "segmentation" | "boxes";
 
 export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
 
@@ -30,6 +30,9 @@ export type Quantity = "contribution" | "gradient" | "importance" | "attribution
 
 /** What is shown of them: parts of 100 percent, or numbers as they are. */
 export type Amount = "probability" | "score";
+
+/** What the page may ask for besides setting a trait. */
+export type Ask = "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin" | "explain_pixel";
 
 /** One baseline by name, or several whose maps are averaged. */
 export type Baseline = string | readonly string[];
@@ -63,7 +66,9 @@ export type Binary = DataView | ArrayBuffer | ArrayBufferView;
 
 /** What the page may ask for besides setting a trait. */
 export interface Message {
-  type: "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin";
+  type: Ask;
+  row?: number;
+  column?: number;
 }
 
 /** What the page can have as a file. */
@@ -134,6 +139,16 @@ export interface RawLut {
 export interface RawPicture {
   shape?: Size;
   data?: Binary;
+  /** Of the picture itself, where it was averaged down to `shape`; places in it are counted in these. */
+  full?: Size;
+}
+
+/** A part of the picture, finer than the whole travels; {} when there is none. */
+export interface RawCloseUp {
+  shape?: Size;
+  data?: Binary;
+  /** Which part, x0, y0, x1, y1 in pixels of the picture. */
+  box?: readonly number[];
 }
 
 /** One of the examples to choose from. */
@@ -205,6 +220,8 @@ export interface RawPredictions {
   /** How what is shown comes about from them. */
   doc?: string;
   items?: readonly Prediction[];
+  /** Of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture. */
+  boxes?: readonly (readonly number[])[];
 }
 
 /** A class of the model. */

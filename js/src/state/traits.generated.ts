@@ -20,6 +20,7 @@ import type {
   RawChannels,
   RawChecks,
   RawClasses,
+  RawCloseUp,
   RawComparison,
   RawCovered,
   RawHeat,
@@ -92,6 +93,7 @@ export interface Traits {
   layers: readonly LayerRow[];
   luts: Readonly<Record<string, RawLut>>;
   picture: RawPicture;
+  close_up: RawCloseUp;
   baseline_picture: RawPicture;
   predictions: RawPredictions;
   heat: RawHeat;
@@ -113,6 +115,8 @@ export interface Traits {
   tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
+  /** The part of a large picture that is looked at: x0, y0, x1, y1 in its pixels */
+  view_box: readonly number[] | null;
   /** 0 shows the picture alone, 1 the map alone */
   opacity: number;
   /** A colour map's name, or auto */
@@ -163,6 +167,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   example_predictions: [],
   layers: [],
   picture: {},
+  close_up: {},
   baseline_picture: {},
   predictions: {},
   heat: {},
@@ -182,6 +187,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   pinned: {},
   tab: "where",
   alpha: 1,
+  view_box: null,
   opacity: 0.6,
   colormap: "auto",
   sign: "all",
@@ -228,6 +234,7 @@ export const KERNEL_WRITTEN = [
   "layers",
   "luts",
   "picture",
+  "close_up",
   "baseline_picture",
   "predictions",
   "heat",

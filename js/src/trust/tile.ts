@@ -100,7 +100,7 @@ export class Tile {
       ctx.fillRect(0, 0, size.width, size.height);
     } else {
       ctx.imageSmoothingEnabled = true;
-      ctx.drawImage(pictureCanvas(look.picture), 0, 0, size.width, size.height);
+      ctx.drawImage(pictureCanvas(look.picture.image), 0, 0, size.width, size.height);
     }
     if (map) this.#drawMap(ctx, map, look, size);
   }

@@ -40,6 +40,15 @@ describe("predictions", () => {
     expect(option("cat").textContent).toContain("70.0%");
   });
 
+  it("draw no bar for a single score, which is a share of nothing", () => {
+    const items = [{ index: 0, label: "price", score: 21.5, probability: null }];
+    draw({ predictions: { kind: "score", output: "values", doc: "what the model gives", items } });
+    expect(all("[role=option]").map((row) => row.dataset.alone)).toEqual(["1"]);
+    expect(option("price").textContent).toContain("21.5");
+    draw();
+    expect(all("[role=option]").every((row) => row.dataset.alone === undefined)).toBe(true);
+  });
+
   it("show scores when there are no probabilities", () => {
     draw({
       alpha: 0.5,

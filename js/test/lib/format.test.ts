@@ -90,3 +90,55 @@ describe("bars", () => {
     expect(barSpan(0, 0, 0)).toEqual({ from: 0, to: 0 });
   });
 });
+
+describe("ticks", () => {
+  it.each([
+    [
+      [12.34, 12.345, 12.35],
+      ["12.34", "12.345", "12.35"],
+    ],
+    [
+      [-0.5, 0, 0.5],
+      ["−0.5", "0", "0.5"],
+    ],
+    [
+      [0.25, 0.5, 0.75],
+      ["0.25", "0.5", "0.75"],
+    ],
+    [
+      [1000.5, 1001, 1001.5],
+      ["1000.5", "1001", "1001.5"],
+    ],
+    [
+      [100000, 100001, 100002],
+      ["1e5", "1.00001e5", "1.00002e5"],
+    ],
+    [
+      [-2e-6, 0, 2e-6],
+      ["−2e−6", "0", "2e−6"],
+    ],
+    [[7], ["7"]],
+    [[], []],
+  ])("of %j are told apart", (ticks, texts) => {
+    expect(format.tickTexts(ticks)).toEqual(texts);
+  });
+
+  it.each([
+    [0, 1],
+    [3.999, 4.0005],
+    [-1e-7, 3e-7],
+    [99999, 100003],
+    [12.3412, 12.3415],
+    [1e8, 1.00001e8],
+  ])("from %d to %d never read the same", (low, high) => {
+    const texts = format.tickTexts(niceTicks(paddedRange([low, high])));
+    expect(texts.length).toBeGreaterThan(1);
+    expect(new Set(texts).size).toBe(texts.length);
+  });
+
+  it("are not set between numbers that differ by rounding alone", () => {
+    const { low, high } = paddedRange([5.0000001, 5]);
+    expect(low).toBeLessThan(4.6);
+    expect(high).toBeGreaterThan(5.4);
+  });
+});

@@ -213,11 +213,12 @@ describe("honest numbers", () => {
     } as const;
     expect(inWords(shown, "masked")).toContain("as a mask on the picture. Values from −4.00 to 3.00");
     expect(inWords({ ...shown, kind: "walk" }, "side")).toContain("beside the picture on its way");
-    const words = summarise(shown);
+    const words = summarise(shown, true);
     expect(words).toContain("sum to 2.00");
     expect(words).toContain("error ±0.250");
-    expect(words).toContain("This is a preview");
+    expect(words).toContain("This is a preview; the chosen method is still computing");
     expect(words).toContain("weights changed while");
-    expect(summarise({ ...shown, field: undefined })).toBe("");
+    expect(summarise(shown, false)).toContain("the chosen method has not finished");
+    expect(summarise({ ...shown, field: undefined }, true)).toBe("");
   });
 });

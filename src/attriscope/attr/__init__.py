@@ -16,8 +16,8 @@ outputs only                          :class:`FeatureAblation`, :class:`FeatureP
 inside a model                        ``Layer...`` and ``Neuron...`` of these, :class:`LayerGradCam`,
                                       :class:`GuidedGradCam`, and :class:`At` for any method at any place
 around a method                       :class:`NoiseTunnel`, :class:`DataLoaderAttribution`
-beside them                           :mod:`attriscope.attr.baselines`, :mod:`attriscope.attr.visualization`,
-                                      :class:`Summarizer`
+beside them                           :mod:`attriscope.attr.baselines`, :mod:`attriscope.attr.targets` (segmentation,
+                                      boxes, likeness), :mod:`attriscope.attr.visualization`, :class:`Summarizer`
 ====================================  ===============================================================================
 
 A method of one's own derives from :class:`Attribution` or one of its kinds; :func:`streaming` shows one. How a method
@@ -30,7 +30,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from attriscope.attr import baselines, linear
+from attriscope.attr import baselines, linear, targets
 from attriscope.attr._base import (
     Attribution,
     GradientAttribution,
@@ -185,6 +185,7 @@ __all__ = [
     "linear",
     "remove_interpretable_embedding_layer",
     "streaming",
+    "targets",
     "visualization",
 ]
 

@@ -25,6 +25,9 @@ _FORMS = (
 )
 
 
+# What models call their scores.
+_SCORES = ("logits", "out")
+
 # What to say of a target to an output of so many dimensions.
 _LEAVE_OUT = {
     0: "; leave target out",
@@ -152,17 +155,22 @@ class Target:
 
 
 def scores_in(output: Any) -> Tensor:
-    """The tensor that a target selects from: the output, its ``logits``, or the only tensor in it.
+    """The tensor that a target selects from: the output, its ``logits`` or ``out``, or the only tensor in it.
+
+    ``out`` is what segmentation models of torchvision call it, beside ``aux``.
 
     Raises:
-        TargetError: there are several, and none is called ``logits``; or none.
+        TargetError: there are several, and none is called so; or none.
     """
     if isinstance(output, Tensor):
         return output
     parts = _parts(output)
     tensors = {name: part for name, part in parts.items() if isinstance(part, Tensor)}
-    if "logits" in tensors or (len(tensors) == 1 and "logits" not in parts):
-        return tensors.get("logits", next(iter(tensors.values())))
+    for name in _SCORES:
+        if name in tensors:
+            return tensors[name]
+    if len(tensors) == 1 and "logits" not in parts:
+        return next(iter(tensors.values()))
     listed = ", ".join(f"{name}: {describe(part)}" for name, part in list(tensors.items())[:8])
     first = next(iter(tensors), "logits")
     picked = (

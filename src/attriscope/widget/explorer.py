@@ -8,7 +8,6 @@ Where to look next: the traits are in :mod:`attriscope.widget.state.table` and c
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from torch import Tensor, nn
 
-from attriscope.core.inputs import gather_examples
+from attriscope.attr.targets import Boxes
+from attriscope.widget.answers import Answers
 from attriscope.widget.export import choices, figure
 from attriscope.widget.export.exports import Exports
 from attriscope.widget.jobs.checks import Checks
@@ -32,7 +32,7 @@ from attriscope.widget.messages.class_names import ClassNamesLike, read_class_na
 from attriscope.widget.messages.layers import Channel, top_channels
 from attriscope.widget.methods.custom import custom_methods
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.methods.registry import MethodRegistry, with_steps
+from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model import example
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import ToImage, baseline_infos
@@ -40,13 +40,13 @@ from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
 from attriscope.widget.state.table import ExplorerTraits
-from attriscope.widget.validation import CHECKED, Validation, check_inputs, check_keywords
+from attriscope.widget.validation import CHECKED, Validation, check_keywords, checked_examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Explorer(Judging, ExplorerTraits):
+class Explorer(Judging, Answers, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -65,16 +65,23 @@ class Explorer(Judging, ExplorerTraits):
     same map.
 
     Args:
-        model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are.
-        inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show.
+        model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are. It gives a row of scores
+            for each example, or the scores of pixels, (N, C, H, W), as a segmentation does; alone, or in a dict, tuple
+            or dataclass as ``logits``, ``out`` or the only tensor.
+        inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show. What is
+            explained is a copy, of these and of further arguments: what is written to them later is not seen.
         target: which output to explain: an int, a class by its name, a tuple or list of ints, or a function of the
-            model's output that gives one number per example; ``None`` takes the first example's best class.
+            model's output that gives one number per example, such as those of ``attr.targets``; ``None`` takes the
+            first example's best class. Of a segmentation, a class is the sum of its scores over the pixels where it is
+            predicted in the picture as it is; ``(class, row, column)`` is one pixel of the output. ``None`` takes the
+            class with the most pixels that is not called background.
         class_names: names of the classes, as a sequence, a dict from index to name, or one from name to index. Of two
             names for a model with one output the second counts.
         labels: the true class of each example, by index or name: the strip of examples then says where the model is
             wrong.
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
-            ``methods`` lists all of them.
+            ``methods`` lists all of them. Here and wherever a method is named, any usual spelling will do, such as
+            ``"IG"`` or ``"integrated gradients"``; the trait then holds the name.
         baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
             (mean colour), ``"blur"``, ``"noise"`` (uniform), a tensor of the shape of the inputs or of one example, a
             number, or a list of several of these, of which at most one a tensor or number: the attributions are then
@@ -85,6 +92,10 @@ class Explorer(Judging, ExplorerTraits):
             which is exact if ``to_image`` is linear but for clipping.
         additional_forward_args: further arguments of the model, a value or a tuple; a tensor with one entry per example
             is cut with them.
+        boxes: for a detector, a function of its output that gives for each example a list of boxes
+            (x0, y0, x1, y1, label, score): pixels of the picture, a class or its name, and a score out of the output.
+            The target is then the index of a box, whose score is explained; ``None`` is the surest. How it is followed
+            while a method changes the picture, :func:`attriscope.attr.targets.box_score` says.
         n_steps: points on the path of integrated gradients; short for an entry in ``settings``.
         methods: methods of your own to offer beside this library's: classes that derive from ``attr.Attribution``, as a
             list, or as a dict by name. In a dict there may also be functions that make a method of the model, e.g.
@@ -98,7 +109,8 @@ class Explorer(Judging, ExplorerTraits):
 
     Traits:
         method, target, baseline: what is explained and how.
-        contrast: explain by how much the target's output is above that of this class; ``None`` for the target alone.
+        contrast: explain by how much the target's output is above that of this class, an int or its name; ``None`` for
+            the target alone.
             It goes back to ``None`` when it becomes the target.
         example: which of the examples is on show.
         explain_predicted: whether each example is explained for the class that is predicted of it (default, unless
@@ -193,19 +205,17 @@ class Explorer(Judging, ExplorerTraits):
         baseline: Any = "zero",
         to_image: ToImage | None = None,
         additional_forward_args: Any = None,
+        boxes: Boxes | None = None,
         n_steps: int | None = None,
         methods: Sequence[type] | Mapping[str, Any] | None = None,
         settings: dict[str, dict[str, Any]] | None = None,
         **traits: Any,
     ) -> None:
         check_keywords(type(self), traits)
-        examples = gather_examples(inputs, additional_forward_args).plain
-        check_inputs(model, examples, inputs)
+        examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
-        # Copies, as whoever made the inputs may use their memory again.
-        examples = dataclasses.replace(examples, tensors=tuple(x.detach().clone() for x in examples.tensors))
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
-        self._explained = ExplainedModel(model, examples, to_image, self._registry)
+        self._explained = ExplainedModel(model, examples, to_image, self._registry, boxes)
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)
@@ -224,46 +234,24 @@ class Explorer(Judging, ExplorerTraits):
             self._checks,
             truths,
         )
-        settings = with_steps(settings, n_steps)
+        if n_steps is not None:
+            settings = self._registry.with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
-        super().__init__(target=target, method=method, baseline=baseline, settings=settings, **traits)
+        super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods = self._registry.message("layer")
         self.neuron_methods = self._registry.message("neuron")
         self.baselines = self.baselines or baseline_infos(custom=False)
         self.examples = example.thumbnails(examples, to_image)
-        self.picture, self._state.example = self._explained.example(self.example).picture, self.example
+        shown = self._explained.example(self.example)
+        self.picture, self.close_up = shown.picture, shown.close_up(self.view_box)
+        self._state.example = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         link(self, self._explained, self._state, self._choose)
+        self.observe(self._look_closer, "view_box")
         self._ask(self.choice)
 
     # --- what a person can do ---------------------------------------------------------------------------------
-
-    @property
-    def attributions(self) -> Tensor | None:
-        """The latest map of the chosen method, as it returned it, (1, C, H, W); ``None`` before there is one."""
-        self._explorer_jobs.mark_outdated()
-        return self._state.attributions
-
-    @property
-    def layer_attributions(self) -> Tensor | None:
-        """The picked layer's attributions by ``layer_method``, in the shape of what it gives; ``None`` if not ready.
-
-        Of a layer that gives several tensors, those of the first.
-        """
-        return self._state.layer_attributions(dataclasses.replace(self.choice, neuron=None))
-
-    @property
-    def neuron_attributions(self) -> Tensor | None:
-        """What drives the picked neuron: attributions of the input, (1, C, H, W); ``None`` if not ready."""
-        choice = self.choice
-        ready = choice.place == "neuron" and self._state.has_map(choice)
-        return self._state.attributions if ready else None
-
-    @property
-    def selection_mask(self) -> Tensor | None:
-        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
-        return self._covering.mask()
 
     def top_channels(self, k: int = 10) -> list[Channel]:
         """The channels (or units, or heads) of the picked layer that contribute most, waiting for them if need be.

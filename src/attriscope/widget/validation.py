@@ -6,23 +6,27 @@ value that the trait gets; a trait without one takes whatever its kind in the ta
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import numpy as np
 import traitlets
-from torch import nn
+from torch import Tensor, nn
 
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.hooks import find_layer, layer_names
-from attriscope.core.inputs import Examples, describe, require_floating
+from attriscope.core.inputs import Examples, describe, gather_examples, require_floating
 from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.notices import tell_of_training
+from attriscope.core.pytree import flatten
 from attriscope.core.target import resolve_target
 from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
 from attriscope.widget.model.region import checked_region
@@ -56,12 +60,32 @@ def check_keywords(widget: type[traitlets.HasTraits], given: Iterable[str]) -> N
             raise TypeError(f"{widget.__name__}() got an unexpected keyword argument {name!r}{hint}")
 
 
-def check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
-    """Whether the Explorer can show a model and its inputs.
+def checked_examples(model: Any, inputs: Any, additional_forward_args: Any) -> Examples:
+    """The Explorer's examples: copies, for whoever made the inputs may use their memory again.
 
     Raises:
-        InputTypeError, InputError: it cannot.
+        InputTypeError, InputError: the Explorer cannot show this model and its inputs.
     """
+    examples = gather_examples(inputs, additional_forward_args).plain
+    _check_inputs(model, examples, inputs)
+    tensors = tuple(x.detach().clone() for x in examples.tensors)
+    return dataclasses.replace(examples, tensors=tensors, arguments=tuple(map(_copied, examples.arguments)))
+
+
+def _copied(value: Any) -> Any:
+    """The same with copies of the tensors and arrays in it; what holds none of them is the thing itself."""
+    leaves, unflatten = flatten(value)
+    copies = [
+        leaf.detach().clone()
+        if isinstance(leaf, Tensor)
+        else (leaf.copy() if isinstance(leaf, np.ndarray) else leaf)
+        for leaf in leaves
+    ]
+    same = all(a is b for a, b in zip(leaves, copies, strict=True))
+    return value if same else unflatten(copies)
+
+
+def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
     if not isinstance(model, nn.Module):
         raise InputTypeError(f"model must be a torch.nn.Module, but {describe(model)} came")
     x = examples.tensors[0]
@@ -164,24 +188,20 @@ class Validation(LayerValidation):
 
     def method(self, value: Any) -> str:
         """The name of a method for the input."""
-        known = self._registry.input_specs
-        if value not in known:
-            raise ChoiceError(f"method must be one of {', '.join(known)}, but {describe(value)} came")
-        return str(value)
+        return self._method(value, "input", "method")
 
     def layer_method(self, value: Any) -> str:
         """The name of a method for a layer."""
-        return self._inside_method(value, "layer")
+        return self._method(value, "layer", "layer_method")
 
     def neuron_method(self, value: Any) -> str:
         """The name of a method for a neuron."""
-        return self._inside_method(value, "neuron")
+        return self._method(value, "neuron", "neuron_method")
 
-    def _inside_method(self, value: Any, place: Place) -> str:
-        known = self._registry.at(place)
-        if value not in known:
-            raise ChoiceError(f"{place}_method must be one of {', '.join(known)}, but {describe(value)} came")
-        return str(value)
+    def _method(self, value: Any, place: Place, what: str) -> str:
+        offered = self._registry.at(place)
+        elsewhere = {name: spec for name, spec in self._registry.specs.items() if name not in offered}
+        return method_name(value, offered, what, elsewhere=elsewhere)
 
     def settings(self, value: Any) -> dict[str, Any]:
         """What is set otherwise than the methods' defaults."""
@@ -192,7 +212,9 @@ class Validation(LayerValidation):
     def target(self, value: Any) -> Any:
         """An index of the output, or a list of them."""
         if isinstance(value, str):
-            return self._named(value)
+            return self._functions[value] if value in self._functions else self._named(value, "target")
+        if isinstance(value, list | tuple) and value and isinstance(value[0], str):
+            value = (self._named(value[0], "target"), *value[1:])  # a class, and where
         if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
             raise ChoiceError(f"target must be an int or a short list of ints, but {describe(value)} came")
         with refusing():
@@ -208,20 +230,20 @@ class Validation(LayerValidation):
             return index
         return self._class(index[0], "target")
 
-    def _named(self, value: str) -> Any:
-        """A class by its name, or a function that was given before."""
-        if value in self._functions:
-            return self._functions[value]
+    def _named(self, value: str, what: str) -> int:
+        """A class by its name."""
+        if self._explained.boxes is not None:
+            raise ChoiceError(f"{what} must be the index of a box, but {describe(value)} came")
         indices = self._names.indices(value)
         if len(indices) > 1:
             raise ChoiceError(
-                f"target {value!r} is the name of several classes, {indices}: give one of these"
+                f"{what} {value!r} is the name of several classes, {indices}: give one of these"
             )
         if not indices:
             near = difflib.get_close_matches(value, self._names.by_index.values(), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ChoiceError(f"target {describe(value)} is the name of no class{hint}")
-        return self._class(indices[0], "target")
+            raise ChoiceError(f"{what} {describe(value)} is the name of no class{hint}")
+        return self._class(indices[0], what)
 
     def _function(self, value: Any) -> TargetFunction:
         """A function as target, with a name that no other has."""
@@ -230,18 +252,31 @@ class Validation(LayerValidation):
         for known in self._functions.values():
             if known.function is value:
                 return known
-        name = getattr(value, "__name__", type(value).__name__)
+        name = getattr(value, "__name__", None) or getattr(value, "name", None) or type(value).__name__
         name = "your function" if name == "<lambda>" else name
         same = sum(known.partition(" (")[0] == name for known in self._functions)
         found = TargetFunction(value, f"{name} ({same + 1})" if same else name)
         self._functions[found.name] = found
         return found
 
+    def pixel(self, row: Any, column: Any, example: int) -> list[int]:
+        """As target, the class at a pixel of the picture; see :meth:`attriscope.Explorer.explain_pixel`."""
+        if not _whole(row) or not _whole(column):
+            raise ChoiceError(f"row and column must be ints, but {describe(row)} and {describe(column)} came")
+        size = tuple(self._explained.examples.tensors[0].shape[2:])
+        with refusing():
+            return self._explained.answer(example).class_at(int(row), int(column), size)
+
     def contrast(self, value: Any) -> int | None:
         """Another class than the target, or none."""
         if value is None:
             return None
-        contrast, target = self._class(value, "contrast"), self._traits.target
+        if self._explained.boxes is not None:
+            raise ChoiceError("contrast compares classes, but what is explained is the score of a box")
+        contrast = (
+            self._named(value, "contrast") if isinstance(value, str) else self._class(value, "contrast")
+        )
+        target = self._traits.target
         if isinstance(target, list | TargetFunction):
             which = target.name if isinstance(target, TargetFunction) else target
             raise ChoiceError(f"contrast compares with a target that is one class, but that is {which}")
@@ -265,6 +300,17 @@ class Validation(LayerValidation):
         if not _whole(value) or not 0 <= value < count:
             raise ChoiceError(f"example must be an int from 0 to {count - 1}, but {describe(value)} came")
         return int(value)
+
+    def view_box(self, value: Any) -> list[int] | None:
+        """A part of the picture, or none."""
+        if value is None:
+            return None
+        box = list(value) if isinstance(value, list | tuple) else []
+        if len(box) != 4 or not all(map(_whole, box)) or not (box[0] < box[2] and box[1] < box[3]):
+            raise ChoiceError(
+                f"view_box must be None or x0, y0, x1, y1 in pixels of the picture, but {describe(value)} came"
+            )
+        return [int(one) for one in box]
 
     # --- baselines --------------------------------------------------------------------------------------------
 

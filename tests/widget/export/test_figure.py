@@ -150,7 +150,7 @@ def test_figure_says_what_it_shows(make: Make) -> None:
     explorer = make(target=1, class_names=["a", "$b_{1}$ <i>", "c", "d", "e"]).wait()
     made = explorer.figure()
     texts = [text.get_text() for text in made.texts]
-    assert texts[0] == "Integrated Gradients for $b_{1}$ <i>, baseline zero"
+    assert texts[0] == "Integrated gradients for $b_{1}$ <i>, baseline zero"
     assert not made.texts[0].get_parse_math()  # a name is no formula
     assert f"sum {explorer.heat['sum']:.3g}" in texts[-1]
     assert "gap" in texts[-1]

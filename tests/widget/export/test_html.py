@@ -78,7 +78,7 @@ def test_the_file_holds_the_view(make: Make, tmp_path: Path) -> None:
     assert explorer._live is True
     assert (state["target"], state["opacity"], state["_part"]) == (1, 0.4, "explorer")
     assert {item["label"] for item in state["predictions"]["items"]} == set(NAMES)
-    assert reader.title == f"Integrated Gradients for {NAMES[1]}, baseline zero"
+    assert reader.title == f"Integrated gradients for {NAMES[1]}, baseline zero"
     buffers = binaries(saved)
     assert buffers["heat", "data"] == explorer.heat["data"]
     assert buffers["path", "maps"] == explorer.path["maps"]

@@ -279,7 +279,7 @@ def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
     [
         ({"methods": "Saliency"}, "methods must be a list of names, but 'Saliency' came"),
         ({"methods": []}, "methods must be a list of names"),
-        ({"methods": ["Saliency", "no such"]}, "methods must be out of .*edges, but 'no such' came"),
+        ({"methods": ["Saliency", "no such"]}, "each of methods must be one of .*edges, but 'no such' came"),
         ({"methods": [3]}, "but 3 came"),
         ({"metrics": "deletion"}, "metrics must be a list of names or a dict, but 'deletion' came"),
         ({"metrics": ["no such"]}, "metrics must be out of deletion, .*but 'no such' came"),

@@ -118,6 +118,22 @@ def test_each_example_is_looked_at_once_and_the_model_left_as_it_was(made: Any) 
     assert model.passes > passes  # and yet the examples are asked anew after recompute()
 
 
+def test_an_example_that_the_model_refuses_is_told_of_when_it_is_asked_for(made: Any) -> None:
+    class Picky(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            if float(x.detach().max()) > 1.5:
+                raise ValueError("too bright")
+            return super().forward(x)
+
+    pictures = of_colours(2, 0, 1)
+    pictures[1] += 2
+    explorer = made(Picky().eval(), pictures).wait()
+    assert [one.get("label") for one in explorer.example_predictions] == ["class 2", None, "class 1"]
+    explorer.example = 1
+    with pytest.raises(ValueError, match="too bright"):
+        explorer.wait()
+
+
 def test_other_weights_are_asked_anew(made: Any) -> None:
     model, pictures = Net().eval(), of_colours(2, 0)
     explorer = made(model, pictures).wait()

@@ -88,7 +88,7 @@ def test_defaults_are_dropped_so_that_only_changes_are_kept(make: Make) -> None:
     [
         ([], "a dict by method"),
         ({"Magic": {}}, "'Magic'"),
-        ({3: {}}, "has 3"),
+        ({3: {}}, "but 3 came"),
         ({"Saliency": 3}, "dict by parameter, but 3"),
         ({"Saliency": {"n_steps": 3}}, r"no parameter 'n_steps'; it has abs"),
         ({"IntegratedGradients": {"n_steps": 0}}, "n_steps must be a whole number of at least 1, but 0"),

@@ -28,6 +28,7 @@ from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import SEED
+from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.explanation import explanation
 from attriscope.widget.state.selection import ChoiceError, Selection
@@ -144,12 +145,18 @@ def _named_methods(
     """
     default = (*dict.fromkeys((selection.method, *_METHODS)),)[:_COUNT]
     names = (*default, *CONTROLS) if given is None else given
-    known = (*registry.input_specs, *registry.at("layer"), *CONTROLS)
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ChoiceError(f"methods must be a list of names, but {describe(given)} came")
-    for name in names:
-        if not isinstance(name, str) or name not in known:
-            raise ChoiceError(f"methods must be out of {', '.join(known)}, but {describe(name)} came")
+    names = [
+        method_name(
+            name,
+            {**registry.input_specs, **registry.at("layer")},
+            "each of methods",
+            others=CONTROLS,
+            elsewhere=registry.at("neuron"),
+        )
+        for name in names
+    ]
     return {name: dict(settings.get(name, {})) for name in names}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import traitlets
 
@@ -16,7 +16,7 @@ from attriscope.core.inputs import describe
 from attriscope.widget.jobs.runner import JobRunner
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.types import Message
+from attriscope.widget.messages.types import Ask
 from attriscope.widget.state.page_calls import PageCalls
 from attriscope.widget.state.part import LOCK, Part
 from attriscope.widget.state.selection import ChoiceError
@@ -26,7 +26,9 @@ from attriscope.widget.state.traits import also
 # The longest refused value, as JSON, that is sent back.
 _VALUE = 200
 # What the page may ask for by a message of its own: names of methods.
-_MESSAGES = get_args(get_type_hints(Message)["type"])
+_MESSAGES = get_args(Ask)
+# What comes with some of them.
+_ARGUMENTS = {"explain_pixel": ("row", "column")}
 
 
 class JobWidget(Part):
@@ -132,8 +134,9 @@ class JobWidget(Part):
         kind = content.get("type") if isinstance(content, dict) else None
         asked = getattr(self, kind, None) if isinstance(kind, str) and kind in _MESSAGES else None
         if asked is not None:
+            given = [content.get(name) for name in _ARGUMENTS.get(content["type"], ())]
             with self._page.receive(), contextlib.suppress(ChoiceError):
-                asked()
+                asked(*given)
 
 
 def _sent_back(value: Any) -> Any:

@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from attriscope.core.errors import Cancelled, InputError
+from attriscope.core.errors import Cancelled
 from attriscope.core.progress import control
-from attriscope.core.target import scores_in
 from attriscope.widget.jobs.map_messages import MapMessages
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.predictions import Outputs, best, predictions_message
+from attriscope.widget.messages.predictions import Outputs, predictions_message
 from attriscope.widget.messages.types import Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.quantities import unit_words
@@ -128,7 +127,7 @@ class ExplanationJob:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
-        scores = explained.scores(index)
+        answer = explained.answer(index)
         if self.state.layers is not explained.layers:  # it was run for the first time, or with other weights
             self.publish(**cleared(with_example=False))
             rows = layer_messages.layer_rows(explained.layers, explained.layer_cache.layouts)
@@ -138,23 +137,26 @@ class ExplanationJob:
             layout = explained.layer_cache.layout(selection.layer)
             with refusing():
                 layout.check(selection.neuron, selection.layer)
-        self.labels.names = self.labels.names.of(None if scores is None else len(scores))
+        self.labels.names, told = answer.names(self.labels.given), answer.told
+        self.labels.pixels = answer.pixels is not None
         if self.shown.classes != (classes := self.labels.names.message()):
             self.publish(classes=classes)
         self.publish(
             predictions={}
-            if scores is None
-            else predictions_message(scores, self.labels.names, self.outputs(selection))
+            if told is None
+            else predictions_message(told, self.labels.names, self.outputs(selection), answer.corners)
         )
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
-        if scores is not None and len(scores) > 1 and (selection.target is None or follows):
-            target = int(scores.argmax())
-            if follows and selection.contrast == target:  # nobody has asked for this target beside this contrast
+        target = answer.best(self.labels.names)
+        if target is not None and (selection.target is None or follows):
+            if (
+                follows and selection.contrast == target
+            ):  # nobody has asked for this target beside this contrast
                 selection = dataclasses.replace(selection, contrast=None)
                 self.publish(self.state.leave_contrast, contrast=None)
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
-        return selection
+        return explained.picking(selection)
 
     def outputs(self, selection: Selection) -> Outputs:
         """What the numbers are that the model gives."""
@@ -162,11 +164,11 @@ class ExplanationJob:
 
     def _turn_to(self, index: int) -> None:
         """Show another example, and nothing of the one before: it must not stand over this picture."""
-        picture = self.explained.example(index).picture
+        example = self.explained.example(index)
         self.publish(
             functools.partial(self.state.turn_to, index),
-            picture=picture,
-            **cleared(with_example=True),
+            picture=example.picture,
+            **{**cleared(with_example=True), "close_up": example.close_up(self.shown.view_box)},
         )
 
     def _what_if(self, selection: Selection) -> None:
@@ -174,14 +176,10 @@ class ExplanationJob:
         if not selection.ablated:
             self.publish(what_if={})
             return
-        intact = self.explained.scores(selection.example)
-        if intact is None:
-            raise InputError("the model gives no row of scores, so there are no predictions to change")
-        changed = scores_in(self.explained.layer_cache.run_ablated(selection)).reshape(-1)
-        request = selection.request("what_if")
-        message = layer_messages.what_if_message(
-            intact, changed, self.labels.names, self.outputs(selection), request
-        )
+        answer, cache = self.explained.answer(selection.example), self.explained.layer_cache
+        intact, changed = answer.beside(functools.partial(cache.run_ablated, selection))
+        outputs, request = self.outputs(selection), selection.request("what_if")
+        message = layer_messages.what_if_message(intact, changed, self.labels.names, outputs, request)
         self.publish(what_if=message)
 
     # --- the map ----------------------------------------------------------------------------------------------
@@ -312,7 +310,7 @@ class ExplanationJob:
             selection.neuron,
             read.values,
             cache.at_baseline(selection, selection.layer),
-            cache.by_class(selection, classes),
+            self.explained.by_class(selection, classes),
             self.labels.names,
             title=self.labels.neuron(selection),
             request=selection.request("neuron_info"),
@@ -321,11 +319,9 @@ class ExplanationJob:
 
     def _best_classes(self, selection: Selection) -> list[int]:
         """The model's best classes, and the explained one."""
-        scores, target = self.explained.scores(selection.example), selection.target
-        classes = [] if scores is None else best(scores)
-        return (
-            [*classes, target] if isinstance(target, int) and classes and target not in classes else classes
-        )
+        classes, target = self.explained.answer(selection.example).likeliest, selection.target
+        more = isinstance(target, int) and bool(classes) and target not in classes
+        return [*classes, target] if more else classes
 
     # --- the path ---------------------------------------------------------------------------------------------
 

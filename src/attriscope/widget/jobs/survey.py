@@ -9,9 +9,10 @@ import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.errors import Cancelled, InputError, InputTypeError
 from attriscope.core.inputs import describe
 from attriscope.core.progress import current
 from attriscope.widget.jobs.pipeline import ExplanationJob
@@ -87,12 +88,22 @@ def _survey(
     """
     found: list[ExamplePrediction] = []
     for index in range(explained.examples.count):
-        scores = explained.predict(index)
+        scores = _asked(explained, index)
         truth = None if labels is None else labels[index]
         found = [*found, {} if scores is None else _prediction(scores, truth, names, outputs)]
         current().check()
         current().report(index + 1, explained.examples.count)
         yield found
+
+
+def _asked(explained: ExplainedModel, index: int) -> Tensor | None:
+    """What the model says of an example; ``None`` where it refuses it: nobody has asked for that one yet."""
+    try:
+        return explained.predict(index)
+    except (Cancelled, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception:
+        return None
 
 
 def _prediction(scores: Tensor, truth: int | None, names: ClassNames, outputs: Outputs) -> ExamplePrediction:

@@ -6,6 +6,7 @@ What the model's numbers are is found by :mod:`~attriscope.widget.model.output_k
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.types import OutputKind, RawPredictions
 from attriscope.widget.messages.wire import number
 
+# More boxes than this are no list to choose from.
+_MOST_BOXES = 30
+
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
@@ -21,8 +25,9 @@ class Outputs:
 
     Attributes:
         kind: ``"logits"``: the softmax of them are shares of 100 %, the sigmoid if there is only one;
-            ``"probabilities"``: they are shares already; ``"sigmoid"``: each is a yes or no by itself; ``"values"``:
-            anything else.
+            ``"probabilities"``: they are shares already; ``"sigmoid"``: each is a yes or no by itself;
+            ``"segmentation"``: for each class the share of the pixels where it is predicted; ``"boxes"``: the score of
+            each box; ``"values"``: anything else.
         shares: whether they were seen to lie between 0 and 1, so that they need no sigmoid.
         one: whether there is only one.
     """
@@ -35,6 +40,10 @@ class Outputs:
         """Of scores (..., C); ``None`` if they are none, and there is nothing to make them so."""
         if self.kind == "logits":
             return scores.sigmoid() if self.one else scores.softmax(-1)
+        if self.kind == "segmentation":
+            return scores
+        if self.kind == "boxes":
+            return scores if self.shares else None
         if self.kind == "values" or (self.kind == "probabilities" and not self.shares):
             return None
         return scores if self.shares else scores.sigmoid()
@@ -51,6 +60,10 @@ class Outputs:
         """How the numbers come about that are shown."""
         if self.kind == "logits":
             return "sigmoid of the score" if self.one else "softmax of the scores"
+        if self.kind == "segmentation":
+            return "share of the pixels where it is predicted"
+        if self.kind == "boxes":
+            return "score of each box"
         if self.kind == "sigmoid":
             return "each by itself" if self.shares else "sigmoid of each score"
         if self.kind == "probabilities":
@@ -58,11 +71,23 @@ class Outputs:
         return "what the model gives"
 
 
-def predictions_message(output: Tensor, names: ClassNames, outputs: Outputs) -> RawPredictions:
-    """The best classes of one example's output (C,)."""
+def predictions_message(
+    output: Tensor, names: ClassNames, outputs: Outputs, boxes: Sequence[Sequence[float]] = ()
+) -> RawPredictions:
+    """The best classes of one example's output (C,): of a segmentation those that are there, of a detector boxes.
+
+    Args:
+        output: the number of each class or box.
+        names: what they are called.
+        outputs: what the numbers are.
+        boxes: of each box the corners x0, y0, x1, y1 in pixels of the picture.
+    """
     scores = output.detach().to("cpu", torch.float64)
     chances = outputs.probabilities(scores)
-    return {
+    shown = [
+        i for i in best(output, _MOST_BOXES if boxes else 8) if outputs.kind != "segmentation" or scores[i]
+    ]
+    found: RawPredictions = {
         "kind": "score" if chances is None else "probability",
         "output": outputs.kind,
         "doc": outputs.doc,
@@ -73,9 +98,12 @@ def predictions_message(output: Tensor, names: ClassNames, outputs: Outputs) -> 
                 "score": number(scores[i]),
                 "probability": None if chances is None else number(chances[i]),
             }
-            for i in best(output)
+            for i in shown
         ],
     }
+    if boxes:
+        found["boxes"] = [list(boxes[i]) for i in shown]
+    return found
 
 
 def best(output: Tensor, most: int = 5) -> list[int]:

@@ -27,13 +27,15 @@ Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
 LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
-OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values"]
+OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values", "segmentation", "boxes"]
 Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
 # What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
 Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
 Amount: TypeAlias = Literal["probability", "score"]
 
+# What the page may ask for besides setting a trait.
+Ask: TypeAlias = Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin", "explain_pixel"]
 # One baseline by name, or several whose maps are averaged.
 Baseline: TypeAlias = str | Sequence[str]
 # An explained output: one index, an index per output dimension, the name of a function of the output, or null for a
@@ -60,9 +62,15 @@ Request: TypeAlias = Mapping[str, Any]
 
 
 class Message(TypedDict):
-    """What the page may ask for besides setting a trait."""
+    """What the page may ask for besides setting a trait.
 
-    type: Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin"]
+    Attributes:
+        row, column: which pixel of the picture is to be explained.
+    """
+
+    type: Ask
+    row: NotRequired[int]
+    column: NotRequired[int]
 
 
 # What the page can have as a file.
@@ -147,10 +155,27 @@ class RawLut(TypedDict):
 
 
 class RawPicture(TypedDict, total=False):
-    """A picture of RGB pixels of 8 bits."""
+    """A picture of RGB pixels of 8 bits.
+
+    Attributes:
+        full: of the picture itself, where it was averaged down to ``shape``; places in it are counted in these.
+    """
 
     shape: Size
     data: Binary
+    full: Size
+
+
+class RawCloseUp(TypedDict, total=False):
+    """A part of the picture, finer than the whole travels; {} when there is none.
+
+    Attributes:
+        box: which part, x0, y0, x1, y1 in pixels of the picture.
+    """
+
+    shape: Size
+    data: Binary
+    box: Sequence[int]
 
 
 class ExampleInfo(TypedDict):
@@ -234,12 +259,14 @@ class RawPredictions(TypedDict, total=False):
     Attributes:
         output: what the model's numbers are.
         doc: how what is shown comes about from them.
+        boxes: of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture.
     """
 
     kind: Amount
     output: OutputKind
     doc: str
     items: Sequence[Prediction]
+    boxes: Sequence[Sequence[float]]
 
 
 class ClassInfo(TypedDict):

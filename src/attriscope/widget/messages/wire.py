@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attriscope.widget.messages.judgements import RawSmallMap
 from attriscope.widget.messages.region_types import RawSegments
-from attriscope.widget.messages.types import LutKind, RawHeat, RawLut, RawPath, RawPicture
+from attriscope.widget.messages.types import LutKind, RawCloseUp, RawHeat, RawLut, RawPath, RawPicture
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -41,6 +41,7 @@ COLORMAPS = ("auto", *_COLORMAPS)
 
 # Maps larger than this (pixels along a side) are averaged down: the page shows them smaller anyway.
 MAP_SIDE = 1024
+PICTURE_SIDE = 1024
 FRAME_SIDE = 256
 FRAMES = 34
 LAYER_SIDE = 56
@@ -62,9 +63,43 @@ def color_tables() -> dict[str, RawLut]:
     }
 
 
-def picture_message(pixels: NDArray[np.uint8]) -> RawPicture:
-    """A picture (H, W, 3)."""
-    return {"shape": list(pixels.shape[:2]), "data": np.ascontiguousarray(pixels).tobytes()}
+def picture_message(pixels: NDArray[np.uint8], side: int = PICTURE_SIDE) -> RawPicture:
+    """A picture (H, W, 3), averaged down to at most ``side``: it says so then."""
+    shown = shrunk(pixels, side)
+    found: RawPicture = {"shape": list(shown.shape[:2]), "data": np.ascontiguousarray(shown).tobytes()}
+    if shown is not pixels:
+        found["full"] = list(pixels.shape[:2])
+    return found
+
+
+def close_up_message(pixels: NDArray[np.uint8], box: Sequence[int] | None) -> RawCloseUp:
+    """The part of a picture (H, W, 3) in a box x0, y0, x1, y1; nothing if the whole is as fine."""
+    height, width = pixels.shape[:2]
+    if box is None or max(height, width) <= PICTURE_SIDE:
+        return {}
+    x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+    if x0 >= x1 or y0 >= y1:
+        return {}
+    shown = shrunk(pixels[y0:y1, x0:x1], PICTURE_SIDE)
+    return {
+        "shape": list(shown.shape[:2]),
+        "data": np.ascontiguousarray(shown).tobytes(),
+        "box": [x0, y0, x1, y1],
+    }
+
+
+def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) averaged down to at most ``side``; the picture itself if it is no larger."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = torch.nn.functional.interpolate(
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(), size, mode="area"
+    )
+    found: NDArray[np.uint8] = small[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return found
 
 
 def segments_message(labels: Tensor) -> RawSegments:

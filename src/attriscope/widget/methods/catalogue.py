@@ -1,6 +1,7 @@
 """The library's methods as the Explorer offers them: where it departs from their signatures, what it settles itself.
 
-To offer another one, add a :class:`~attriscope.widget.methods.spec.MethodSpec` to one of the two tables at the end.
+To offer another one, add a :class:`~attriscope.widget.methods.spec.MethodSpec` to one of the two tables at the end. Its
+label is what the page calls it, as the paper does; ``known_as`` is what else Python takes for its name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from attriscope import attr
 from attriscope.attr import Attribution
 from attriscope.attr.baselines import blur, mean
 from attriscope.attr.quadrature import quadrature
-from attriscope.widget.methods.arguments import CodeValue, MethodInputs, range_of
+from attriscope.attr.rules.composites import COMPOSITES, composite
+from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code, range_of
 from attriscope.widget.methods.parameters import Parameter
 from attriscope.widget.methods.spec import MethodSpec
 
@@ -67,6 +69,39 @@ def _guided(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
     return attr.GuidedGradCam(model, layer.value), CodeValue(None, f"GuidedGradCam(model, {layer.code})")
 
 
+def _composite(pictures: Tensor) -> tuple[Parameter, ...]:
+    """Which rules LRP goes by, and their numbers."""
+    doc = (
+        "rules of the layers. default: as the model's modules say, else each output divided by its contributions; "
+        "epsilon or gamma: that rule for all convolutions and linear layers; epsilon-gamma, epsilon-plus, "
+        "epsilon-alpha2-beta1: epsilon for linear layers, and gamma, or only positive, or alpha 2 and beta 1 for "
+        "convolutions."
+    )
+    choices = ("default", *COMPOSITES)
+    return (
+        Parameter("composite", "choice", "default", doc, choices=choices),
+        Parameter(
+            "epsilon", "float", 1e-6, "of the epsilon rule, in the units of a layer's output.", 0, None
+        ),
+        Parameter(
+            "gamma", "float", 0.25, "of the gamma rule: positive weights count 1 + gamma times.", 0, None
+        ),
+    )
+
+
+def _lrp(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
+    name, epsilon, gamma = (inputs.values[one] for one in ("composite", "epsilon", "gamma"))
+    if name == "default":
+        return attr.LRP(model), CodeValue(None, "LRP(model)")
+    rules = composite(model, name, epsilon, gamma)
+    numbers = {"epsilon": epsilon if name != "gamma" else None, "gamma": gamma if "gamma" in name else None}
+    given = "".join(f", {one}={value!r}" for one, value in numbers.items() if value is not None)
+    code = f"LRP(model, rules=composite(model, {as_code(name)}{given}))"
+    return attr.LRP(model, rules), CodeValue(
+        None, code, ("from attriscope.attr.lrp_rules import composite", "")
+    )
+
+
 def _some_references(inputs: MethodInputs) -> dict[str, CodeValue]:
     """At least two baselines."""
     if len(inputs.baselines) > 1:
@@ -86,9 +121,22 @@ _INPUT_METHODS = (
         attr.IntegratedGradients,
         "each",
         check=_settle_path,
+        label="Integrated gradients",
+        known_as=("IG", "integrated gradient"),
     ),
-    MethodSpec(attr.Saliency, defaults=_signed, note="Shown with its sign.", quick=True),
-    MethodSpec(attr.InputXGradient, quick=True),
+    MethodSpec(
+        attr.Saliency,
+        defaults=_signed,
+        note="Shown with its sign.",
+        known_as=("gradient", "gradients", "vanilla gradient", "saliency map"),
+        quick=True,
+    ),
+    MethodSpec(
+        attr.InputXGradient,
+        label="Input x gradient",
+        known_as=("input times gradient", "gradient x input", "gradient times input", "input * gradient"),
+        quick=True,
+    ),
     MethodSpec(
         attr.NoiseTunnel,
         defaults=_noise(0.15, nt_samples=20),
@@ -96,32 +144,53 @@ _INPUT_METHODS = (
         note="The gradient averaged over noisy copies of the picture; the noise is 15 percent of its range.",
         make=_smoothed,
         label="SmoothGrad",
+        known_as=("smooth gradient",),
     ),
     MethodSpec(
         attr.GradientShap,
         "together",
         defaults=_noise(0.05, n_samples=25),
         note="Samples with noise of 5 percent of the picture's range.",
+        label="GradientSHAP",
+        known_as=("SHAP", "expected gradients"),
         adds_up=True,
     ),
-    MethodSpec(attr.DeepLift, "each", quick=True),
+    MethodSpec(attr.DeepLift, "each", label="DeepLIFT", quick=True),
     MethodSpec(
         attr.DeepLiftShap,
         "together",
         options=_some_references,
         note="Against the baseline, the mean colour and the blurred picture, or against several baselines of your own.",
+        label="Deep SHAP",
+        known_as=("SHAP", "DeepLIFT SHAP"),
         quick=True,
     ),
-    MethodSpec(attr.GuidedBackprop, quick=True),
-    MethodSpec(attr.Deconvolution, quick=True),
-    MethodSpec(attr.GuidedGradCam, note="Grad-CAM at the last convolution.", make=_guided, quick=True),
-    MethodSpec(attr.LRP, quick=True, sign=-1),
+    MethodSpec(
+        attr.GuidedBackprop, label="Guided backpropagation", known_as=("guided backprop",), quick=True
+    ),
+    MethodSpec(attr.Deconvolution, known_as=("deconv", "DeconvNet"), quick=True),
+    MethodSpec(
+        attr.GuidedGradCam,
+        note="Grad-CAM at the last convolution.",
+        make=_guided,
+        label="Guided Grad-CAM",
+        quick=True,
+    ),
+    MethodSpec(
+        attr.LRP,
+        own=_composite,
+        make=_lrp,
+        known_as=("layer-wise relevance propagation", "relevance propagation"),
+        quick=True,
+        sign=-1,
+    ),
     MethodSpec(
         attr.Occlusion,
         "each",
         own=_window,
         options=MethodInputs.windows,
         note="A window moves over the picture.",
+        known_as=("sliding window",),
     ),
     MethodSpec(
         attr.FeatureAblation,
@@ -129,6 +198,8 @@ _INPUT_METHODS = (
         own=_cells(12, 64),
         options=MethodInputs.cells,
         note="Cells of the picture, each replaced by the baseline.",
+        label="Feature ablation",
+        known_as=("ablation",),
     ),
     MethodSpec(
         attr.ShapleyValues,
@@ -136,6 +207,8 @@ _INPUT_METHODS = (
         own=_cells(3, 4),
         options=MethodInputs.cells,
         note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
+        label="Shapley values",
+        known_as=("Shapley", "Shapley value"),
         adds_up=True,
     ),
     MethodSpec(
@@ -145,6 +218,8 @@ _INPUT_METHODS = (
         own=_cells(6, 32),
         options=MethodInputs.cells,
         note="Cells of the picture; samples are orders.",
+        label="Shapley value sampling",
+        known_as=("Shapley", "Shapley sampling"),
         adds_up=True,
     ),
     MethodSpec(
@@ -155,6 +230,8 @@ _INPUT_METHODS = (
         own=_cells(6, 32),
         options=MethodInputs.cells,
         note="Cells of the picture; samples are coalitions.",
+        label="Kernel SHAP",
+        known_as=("SHAP",),
         adds_up=True,
     ),
     MethodSpec(
@@ -165,6 +242,7 @@ _INPUT_METHODS = (
         own=_cells(6, 32),
         options=MethodInputs.cells,
         note="Cells of the picture.",
+        label="LIME",
     ),
 )
 
@@ -173,23 +251,45 @@ INPUT_METHODS: dict[str, MethodSpec] = {spec.name: spec for spec in _INPUT_METHO
 
 _INSIDE_METHODS = (
     MethodSpec(attr.LayerGradCam, label="Grad-CAM", place="layer", quick=True),
-    MethodSpec(attr.LayerActivation, label="Activation", place="layer", quick=True),
-    MethodSpec(attr.LayerGradientXActivation, label="Gradient x activation", place="layer", quick=True),
+    MethodSpec(
+        attr.LayerActivation, label="Activation", known_as=("activations",), place="layer", quick=True
+    ),
+    MethodSpec(
+        attr.LayerGradientXActivation,
+        label="Gradient x activation",
+        known_as=("gradient times activation",),
+        place="layer",
+        quick=True,
+    ),
     MethodSpec(attr.LayerConductance, "each", label="Conductance", place="layer", check=_settle_path),
     MethodSpec(
-        attr.LayerIntegratedGradients, "each", label="Integrated gradients", place="layer", check=_settle_path
+        attr.LayerIntegratedGradients,
+        "each",
+        label="Integrated gradients",
+        known_as=("IG",),
+        place="layer",
+        check=_settle_path,
     ),
     MethodSpec(attr.InternalInfluence, "each", label="Internal influence", place="layer", check=_settle_path),
-    MethodSpec(attr.NeuronGradient, label="Gradient", place="neuron", quick=True),
+    MethodSpec(
+        attr.NeuronGradient, label="Gradient", known_as=("gradients", "saliency"), place="neuron", quick=True
+    ),
     MethodSpec(
         attr.NeuronIntegratedGradients,
         "each",
         label="Integrated gradients",
+        known_as=("IG",),
         place="neuron",
         check=_settle_path,
     ),
     MethodSpec(attr.NeuronConductance, "each", label="Conductance", place="neuron", check=_settle_path),
-    MethodSpec(attr.NeuronGuidedBackprop, label="Guided backprop", place="neuron", quick=True),
+    MethodSpec(
+        attr.NeuronGuidedBackprop,
+        label="Guided backpropagation",
+        known_as=("guided backprop",),
+        place="neuron",
+        quick=True,
+    ),
     MethodSpec(attr.NeuronDeepLift, "each", label="DeepLIFT", place="neuron", quick=True),
 )
 INSIDE_METHODS: Mapping[str, MethodSpec] = {spec.name: spec for spec in _INSIDE_METHODS}

@@ -21,6 +21,11 @@ class Labels:
         names: of the classes.
         specs: the methods on offer, by name.
         noun: what one of a layer's channels is called, given the layer's path.
+
+    Attributes:
+        names: of the outputs of the example on show, as far as they are known.
+        given: of the classes, as they came.
+        pixels: whether the model gives the scores of pixels.
     """
 
     def __init__(
@@ -29,7 +34,8 @@ class Labels:
         specs: Mapping[str, MethodSpec],
         noun: Callable[[str], str] = lambda layer: "channel",
     ) -> None:
-        self.names = names
+        self.given = self.names = names
+        self.pixels = False
         self._specs = specs
         self._noun = noun
 
@@ -37,6 +43,8 @@ class Labels:
         """One output."""
         if isinstance(target, TargetFunction):
             return target.name
+        if self.pixels and isinstance(target, list) and len(target) == 3:
+            return f"{self.names.label(target[0])} at row {target[1]}, column {target[2]}"
         return self.names.label(target) if isinstance(target, int) else f"output {target}"
 
     def output(self, selection: Selection) -> str:
@@ -125,7 +133,7 @@ class Labels:
         """Of the path, which is integrated gradients whatever the method."""
         output = self.output(selection)
         return (
-            "Integrated Gradients"
+            "Integrated gradients"
             + (f" for {output}" if output else "")
             + self._against(selection, averaged=True)
         )

@@ -16,15 +16,8 @@ from attriscope.core.inputs import describe
 from attriscope.widget.messages.types import MethodInfo
 from attriscope.widget.methods.catalogue import INPUT_METHODS, INSIDE_METHODS
 from attriscope.widget.methods.spec import MethodSpec
+from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.state.selection import ChoiceError, Place, refusing
-
-
-def with_steps(settings: Any, n_steps: int | None) -> Any:
-    """Settings by method, with the steps of integrated gradients unless they are among them."""
-    if n_steps is None:
-        return settings or {}
-    of_paths = {"n_steps": n_steps, **(settings or {}).get("IntegratedGradients", {})}
-    return {**(settings or {}), "IntegratedGradients": of_paths}
 
 
 class MethodRegistry:
@@ -69,11 +62,8 @@ class MethodRegistry:
         """
         if not isinstance(settings, Mapping):
             raise ChoiceError(f"settings must be a dict by method, but {describe(settings)} came")
-        found = {}
-        for method, values in settings.items():
-            if not isinstance(method, str) or method not in self.parameters:
-                known = ", ".join(self.parameters)
-                raise ChoiceError(f"settings must be by method, one of {known}, but has {describe(method)}")
+        found: dict[str, dict[str, Any]] = {}
+        for method, values in self.by_name(settings).items():
             if not isinstance(values, Mapping):
                 raise ChoiceError(
                     f"the settings of {method} must be a dict by parameter, but {describe(values)} came",
@@ -83,6 +73,29 @@ class MethodRegistry:
             if kept:
                 found[method] = kept
         return found
+
+    def by_name(self, settings: Mapping[Any, Any]) -> dict[str, Any]:
+        """Settings by the names of methods, whatever their keys call them.
+
+        Raises:
+            ChoiceError: a key is no method, or two are the same one.
+        """
+        found: dict[str, Any] = {}
+        for key, values in settings.items():
+            name = method_name(key, self.specs, "each key of settings")
+            if name in found:
+                raise ChoiceError(f"settings has {name} twice, once as {key!r}: write one dict for it", name)
+            found[name] = values
+        return found
+
+    def with_steps(self, settings: Mapping[Any, Any] | None, n_steps: int) -> dict[str, Any]:
+        """Settings in which the path has so many steps, unless they say otherwise.
+
+        Raises:
+            ChoiceError: see :meth:`by_name`.
+        """
+        found = self.by_name(settings or {})
+        return {**found, "IntegratedGradients": {"n_steps": n_steps, **found.get("IntegratedGradients", {})}}
 
     def _check_method(self, method: str, values: Mapping[Any, Any]) -> dict[str, Any]:
         parameters = self.parameters[method]

@@ -94,7 +94,9 @@ class MethodSpec:
         options: what it makes of them: further arguments.
         note: what the Explorer has settled for the user.
         make: builds it for a model.
-        label: what people call it.
+        label: what it is called on the page: as in the paper that it comes from.
+        known_as: what else people call it. Of several methods with the same name none is meant, see
+            :mod:`~attriscope.widget.methods.spelling`.
         quick: whether it takes only a pass or two.
         check: raises ``InputError`` for parameters that do not fit together.
         key: the name that it is asked for by, if that is not its class's.
@@ -113,6 +115,7 @@ class MethodSpec:
     note: str = ""
     make: Callable[[Any, MethodInputs], tuple[Any, CodeValue]] | None = None
     label: str = ""
+    known_as: tuple[str, ...] = ()
     quick: bool = False
     check: Callable[[dict[str, Any]], object] = lambda values: None
     key: str = ""

@@ -177,7 +177,9 @@ def call_lines(function: str, given: Sequence[str], several: bool = False) -> li
 def _imports(code: str) -> list[str]:
     words = set(re.findall(r"(?<![.\w\"'])\w+", code))
     names = sorted(
-        name for name in attr.__all__ if name in words and (name != "baselines" or "baselines." in code)
+        name
+        for name in attr.__all__
+        if name in words and (name not in ("baselines", "targets") or f"{name}." in code)
     )
     whole = [name for name in ("Explorer", "switched_off") if name in words]
     ours = [

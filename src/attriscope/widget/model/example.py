@@ -6,17 +6,17 @@ How tensors become pictures, and baselines tensors, is in :mod:`~attriscope.widg
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from attriscope.core.inputs import Examples
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.region_types import Region
-from attriscope.widget.messages.types import ExampleInfo, RawPicture
+from attriscope.widget.messages.types import ExampleInfo, RawCloseUp, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.images import Pictures, ToImage
@@ -114,7 +114,15 @@ class Example:
     @functools.cached_property
     def picture(self) -> RawPicture:
         """The picture for the page."""
-        return wire.picture_message(self.pictures.show(self.tensor))
+        return wire.picture_message(self._pixels)
+
+    def close_up(self, box: Sequence[int] | None) -> RawCloseUp:
+        """A part of the picture for the page, where the whole was averaged down."""
+        return wire.close_up_message(self._pixels, box)
+
+    @functools.cached_property
+    def _pixels(self) -> NDArray[np.uint8]:
+        return self.pictures.show(self.tensor)
 
     def baseline_picture(self, selection: Selection) -> RawPicture:
         """The baseline as a picture; of several their mean."""
@@ -132,8 +140,9 @@ def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo
     return [
         {
             "label": f"Example {i + 1}",
+            # Nobody reads places in these.
             "picture": wire.picture_message(
-                shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
+                wire.shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
             ),
         }
         for i in range(examples.count)
@@ -143,16 +152,3 @@ def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo
 def picture_of(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:
     """The picture (H, W, 3) of an example (1, C, H, W)."""
     return Pictures(tensor, to_image).show(tensor)
-
-
-def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[Any]:
-    """A picture (H, W, 3), averaged down to at most so many pixels along a side."""
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = torch.nn.functional.interpolate(
-        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(), size, mode="area"
-    )
-    return small[0].permute(1, 2, 0).round().to(torch.uint8).numpy()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
+from attriscope.attr.targets import Boxes
 from attriscope.core.errors import Cancelled
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import Examples
@@ -31,13 +32,14 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
+from attriscope.widget.model.answer import Answer, answer_of
 from attriscope.widget.model.example import Example, picture_of
 from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
 from attriscope.widget.model.map import Map, mean_map
-from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of, scores_of
+from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
 from attriscope.widget.state.selection import Selection
@@ -46,9 +48,9 @@ from attriscope.widget.state.table import PATH
 # Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
 _FRAMES_KEPT = 600
 _EXAMPLES_KEPT = 8
-
-
-_OWN = ("# target is the function of your own",)
+# The scores of all pixels are as large as many pictures.
+_SEGMENTATIONS_KEPT = 2
+_UNKNOWN = Answer()
 
 
 class ExplainedModel:
@@ -59,18 +61,25 @@ class ExplainedModel:
         examples: pictures of shape (N, C, H, W), and the model's other arguments.
         to_image: see :class:`~attriscope.widget.model.images.Pictures`.
         registry: the methods' parameters.
+        boxes: for a detector, what finds boxes in its output.
     """
 
     def __init__(
-        self, model: nn.Module, examples: Examples, to_image: ToImage | None, registry: MethodRegistry
+        self,
+        model: nn.Module,
+        examples: Examples,
+        to_image: ToImage | None,
+        registry: MethodRegistry,
+        boxes: Boxes | None = None,
     ) -> None:
         self.model = model
         self.examples = examples
+        self.boxes = boxes
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
-        """How many outputs the model has for an example, if it was seen to have a row of several."""
+        """How many classes the model has, if it was seen to have several."""
         self.to_image, self._registry = to_image, registry
-        self._scores: dict[int, Tensor | None] = {}
+        self._answers: dict[int, Answer] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
         self._paths: dict[Any, PathIntegral] = {}
@@ -83,7 +92,7 @@ class ExplainedModel:
         self._ends_with_sigmoid = None
         self.layers = ()
         self.layer_cache.clear()
-        self._scores.clear()
+        self._answers.clear()
         self._paths.clear()
         for example in self._examples.values():
             example.forget_baselines()
@@ -108,7 +117,7 @@ class ExplainedModel:
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""
         weights = self.weights()
-        if index in self._scores and weights == self._seen:
+        if index in self._answers and weights == self._seen:
             return
         if weights != self._seen:
             self.forget()
@@ -116,26 +125,60 @@ class ExplainedModel:
         one = self.example(index).examples
         x = one.tensors[0].detach().clone()
         layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
-        scores = scores_of(found[0])
-        self._rows = scores is not None and scores.dim() == 2
-        scores = None if scores is None else scores.reshape(-1)
-        self._scores[index] = scores
-        self.classes = None if scores is None or len(scores) < 2 else len(scores)
+        answer = answer_of(found[0], self.boxes)
+        self._rows = answer.in_row
+        if answer.pixels is not None:  # which are large
+            self._answers = dict(list(self._answers.items())[-_SEGMENTATIONS_KEPT + 1 :])
+        self._answers[index] = answer
+        self.classes = answer.classes
         self.layers, self._seen = layers, weights
         self.layer_cache.update(layers)
 
+    def answer(self, index: int) -> Answer:
+        """What the model gave for an example; an empty one if that is not known."""
+        return self._answers.get(index, _UNKNOWN)
+
     def predict(self, index: int) -> Tensor | None:
         """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
-        if index not in self._scores:
+        if index not in self._answers:
             one = Example(self.examples, index, self.to_image).examples
             with one_pass(self.model, False):
-                scores = scores_of(self.model(one.tensors[0].clone(), *one.arguments))
-            self._scores[index] = None if scores is None else scores.reshape(-1)
-        return self._scores[index]
+                answer = answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes)
+            if answer.scores is None:  # pixels are too many to keep, and boxes are no classes
+                return None
+            self._answers[index] = answer
+        return self.scores(index)
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
-        return self._scores.get(index)
+        return self.answer(index).scores
+
+    def picking(self, selection: Selection) -> Selection:
+        """The selection with what picks the explained number, where that depends on the picture.
+
+        Raises:
+            InputError, TargetError: there is no such class, region or box.
+        """
+        example = self.example(selection.example)
+        given, lines = example.inputs.code, []
+        if example.arguments is not None:
+            code = example.arguments.code
+            lines.append(f"more = {code} if isinstance({code}, tuple) else ({code},)")
+            given += ", *more"
+        before = (*(() if example.arguments is None else example.arguments.before), *lines)
+        if self.boxes is not None:
+            before = ("# boxes is the function of your own", *before)
+        run = CodeValue(None, "output", (*before, "with torch.no_grad():", f"    output = model({given})"))
+        return dataclasses.replace(selection, picked=self.answer(selection.example).picked(selection, run))
+
+    def by_class(self, selection: Selection, classes: Sequence[int]) -> dict[int, Tensor | None]:
+        """For each class, or box, gradient x activation of the picked layer's channels, (C, H, W)."""
+        outputs = {}
+        for index in classes:
+            one = self.picking(dataclasses.replace(selection, target=index, contrast=None))
+            # A model of one output has no target, and perhaps no index for it.
+            outputs[index] = None if selection.target is None else one.explained
+        return self.layer_cache.by_class(selection, outputs)
 
     def excitation(self, selection: Selection) -> Excitation | None:
         """What excites the channels of the picked layer, among all examples; perhaps known already."""
@@ -156,7 +199,7 @@ class ExplainedModel:
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""
-        scores = self._scores.get(index)
+        scores = self.scores(index)
         return None if scores is None or len(scores) < 2 else int(scores.argmax())
 
     def outputs(self, selection: Selection, binary: bool) -> Outputs:
@@ -166,7 +209,13 @@ class ExplainedModel:
             selection: what a person says.
             binary: whether there are names for two classes.
         """
-        scores = self.scores(selection.example)
+        answer = self.answer(selection.example)
+        if answer.pixels is not None:
+            return Outputs("segmentation")
+        if answer.boxes is not None:
+            told = answer.told
+            return Outputs("boxes", told is not None and bool(((told >= 0) & (told <= 1)).all()))
+        scores = answer.scores
         if scores is None:
             return Outputs("values")
         return outputs_of(scores, selection.output, binary, lambda: self._is_of_sigmoid(selection.example))
@@ -339,9 +388,7 @@ class ExplainedModel:
             example.inputs,
             example.arguments,
             example.baselines(selection),
-            None
-            if code is None
-            else CodeValue(target, code, _OWN if callable(target) and code == "target" else ()),
+            None if code is None else CodeValue(target, code, selection.explained_lines),
             self._registry.values(spec.name, selection.shown_settings, selection.effort),
             self.layers,
             layer,

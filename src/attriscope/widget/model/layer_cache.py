@@ -135,19 +135,17 @@ class LayerCache:
             name,
         )
 
-    def by_class(self, selection: Selection, classes: Sequence[int]) -> dict[int, Tensor | None]:
-        """For each class, gradient x activation of the picked layer's channels, (C, H, W)."""
+    def by_class(self, selection: Selection, outputs: Mapping[int, Any]) -> dict[int, Tensor | None]:
+        """For each class, given with the output that it is, gradient x activation of the picked layer's channels."""
         assert selection.layer is not None
         name, one = selection.layer, self._example(selection.example).examples
         layout = self.layout(name)
-        # A model of one output has no target, and perhaps no index for it.
-        outputs = {index: None if selection.target is None else index for index in classes}
         return self._cached(
             "by class",
             selection,
             lambda: model_layers.by_class(self._model, name, layout, one, outputs),
             name,
-            *classes,
+            *outputs,
         )
 
     def at_baseline(self, selection: Selection, layer: str) -> Tensor:

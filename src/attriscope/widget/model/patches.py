@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attriscope.widget.messages.types import RawPatches, Request
-from attriscope.widget.messages.wire import number
-from attriscope.widget.model.example import shrunk
+from attriscope.widget.messages.wire import number, shrunk
 from attriscope.widget.model.excitation import Excitation, Place, patch_corner, patch_side
 
 # Pixels along a side of a patch as it is sent.

@@ -27,6 +27,7 @@ from attriscope.widget.messages.wire import (
     frames_message,
     number,
 )
+from attriscope.widget.model.answer import shares
 
 
 class PathIntegral:
@@ -183,12 +184,14 @@ class PathIntegral:
 
 
 def _rows(output: object) -> Iterable[Tensor]:
-    """The scores of each row, where the model gives a row of them."""
+    """The scores of each row, where the model gives a row of them; of a segmentation the share of each class."""
     try:
         scores = scores_in(output)
     except TargetError:  # several tensors, of which a function picks
         return ()
-    return scores if scores.dim() > 0 else ()
+    if scores.dim() == 4 and scores.numel():
+        return shares(scores.detach())
+    return scores if 0 < scores.dim() < 3 else ()
 
 
 class MeanPathIntegral:

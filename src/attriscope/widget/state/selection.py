@@ -79,6 +79,21 @@ class TargetFunction:
         return self.function(output)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class PickedOutput:
+    """What picks the explained number of one picture, where the target alone does not say: a region, or a box.
+
+    Attributes:
+        function: gives one number per row of the model's output.
+        code: the Python that makes it.
+        before: the lines that must stand before that.
+    """
+
+    function: Callable[[Any], Tensor]
+    code: str
+    before: tuple[str, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Selection:
     """What a map answers: the page never shows it under another.
@@ -94,6 +109,8 @@ class Selection:
         ablated: neurons that are switched off, by layer: predictions are made without them, too.
         ablate_to: whether to zero or to what they are at the baseline.
         output: what the model's numbers are said to be: predictions are told as that.
+        picked: what picks the explained number of a segmentation or a detector; it follows from the rest and from what
+            the model says of the example, so it tells no selection from another.
     """
 
     method: str
@@ -111,6 +128,7 @@ class Selection:
     ablated: tuple[tuple[str, Neuron], ...] = ()
     ablate_to: str = "zero"
     output: Output = "auto"
+    picked: PickedOutput | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def of(cls, traits: ExplorerTraits, custom: CustomBaseline | None) -> Selection:
@@ -206,6 +224,8 @@ class Selection:
     @functools.cached_property
     def explained(self) -> Any:
         """The target as methods take it."""
+        if self.picked is not None:
+            return self.picked.function
         target = tuple(self.target) if isinstance(self.target, list) else self.target
         if self.contrast is None:
             return target
@@ -215,6 +235,8 @@ class Selection:
     @functools.cached_property
     def explained_code(self) -> str | None:
         """The Python that says the same."""
+        if self.picked is not None:
+            return self.picked.code
         if self.contrast is not None:
             return f"lambda output: output[:, {self.target}] - output[:, {self.contrast}]"
         if self.target is None:
@@ -222,3 +244,11 @@ class Selection:
         if isinstance(self.target, TargetFunction):
             return "target"
         return repr(tuple(self.target) if isinstance(self.target, list) else self.target)
+
+    @functools.cached_property
+    def explained_lines(self) -> tuple[str, ...]:
+        """The lines that must stand before that Python."""
+        if self.picked is not None:
+            return self.picked.before
+        own = self.contrast is None and isinstance(self.target, TargetFunction)
+        return ("# target is the function of your own",) if own else ()

@@ -33,6 +33,7 @@ from attriscope.widget.messages.types import (
     PartName,
     RawChannels,
     RawClasses,
+    RawCloseUp,
     RawHeat,
     RawLayerMaps,
     RawLayerRelevance,
@@ -154,6 +155,7 @@ class ExplorerTraits(traitlets.HasTraits):
 
     # Results.
     picture: RawPicture = kernel_trait()
+    close_up: RawCloseUp = kernel_trait(cleared_with="example")
     baseline_picture: RawPicture = kernel_trait(cleared_with="example")
     predictions: RawPredictions = kernel_trait(cleared_with="example")
     heat: RawHeat = kernel_trait(answers=_MAP, cleared_with="example")
@@ -177,6 +179,9 @@ class ExplorerTraits(traitlets.HasTraits):
     # How it is drawn: all of it restyles on the page.
     tab: TabName = shared_trait(OneOf(get_args(TabName), "where", help="which of the tabs is open"))
     alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
+    view_box: Sequence[int] | None = shared_trait(
+        Checked(None, help="the part of a large picture that is looked at: x0, y0, x1, y1 in its pixels")
+    )
     opacity: float = shared_trait(
         Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
     )

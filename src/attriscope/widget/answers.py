@@ -1,0 +1,76 @@
+"""What the Explorer has worked out, as tensors, and what can be asked about a place in the picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from attriscope.widget.jobs.covering import Covering
+from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
+from attriscope.widget.messages.types import RawCloseUp
+from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.state.explorer_state import ExplorerState
+from attriscope.widget.state.selection import Selection
+from attriscope.widget.validation import Validation
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Answers:
+    """Part of the Explorer: it has the traits, the state and the jobs."""
+
+    target: Any
+    example: int
+    close_up: RawCloseUp
+    _explained: ExplainedModel
+    _state: ExplorerState
+    _validation: Validation
+    _covering: Covering
+    _explorer_jobs: ExplorerJobs
+
+    def _look_closer(self, change: Any) -> None:
+        if self._state.example is not None:
+            self.close_up = self._explained.example(self._state.example).close_up(change["new"])
+
+    @property
+    def choice(self) -> Selection:
+        """What is selected, as it is now."""
+        raise NotImplementedError
+
+    @property
+    def attributions(self) -> Tensor | None:
+        """The latest map of the chosen method, as it returned it, (1, C, H, W); ``None`` before there is one."""
+        self._explorer_jobs.mark_outdated()
+        return self._state.attributions
+
+    @property
+    def layer_attributions(self) -> Tensor | None:
+        """The picked layer's attributions by ``layer_method``, in the shape of what it gives; ``None`` if not ready.
+
+        Of a layer that gives several tensors, those of the first.
+        """
+        return self._state.layer_attributions(dataclasses.replace(self.choice, neuron=None))
+
+    @property
+    def neuron_attributions(self) -> Tensor | None:
+        """What drives the picked neuron: attributions of the input, (1, C, H, W); ``None`` if not ready."""
+        choice = self.choice
+        ready = choice.place == "neuron" and self._state.has_map(choice)
+        return self._state.attributions if ready else None
+
+    @property
+    def selection_mask(self) -> Tensor | None:
+        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        return self._covering.mask()
+
+    def explain_pixel(self, row: int, column: int) -> Self:
+        """Explain the class that a segmentation predicts at a pixel of the picture, there alone: sets ``target``.
+
+        Raises:
+            ChoiceError: there is no such pixel, or the model gives no scores of pixels, or none yet: wait for it.
+        """
+        self.target = self._validation.pixel(row, column, self.example)
+        return self
