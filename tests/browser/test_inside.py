@@ -357,7 +357,7 @@ def _looks(page: Page, root: Locator, kernel: Kernel, shot: Shot, axe: Path) -> 
         "explorer.layer, explorer.neuron = 'net.stem.bn', [5, 10, 12]; explorer.ablated = [['net.stem.bn', 5]]"
     )
     belong_together(root, kernel)
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     try:
         for theme in ("Light", "Dark"):
             use_theme(page, f"JupyterLab {theme}")
