@@ -22,6 +22,7 @@ from browser.explorer_page import (
     open_and_run,
     quiet,
     set_slider,
+    show_tab,
 )
 from browser.harness import Server, wait_for
 from browser.inside_page import (
@@ -31,7 +32,6 @@ from browser.inside_page import (
     belong_together,
     depth_slider,
     open_channels,
-    open_tab,
     open_tree,
     pick_layer,
     title_of,
@@ -269,7 +269,7 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     file.goto((server.root / "inside.html").as_uri())
     root = explorer_of(file)
     is_text(file, root)
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     slider = depth_slider(root)
     slider.focus()
     titles = set()
