@@ -214,7 +214,7 @@ def opening(page: Page, server: Server) -> None:
     name = open_and_run(page, server, [make, "1 + 1"], "open.ipynb")
     wait_until_run(page, 300)
     page.evaluate(OPENING)
-    run_last_cell(page, f"explorer = {show.strip()}\nexplorer")
+    run_last_cell(page, f"explorer = {show.strip()}\nexplorer.tab = 'inside'\nexplorer")
     page.wait_for_function("() => Object.keys(window.opened).length === 4", timeout=120_000)
     seen = page.evaluate("window.opened")
     say(
@@ -231,11 +231,12 @@ def looking_inside(page: Page, server: Server, rounds: int, seconds: float) -> N
         wait_until_run(page, 300)
         root = explorer_of(page)
         quiet(root)
+        slider = depth_slider(root)
         page.evaluate(LISTEN)
-        frames = depth_slider(root).evaluate(DRAG, seconds)
+        frames = slider.evaluate(DRAG, seconds)
         sent = page.evaluate("window.sent.length")
         say(
-            f"Scrubbing through {depth_slider(root).get_attribute('max')} layers, {model}",
+            f"Scrubbing through {slider.get_attribute('max')} layers, {model}",
             f"{1000 / statistics.mean(frames):.0f} frames/s, p95 {percentile(frames, 0.95):.0f} ms, "
             f"longest {max(frames):.0f} ms, {sent} messages to the kernel",
         )

@@ -118,3 +118,84 @@ def set_slider(slider: Locator, value: float) -> None:
 
 def control(root: Locator, role: Any, name: str) -> Locator:
     return root.get_by_role(role, name=name, exact=True)
+
+
+# --- the frame: the sentence of menus, what is folded away, and the tabs ----------------------------------------------
+
+PIXELS = "\n"
+"""What the menu "Seen at" calls the input."""
+
+
+def chooser(root: Locator, name: str) -> Locator:
+    """A menu of the sentence, or a select box, which may be folded away."""
+    return root.get_by_role("combobox", name=name, exact=True, include_hidden=True)
+
+
+def open_style(root: Locator, wanted: bool = True) -> None:
+    """Opens (or closes) what says how the map is drawn."""
+    button = control(root, "button", "Style")
+    if button.get_attribute("aria-expanded") != str(wanted).lower():
+        button.click()
+
+
+def lines(root: Locator, name: str) -> Locator:
+    """What an open menu offers."""
+    return root.get_by_role("listbox", name=name, exact=True).get_by_role("option")
+
+
+def choose(root: Locator, name: str, value: str) -> None:
+    """Chooses from a menu of the sentence by its line, or from a select box, behind "Style" if need be."""
+    box = chooser(root, name)
+    if box.evaluate("it => it instanceof HTMLSelectElement"):
+        folded = not box.is_visible()
+        if folded:
+            open_style(root)
+        box.select_option(value)
+        if folded:
+            open_style(root, False)
+        return
+    box.click()
+    quoted = value.replace("\n", "\\a ")
+    root.locator(f'[role=listbox][aria-label="{name}"] [role=option][data-value="{quoted}"]').click()
+
+
+# Takes a line at random, of those whose values are wanted if there are any, without waiting for what is switched off.
+TAKE_ANY = """(box, [wanted, share]) => {
+    if (box.disabled) return false;
+    const select = box instanceof HTMLSelectElement;
+    if (!select && box.ariaExpanded !== 'true') box.click();
+    const list = select ? box : box.getRootNode().getElementById(box.getAttribute('aria-controls'));
+    const offered = [...list.querySelectorAll('option, [role=option]')];
+    const fit = offered.filter(it => wanted.includes(it.value ?? it.dataset.value));
+    const from = fit.length ? fit : offered;
+    const one = from[Math.floor(share * from.length)];
+    if (!one) return false;
+    if (select) {
+        box.value = one.value;
+        box.dispatchEvent(new Event('change', { bubbles: true }));
+    } else one.click();
+    return true;
+}"""
+
+
+def choose_any(root: Locator, name: str, share: float, wanted: Sequence[str] = ()) -> bool:
+    """Chooses one of what is offered (or of what is wanted of it), a share from 0 to 1 of the way down the list."""
+    return bool(chooser(root, name).evaluate(TAKE_ANY, [list(wanted), share]))
+
+
+def chosen(root: Locator, name: str) -> str:
+    """The value of a menu or of a select box."""
+    return str(chooser(root, name).evaluate("it => it.dataset.value ?? it.value"))
+
+
+def expect_chosen(root: Locator, name: str, value: str) -> None:
+    """Waits for a value of a menu or of a select box."""
+    wait_for(f"{name}: {value!r}", lambda: chosen(root, name) == value, 30)
+
+
+def show_tab(root: Locator, name: str) -> None:
+    """Shows a tab of an Explorer; a part that stands alone has none."""
+    tab = control(root, "tab", name)
+    if tab.count() and tab.get_attribute("aria-selected") != "true":
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")

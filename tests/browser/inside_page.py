@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, Position, ViewportSize, expect
 
-from browser.explorer_page import TWO_FRAMES, quiet
+from browser.explorer_page import PIXELS, TWO_FRAMES, chooser, chosen, quiet, show_tab
 from browser.harness import Kernel, wait_for
 
 # So that a whole Explorer with a layer picked is in view, and on its pictures.
@@ -100,14 +100,6 @@ def difference(page: Page, one: int, other: int) -> tuple[float, float]:
     return tuple(page.evaluate(DIFFER, [one, other]))  # type: ignore[return-value]
 
 
-def open_tab(root: Locator, name: str) -> None:
-    """One of the questions beside the picture; a part that stands alone has none."""
-    tab = root.get_by_role("tab", name=name, exact=True)
-    if tab.count():
-        tab.click()
-        expect(tab).to_have_attribute("aria-selected", "true")
-
-
 def unfold(root: Locator, name: str | re.Pattern[str]) -> None:
     """Opens what a button discloses, if it is closed."""
     button = root.get_by_role("button", name=name)
@@ -118,13 +110,13 @@ def unfold(root: Locator, name: str | re.Pattern[str]) -> None:
 
 def open_tree(root: Locator) -> None:
     """The tree of all layers."""
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     unfold(root, "All layers")
 
 
 def open_channels(root: Locator) -> None:
     """The grid of all channels of the picked layer, which stands alone where there are no patches."""
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     if root.locator(".as-all-channels").count():
         unfold(root, re.compile("^All (channels|units|heads)$"))
 
@@ -135,6 +127,7 @@ def top(root: Locator) -> Locator:
 
 
 def depth_slider(root: Locator) -> Locator:
+    show_tab(root, "Inside")
     return root.get_by_role("slider", name="Depth")
 
 
@@ -164,15 +157,23 @@ def pick_layer(root: Locator, name: str) -> None:
     search.fill("")
 
 
+def at_position(strip: Locator, share: float, hand: Literal["click", "hover"]) -> None:
+    """Clicks or points at a place of a channel that is drawn as a strip, from 0 at its left to 1."""
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    assert box
+    place: Position = {"x": box["width"] * share, "y": box["height"] / 2}
+    (strip.click if hand == "click" else strip.hover)(position=place)
+
+
 def click_until_title(element: Locator, words: str) -> float:
     """Milliseconds from a click to the map whose title has these words."""
     return element.page.evaluate(UNTIL_TITLE, [element.element_handle(), words])
 
 
 def predictions(root: Locator) -> list[str]:
-    """The rows as they are read."""
-    open_tab(root, "Where")
-    return root.get_by_role("listbox", name="Predictions").get_by_role("option").all_inner_texts()
+    """The rows as they are read, whichever tab is on show."""
+    return root.locator(".as-predictions [role=option]").all_text_contents()
 
 
 def at_rest(root: Locator, kernel: Kernel) -> dict[str, Any]:
@@ -203,14 +204,16 @@ def belong_together(root: Locator, kernel: Kernel) -> dict[str, Any]:
     method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]
 
     # The controls show the picks.
-    picked = root.locator(".as-tree [aria-selected=true]")
-    expect(picked).to_have_count(1)
-    assert picked.get_attribute("data-name") == layer
-    menu = root.locator('.as-menu[aria-label="Method"]')
-    assert menu.get_attribute("data-value") == picks[method], picks
-    for name, label in {"layer_method": "Layer method", "neuron_method": "Neuron method"}.items():
-        if name != "neuron_method" or level == "neuron":
-            assert root.locator(f'select[aria-label="{label}"]').input_value() == picks[name], picks
+    picked = root.locator(".as-tree [aria-selected=true]")  # which may be out of sight
+    rows = picked.evaluate_all("all => all.map(it => it.dataset.name ?? null)")
+    assert rows in ([], [layer]), (rows, picks)
+    assert chosen(root, "Method") == picks[method], picks
+    labels = {"layer_method": "Layer method", "neuron_method": "Neuron method"}
+    for name, label in labels.items():
+        if chooser(root, label).count() and (name != "neuron_method" or level == "neuron"):
+            assert chosen(root, label) == picks[name], picks
+    assert chosen(root, "Explained output") == str(target), picks
+    assert chosen(root, "Seen at") == (PIXELS if layer is None else layer), picks
     row = root.locator(".as-predictions [role=option][aria-selected=true]")
     if row.count():
         assert row.get_attribute("data-index") == str(target)

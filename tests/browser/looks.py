@@ -36,3 +36,16 @@ def cut_off(root: Locator) -> list[str]:
             .filter(e => e.getBoundingClientRect().right > el.getBoundingClientRect().right + 1)
             .map(e => e.outerHTML.slice(0, 80))"""
     )
+
+
+def sticking_out(root: Locator) -> list[str]:
+    """What is open over the page and does not stand in the widget as a whole: it would be cut off there."""
+    return root.evaluate(
+        """el => {
+            const around = el.getBoundingClientRect();
+            return [...el.querySelectorAll('.as-popup')].filter(e => e.getClientRects().length).filter(e => {
+                const { left, right, top, bottom } = e.getBoundingClientRect();
+                return left < around.left || right > around.right || top < around.top || bottom > around.bottom;
+            }).map(e => `${e.className} ${JSON.stringify(e.getBoundingClientRect())}`);
+        }"""
+    )

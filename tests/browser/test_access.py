@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser.explorer_page import DIGIT, MOODY, Shot, control, explorer_of, open_and_run, quiet, settled
+from browser.explorer_page import (
+    DIGIT,
+    MOODY,
+    Shot,
+    control,
+    explorer_of,
+    open_and_run,
+    quiet,
+    settled,
+    show_tab,
+)
 from browser.harness import Server, wait_for
+from browser.inside_page import open_tree
 from browser.looks import cut_off, use_theme, violations
 from browser.notebook_page import wait_until_run
 
 
 def open_all(root: Locator) -> None:
-    """Everything that is folded away."""
-    for name in ("Settings", "Average over several", "Data table"):
+    """Everything that is folded away and stays open."""
+    for name in ("Settings", "Data table"):
         button = root.get_by_role("button", name=name)
         if button.get_attribute("aria-expanded") == "false":
             button.click()
+
+
+TABS = ("Where", "Inside", "Trust")
+# What opens over the page, of which one is open at a time.
+OPENERS = ("Explained output", "Compared with", "Baseline", "Method", "Seen at", "Style", "Share")
+
+
+def opener(root: Locator, name: str) -> Locator:
+    return control(root, "button" if name in ("Style", "Share") else "combobox", name)
+
+
+def each_state(root: Locator) -> Iterator[str]:
+    """Every tab with what can be unfolded, and everything that opens over the page; says what it is."""
+    for tab in TABS:
+        show_tab(root, tab)
+        open_all(root)
+        yield tab
+    for name in OPENERS:
+        opener(root, name).click()
+        expect(opener(root, name)).to_have_attribute("aria-expanded", "true")
+        several = control(root, "button", "Average over several")
+        if several.is_visible() and several.get_attribute("aria-expanded") == "false":
+            several.click()
+        yield name
+        root.page.keyboard.press("Escape")
+        expect(opener(root, name)).to_be_focused()
+    show_tab(root, "Where")
 
 
 def lightness(root: Locator) -> tuple[float, float]:
@@ -56,9 +95,10 @@ def test_light_and_dark_narrow_and_wide(page: Page, server: Server, shot: Shot, 
                     assert cut_off(root) == [], (theme, width)
                 text, ground = lightness(root)
                 assert (text > 384) == (theme == "Dark"), (text, ground)
-                open_all(root)
-                assert violations(page, axe) == [], theme
-                shot(root, f"{theme} open")
+                for what in each_state(root):
+                    shot(root, f"{theme} open {what}")
+                    assert violations(page, axe) == [], (theme, what)
+                    assert cut_off(root) == [], (theme, what)
         finally:
             page.evaluate(
                 "() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })"
@@ -107,9 +147,31 @@ FOCUSED = """() => {
     return `${it.getAttribute('role') ?? it.tagName.toLowerCase()} ${name.slice(0, 40)}`;
 }"""
 REACHABLE_BY_POINTER = """el => [...el.querySelectorAll(
-    'button, select, input, textarea, a[href], summary, [role=listbox], [role=tree], canvas[role=img]')]
+    'button:not([role=tab]), select, input, textarea, a[href], summary, [role=tablist], [role=listbox], [role=tree], ' +
+    'canvas[role=img]')]
     .filter(it => !it.disabled && it.checkVisibility())
     .map(it => it.getAttribute('aria-label') || it.textContent.trim() || it.labels?.[0]?.textContent.trim() || '')"""
+
+
+def _tab_comes_by_everything(page: Page, root: Locator) -> None:
+    wanted = set(root.evaluate(REACHABLE_BY_POINTER))
+    assert len(wanted) > 15, wanted
+    root.locator("[role=combobox]").first.focus()
+    reached: list[str] = []
+    while (focused := page.evaluate(FOCUSED)) and len(reached) < 120:
+        reached.append(focused)
+        page.keyboard.press("Tab")
+    assert len(reached) < 120, "Tab goes round in circles"
+    one_stop = {"Predictions": "option", "Layers": "treeitem", "Examples": "option", "Questions": "tab"}
+    missed = {
+        name
+        for name in wanted
+        if not any(
+            (name[:40] and name[:40] in seen) or (name in one_stop and seen.startswith(one_stop[name]))
+            for seen in reached
+        )
+    }
+    assert missed == set(), reached
 
 
 def test_by_keyboard_alone(page: Page, server: Server) -> None:
@@ -120,26 +182,12 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
     quiet(root)
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     with server.kernel(name) as kernel:
-        # Tab comes by everything that a pointer can reach (a list or a tree is one stop), and leaves again.
-        open_all(root)
-        wanted = set(root.evaluate(REACHABLE_BY_POINTER))
-        assert len(wanted) > 15, wanted
-        root.locator("select").first.focus()
-        reached: list[str] = []
-        while (focused := page.evaluate(FOCUSED)) and len(reached) < 120:
-            reached.append(focused)
-            page.keyboard.press("Tab")
-        assert len(reached) < 120, "Tab goes round in circles"
-        options = {"Predictions": "option", "Layers": "treeitem", "Examples": "option"}
-        missed = {
-            name
-            for name in wanted
-            if not any(
-                (name[:40] and name[:40] in seen) or (name in options and seen.startswith(options[name]))
-                for seen in reached
-            )
-        }
-        assert missed == set(), reached
+        # Tab comes by everything that a pointer can reach (a list, a tree or the tabs are one stop), and leaves again.
+        for tab in TABS:
+            show_tab(root, tab)
+            open_all(root)
+            _tab_comes_by_everything(page, root)
+        show_tab(root, "Where")
 
         position = control(root, "slider", "Path position")
         position.focus()
@@ -158,6 +206,10 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
         page.keyboard.press("ArrowRight")
         wait_for("another example", lambda: kernel.value("explorer.example") == 1, 10)
 
+        control(root, "tab", "Where").focus()
+        page.keyboard.press("ArrowRight")
+        expect(control(root, "tab", "Inside")).to_be_focused()
+        open_tree(root)
         root.get_by_role("treeitem", name=re.compile("^Input")).focus()
         page.keyboard.press("End")
         for _ in range(40):
@@ -185,9 +237,10 @@ def test_by_keyboard_alone(page: Page, server: Server) -> None:
                 });
             }"""
         )
-        for where in ("select", "input[type=range]", "[role=option][tabindex='0']", "canvas[role=img]"):
+        parts = ("[role=combobox]", "input[type=range]", "[role=option][tabindex='0']", "canvas[role=img]")
+        for where in parts:
             for key in ("Escape", "Tab"):
-                root.locator(where).first.focus()
+                root.locator(where).filter(visible=True).first.focus()
                 page.evaluate("() => { window.passed = [] }")
                 page.keyboard.press(key)
                 assert key in page.evaluate("() => window.passed"), (where, key)

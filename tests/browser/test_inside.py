@@ -14,12 +14,14 @@ from browser.explorer_page import (
     DIGIT,
     TWO_FRAMES,
     Shot,
+    choose,
     control,
     explorer_of,
     open_and_run,
     quiet,
     set_slider,
     settled,
+    show_tab,
 )
 from browser.harness import Kernel, Server, wait_for
 from browser.inside_page import (
@@ -33,7 +35,6 @@ from browser.inside_page import (
     difference,
     keep,
     open_channels,
-    open_tab,
     open_tree,
     pick_layer,
     predictions,
@@ -193,7 +194,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     wait_for("on", lambda: kernel.value("explorer.ablated") == [], 10)
 
     # A place in it.
-    for _ in range(12):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if focused.evaluate("it => it.matches('.as-places-field')"):
             break
@@ -213,7 +214,7 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
     # Tab leaves; nothing became of x, a, b, Enter and Delete in the notebook.
     for key in ("a", "b", "d", "d", "Delete"):
         page.keyboard.press(key)
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if not focused.count() or focused.evaluate("it => !it.closest('.as-root')"):
             break
@@ -224,14 +225,15 @@ def _by_keyboard(page: Page, root: Locator, kernel: Kernel) -> None:
 
 def _scrubbed_on(root: Locator, kernel: Kernel) -> None:
     """The kernel's echo of a layer does not take back somebody who has gone on."""
-    set_slider(depth_slider(root), 1)
-    at_rest(root, kernel)
+    passed: list[str] = []
+    for number in (3, 2, 1):
+        set_slider(depth_slider(root), number)
+        passed.insert(0, at_rest(root, kernel)["layer"])
+    assert len(set(passed)) == 3, passed
     titles = depth_slider(root).evaluate(SCRUB_ON)
-    assert [title[: title.index(" for ")] for title in titles] == [
-        "Grad-CAM at net.stem.bn",
-        "Grad-CAM at net.stem",
-    ]
-    assert belong_together(root, kernel)["layer"] == "net.stem"  # which hands on what its last layer gives
+    shown = [title[: title.index(" for ")] for title in titles]
+    assert shown == [f"Grad-CAM at {layer}" for layer in passed[1:]]
+    assert belong_together(root, kernel)["layer"] == passed[2]
 
 
 def _clicked(root: Locator, kernel: Kernel, shot: Shot) -> None:
@@ -289,7 +291,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
         i: pytest.approx(without[i], abs=1e-5) for i in first
     }
     rows = {
-        int(str(row.get_attribute("data-index"))): row.inner_text()
+        int(str(row.get_attribute("data-index"))): str(row.text_content())
         for row in root.locator(".as-predictions [role=option]").all()
     }
     for i, one in first.items():
@@ -307,7 +309,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     third = changed(3)
     best = intact[0]["index"]
     assert len({answer[best]["after_score"] for answer in (first, second, third)}) == 3
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     unfold(root, "Details")
     off = root.get_by_role("list", name="Switched off").get_by_role("listitem")
     assert [text.split("\n")[0] for text in off.all_inner_texts()] == [
@@ -318,7 +320,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     shot(root, "three switched off")
 
     # To what they hold at the baseline, instead of zero.
-    control(root, "combobox", "Set to").select_option("baseline")
+    choose(root, "Set to", "baseline")
     wait_for(
         "the baseline", lambda: kernel.value("explorer.what_if['request']['ablate_to']") == "baseline", 30
     )
@@ -326,7 +328,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     assert {i: one["after_score"] for i, one in to_baseline.items()} != {
         i: one["after_score"] for i, one in third.items()
     }
-    control(root, "combobox", "Set to").select_option("zero")
+    choose(root, "Set to", "zero")
     wait_for("zero again", lambda: kernel.value("explorer.what_if['request']['ablate_to']") == "zero", 30)
     assert changed(3) == third
 
@@ -337,7 +339,7 @@ def _switched_off(page: Page, root: Locator, kernel: Kernel, shot: Shot) -> None
     undo.click()
     assert changed(1) == first
     assert predictions(root) == with_one
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     undo.click()
     expect(root.locator(".as-whatif")).to_be_hidden()
     assert root.evaluate("el => el.contains(document.activeElement)")  # the button went, the focus did not
@@ -355,7 +357,7 @@ def _looks(page: Page, root: Locator, kernel: Kernel, shot: Shot, axe: Path) -> 
         "explorer.layer, explorer.neuron = 'net.stem.bn', [5, 10, 12]; explorer.ablated = [['net.stem.bn', 5]]"
     )
     belong_together(root, kernel)
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     try:
         for theme in ("Light", "Dark"):
             use_theme(page, f"JupyterLab {theme}")

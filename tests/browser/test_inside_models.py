@@ -15,20 +15,23 @@ from browser.explorer_page import (
     MOODY,
     TWO_FRAMES,
     Shot,
-    control,
+    choose,
+    choose_any,
+    chooser,
     explorer_of,
     open_and_run,
     quiet,
     set_slider,
+    show_tab,
 )
 from browser.harness import Server, wait_for
 from browser.inside_page import (
     TALL,
+    at_position,
     at_rest,
     belong_together,
     depth_slider,
     open_channels,
-    open_tab,
     open_tree,
     pick_layer,
     title_of,
@@ -56,15 +59,9 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
         take = f"(all, share) => {{ const one = all[Math.floor(share * all.length)]; if (one) {then}; return !!one; }}"
         return bool(rows.evaluate_all(take, draw.random()))
 
-    def choose(label: str) -> None:
-        box = control(root, "combobox", label)
-        if box.is_visible():
-            values = box.evaluate("it => [...it.options].map(option => option.value)")
-            box.select_option(draw.choice(values))
-
-    def choose_method() -> None:
-        any_of(root.locator('.as-menu[aria-label="Method"]'))
-        any_of(root.locator('.as-menu-list[aria-label="Method"] [role=option]'))
+    def choose_at_random(label: str) -> None:
+        if chooser(root, label).count():
+            choose_any(root, label, draw.random())
 
     def scrub() -> None:
         slider = depth_slider(root)
@@ -83,9 +80,11 @@ def test_the_map_belongs_to_the_picks_under_fast_clicking(page: Page, server: Se
         lambda: any_of(top(root)),
         lambda: any_of(root.locator(".as-top-switch")),
         lambda: any_of(root.locator(".as-predictions [role=option]")),
-        lambda: choose("Layer method"),
-        lambda: choose("Neuron method"),
-        choose_method,
+        lambda: choose_at_random("Layer method"),
+        lambda: choose_at_random("Neuron method"),
+        lambda: choose_at_random("Method"),
+        lambda: choose_at_random("Seen at"),
+        lambda: choose_at_random("Explained output"),
         scrub,
         scrub,
         switch,
@@ -160,9 +159,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         kernel.run("vit.wait(60); None")
         shot(vit, "tokens")
         # A second click on a strip picks a place in it.
-        box = units(vit).first.locator(".as-channel").bounding_box()
-        assert box
-        page.mouse.click(box["x"] + box["width"] * (7.5 / 25), box["y"] + box["height"] / 2)
+        at_position(units(vit).first.locator(".as-channel"), 7.5 / 25, "click")
         wait_for("a place", lambda: isinstance(kernel.value("vit.neuron"), list), 10)
         assert kernel.value("vit.neuron")[1] == 7
         expect(vit.locator(".as-neuron .as-title")).to_contain_text("position 7")
@@ -173,7 +170,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         shot(vit, "heads")
         words = look_into(vit, "vit", "block.attention.q_proj", "strips")
         assert re.match(r"unit \d, head \d", words), words
-        control(vit, "combobox", "Head").select_option("1")
+        choose(vit, "Head", "1")
         expect(units(vit)).to_have_count(3)
         assert units(vit).evaluate_all("all => all.every(it => +it.dataset.channel >= 3)")
         shot(vit, "units by head")
@@ -202,9 +199,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         expect(grid.locator(".as-channels .as-title")).to_have_text("Inside norm", timeout=30_000)
         assert grid.locator(".as-units").get_attribute("data-look") == "strips"
         expect(units(grid)).to_have_count(6)
-        box = units(grid).first.locator(".as-channel").bounding_box()
-        assert box
-        page.mouse.move(box["x"] + box["width"] * (5.5 / 9), box["y"] + box["height"] / 2)
+        at_position(units(grid).first.locator(".as-channel"), 5.5 / 9, "hover")
         expect(grid.locator(".as-readout")).to_contain_text("position 5 “mat”: activation")
         units(grid).nth(1).click()
         channel = int(str(units(grid).nth(1).get_attribute("data-channel")))
@@ -245,6 +240,8 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     def is_text(where: Page, root: Locator) -> None:
         assert where.locator(".as-root :is(b, i, script, img)").count() == 0
         assert where.evaluate("window.attacked") is None
+        open_tree(root)
+        open_channels(root)
         expect(root.locator(".as-overlay .as-title")).to_contain_text("channel 3 of <b>x</b>")
         expect(root.locator(".as-channels .as-title")).to_have_text("Inside <b>x</b>")
         expect(root.locator(".as-neuron .as-title")).to_contain_text("<b>x</b>")
@@ -272,7 +269,7 @@ def test_names_are_text_and_picks_outlive_the_page(page: Page, server: Server, s
     file.goto((server.root / "inside.html").as_uri())
     root = explorer_of(file)
     is_text(file, root)
-    open_tab(root, "Inside")
+    show_tab(root, "Inside")
     slider = depth_slider(root)
     slider.focus()
     titles = set()

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.environments import overlay
-from browser.explorer_page import Shot, control, pixels, quiet, set_slider, until_changed
+from browser.explorer_page import Shot, choose, control, pixels, quiet, set_slider, until_changed
 from browser.harness import Watch, free_port, wait_for
 
 APP = """
@@ -95,11 +95,11 @@ def test_it_draws_and_answers_in_marimo(browser: Browser, origin: str, shot: Sho
     shot(page, "marimo")
 
     seen = pixels(root)
-    control(root, "combobox", "Sign").select_option("absolute")
+    choose(root, "Sign", "absolute")
     seen = until_changed(root, seen)
     set_slider(control(root, "slider", "Path position"), 0.3)
     seen = until_changed(root, seen)
-    control(root, "combobox", "Method").select_option("Saliency")
+    choose(root, "Method", "Saliency")
     canvas = root.locator("canvas[role=img]").first
     expect(canvas).to_have_attribute("aria-label", re.compile("Saliency"), timeout=60_000)
     expect(page.get_by_text("The method is Saliency.")).to_be_visible(timeout=60_000)

@@ -10,10 +10,21 @@ import random
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from browser.explorer_page import MOODY, control, explorers, open_and_run, picture_of, quiet, set_slider
+from browser.explorer_page import (
+    MOODY,
+    choose,
+    choose_any,
+    chosen,
+    explorers,
+    open_and_run,
+    picture_of,
+    quiet,
+    set_slider,
+)
 from browser.harness import Kernel, Server, wait_for
 from browser.notebook_page import wait_until_run
 
@@ -46,13 +57,12 @@ IN_CELLS = (
 )
 
 
-# As a person does, who can do nothing with what is switched off; Playwright would wait for it.
-CHOOSE = """(select, value) => {
-    if (select.disabled) return;
-    select.value = value;
-    select.dispatchEvent(new Event('change', { bubbles: true }));
-}"""
-PRESS = "button => button.click()"
+# As a person does, who can do nothing with what is hidden or switched off; Playwright would wait for it.
+PRESS = "button => { if (button.checkVisibility()) button.click() }"
+
+
+def hidden_or_not(root: Locator, role: Any, name: str) -> Locator:
+    return root.get_by_role(role, name=name, exact=True, include_hidden=True)
 
 
 def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[Callable[[], None]]:
@@ -61,15 +71,13 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 
     def pick(name: str, *values: str) -> Callable[[], None]:
         def act() -> None:
-            box = control(root(), "combobox", name)
-            options = values or box.evaluate("select => [...select.options].map(option => option.value)")
-            box.evaluate(CHOOSE, draw.choice(options))
+            choose_any(root(), name, draw.random(), values)
 
         return act
 
     def slide(name: str, low: float, high: float) -> Callable[[], None]:
         def act() -> None:
-            slider = control(root(), "slider", name)
+            slider = hidden_or_not(root(), "slider", name)
             if slider.is_disabled():
                 return
             for _ in range(draw.randrange(1, 12)):
@@ -79,7 +87,7 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 
     def press(name: str) -> Callable[[], None]:
         def act() -> None:
-            control(root(), "button", name).evaluate(PRESS)
+            hidden_or_not(root(), "button", name).evaluate(PRESS)
 
         return act
 
@@ -93,10 +101,16 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 
     def layer() -> None:
         rows = root().get_by_role("treeitem")
-        rows.nth(draw.randrange(rows.count())).dispatch_event("click")
+        if count := rows.count():
+            rows.nth(draw.randrange(count)).dispatch_event("click")
+
+    def tab() -> None:
+        tabs = root().get_by_role("tab")
+        tabs.nth(draw.randrange(tabs.count())).evaluate(PRESS)
 
     def keys() -> None:
-        focusable = root().locator("button:enabled, select:enabled, input:enabled, [tabindex='0']")
+        reachable = "button:enabled, select:enabled, input:enabled, [tabindex='0']"
+        focusable = root().locator(reachable).filter(visible=True)
         focusable.nth(draw.randrange(focusable.count())).focus()
         for _ in range(draw.randrange(1, 6)):
             key = draw.choice(
@@ -109,7 +123,11 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 
     return [
         pick("Method", *METHODS),
+        pick("Method"),
         pick("Baseline"),
+        pick("Explained output"),
+        pick("Compared with"),
+        pick("Seen at"),
         pick("Sign"),
         pick("Colour map"),
         pick("Mode"),
@@ -119,11 +137,15 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
         press("Cancel"),
         press("Recompute"),
         press("Refine"),
+        press("Style"),
+        press("Share"),
         press("Hold scale"),
         press("Zoom in"),
         option("Predictions"),
         option("Examples"),
         layer,
+        tab,
+        tab,
         keys,
         cell,
         cell,
@@ -133,16 +155,16 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 def at_page(root: Locator) -> dict[str, object]:
     """What a view says the state is."""
 
-    def value(role: str, name: str) -> str:
-        return control(root, role, name).input_value()
+    def number(name: str) -> float:
+        return float(hidden_or_not(root, "slider", name).input_value())
 
     return {
-        "method": value("combobox", "Method"),
-        "sign": value("combobox", "Sign"),
-        "colormap": value("combobox", "Colour map"),
-        "mode": value("combobox", "Mode"),
-        "opacity": float(value("slider", "Opacity")),
-        "alpha": float(value("slider", "Path position")),
+        "method": chosen(root, "Method"),
+        "sign": chosen(root, "Sign"),
+        "colormap": chosen(root, "Colour map"),
+        "mode": chosen(root, "Mode"),
+        "opacity": number("Opacity"),
+        "alpha": number("Path position"),
     }
 
 
@@ -165,7 +187,7 @@ def test_a_monkey(page: Page, server: Server) -> None:
         # Whatever was left over is put right by one more wish, and then all sides agree.
         kernel.run("model.error, model.delay = None, 0")
         wait_for("rest", lambda: kernel.value("explorer.status") != "running", 120)
-        kernel.run("explorer.layer = None; explorer.recompute(); explorer.wait(60); None")
+        kernel.run("explorer.unpin(); explorer.layer = None; explorer.recompute(); explorer.wait(60); None")
         for root in roots:
             quiet(root)
         names = ["method", "sign", "colormap", "mode", "opacity", "alpha"]
@@ -181,7 +203,7 @@ def test_a_monkey(page: Page, server: Server) -> None:
         assert kernel.value("explorer.status") == "idle"
         # It still works: a new choice is answered, and both views show the same.
         other = "Saliency" if state["method"] != "Saliency" else "InputXGradient"
-        control(roots[1], "combobox", "Method").select_option(other)
+        choose(roots[1], "Method", other)
         wait_for("an answer", lambda: kernel.value("explorer.heat['request']['method']") == other, 60)
         label = re.compile("Saliency|Input x gradient")
         for root in roots:

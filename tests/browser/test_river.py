@@ -7,9 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from browser.explorer_page import DIGIT, Shot, control, explorer_of, open_and_run, picture_of, quiet
+from browser.explorer_page import DIGIT, Shot, control, explorer_of, open_and_run, picture_of, quiet, show_tab
 from browser.harness import Server, wait_for
-from browser.inside_page import at_rest, depth_slider, keep, open_tab, open_tree, title_of, top
+from browser.inside_page import at_rest, depth_slider, keep, open_tree, title_of, top
 from browser.looks import cut_off, violations
 from browser.notebook_page import wait_until_run
 
@@ -23,7 +23,7 @@ def test_the_river_the_patches_and_the_switch(page: Page, server: Server, shot: 
     root = explorer_of(page)
     quiet(root)
     with server.kernel(name) as kernel:
-        open_tab(root, "Inside")
+        show_tab(root, "Inside")
         root.evaluate("el => el.scrollIntoView({ block: 'end' })")
         water, words = root.locator(".as-river-band"), root.locator(".as-river-words")
         box = water.bounding_box()

@@ -16,7 +16,9 @@ from browser.explorer_page import (
     DIGIT,
     MOODY,
     Shot,
+    choose,
     control,
+    expect_chosen,
     explorer_of,
     explorers,
     open_and_run,
@@ -42,14 +44,14 @@ def test_shown_twice_and_after_a_reload(page: Page, server: Server) -> None:
     expect(roots).to_have_count(2, timeout=60_000)
     with server.kernel(name) as kernel:
         settled(page, kernel)
-        control(roots.nth(0), "combobox", "Sign").select_option("negative")
-        expect(control(roots.nth(1), "combobox", "Sign")).to_have_value("negative")
+        choose(roots.nth(0), "Sign", "negative")
+        expect_chosen(roots.nth(1), "Sign", "negative")
         save(page)
         page.reload()
         expect(roots).to_have_count(2, timeout=60_000)
-        expect(control(roots.nth(1), "combobox", "Sign")).to_have_value("negative")
+        expect_chosen(roots.nth(1), "Sign", "negative")
         expect(roots.nth(1).locator("canvas[data-drawn]").first).to_be_visible()
-        control(roots.nth(1), "combobox", "Method").select_option("InputXGradient")
+        choose(roots.nth(1), "Method", "InputXGradient")
         wait_for("the kernel hears it", lambda: kernel.value("explorer.method") == "InputXGradient", 30)
         expect(picture(page)).to_have_attribute("aria-label", re.compile("Input x gradient"))
 
@@ -75,7 +77,7 @@ def test_restart_and_shutdown_of_the_kernel(page: Page, server: Server, shot: Sh
 
         # What does not need it goes on.
         before = pixels(root)
-        control(root, "combobox", "Sign").select_option("absolute")
+        choose(root, "Sign", "absolute")
         before = until_changed(root, before)
         set_slider(control(root, "slider", "Path position"), 0.5)
         before = until_changed(root, before)
@@ -89,7 +91,7 @@ def test_restart_and_shutdown_of_the_kernel(page: Page, server: Server, shot: Sh
             expect(page.get_by_text("The kernel is gone")).to_have_count(0)
             with server.kernel(name) as kernel:
                 settled(page, kernel)
-                control(explorer_of(page), "combobox", "Method").select_option("Saliency")
+                choose(explorer_of(page), "Method", "Saliency")
                 wait_for("the new kernel hears it", lambda: kernel.value("explorer.method") == "Saliency", 30)
             quiet(explorer_of(page))
 
@@ -119,13 +121,13 @@ def test_several_in_a_long_notebook(page: Page, server: Server) -> None:
         scroll_to(1)
         quiet(explorer_of(page))
         seen = pixels(page)
-        control(explorer_of(page), "combobox", "Sign").select_option("positive")
+        choose(explorer_of(page), "Sign", "positive")
         seen = until_changed(page, seen)
         scroll_to(2 + len(text))
         last = page.locator(".jp-Cell").filter(has=page.locator(".as-root")).last
         expect(picture_of(last)).to_be_in_viewport()
-        expect(control(last, "combobox", "Sign")).to_have_value("all")  # each has a state of its own
-        control(last, "combobox", "Method").select_option("InputXGradient")
+        expect_chosen(last, "Sign", "all")  # each has a state of its own
+        choose(last, "Method", "InputXGradient")
         with server.kernel(name) as kernel:
             wait_for("second", lambda: kernel.value("second.method") == "InputXGradient", 30)
             settled(page, kernel, name="second")
@@ -133,13 +135,13 @@ def test_several_in_a_long_notebook(page: Page, server: Server) -> None:
             scroll_to(1)
             first = page.locator(".jp-Cell").filter(has=page.locator(".as-root")).first
             expect(picture_of(first)).to_be_in_viewport()
-            expect(control(first, "combobox", "Sign")).to_have_value("positive")
+            expect_chosen(first, "Sign", "positive")
             assert pixels(first) == seen
             # What happened to it while it was out of sight is there, too.
             scroll_to(2 + len(text))
             kernel.run("first.sign = 'negative'; first.method = 'InputXGradient'; first.wait(); None")
             scroll_to(1)
-            expect(control(first, "combobox", "Sign")).to_have_value("negative")
+            expect_chosen(first, "Sign", "negative")
             expect(picture_of(first)).to_have_attribute("aria-label", re.compile("Input x gradient"))
             assert kernel.value("[second.sign, second.target]")[0] == "all"
     finally:
@@ -290,7 +292,7 @@ def test_a_file_for_somebody_without_a_kernel(
     seen = pixels(root)
     set_slider(control(root, "slider", "Opacity"), 0.9)
     seen = until_changed(root, seen)
-    control(root, "combobox", "Mode").select_option("side")
+    choose(root, "Mode", "side")
     seen = until_changed(root, seen)
     set_slider(control(root, "slider", "Path position"), 0.3)
     until_changed(root, seen)

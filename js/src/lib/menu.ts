@@ -56,8 +56,8 @@ export class Menu {
     this.#popup.panel.append(...(this.#search ? [this.#search] : []), this.#list, this.#rest, this.foot);
     setAttribute(this.button, "aria-controls", this.#list.id);
     this.element = this.#popup.element;
-    this.#search?.addEventListener("input", () => this.#fill(), { signal });
-    this.button.addEventListener("keydown", (event) => this.#pressedClosed(event), { signal });
+    this.#search?.addEventListener("input", () => this.#fill(undefined), { signal });
+    this.button.addEventListener("keydown", (event) => this.#pressedButton(event), { signal });
     for (const element of [this.#list, this.#search]) {
       element?.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     }
@@ -76,22 +76,24 @@ export class Menu {
     const chosen = words ?? items.find((item) => item.value === value)?.label ?? value;
     setClipped(this.#words, chosen);
     setAttribute(this.button, "data-value", value);
-    if (!same && this.open) this.#fill();
+    // It may come anew while somebody is on the way through it.
+    if (!same && this.open) this.#fill(this.#lines[this.#active]?.item.value);
   }
 
   #opened(): void {
     if (this.#search) this.#search.value = "";
-    this.#fill();
+    this.#fill(undefined);
+    this.#enter();
+  }
+
+  #enter(): void {
     (this.#search ?? this.#list).focus({ preventScroll: true });
   }
 
-  #fill(): void {
+  /** The keys stay on the line of the value `kept` where it is there. */
+  #fill(kept: string | undefined): void {
     const wanted = this.#search?.value.trim().toLowerCase() ?? "";
-    const found = wanted
-      ? this.#items.filter(
-          ({ label, value }) => label.toLowerCase().includes(wanted) || value.toLowerCase() === wanted,
-        )
-      : this.#items;
+    const found = wanted ? matching(this.#items, wanted) : this.#items;
     const shown = found.slice(0, MOST_LINES);
     this.#lines = shown.map((item) => ({ item, node: lineOf(item, item.value === this.#value) }));
     this.#list.replaceChildren(...inGroups(this.#lines));
@@ -101,8 +103,9 @@ export class Menu {
       this.#rest,
       found.length ? `${more.toLocaleString("en-US")} more: type to find them` : "Nothing found",
     );
-    const chosen = shown.findIndex(({ value }) => value === this.#value);
-    this.#moveTo(wanted ? 0 : Math.max(0, chosen));
+    const at = (sought: string | undefined): number => shown.findIndex(({ value }) => value === sought);
+    const still = at(kept);
+    this.#moveTo(still >= 0 ? still : Math.max(0, wanted ? 0 : at(this.#value)));
   }
 
   #moveTo(to: number): void {
@@ -121,6 +124,7 @@ export class Menu {
     const line = this.#lines[index];
     if (!line) return;
     this.#popup.close(true);
+    if (this.button.disabled) return; // switched off while it was open
     this.button.focus({ preventScroll: true });
     this.#picked(line.item.value);
   }
@@ -130,11 +134,12 @@ export class Menu {
     if (index >= 0) this.#pick(index);
   }
 
-  #pressedClosed(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || this.open) return;
+  #pressedButton(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey) return;
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     event.preventDefault();
-    this.#popup.show();
+    if (this.open) this.#enter();
+    else this.#popup.show();
   }
 
   #pressed(event: KeyboardEvent): void {
@@ -149,7 +154,8 @@ export class Menu {
       ...(typing ? {} : { Home: 0, End: last }),
     }[event.key];
     if (to !== undefined) this.#moveTo(to);
-    else if (event.key === "Enter" || (event.key === " " && !typing)) this.#pick(this.#active);
+    else if ((event.key === "Enter" && !event.shiftKey) || (event.key === " " && !typing))
+      this.#pick(this.#active);
     else if (!typing && event.key.length === 1) this.#typeAhead(event.key);
     else return;
     event.preventDefault();
@@ -167,6 +173,18 @@ export class Menu {
       }
     }
   }
+}
+
+/** What holds the words: first what is called so, then what begins so, then all others, each in their order. */
+function matching(items: readonly MenuItem[], wanted: string): readonly MenuItem[] {
+  const ranks: readonly [MenuItem[], MenuItem[], MenuItem[]] = [[], [], []];
+  for (const item of items) {
+    const label = item.label.toLowerCase();
+    if (label === wanted || item.value.toLowerCase() === wanted) ranks[0].push(item);
+    else if (label.startsWith(wanted)) ranks[1].push(item);
+    else if (label.includes(wanted)) ranks[2].push(item);
+  }
+  return ranks.flat();
 }
 
 function searchField(label: string, list: string): HTMLInputElement {

@@ -12,7 +12,7 @@ export class Popup {
   readonly #button: HTMLButtonElement;
   readonly #opened: () => void;
 
-  /** `opened` runs once the panel stands on the page. */
+  /** `opened` runs once the panel stands on the page, and may fill it. */
   constructor(
     button: HTMLButtonElement,
     className: string,
@@ -42,8 +42,8 @@ export class Popup {
     if (this.open || this.#button.disabled) return;
     this.panel.hidden = false;
     setAttribute(this.#button, "aria-expanded", "true");
-    this.#place();
     this.#opened();
+    this.#place(); // now that it has its size
   }
 
   /** `back` gives the focus to the button, where it has been in the panel. */
