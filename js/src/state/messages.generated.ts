@@ -1,7 +1,7 @@
 /**
  * What travels between kernel and page.
  *
- * Made from src/attriscope/widget/messages/types.py, judgements.py and region_types.py; to change it, change that and run
+ * Made from src/attriscope/widget/messages/types.py, layer_types.py, judgements.py and region_types.py; to change it, change that and run
  * `python -m attriscope.widget.state.typescript`.
  */
 
@@ -248,6 +248,13 @@ export interface RawPath {
   request?: Request | null;
 }
 
+/** A view that was kept, to look at beside the present one; {} when there is none. */
+export interface RawPinned {
+  heat?: RawHeat;
+  picture?: RawPicture;
+  title?: string;
+}
+
 /** A row of the layer tree. */
 export interface LayerRow {
   name: string;
@@ -372,13 +379,6 @@ export interface RawWhatIf {
   kind?: Amount;
   items?: readonly ChangedPrediction[];
   message?: string;
-}
-
-/** A view that was kept, to look at beside the present one; {} when there is none. */
-export interface RawPinned {
-  heat?: RawHeat;
-  picture?: RawPicture;
-  title?: string;
 }
 
 /** What a map is asked, and what the answer is worth. */

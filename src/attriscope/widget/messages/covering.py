@@ -8,9 +8,15 @@ import torch
 from torch import Tensor
 
 from attriscope.widget.messages.class_names import ClassNames
+from attriscope.widget.messages.layer_types import (
+    ChangedPrediction,
+)
 from attriscope.widget.messages.predictions import Outputs, best
 from attriscope.widget.messages.region_types import RawCovered, Region
-from attriscope.widget.messages.types import Amount, ChangedPrediction, Request
+from attriscope.widget.messages.types import (
+    Amount,
+    Request,
+)
 from attriscope.widget.messages.wire import number
 
 

@@ -17,15 +17,17 @@ from torch import Tensor
 from attriscope.core.layer_map import LayerInfo
 from attriscope.core.layouts import Layout, why_not
 from attriscope.widget.messages.class_names import ClassNames
-from attriscope.widget.messages.predictions import Outputs, best
-from attriscope.widget.messages.types import (
+from attriscope.widget.messages.layer_types import (
     LayerRow,
-    Neuron,
     RawChannels,
     RawLayerMaps,
     RawLayerRelevance,
     RawNeuronInfo,
     RawWhatIf,
+)
+from attriscope.widget.messages.predictions import Outputs, best
+from attriscope.widget.messages.types import (
+    Neuron,
     Request,
 )
 from attriscope.widget.messages.wire import half, largest, number, reduced

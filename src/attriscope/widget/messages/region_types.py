@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from attriscope.widget.messages.types import Amount, Binary, ChangedPrediction, Request, Size
+from attriscope.widget.messages.layer_types import (
+    ChangedPrediction,
+)
+from attriscope.widget.messages.types import (
+    Amount,
+    Binary,
+    Request,
+    Size,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired

@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from attriscope.widget.messages.types import RawPatches, Request
+from attriscope.widget.messages.layer_types import (
+    RawPatches,
+)
+from attriscope.widget.messages.types import (
+    Request,
+)
 from attriscope.widget.messages.wire import number, shrunk
 from attriscope.widget.model.excitation import Excitation, Place, patch_corner, patch_side
 

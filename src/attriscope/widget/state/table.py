@@ -18,6 +18,15 @@ import traitlets
 
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.judgements import RawChecks, RawComparison
+from attriscope.widget.messages.layer_types import (
+    LayerRow,
+    RawChannels,
+    RawLayerMaps,
+    RawLayerRelevance,
+    RawNeuronInfo,
+    RawPatches,
+    RawWhatIf,
+)
 from attriscope.widget.messages.region_types import RawCovered, RawSegments, Region
 from attriscope.widget.messages.types import (
     Ablated,
@@ -25,27 +34,20 @@ from attriscope.widget.messages.types import (
     BaselineInfo,
     ExampleInfo,
     ExamplePrediction,
-    LayerRow,
     MethodInfo,
     Mode,
     Neuron,
     Output,
     PartName,
-    RawChannels,
     RawClasses,
     RawCloseUp,
     RawHeat,
-    RawLayerMaps,
-    RawLayerRelevance,
     RawLut,
-    RawNeuronInfo,
-    RawPatches,
     RawPath,
     RawPicture,
     RawPinned,
     RawPredictions,
     RawRefusal,
-    RawWhatIf,
     Settings,
     Sign,
     Status,

@@ -4,7 +4,8 @@
     python -m attriscope.widget.state.typescript --print  # only show them
 
 They are in the form that prettier gives them. Types come from the source of :mod:`~attriscope.widget.messages.types`,
-:mod:`~attriscope.widget.messages.judgements`, :mod:`~attriscope.widget.messages.region_types` and
+:mod:`~attriscope.widget.messages.layer_types`, :mod:`~attriscope.widget.messages.judgements`,
+:mod:`~attriscope.widget.messages.region_types` and
 :mod:`~attriscope.widget.state.table`, because names such as
 ``Target`` are not in the types themselves.
 """
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attriscope.widget.messages import judgements, region_types, types
+from attriscope.widget.messages import judgements, layer_types, region_types, types
 from attriscope.widget.state import table
 
 FOLDER = "js/src/state"
@@ -48,7 +49,7 @@ def generated() -> dict[str, str]:
     """The text of each file, by its name."""
     head = _HEAD.format(
         what="What travels between kernel and page.",
-        source="messages/types.py, judgements.py and region_types.py",
+        source="messages/types.py, layer_types.py, judgements.py and region_types.py",
     )
     messages = [head, *_declarations(), _request()]
     names = re.findall(r"^export (?:type|interface) (\w+)", "\n".join(messages), re.MULTILINE)
@@ -68,7 +69,7 @@ def _import(names: list[str]) -> str:
 
 def _declarations() -> Iterator[str]:
     """The types of the messages in their order."""
-    for module in (types, judgements, region_types):
+    for module in (types, layer_types, judgements, region_types):
         yield from _declarations_in(inspect.getsource(module))
 
 
