@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from attriscope.widget.messages.types import Amount, Binary, LayoutKind, Request, Size
+from attriscope.widget.messages.types import (
+    Amount,
+    Binary,
+    LayoutKind,
+    Quantity,
+    Request,
+    Size,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
