@@ -87,6 +87,7 @@ export interface Traits {
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
+  baseline_pictures: Readonly<Record<string, RawPicture>>;
   examples: readonly ExampleInfo[];
   classes: RawClasses;
   example_predictions: readonly ExamplePrediction[];
@@ -162,6 +163,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_methods: [],
   neuron_methods: [],
   baselines: [],
+  baseline_pictures: {},
   examples: [],
   classes: {},
   example_predictions: [],
@@ -228,6 +230,7 @@ export const KERNEL_WRITTEN = [
   "layer_methods",
   "neuron_methods",
   "baselines",
+  "baseline_pictures",
   "examples",
   "classes",
   "example_predictions",
