@@ -35,6 +35,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "detail": {"detail": 3},
     "selection": {"selection": {"kind": "box", "box": [1, 2, 4, 6]}},
     "tab": {"tab": "inside"},
+    "view_box": {"view_box": [1, 2, 5, 6]},
     "alpha": {"alpha": 0.25},
     "opacity": {"opacity": 0.5},
     "colormap": {"colormap": "viridis"},

@@ -44,7 +44,7 @@ def test_the_text_of_an_svg_is_text(make: Make, tmp_path: Path) -> None:
     explorer.slide(tmp_path / "slide.SVG")
     root = ET.parse(tmp_path / "slide.SVG").getroot()
     found = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "Why $b_{1}$ <i> rather than مرحبا 🐈, by Integrated Gradients" in found
+    assert "Why $b_{1}$ <i> rather than مرحبا 🐈, by Integrated gradients" in found
     width, height = (float(root.attrib[name].removesuffix("pt")) for name in ("width", "height"))
     assert width / height == pytest.approx(16 / 9)
 
@@ -60,7 +60,7 @@ def test_another_suffix_is_refused_and_nothing_written(make: Make, tmp_path: Pat
 def test_it_says_what_is_explained_and_how_well(make: Make) -> None:
     explorer = make(target=1, contrast=2, class_names=NAMES).wait()
     found = texts(explorer)
-    assert found[0] == "Why $b_{1}$ <i> rather than c & d, by Integrated Gradients"
+    assert found[0] == "Why $b_{1}$ <i> rather than c & d, by Integrated gradients"
     heat = explorer.heat
     total, gap = heat["sum"], heat["gap"]
     change = total - gap
@@ -71,7 +71,7 @@ def test_it_says_what_is_explained_and_how_well(make: Make) -> None:
     for one in explorer.predictions["items"]:
         assert f"{one['probability']:.1%}" in found
     assert found[-1].startswith(
-        "Integrated Gradients for $b_{1}$ <i> rather than c & d, baseline zero; TwoLayers of "
+        "Integrated gradients for $b_{1}$ <i> rather than c & d, baseline zero; TwoLayers of "
     )
     count = sum(p.numel() for p in TwoLayers().parameters())
     assert f"TwoLayers of {count:,} parameters; attriscope" in found[-1]
@@ -98,7 +98,7 @@ def test_on_the_path_it_says_how_far(make: Make) -> None:
     explorer = make(target=1, method="Saliency").wait()
     explorer.alpha = 0.25
     found = texts(explorer)
-    assert found[0] == "Why class 1, by Integrated Gradients"
+    assert found[0] == "Why class 1, by Integrated gradients"
     assert any("25% of it: sum so far" in one for one in found)
     assert "accumulated to α = 0.25" in found[-1]
 
