@@ -60,7 +60,7 @@ def _pin_two(root: Locator, kernel: Kernel) -> None:
     control(root, "button", "Pin").click()
     expect(tray(root)).to_have_text("Pins (2)")
     assert wait_for("the second", lambda: kernel.value("explorer.beside") == [2], 10)
-    kernel.run("explorer.method = 'Saliency'; explorer.wait(60); None")
+    kernel.run("explorer.target = 285; explorer.wait(60); None")
     quiet(root)
 
 
