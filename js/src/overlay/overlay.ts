@@ -24,7 +24,7 @@ import { Flicker } from "./flicker";
 import { Legend } from "./legend";
 import { Stages } from "./pinned";
 import { BoxMarks, PixelPicker } from "./places";
-import { mainOf, othersOf, signsOf, titleOf } from "./together";
+import { firstOf, mainOf, othersOf, titleOf, wordsOf } from "./together";
 import { Tray } from "./tray";
 import { ZoomButtons } from "./zoom-buttons";
 
@@ -208,8 +208,10 @@ export class Overlay {
   ): void {
     const shown = this.#shown;
     const legend = this.#legend;
-    const first = this.#together.why;
-    const { field, heat } = shown;
+    const first = firstOf(this.#together);
+    const { field } = shown;
+    // Of two that are told of together, the numbers of one alone would be taken for those of both.
+    const heat = this.node.dataset.instead ? undefined : shown.heat;
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
       const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
@@ -239,9 +241,8 @@ export class Overlay {
     const shown = this.#shown;
     const { heat, stale } = shown;
     const against = heat && !stale ? doubt(heat) : "";
-    const { pair, right, kind } = this.#together;
-    const isPresent = !pair || (kind === "side" && !right);
-    setText(this.#finding, isPresent ? finding(view, shown) : signsOf(this.#together));
+    const instead = othersOf(this.#together, shown);
+    setText(this.#finding, instead ? wordsOf(this.#together) : finding(view, shown));
     setClipped(this.#doubt, against);
     setAttribute(this.#beneath, "data-doubt", against ? "1" : undefined);
   }

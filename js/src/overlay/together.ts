@@ -24,10 +24,21 @@ export function titleOf({ kind, right }: Arrangement, main: Displayed, turn: 0 |
   return right ? "Two pinned maps" : main.title;
 }
 
-/** What a difference says; empty where there is none. */
-export function signsOf({ difference, pair }: Arrangement): string {
-  if (!difference || !pair) return "";
-  const sum = difference.heat?.sum;
-  const total = sum === undefined ? "" : ` All of it sums to ${signed(sum)}.`;
-  return `Above 0 the first map is larger, below 0 the second.${total}`;
+const sumOf = ({ heat }: Displayed): string => (heat?.sum === undefined ? "" : signed(heat.sum));
+
+/** What there is to say of two maps together. */
+export function wordsOf({ difference, pair, kind }: Arrangement): string {
+  if (!pair) return "";
+  const [first, second] = pair;
+  if (difference) return `Above 0: more in ${first.title}. Below 0: more in ${second.title}.`;
+  const [one, other] = pair.map(sumOf);
+  const [here, there] =
+    kind === "side" ? ["The left one", "the right one"] : ["The first one", "the second one"];
+  return one && other ? `${here} sums to ${one}, ${there} to ${other}.` : "";
+}
+
+/** What has to be said first of the numbers: why it is not as was chosen, or what a difference adds up to. */
+export function firstOf({ difference, why }: Arrangement): string {
+  const sum = difference && sumOf(difference);
+  return sum ? `sum ${sum}` : why;
 }

@@ -136,7 +136,8 @@ describe("two pins side by side", () => {
     const limit = Math.max(...A.map(Math.abs));
     expect(find(".as-ticks").lastElementChild!.textContent).toBe(limit.toPrecision(3));
     expect(find(".as-notes").textContent).toContain("one scale for both maps");
-    expect(find(".as-finding").textContent).toBe(""); // that is of the present map
+    expect(find(".as-finding").textContent).toBe("The left one sums to +1.00, the right one to +2.00.");
+    expect(find(".as-notes").textContent).not.toContain("sum"); // of which one?
     expect(find(".as-overlay").dataset.instead).toBe("1");
     receive({ beside: [] });
     expect(all("canvas[role=img]")).toHaveLength(1);
@@ -173,9 +174,9 @@ describe("a difference", () => {
     view.frame();
     const limit = Math.max(...left.map(Math.abs));
     expect(find(".as-ticks").lastElementChild!.textContent).toBe(limit.toPrecision(3));
-    expect(find(".as-notes").textContent).toContain("sum +1.00");
+    expect(find(".as-notes").textContent).toMatch(/^sum \+1\.00 · /);
     expect(find(".as-finding").textContent).toBe(
-      "Above 0 the first map is larger, below 0 the second. All of it sums to +1.00.",
+      "Above 0: more in Occlusion for dog. Below 0: more in Saliency for cat.",
     );
     receive({ scale_limit: 9 });
     expect(find(".as-ticks").lastElementChild!.textContent).toBe(limit.toPrecision(3));
