@@ -1,6 +1,5 @@
 /** The tray: the button that keeps the map on show, and a list of what was kept, to pick from and to let go of. */
 import { whyOff } from "../controls/needs-kernel";
-import { paintValues } from "../data/painting";
 import { scaleOf } from "../data/statistics";
 import { context, pictureCanvas, PixelBuffer } from "../lib/canvas";
 import { clipped, focusNear, h, setAttribute, setClipped, setText } from "../lib/dom";
@@ -92,12 +91,11 @@ class Line {
     ctx.imageSmoothingQuality = "high";
     if (picture && mode !== "heat") ctx.drawImage(pictureCanvas(picture.image), x, y, wide, high);
     if (!field || !table) return;
-    const whole = field.whole ?? field;
-    const { limit } = scaleOf(whole.reference, sign, outlierPercent);
-    const painted = this.#pixels.paint(whole.w, whole.h, (out) =>
-      paintValues(whole.reference, limit, table, out),
-    );
-    if (painted) ctx.drawImage(this.#pixels.canvas, x, y, wide, high);
+    const { limit } = scaleOf(field.reference, sign, outlierPercent);
+    if (!this.#pixels.paint(field.w, field.h, (out) => field.paint(limit, table, out))) return;
+    const { w: across, h: down } = field.extent;
+    ctx.imageSmoothingEnabled = field.side === 1;
+    ctx.drawImage(this.#pixels.canvas, 0, 0, across, down, x, y, wide, high);
   }
 }
 
