@@ -3,6 +3,7 @@ import { disclosure } from "../lib/disclosure";
 import { h, setClipped, setText } from "../lib/dom";
 import { Menu } from "../lib/menu";
 import { baselineItems, baselineLabel, choiceOf, chosenBaselines } from "../selection/baselines";
+import { baselineThumbnail } from "../selection/thumbnails";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { needKernel } from "./needs-kernel";
@@ -24,6 +25,7 @@ export class BaselineControls {
       this.refusal.clear();
       state.choose("baseline", value);
     });
+    this.menu.pictureOf = (value) => baselineThumbnail(state.view, value);
     const several = disclosure("Average over several", "as-several", signal);
     const set = h("fieldset", { class: "as-fieldset" }, this.#hint, this.#boxes);
     several.panel.append(set);

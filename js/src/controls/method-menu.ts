@@ -2,6 +2,7 @@
 import { derived } from "../lib/derived";
 import { Menu, type MenuItem } from "../lib/menu";
 import { lastMapped } from "../selection/places";
+import { methodThumbnail } from "../selection/thumbnails";
 import { type Scope, scopeOf } from "../selection/scope";
 import type { MethodInfo } from "../state/messages.generated";
 import type { State } from "../state/state";
@@ -45,6 +46,7 @@ export class MethodMenu {
   constructor(state: State) {
     this.#state = state;
     this.menu = new Menu("Method", state.signal, (value) => this.#pick(value));
+    this.menu.pictureOf = (value) => methodThumbnail(state.view, value.replace(AT_LAYER, ""));
     this.refusals = (["method", "layer_method", "neuron_method"] as const)
       .filter((trait) => state.view.has(trait))
       .map((trait) => new Refusal(state.view, trait, [this.menu.button]));

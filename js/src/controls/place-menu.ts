@@ -1,5 +1,7 @@
 /** Where the explanation is seen: at the pixels, or at one of the model's layers. */
 import { Menu } from "../lib/menu";
+import { currentPicture } from "../selection/displayed";
+import { layerThumbnail } from "../selection/thumbnails";
 import { pickLayer } from "../selection/layer";
 import { PIXELS, placeItems, placeLabel } from "../selection/places";
 import type { State } from "../state/state";
@@ -20,6 +22,8 @@ export class PlaceMenu {
       },
       "Search the model",
     );
+    this.menu.pictureOf = (value) =>
+      value === PIXELS ? currentPicture(state.view)?.image : layerThumbnail(state.view, value);
     this.refusal = new Refusal(state.view, "layer", [this.menu.button]);
     state.follow(this);
   }

@@ -11,8 +11,6 @@ export interface MenuItem {
   /** What stands at the end of the line. */
   readonly note?: string;
   readonly title?: string;
-  /** Made when the line comes into the list. */
-  readonly picture?: () => RgbImage | HTMLCanvasElement | undefined;
 }
 
 /** More lines than this are of no use: whoever wants one of the others searches. */
@@ -24,6 +22,8 @@ export class Menu {
   readonly button: HTMLButtonElement;
   /** Below the list: what else there is to say or to set. */
   readonly foot = h("div", { class: "as-menu-foot" });
+  /** Gives the small picture of a line when that comes into the list; undefined where there is none. */
+  pictureOf: (value: string) => RgbImage | HTMLCanvasElement | undefined = () => undefined;
   readonly #words = clipped("as-menu-words");
   readonly #list: HTMLElement;
   readonly #search: HTMLInputElement | undefined;
@@ -95,7 +95,10 @@ export class Menu {
     const wanted = this.#search?.value.trim().toLowerCase() ?? "";
     const found = wanted ? matching(this.#items, wanted) : this.#items;
     const shown = found.slice(0, MOST_LINES);
-    this.#lines = shown.map((item) => ({ item, node: lineOf(item, item.value === this.#value) }));
+    this.#lines = shown.map((item) => ({
+      item,
+      node: lineOf(item, item.value === this.#value, this.pictureOf(item.value)),
+    }));
     this.#list.replaceChildren(...inGroups(this.#lines));
     const more = found.length - shown.length;
     this.#rest.hidden = more === 0 && found.length > 0;
@@ -199,7 +202,11 @@ function searchField(label: string, list: string): HTMLInputElement {
   });
 }
 
-function lineOf({ value, label, note, title, picture }: MenuItem, chosen: boolean): HTMLElement {
+function lineOf(
+  { value, label, note, title }: MenuItem,
+  chosen: boolean,
+  picture: RgbImage | HTMLCanvasElement | undefined,
+): HTMLElement {
   const words = clipped("as-menu-label");
   setClipped(words, label, title ?? label);
   return h(
@@ -211,7 +218,7 @@ function lineOf({ value, label, note, title, picture }: MenuItem, chosen: boolea
       "data-value": value,
       "aria-selected": String(chosen),
     },
-    ...thumbnail(picture?.()),
+    ...thumbnail(picture),
     words,
     ...(note ? [h("span", { class: "as-menu-note" }, note)] : []),
   );

@@ -17,7 +17,11 @@ export const placeItems = derived((view: View): readonly MenuItem[] => [
   ...view
     .get("layers")
     .filter(isPickable)
-    .map(({ name, kind }) => ({ value: name, label: name || "the model", note: kind })),
+    .map(({ name, kind }) => ({
+      value: name,
+      label: name || "the model",
+      note: kind,
+    })),
 ]);
 
 /** What is picked: a layer's path, with its neuron if there is one. */

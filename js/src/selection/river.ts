@@ -85,6 +85,9 @@ export function riverMap(view: View, { first, last }: Stretch): SmallMap | undef
   return paint(view)?.of(stops[(picked ? number : last) - 1]!.name);
 }
 
+/** The map of a layer as it is painted on the river. */
+export const smallLayerMap = (view: View, name: string): SmallMap | undefined => paint(view)?.of(name);
+
 /** A stop in words: name, kind, channels, how much passes, and the sum of its map. */
 export function stopText(view: View, number: number): string {
   const stop = layerStops(view)[number - 1];

@@ -88,6 +88,7 @@ export interface Traits {
   layer_methods: readonly MethodInfo[];
   neuron_methods: readonly MethodInfo[];
   baselines: readonly BaselineInfo[];
+  baseline_pictures: Readonly<Record<string, RawPicture>>;
   examples: readonly ExampleInfo[];
   classes: RawClasses;
   example_predictions: readonly ExamplePrediction[];
@@ -167,6 +168,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   layer_methods: [],
   neuron_methods: [],
   baselines: [],
+  baseline_pictures: {},
   examples: [],
   classes: {},
   example_predictions: [],
@@ -235,6 +237,7 @@ export const KERNEL_WRITTEN = [
   "layer_methods",
   "neuron_methods",
   "baselines",
+  "baseline_pictures",
   "examples",
   "classes",
   "example_predictions",

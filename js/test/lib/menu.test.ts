@@ -131,7 +131,8 @@ describe("a menu", () => {
 
   it("makes pictures only when it opens, and shows names as text", () => {
     const picture = vi.fn(() => document.createElement("canvas"));
-    make(undefined, [{ value: "x", label: "<b>x</b>", picture }], "x");
+    make(undefined, [{ value: "x", label: "<b>x</b>" }], "x");
+    menu.pictureOf = picture;
     expect(picture).not.toHaveBeenCalled();
     menu.button.click();
     expect(picture).toHaveBeenCalledTimes(1);

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from attriscope.core.errors import Cancelled, ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
+from attriscope.widget.jobs.baseline_pictures import show_baselines
 from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
@@ -138,6 +139,7 @@ class ExplorerJobs:
             note = job.explain(selection)
             settled = self._state.requested or selection
             show_patches(job, settled)
+            show_baselines(job, settled)
             tell_of_examples(job, settled, self._truths)
         job.publish(self._state.finish)
         training = of_training(self._explained.model)

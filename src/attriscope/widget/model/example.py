@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -130,6 +131,38 @@ class Example:
         return wire.picture_message(
             shown[0] if len(shown) == 1 else np.mean(shown, 0).round().astype(np.uint8)
         )
+
+    def baseline_thumbnail(self, name: str, custom: Tensor | None) -> RawPicture:
+        """A baseline as a small picture, to choose it by; {} where ``to_image`` takes none of that size.
+
+        It is made of a small copy of the example: of a photograph two hundred times sooner.
+
+        Args:
+            name: of the baseline.
+            custom: the user's own, of one example or of all of them, if it is that.
+        """
+        size = _small_size(self.tensor.shape[2], self.tensor.shape[3])
+        try:
+            if name == "custom" and custom is not None:
+                whole = custom[self._part] if custom.shape[0] > 1 else custom
+                made = _resized(whole.expand_as(self.tensor), size)
+            else:
+                small = Pictures(_resized(self.tensor, size), self.pictures.to_image)
+                made = small.baseline(name, seed=SEED)
+            return wire.picture_message(self.pictures.show(made))
+        except Exception:  # a thumbnail is worth no error: whoever picks the baseline is told of it
+            return {}
+
+
+def _small_size(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, _THUMBNAIL / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[2:]) == size:
+        return x.detach()
+    return torch.nn.functional.interpolate(x.detach().float(), size, mode="area").to(x.dtype)
 
 
 def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo]:

@@ -45,6 +45,8 @@ class Pictures:
 
     def __init__(self, example: Tensor, to_image: ToImage | None = None) -> None:
         self.example = example
+        self.to_image = to_image
+        """As it was given."""
         self._constants: dict[str, Tensor] = {}
         if to_image is None:
             low, high = example.min(), example.max()

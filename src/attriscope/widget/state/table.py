@@ -150,6 +150,7 @@ class ExplorerTraits(traitlets.HasTraits):
     layer_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     neuron_methods: Sequence[MethodInfo] = kernel_trait(traitlets.List())
     baselines: Sequence[BaselineInfo] = kernel_trait(traitlets.List())
+    baseline_pictures: Mapping[str, RawPicture] = kernel_trait(cleared_with="example")
     examples: Sequence[ExampleInfo] = kernel_trait(traitlets.List())
     classes: RawClasses = kernel_trait()
     example_predictions: Sequence[ExamplePrediction] = kernel_trait(traitlets.List(), cleared_with="model")
