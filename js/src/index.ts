@@ -22,7 +22,7 @@ import { keepKeys } from "./lib/keys";
 import { Tabs } from "./lib/tabs";
 import { Overlay } from "./overlay/overlay";
 import { ShareMenu } from "./overlay/share";
-import { pinned } from "./selection/displayed";
+import { arrangement } from "./selection/pins";
 import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
 import type { PartName, TabName } from "./state/messages.generated";
@@ -81,7 +81,8 @@ const PARTS: Readonly<Record<Exclude<PartName, "explorer">, CardClass>> = {
 
 /** Gives the stage more room while two maps stand side by side in it. */
 function widenForPair(state: State, around: HTMLElement): void {
-  state.follow({ show: (view) => setAttribute(around, "data-pinned", pinned(view) ? "1" : undefined) });
+  const isPair = (view: View): boolean => arrangement(view).kind === "side";
+  state.follow({ show: (view) => setAttribute(around, "data-pinned", isPair(view) ? "1" : undefined) });
 }
 
 function tabs(state: State): HTMLElement {

@@ -6,9 +6,10 @@ import { freshId } from "../lib/disclosure";
 import { h, setAttribute, setClipped, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
-import { currentPath, type Displayed, displayed, type Field, pinned } from "../selection/displayed";
+import { currentPath, type Displayed, displayed, type Field } from "../selection/displayed";
 import { isComputing, markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
+import { type Arrangement, arrangement } from "../selection/pins";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
@@ -19,9 +20,12 @@ import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
 import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
 import { doubt, finding } from "./finding";
+import { Flicker } from "./flicker";
 import { Legend } from "./legend";
-import { PinButtons, Stages } from "./pinned";
+import { Stages } from "./pinned";
 import { BoxMarks, PixelPicker } from "./places";
+import { firstOf, mainOf, othersOf, titleOf, wordsOf } from "./together";
+import { Tray } from "./tray";
 import { ZoomButtons } from "./zoom-buttons";
 
 /** The words and the table are for reading: they wait until nothing has moved for this long. */
@@ -46,7 +50,8 @@ export class Overlay {
   readonly #finding = h("div", { class: "as-finding", dir: "auto" });
   readonly #doubt = h("div", { class: "as-doubt", role: "note", hidden: true });
   readonly #beneath = h("div", { class: "as-beneath" });
-  readonly #pins: PinButtons;
+  readonly #tray: Tray;
+  readonly #flicker: Flicker;
   readonly #stages: Stages;
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
@@ -54,8 +59,9 @@ export class Overlay {
   readonly #closeUps: CloseUps;
   #brushes: Brushes | undefined;
   readonly #table: DataTable;
+  /** What the words are about: the present map, or what stands in its place. */
   #shown: Displayed;
-  #pinned: Displayed | undefined;
+  #together: Arrangement;
   #limit = 0;
   #rest: ReturnType<typeof setTimeout> | undefined;
   readonly #state: State;
@@ -64,15 +70,18 @@ export class Overlay {
     this.#state = state;
     const { signal, view } = state;
     this.#shown = displayed(view);
+    this.#together = arrangement(view);
     this.node = this.#frame.element;
-    this.#pins = new PinButtons(state);
+    this.#tray = new Tray(state);
+    this.#flicker = new Flicker(signal, () => state.redraw(this));
     this.#stages = new Stages(
-      signal,
-      this.#pins.unpin,
+      state,
       {
         pointed: (byKeyboard) => state.schedule(byKeyboard ? this.#readKeys : this.#readMouse),
         moved: () => state.schedule(this.#repaint),
       },
+      () =>
+        (this.#tray.pin.disabled ? this.#stages.main.canvas : this.#tray.pin).focus({ preventScroll: true }),
       (stage) => (this.#brushes = view.has("selection") ? new Brushes(state, stage, this.#say) : undefined),
     );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
@@ -81,29 +90,29 @@ export class Overlay {
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
     this.#build(view);
-    const { canvas } = this.#stages.present;
     setAttribute(
-      canvas,
+      this.#stages.present.canvas,
       "aria-describedby",
       this.#brushes ? `${this.#words.id} ${this.#keys.id}` : this.#words.id,
     );
     const step = (event: KeyboardEvent): void => {
       if (stepByKey(state, event)) setText(this.#spoken, layerText(state.view));
     };
-    canvas.addEventListener("keydown", step, { signal });
+    for (const canvas of this.#stages.canvases) canvas.addEventListener("keydown", step, { signal });
     signal.addEventListener("abort", () => clearTimeout(this.#rest));
     state.follow(this);
   }
 
   show(view: View): void {
     const before = this.#shown;
-    this.#shown = displayed(view);
-    this.#pinned = pinned(view);
+    const together = arrangement(view);
+    this.#together = together;
+    this.#flicker.show(together.kind === "flicker");
+    this.#shown = mainOf(together, displayed(view), this.#flicker.index);
     const shown = this.#shown;
     const frame = this.#frame;
-    setClipped(frame.title, shown.title);
+    setClipped(frame.title, titleOf(together, shown, this.#flicker.index));
     frame.mark(markOf(view, shown.stale, shown.heat), shown.stale);
-    this.#pins.show(view);
     this.#judge(view);
     this.#paint(view);
     if (before.field !== shown.field || this.#rest === undefined) {
@@ -115,15 +124,15 @@ export class Overlay {
   #build(view: View): void {
     const state = this.#state;
     const frame = this.#frame;
-    const pins = this.#pins;
+    const tray = this.#tray;
     const zoom = this.#zoom;
     const table = this.#table;
     const back = new BackButtons(state, () => this.#stages.present.canvas.focus({ preventScroll: true }));
-    const style = new StyleControls(state, () => this.#limit);
+    const style = new StyleControls(state, () => this.#scaleToHold());
     const more = button("as-disclose", "Style", state.signal, () => undefined);
     const popup = new Popup(more, "as-style-panel", state.signal);
     popup.panel.append(style.node);
-    frame.head.append(...back.nodes);
+    frame.head.append(...back.nodes, this.#flicker.node);
     this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, ...this.#tools(zoom));
     frame.element.append(
       this.#stages.element,
@@ -141,7 +150,7 @@ export class Overlay {
         table.button,
         ...(view.has("effort") ? [new RefineButton(state).node] : []),
         ...(view.has("predictions") ? [new PixelPicker(state, this.#stages.present).node] : []),
-        ...(view.has("pinned") ? [pins.pin] : []),
+        ...(view.has("pinned") ? [tray.pin, tray.node] : []),
       ),
       table.panel,
       this.#spoken,
@@ -152,55 +161,74 @@ export class Overlay {
     return this.#brushes ? [this.#brushes.element, zoom.element] : [zoom.element];
   }
 
+  /** Where the scale ends that the maps would keep: a difference has one of its own, which is no map's. */
+  #scaleToHold(): number {
+    const { difference, pair } = this.#together;
+    const look = style(this.#state.view);
+    if (!difference || !pair) return this.#limit;
+    return Math.max(...pair.map(({ field }) => this.#scaleFor(field, look)?.limit ?? 0));
+  }
+
+  #scaleFor(field: Field | undefined, look: Style): Scale | undefined {
+    return field && scaleOf(field.reference, look.sign, look.outlierPercent, look.held);
+  }
+
   #paint(view: View): void {
+    const present = displayed(view);
+    const together = this.#together;
+    const { left, pair, difference } = together;
     const shown = this.#shown;
-    const pinned = this.#pinned;
     const stages = this.#stages;
-    const look = style(view);
-    const scaleFor = (field: Field | undefined): Scale | undefined =>
-      field && scaleOf(field.reference, look.sign, look.outlierPercent, look.held);
-    const own = scaleFor(shown.field);
-    const kept = scaleFor(pinned?.field);
+    const chosen = style(view);
+    const look = difference ? { ...chosen, held: null } : chosen;
+    const own = this.#scaleFor(shown.field, look);
+    const other = difference ? undefined : pair?.find((one) => one !== shown && one.field);
+    const kept = this.#scaleFor(other?.field, look);
     this.#limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
-    this.#closeUps.show(view, shown.picture);
-    stages.draw(shown, pinned, { mode: look.mode, limit: this.#limit, table: look.table });
-    this.#showLegend(view, look, own, kept);
-    setAttribute(stages.present.canvas, "aria-label", describe(shown, look.mode));
+    this.#closeUps.show(view, present.picture);
+    const drawn = { mode: look.mode, limit: this.#limit, table: look.table };
+    const instead = othersOf(together, shown);
+    stages.draw(present, { left, instead }, drawn);
+    setAttribute(this.node, "data-instead", instead ? "1" : undefined);
+    this.#showLegend(view, look, own, other, kept);
+    setAttribute(stages.present.canvas, "aria-label", describe(present, look.mode));
     this.#boxes.show(view);
     this.#zoom.show();
     this.#brushes?.moved();
     this.#read(false);
   }
 
-  /** The colours of the present map, or of the kept one where it stands alone. */
-  #showLegend(view: View, look: Style, own: Scale | undefined, kept: Scale | undefined): void {
+  /** The colours of the map that is told of, or of the other one where it has none. */
+  #showLegend(
+    view: View,
+    look: Style,
+    own: Scale | undefined,
+    other: Displayed | undefined,
+    kept: Scale | undefined,
+  ): void {
     const shown = this.#shown;
-    const pinned = this.#pinned;
     const legend = this.#legend;
-    const { field, heat } = shown;
+    const first = firstOf(this.#together);
+    const { field } = shown;
+    // Of two that are told of together, the numbers of one alone would be taken for those of both.
+    const heat = this.node.dataset.instead ? undefined : shown.heat;
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
       const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
-      const side = field.side;
+      const { side, reference } = field;
+      const unit = unitOf(shown, view);
+      legend.show({ ...look, ...unit, side, scale, heat, shared, first, summary: summary(reference) });
+    } else if (other?.field && kept) {
+      const why = whyNoMap(view, shown);
+      const { side, reference } = other.field;
+      const unit = unitOf(other, view);
       legend.show({
         ...look,
-        ...unitOf(shown, view),
-        side,
-        scale,
-        heat,
-        shared,
-        summary: summary(field.reference),
-      });
-    } else if (pinned?.field && kept) {
-      const first = whyNoMap(view, shown);
-      const { side, reference } = pinned.field;
-      legend.show({
-        ...look,
-        ...unitOf(pinned, view),
+        ...unit,
         side,
         scale: kept,
         heat: undefined,
-        first,
+        first: why,
         summary: summary(reference),
       });
     } else {
@@ -213,18 +241,19 @@ export class Overlay {
     const shown = this.#shown;
     const { heat, stale } = shown;
     const against = heat && !stale ? doubt(heat) : "";
-    setText(this.#finding, finding(view, shown));
+    const instead = othersOf(this.#together, shown);
+    setText(this.#finding, instead ? wordsOf(this.#together) : finding(view, shown));
     setClipped(this.#doubt, against);
     setAttribute(this.#beneath, "data-doubt", against ? "1" : undefined);
   }
 
   #read(byKeyboard: boolean): void {
     const shown = this.#shown;
-    const pinned = this.#pinned;
+    const { left, right } = this.#together;
     const stages = this.#stages;
-    const here = readingOf(shown, stages.present.point);
-    const there = pinned && stages.keptPoint ? valueText(pinned, stages.keptPoint) : "";
-    const text = here && there ? `${here}; pinned ${there}` : here;
+    const here = readingOf(shown, stages.main.point);
+    const there = left && stages.leftPoint ? valueText(left.shown, stages.leftPoint) : "";
+    const text = here && there ? `${here}; ${right ? "left" : "pinned"} ${there}` : here;
     setText(this.#readout, text);
     // There is room for one of them.
     const doubted = this.#doubt.textContent !== "";

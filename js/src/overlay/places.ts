@@ -91,7 +91,9 @@ export class PixelPicker {
   constructor(state: State, stage: Stage) {
     this.#state = state;
     this.#stage = stage;
-    this.node = button("as-button", "Explain a pixel", state.signal, () => this.#wait(!this.#waits));
+    this.node = button("as-button as-picker", "Explain a pixel", state.signal, () =>
+      this.#wait(!this.#waits),
+    );
     onStillClick(stage, state.signal, (point) => this.#explain(point));
     const key = (event: KeyboardEvent): void => {
       if (event.key === "Enter" && stage.point) this.#explain(stage.point);

@@ -152,7 +152,7 @@ function pixelsOnTheWay(of: Path, alpha: number): Field {
 }
 
 /** What shows a map at the input's end of the path. */
-const ofHeat = (map: Heat, side: number): Pick<Displayed, "kind" | "title" | "field" | "heat"> => ({
+export const ofHeat = (map: Heat, side: number): Pick<Displayed, "kind" | "title" | "field" | "heat"> => ({
   kind: "heat",
   title: map.title || "Attribution",
   field: heatField(map, side),
@@ -200,14 +200,4 @@ export const displayed = derived((view: View): Displayed => {
   const image = currentPicture(view);
   const alpha = presentAlpha(view);
   return alpha < 1 ? onTheWay(view, image, alpha) : atInput(view, image);
-});
-
-/** What was kept to be looked at beside it. */
-export const pinned = derived((view: View): Displayed | undefined => {
-  const { heat: map, picture: under, title } = view.get("pinned");
-  const kept = map && heat(map);
-  if (!kept) return undefined;
-  const seen = ofHeat(kept, blockSide(view));
-  const image = under && picture(under);
-  return { ...seen, title: title ?? seen.title, picture: image, from: undefined, alpha: 1, stale: false };
 });

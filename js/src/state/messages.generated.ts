@@ -16,6 +16,9 @@ export type Sign = "all" | "positive" | "negative" | "absolute";
 
 export type Mode = "blended" | "heat" | "masked" | "side";
 
+/** How a kept map is looked at with another: beside it, what is left of one minus the other, or one after the other. */
+export type CompareAs = "side" | "difference" | "flicker";
+
 export type LutKind = "diverging" | "sequential";
 
 export type AblateTo = "zero" | "baseline";
@@ -69,6 +72,8 @@ export interface Message {
   type: Ask;
   row?: number;
   column?: number;
+  /** The number of the one that is let go; all of them without it. */
+  pin?: number;
 }
 
 /** What the page can have as a file. */
@@ -248,11 +253,13 @@ export interface RawPath {
   request?: Request | null;
 }
 
-/** A view that was kept, to look at beside the present one; {} when there is none. */
+/** A view that was kept, to look at beside others. */
 export interface RawPinned {
-  heat?: RawHeat;
-  picture?: RawPicture;
-  title?: string;
+  /** Its number, which no other that is kept has. */
+  id: number;
+  title: string;
+  heat: RawHeat;
+  picture: RawPicture;
 }
 
 /** A row of the layer tree. */

@@ -9,6 +9,7 @@ import type {
   AblateTo,
   Baseline,
   BaselineInfo,
+  CompareAs,
   ExampleInfo,
   ExamplePrediction,
   LayerRow,
@@ -111,13 +112,17 @@ export interface Traits {
   segments: RawSegments;
   comparison: RawComparison;
   checks: RawChecks;
-  pinned: RawPinned;
+  pinned: readonly RawPinned[];
   /** Which of the tabs is open */
   tab: TabName;
   /** Position on the path: 0 baseline, 1 input */
   alpha: number;
   /** The part of a large picture that is looked at: x0, y0, x1, y1 in its pixels */
   view_box: readonly number[] | null;
+  /** The numbers of the pins that are looked at, at most two */
+  beside: readonly number[];
+  /** How these are looked at, with each other or the map on show */
+  compare_as: CompareAs;
   /** 0 shows the picture alone, 1 the map alone */
   opacity: number;
   /** A colour map's name, or auto */
@@ -186,10 +191,12 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   segments: {},
   comparison: {},
   checks: {},
-  pinned: {},
+  pinned: [],
   tab: "where",
   alpha: 1,
   view_box: null,
+  beside: [],
+  compare_as: "side",
   opacity: 0.6,
   colormap: "auto",
   sign: "all",

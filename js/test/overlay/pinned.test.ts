@@ -21,6 +21,7 @@ import {
 useViews();
 
 const PINNED: RawPinned = {
+  id: 3,
   heat: {
     ...sampleTraits().heat,
     data: onWire(HEAT.map((value) => value * 4)),
@@ -31,13 +32,14 @@ const PINNED: RawPinned = {
   title: "Grad-CAM at stem for dog",
 };
 
-const show = (changes: Partial<Traits> = {}): void => draw(layerTraits({ pinned: PINNED, ...changes }));
+const show = (changes: Partial<Traits> = {}): void =>
+  draw(layerTraits({ pinned: [PINNED], beside: [3], ...changes }));
 const kept = (): HTMLCanvasElement => find(".as-pinned canvas") as HTMLCanvasElement;
 const present = (): HTMLCanvasElement => find(".as-view:not(.as-pinned) canvas") as HTMLCanvasElement;
 
 describe("pinning", () => {
   it("asks the kernel to keep what is on show, after what was scrubbed", () => {
-    show({ pinned: {} });
+    show({ pinned: [], beside: [] });
     expect(all("canvas[role=img]")).toHaveLength(1);
     press(canvas(), "]");
     view.frame();
@@ -47,7 +49,7 @@ describe("pinning", () => {
   });
 
   it("is not offered where there is nothing to keep, or nobody to keep it", () => {
-    show({ heat: {}, pinned: {} });
+    show({ heat: {}, pinned: [], beside: [] });
     expect(buttonOf("Pin").disabled).toBe(true);
     view.model.receive({ heat: sampleTraits().heat! });
     view.frame();
@@ -55,7 +57,7 @@ describe("pinning", () => {
     view.model.receive({ alpha: 0.5 });
     view.frame();
     expect(buttonOf("Pin").disabled).toBe(true); // a walk is no map of the kernel's
-    view.model.receive({ alpha: 1, pinned: { heat: { ...sampleTraits().heat } } });
+    view.model.receive({ alpha: 1, pinned: [{ ...PINNED, heat: { ...sampleTraits().heat } }] });
     view.frame();
     expect(buttonOf("Pin").title).toBe("This map is pinned"); // again would change nothing
     view.end();
@@ -80,8 +82,8 @@ describe("two maps", () => {
     );
     buttonOf("Unpin").focus();
     buttonOf("Unpin").click();
-    expect(view.model.sent).toEqual([{ type: "unpin" }]);
-    view.model.receive({ pinned: {} });
+    expect(view.model.sent).toEqual([{ type: "unpin", pin: 3 }]);
+    view.model.receive({ pinned: [], beside: [] });
     view.frame();
     expect(all("canvas[role=img]")).toHaveLength(1);
     expect(document.activeElement).toBe(buttonOf("Pin"));
@@ -95,7 +97,7 @@ describe("two maps", () => {
     view.frame();
     expect(find(".as-ticks").textContent).toBe("−2.0002.00");
     expect(find(".as-notes").textContent).toContain("scale held");
-    view.model.receive({ scale_limit: null, pinned: {} });
+    view.model.receive({ scale_limit: null, pinned: [], beside: [] });
     view.frame();
     expect(find(".as-ticks").textContent).toBe("−1.0001.00");
     expect(find(".as-notes").textContent).not.toContain("both maps");
@@ -118,7 +120,7 @@ describe("two maps", () => {
   it("are zoomed and read together, from either of them", () => {
     const picture = { shape: [32, 48], data: onWire(new Uint8Array(32 * 48 * 3)) } as const;
     const small = { shape: [16, 24], data: onWire(new Uint8Array(16 * 24 * 3)) } as const;
-    show({ picture, pinned: { ...PINNED, picture: small } });
+    show({ picture, pinned: [{ ...PINNED, picture: small }] });
     press(kept(), "+");
     view.frame();
     expect(present().dataset.zoomed).toBe("1");

@@ -101,7 +101,9 @@ export function withLayer(channels: RawChannels, changes: Partial<Traits> = {}):
     layer_maps: {},
     neuron_info: {},
     what_if: {},
-    pinned: {},
+    pinned: [],
+    beside: [],
+    compare_as: "side",
     channels,
     ...changes,
   };

@@ -75,7 +75,9 @@ export function layerTraits(changes: Partial<Traits> = {}): Partial<Traits> {
       values: [8.31, 4, -2, null, 8.31, null],
     },
     layer_maps: sampleLayerMaps(),
-    pinned: {},
+    pinned: [],
+    beside: [],
+    compare_as: "side",
     ...changes,
   };
 }

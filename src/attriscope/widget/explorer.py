@@ -23,9 +23,10 @@ from attriscope.widget.export.exports import Exports
 from attriscope.widget.jobs.checks import Checks
 from attriscope.widget.jobs.comparison import Comparison
 from attriscope.widget.jobs.covering import Covering
-from attriscope.widget.jobs.explorer_jobs import ExplorerJobs, PinRequest
+from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.jobs.judging import Judging
 from attriscope.widget.jobs.linked_choices import link
+from attriscope.widget.jobs.pinning import Pinning
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Explorer(Judging, Answers, ExplorerTraits):
+class Explorer(Pinning, Judging, Answers, ExplorerTraits):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -159,8 +160,11 @@ class Explorer(Judging, Answers, ExplorerTraits):
             ``evaluations``.
         layer_relevance, layer_maps, channels, neuron_info, what_if, pinned: what else the page draws: how much passes
             at each layer, the maps of all layers (in 16 bits, at most 56 pixels along a side), the channels of the
-            picked layer, what is known of the picked neuron, the changed predictions, and the map that was kept by
-            :meth:`pin`.
+            picked layer, what is known of the picked neuron, the changed predictions, and the maps that were kept by
+            :meth:`pin`, oldest first.
+        beside, compare_as: the numbers (``"id"``) of at most two of these, and how they are looked at: ``"side"``
+            (default), ``"difference"`` or ``"flicker"``. One is looked at with the map on show (the difference is that
+            minus the pin), two with each other (the first minus the second). :meth:`state` has no pins.
         patches: which places in which examples (of the first 64) excite the ``channels`` that contribute most: a list
             of ``example``, ``place`` (row and column of the layer's map, ``None`` for a whole example) and ``value``
             for each, up to four and best first, with their pictures.
@@ -312,25 +316,13 @@ class Explorer(Judging, Answers, ExplorerTraits):
             self._ask(self.choice)
         return self
 
-    def pin(self) -> Explorer:
-        """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
-
-        It is worked out first if it is not ready.
-        """
-        with LOCK:
-            choice = self.choice
-            self._ask(choice, PinRequest(choice))
-        return self
-
-    def unpin(self) -> Explorer:
-        """Let go of the map that was kept."""
-        self.pinned = {}
-        return self
-
     def figure(self) -> Figure:
-        """The view as a matplotlib figure: map, mode, sign, colours and position on the path as on the page."""
+        """The view as a matplotlib figure: map, mode, sign, colours and position on the path as on the page.
+
+        Pins that are looked at are drawn, too: side by side where they flicker on the page.
+        """
         self._explorer_jobs.mark_outdated()
-        return figure.figure(figure.View.of(self))
+        return figure.figure(figure.shown(self))
 
     def snapshot(self) -> bytes:
         """The same as a PNG file."""

@@ -23,6 +23,7 @@ from attriscope.core.layouts import Layout, Neuron
 from attriscope.core.notices import tell_of_training
 from attriscope.core.pytree import flatten
 from attriscope.core.target import resolve_target
+from attriscope.widget.jobs.pinning import checked_pins
 from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
@@ -42,6 +43,8 @@ from attriscope.widget.state.traits import baseline_names
 
 # More neurons than this to switch off are a mistake.
 _MOST_ABLATED = 1000
+# More maps than this have no place beside each other.
+_MOST_BESIDE = 2
 # A strip of more examples than this is of no use to anybody.
 _MOST_EXAMPLES = 1000
 
@@ -350,6 +353,14 @@ class Validation(LayerValidation):
         height, width = self._explained.examples.tensors[0].shape[2:]
         with refusing():
             return None if value is None else checked_region(value, (height, width))
+
+    def beside(self, value: Any) -> list[int]:
+        """The numbers of at most two pins."""
+        if not isinstance(value, list | tuple) or len(value) > _MOST_BESIDE:
+            raise ChoiceError(
+                f"beside must be a list of at most two numbers of pins, but {describe(value)} came"
+            )
+        return checked_pins(value, self._traits.pinned, "each in beside")
 
     # --- what is switched off ---------------------------------------------------------------------------------
 

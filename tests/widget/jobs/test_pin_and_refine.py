@@ -19,21 +19,21 @@ def test_a_pinned_map_stays_while_others_come(make: Make) -> None:
     heat, picture_ = explorer.heat, explorer.picture
     explorer._handle_custom_msg({"type": "pin"}, [])
     explorer.wait()
-    assert explorer.pinned == {"heat": heat, "picture": picture_, "title": heat["title"]}
+    assert explorer.pinned == [{"id": 1, "heat": heat, "picture": picture_, "title": heat["title"]}]
     explorer.layer = "second"
     explorer.wait()
-    assert explorer.pinned["heat"] is heat
+    assert explorer.pinned[0]["heat"] is heat
     assert explorer.heat["request"]["layer"] == "second"
     explorer.pin().wait()
-    assert explorer.pinned["heat"] is explorer.heat
+    assert explorer.pinned[1]["heat"] is explorer.heat
     explorer._handle_custom_msg({"type": "unpin"}, [])
-    assert explorer.pinned == {}
+    assert explorer.pinned == []
     assert_consistent(explorer)
 
 
 def test_what_has_no_map_cannot_be_pinned(explore: Any) -> None:
     explorer = explore(net(Rows), picture(), layer="lstm").wait()
-    assert explorer.pin().wait().pinned == {}
+    assert explorer.pin().wait().pinned == []
 
 
 def test_a_map_is_worked_out_before_it_is_pinned(make: Make, model: TwoLayers) -> None:
@@ -45,7 +45,7 @@ def test_a_map_is_worked_out_before_it_is_pinned(make: Make, model: TwoLayers) -
     explorer.pin()
     gate.open.set()
     explorer.wait()
-    assert explorer.pinned["heat"] is explorer.heat
+    assert explorer.pinned[0]["heat"] is explorer.heat
     assert explorer.heat["request"]["layer"] == "second"
     assert explorer.heat["final"]
     assert_consistent(explorer)

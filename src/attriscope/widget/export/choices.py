@@ -1,7 +1,8 @@
 """All that is chosen in an Explorer, as JSON: to keep it, to send it, and to make another Explorer of it.
 
 What JSON cannot hold is named and must be given again: the model and the inputs, a baseline that is a tensor, a target
-that is a function, and methods of one's own.
+that is a function, and methods of one's own. What was pinned holds pictures and is left out, and so is which of it is
+looked at.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from torch import Tensor
 from attriscope.core.errors import InputTypeError
 from attriscope.core.inputs import describe
 from attriscope.widget.state.selection import ChoiceError, TargetFunction
-from attriscope.widget.state.table import ROWS, ExplorerTraits
+from attriscope.widget.state.table import CHOSEN, ExplorerTraits
 
 VERSION = 1
 """Of the form in which choices are kept; another one is refused."""
 
-NAMES = (*(name for name, row in ROWS.items() if row.metadata["page"]), "effort")
+NAMES = (*CHOSEN, "effort")
 """The traits that a person sets, and how often the map was refined."""
 
 _FUNCTION = "function"

@@ -18,7 +18,8 @@ import numpy as np
 
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import Array, Scale
-from attriscope.widget.messages.types import RawHeat
+from attriscope.widget.export.difference import difference, why_not
+from attriscope.widget.messages.types import RawHeat, RawPicture, RawPinned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,8 @@ _SIDE, _MARGIN, _LINE_HEIGHT, _BAR = 4.0, 0.12, 0.19, 1.05
 _DPI = 120
 # One that is saved with something else is coarser and of at most 256 colours: what holds many of them stays small.
 _SMALL_DPI, _SMALL_COLORS = 90, 256
+# Maps that are looked at with each other.
+_PAIR = 2
 # A title of more letters is cut; a line holds so many per inch.
 _TITLE, _PER_INCH = 240, 13
 
@@ -89,24 +92,64 @@ class View:
         else:
             found, whole = _values(heat, side)
             title, numbers = heat["title"], _numbers(heat)
-        kept = getattr(widget, "pinned", {})
-        scale = _scale(widget, whole, widget.scale_limit)
-        if not kept:
-            return cls(picture, _drawn(widget, found, picture), scale, title, _caption(numbers, scale), *how)
-        other, whole_other = _values(kept["heat"], side)
-        limit = max(scale.limit, _scale(widget, whole_other, widget.scale_limit).limit) or None
-        scale, scale_of_other = _scale(widget, whole, limit), _scale(widget, whole_other, limit)
-        below = colours.pixels(kept["picture"])
-        pinned = cls(
-            below,
-            _drawn(widget, other, below),
-            scale_of_other,
-            kept["title"],
-            _caption(_numbers(kept["heat"]), scale_of_other),
-            *how,
-        )
-        drawn = _drawn(widget, found, picture)
+        kept = picked(widget)
+        limit, pinned = widget.scale_limit, None
+        if len(kept) == 1:
+            limit = _shared_limit(widget, whole, _values(kept[0]["heat"], side)[1])
+            pinned = cls.of_map(widget, kept[0]["heat"], kept[0]["picture"], limit)
+        scale, drawn = _scale(widget, whole, limit), _drawn(widget, found, picture)
         return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
+
+    @classmethod
+    def of_map(cls, widget: Any, heat: RawHeat, picture: RawPicture, limit: float | None) -> View:
+        """Of any map, drawn as the widget's are, by a scale that ends at ``limit``."""
+        found, whole = _values(heat, block_side(widget))
+        below, scale = colours.pixels(picture), _scale(widget, whole, limit)
+        return cls(
+            below,
+            _drawn(widget, found, below),
+            scale,
+            heat["title"],
+            _caption(_numbers(heat), scale),
+            widget.mode,
+            widget.opacity,
+            widget.sign,
+            unit=heat.get("unit", ""),
+        )
+
+
+def picked(widget: Any) -> list[RawPinned]:
+    """The pins that are looked at, in the order in which they were picked."""
+    kept = {pin["id"]: pin for pin in getattr(widget, "pinned", ())}
+    return [kept[number] for number in getattr(widget, "beside", ()) if number in kept]
+
+
+def shown(widget: Any) -> View:
+    """What the stage shows: the map, beside a pin or minus it, or what two pins make of each other.
+
+    Raises:
+        RuntimeError: there is no picture yet.
+    """
+    kept: list[Any] = picked(widget)
+    walking = getattr(widget, "alpha", 1.0) < 1
+    if len(kept) == 1 and widget.heat and not walking:
+        kept = [{"heat": widget.heat, "picture": widget.picture}, *kept]
+    if len(kept) < _PAIR:
+        return View.of(widget)
+    (first, under), (second, below) = ((one["heat"], one["picture"]) for one in kept)
+    if widget.compare_as == "difference" and not why_not(first, second):
+        return View.of_map(widget, difference(first, second), under, None)
+    if len(picked(widget)) < _PAIR:
+        return View.of(widget)
+    side = block_side(widget)
+    limit = _shared_limit(widget, _values(first, side)[1], _values(second, side)[1])
+    left = View.of_map(widget, first, under, limit)
+    return dataclasses.replace(View.of_map(widget, second, below, limit), pinned=left)
+
+
+def _shared_limit(widget: Any, one: Array, other: Array) -> float | None:
+    """Where a scale ends that is good for two maps."""
+    return max(_scale(widget, values, widget.scale_limit).limit for values in (one, other)) or None
 
 
 # Blocks along the shorter side of a picture, unless that has so few pixels that each can be seen; the page knows the

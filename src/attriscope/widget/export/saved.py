@@ -137,6 +137,7 @@ _DRAWN = (
     "path",
     "picture",
     "pinned",
+    "beside",
     "status",
     *(name for name in STYLE if name not in ("tab", "explain_predicted")),
 )
@@ -177,6 +178,6 @@ def saved_png(widget: Any) -> bytes | None:
     with LOCK:
         if not widget.picture:
             return None
-        view = figure.View.of(widget)
+        view = figure.shown(widget)
     png = figure.small_png(view)
     return png[:_PNG_HEADER] + _named(widget.model_id or "") + png[_PNG_HEADER:]

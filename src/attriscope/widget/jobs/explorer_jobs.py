@@ -18,6 +18,7 @@ from attriscope.widget.jobs.checks import CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison, ComparisonRequest
 from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
 from attriscope.widget.jobs.patches import show_patches
+from attriscope.widget.jobs.pinning import PinRequest, with_pin
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
 from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
@@ -28,13 +29,6 @@ from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import ExplorerTraits
-
-
-@dataclasses.dataclass(frozen=True)
-class PinRequest:
-    """That the map of a selection is to be kept."""
-
-    selection: Selection
 
 
 class ExplorerJobs:
@@ -116,8 +110,7 @@ class ExplorerJobs:
         finished = self._state.has_map(about.selection) and self._state.finished == about.selection
         note = "" if finished and not self._shown.weights_changed else self._explain(about.selection, job)
         if isinstance(about, PinRequest):
-            heat, picture = self._shown.heat, self._shown.picture
-            publish(pinned={"heat": heat, "picture": picture, "title": heat["title"]} if heat else {})
+            note = " ".join(filter(None, (note, self._pin(publish))))
         else:
             # For the target that was found, where nobody had chosen one.
             settled = dataclasses.replace(about, selection=self._state.answered or about.selection)
@@ -126,6 +119,16 @@ class ExplorerJobs:
                     self._checks.run(settled, job)
                 else:
                     self._comparison.run(settled, job)
+        return note
+
+    def _pin(self, publish: Publish) -> str:
+        """Keep the map on show, if there is one. Returns what there is to say."""
+        with LOCK:  # somebody may let go of a pin meanwhile
+            if not self._shown.heat:
+                return ""
+            pinned, number, note = with_pin(self._shown.pinned, self._shown.heat, self._shown.picture)
+            publish(beside=[], pinned=pinned)
+            publish(beside=[number])
         return note
 
     def _explain(self, selection: Selection, job: ExplanationJob) -> str:

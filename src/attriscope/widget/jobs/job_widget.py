@@ -28,7 +28,7 @@ _VALUE = 200
 # What the page may ask for by a message of its own: names of methods.
 _MESSAGES = get_args(Ask)
 # What comes with some of them.
-_ARGUMENTS = {"explain_pixel": ("row", "column")}
+_ARGUMENTS = {"explain_pixel": ("row", "column"), "unpin": ("pin",)}
 
 
 class JobWidget(Part):

@@ -25,6 +25,8 @@ TabName: TypeAlias = Literal["where", "inside", "trust"]
 Status: TypeAlias = Literal["idle", "running", "cancelled", "error"]
 Sign: TypeAlias = Literal["all", "positive", "negative", "absolute"]
 Mode: TypeAlias = Literal["blended", "heat", "masked", "side"]
+# How a kept map is looked at with another: beside it, what is left of one minus the other, or one after the other.
+CompareAs: TypeAlias = Literal["side", "difference", "flicker"]
 LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
@@ -67,11 +69,13 @@ class Message(TypedDict):
 
     Attributes:
         row, column: which pixel of the picture is to be explained.
+        pin: the number of the one that is let go; all of them without it.
     """
 
     type: Ask
     row: NotRequired[int]
     column: NotRequired[int]
+    pin: NotRequired[int]
 
 
 # What the page can have as a file.
@@ -299,9 +303,14 @@ class RawPath(TypedDict, total=False):
     request: Request | None
 
 
-class RawPinned(TypedDict, total=False):
-    """A view that was kept, to look at beside the present one; {} when there is none."""
+class RawPinned(TypedDict):
+    """A view that was kept, to look at beside others.
 
+    Attributes:
+        id: its number, which no other that is kept has.
+    """
+
+    id: int
+    title: str
     heat: RawHeat
     picture: RawPicture
-    title: str

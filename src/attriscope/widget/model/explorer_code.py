@@ -18,9 +18,9 @@ from attriscope.widget.methods.spec import MethodSpec
 from attriscope.widget.model.code import call_lines, with_imports
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.selection import Selection, TargetFunction
-from attriscope.widget.state.table import REQUESTED, ROWS, ExplorerTraits
+from attriscope.widget.state.table import CHOSEN, REQUESTED, ROWS, ExplorerTraits
 
-STYLE = tuple(name for name, row in ROWS.items() if row.metadata["page"] and not row.metadata["requested"])
+STYLE = tuple(name for name in CHOSEN if name not in REQUESTED)
 """How the map is drawn, and what else a person sets that asks for no new map."""
 
 

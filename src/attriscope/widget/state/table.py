@@ -32,6 +32,7 @@ from attriscope.widget.messages.types import (
     Ablated,
     AblateTo,
     BaselineInfo,
+    CompareAs,
     ExampleInfo,
     ExamplePrediction,
     MethodInfo,
@@ -177,13 +178,20 @@ class ExplorerTraits(traitlets.HasTraits):
     segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
     checks: RawChecks = kernel_trait(answers=_MAP)
-    pinned: RawPinned = kernel_trait()
+    pinned: Sequence[RawPinned] = kernel_trait(traitlets.List())
 
     # How it is drawn: all of it restyles on the page.
     tab: TabName = shared_trait(OneOf(get_args(TabName), "where", help="which of the tabs is open"))
     alpha: float = shared_trait(Number(1.0, min=0, max=1, help="position on the path: 0 baseline, 1 input"))
     view_box: Sequence[int] | None = shared_trait(
         Checked(None, help="the part of a large picture that is looked at: x0, y0, x1, y1 in its pixels")
+    )
+    beside: Sequence[int] = shared_trait(
+        filled_by(list, Checked(help="the numbers of the pins that are looked at, at most two")),
+        names="pinned",
+    )
+    compare_as: CompareAs = shared_trait(
+        OneOf(get_args(CompareAs), "side", help="how these are looked at, with each other or the map on show")
     )
     opacity: float = shared_trait(
         Number(0.6, min=0, max=1, help="0 shows the picture alone, 1 the map alone")
@@ -215,6 +223,9 @@ ROWS: Mapping[str, Any] = {name: getattr(ExplorerTraits, name) for name in Explo
 
 REQUESTED = tuple(name for name, row in ROWS.items() if row.metadata["requested"] and row.metadata["page"])
 """What both sides choose and each result says it answers: a change asks the kernel for a new one."""
+
+CHOSEN = tuple(name for name, row in ROWS.items() if row.metadata["page"] and "names" not in row.metadata)
+"""What a person sets and another Explorer can be given: all but what names something that only this one holds."""
 
 
 def cleared(with_example: bool) -> dict[str, Any]:

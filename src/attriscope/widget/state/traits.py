@@ -114,7 +114,8 @@ def shared_trait(trait: Any, *, requested: bool | str = False, **metadata: Any) 
         requested: whether it is part of a request, so that a change asks the kernel for a new answer. A text is its
             type there, in Python, where that is another.
         **metadata: ``rank``: of several in one message, those of a higher rank are taken over later; ``page_type``: its
-            type on the page, in Python, where it is annotated with more than that.
+            type on the page, in Python, where it is annotated with more than that; ``names``: the trait that holds what
+            it names, without which it means nothing.
     """
     return trait.tag(sync=True, page=True, requested=requested, answers=(), cleared_with=None, **metadata)
 
