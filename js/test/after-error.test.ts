@@ -39,7 +39,11 @@ const CASES: Record<string, Partial<Traits>> = {
 function said(): string[] {
   const texts = all("*")
     .filter((one) => !one.closest("[hidden]") && !one.childElementCount)
-    .flatMap((one) => [one.textContent, one.getAttribute("aria-label") ?? "", one.title]);
+    .flatMap((one) => [
+      one.textContent,
+      one.getAttribute("aria-label") ?? "",
+      one.getAttribute("title") ?? "",
+    ]);
   return texts.filter((text) => text.trim());
 }
 

@@ -11,7 +11,18 @@ import pytest
 WIDGET = Path(__file__).parents[2] / "src/attriscope/widget"
 # Each may import itself and those before it: what travels; what is shared, requested, answered; what there is to ask;
 # who answers; when that is done; how the view is taken out. The Explorer and its parts are made of these.
-ORDER = ("messages", "state", "methods", "model", "jobs", "export", "validation", "views", "explorer")
+ORDER = (
+    "messages",
+    "state",
+    "methods",
+    "model",
+    "jobs",
+    "export",
+    "validation",
+    "answers",
+    "views",
+    "explorer",
+)
 PREFIX = "attriscope.widget."
 
 

@@ -77,7 +77,7 @@ def test_a_baseline_of_ones_own(make: Make, model: TwoLayers, image: Tensor) -> 
     wanted = IntegratedGradients(model).attribute(image, own, target=1, n_steps=8)
     torch.testing.assert_close(explorer.attributions, wanted)
     assert explorer.heat["request"]["baseline"] == "custom"
-    assert {"name": "custom", "label": "Your own"} in explorer.baselines
+    assert {"name": "custom", "label": "your own"} in explorer.baselines
     assert explorer.get_state()["baseline"] == "custom"
 
     explorer.baseline = own * 2  # the name on the page is the same, the answer must not be

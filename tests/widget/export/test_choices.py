@@ -37,7 +37,6 @@ OTHER: dict[str, dict[str, Any]] = {
     "tab": {"tab": "inside"},
     "view_box": {"view_box": [1, 2, 5, 6]},
     "alpha": {"alpha": 0.25},
-    "view_box": {"view_box": [1, 2, 4, 6]},
     "compare_as": {"compare_as": "flicker"},
     "opacity": {"opacity": 0.5},
     "colormap": {"colormap": "viridis"},

@@ -40,7 +40,7 @@ def test_a_neuron_contributes_to_each_class_what_autograd_says(network: str, lay
         neuron,
         cache.reading(choice).values,
         cache.at_baseline(choice, layer),
-        cache.by_class(choice, classes),
+        cache.by_class(choice, {index: index for index in classes}),
         ClassNames(),
     )
     layout = cache.layouts[layer]
@@ -61,6 +61,8 @@ def test_contributions_of_all_neurons_add_up_to_what_passes_at_the_layer() -> No
     looked = explained(net(Vit), picture(8, 12))
     relevance = looked.layer_cache.overview(Selection("Saliency", TARGET)).relevance
     for layer, layout in looked.layer_cache.layouts.items():
-        by_class = looked.layer_cache.by_class(Selection("Saliency", TARGET, layer=layer), [TARGET])[TARGET]
+        by_class = looked.layer_cache.by_class(Selection("Saliency", TARGET, layer=layer), {TARGET: TARGET})[
+            TARGET
+        ]
         total = sum(layout.within(by_class, c).sum().item() for c in range(layout.size[0]))
         assert total == pytest.approx(relevance[layer], abs=1e-9), layer
