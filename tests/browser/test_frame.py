@@ -87,7 +87,7 @@ def _through_the_menus(page: Page, root: Locator, kernel: Kernel, shot: Shot) ->
     control(root, "combobox", "Explained output").focus()
     pick("Explained output", "lyn", "lynx", "target", named["lynx"])
     pick("Compared with", "espresso", "espresso", "contrast", named["espresso"])
-    pick("Baseline", "w", "White", "baseline", "white")
+    pick("Baseline", "w", "white", "baseline", "white")
     pick("Method", "i", "Input x gradient", "method", "InputXGradient")
     if control(root, "button", "Settings").is_visible():
         page.keyboard.press("Tab")

@@ -16,6 +16,8 @@ from attriscope.widget.messages.types import OutputKind, RawPredictions
 from attriscope.widget.messages.wire import number
 
 # More boxes than this are no list to choose from.
+# The menu of classes has all of them.
+_MOST = 5
 _MOST_BOXES = 30
 
 
@@ -85,7 +87,9 @@ def predictions_message(
     scores = output.detach().to("cpu", torch.float64)
     chances = outputs.probabilities(scores)
     shown = [
-        i for i in best(output, _MOST_BOXES if boxes else 8) if outputs.kind != "segmentation" or scores[i]
+        i
+        for i in best(output, _MOST_BOXES if boxes else _MOST)
+        if outputs.kind != "segmentation" or scores[i]
     ]
     found: RawPredictions = {
         "kind": "score" if chances is None else "probability",
@@ -106,6 +110,6 @@ def predictions_message(
     return found
 
 
-def best(output: Tensor, most: int = 5) -> list[int]:
+def best(output: Tensor, most: int = _MOST) -> list[int]:
     """The indices of the highest scores of one example's output (C,)."""
     return output.detach().to("cpu", torch.float64).argsort(descending=True)[:most].tolist()
