@@ -15,10 +15,8 @@ from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.types import OutputKind, RawPredictions
 from attriscope.widget.messages.wire import number
 
-# More boxes than this are no list to choose from.
-# The menu of classes has all of them.
-_MOST = 5
-_MOST_BOXES = 30
+# How many classes are listed: the menu has all of them. More boxes than that are no list to choose from.
+_MOST, _MOST_BOXES = 5, 30
 
 
 @dataclasses.dataclass(frozen=True)
