@@ -171,7 +171,9 @@ def _boxes_of_row(row: Sequence[Any]) -> list[Box]:
                 "the score of each box must be a tensor of one number, out of the model's output, so that it can be "
                 f"explained, but boxes gave {describe(one[5])}"
             )
-    corners = [torch.as_tensor(value).detach().double().reshape(()) for one in row for value in one[:4]]
+    given = [value for one in row for value in one[:4]]
+    placed = [value if isinstance(value, Tensor) else torch.tensor(value, device="cpu") for value in given]
+    corners = [value.detach().double().reshape(()) for value in placed]
     # One transfer for all of them.
     numbers = torch.stack([value.to(corners[0].device) for value in corners]).tolist() if corners else []
     return [
@@ -211,7 +213,8 @@ def _nothing(output: Any) -> Tensor:
     leaves, _ = flatten(output)
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
     empty = [tensor.flatten()[:0].sum() for tensor in tensors if tensor.requires_grad]
-    return sum(empty[1:], empty[0]) if empty else torch.zeros(())
+    # Without any it is moved to where the box is.
+    return sum(empty[1:], empty[0]) if empty else torch.zeros((), device="cpu")
 
 
 def box_score(boxes: Boxes, output: Any, index: int) -> BoxScore:

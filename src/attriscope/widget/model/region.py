@@ -70,7 +70,7 @@ def mask_of(region: Region, size: tuple[int, int], segments: Callable[[], Tensor
     height, width = size
     if region["kind"] == "box":
         top, left, bottom, right = region["box"]
-        mask = torch.zeros(size, dtype=torch.bool)
+        mask = torch.zeros(size, dtype=torch.bool, device="cpu")
         mask[top:bottom, left:right] = True
         return mask
     if region["kind"] == "lasso":
@@ -78,11 +78,11 @@ def mask_of(region: Region, size: tuple[int, int], segments: Callable[[], Tensor
     if region["kind"] == "segment":
         found = segments()
         x, y = region["point"]
-        rows = torch.arange(height) * found.shape[0] // height
-        columns = torch.arange(width) * found.shape[1] // width
+        rows = torch.arange(height, device=found.device) * found.shape[0] // height
+        columns = torch.arange(width, device=found.device) * found.shape[1] // width
         return (found == found[rows[y], columns[x]])[rows][:, columns]
-    lengths = torch.tensor(region["runs"])
-    inside = torch.arange(len(lengths)) % 2 == 1
+    lengths = torch.tensor(region["runs"], device="cpu")
+    inside = torch.arange(len(lengths), device="cpu") % 2 == 1
     return inside.repeat_interleave(lengths).reshape(size)
 
 

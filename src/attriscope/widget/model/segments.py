@@ -37,7 +37,9 @@ def segments(pixels: NDArray[np.uint8], count: int = _SEGMENTS) -> Tensor:
     height, width = colours.shape[1:]
     side = max(1.0, math.sqrt(height * width / count))
     rows, columns = max(1, round(height / side)), max(1, round(width / side))
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(height, device=colours.device), torch.arange(width, device=colours.device), indexing="ij"
+    )
     places = torch.stack([y, x]).float() * (_COMPACTNESS / side)
     features = torch.cat([places, colours]).flatten(1)
     row, column = (y * rows // height).flatten(), (x * columns // width).flatten()
@@ -93,7 +95,7 @@ def _in_one_piece(labels: Tensor) -> Tensor:
 
 def _pieces(labels: Tensor) -> Tensor:
     """For each pixel the first pixel, counted row by row, that it is connected with through its own label."""
-    found = torch.arange(labels.numel()).reshape(labels.shape)
+    found = torch.arange(labels.numel(), device=labels.device).reshape(labels.shape)
     same = [labels == shifted for shifted in _neighbours(labels)]
     while True:
         before = found
@@ -119,6 +121,6 @@ def _numbered(labels: Tensor) -> Tensor:
     """Numbers from 0 on, in the order in which the labels first appear."""
     flat = labels.flatten()
     used, compact = flat.unique(return_inverse=True)
-    place = torch.arange(flat.numel())
+    place = torch.arange(flat.numel(), device=flat.device)
     first = torch.full_like(used, flat.numel()).scatter_reduce(0, compact, place, "amin")
     return first.argsort().argsort()[compact].reshape(labels.shape)
