@@ -14,8 +14,7 @@ from pathlib import Path
 
 # As in tests/conftest.py, for when this runs as a script: before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
@@ -25,6 +24,7 @@ from browser.harness import Server, find_chromium, launch
 from browser.inside_page import depth_slider
 from browser.notebook_page import wait_until_run
 
+ROOT = Path(__file__).parents[2]
 CELL = """
 import torch
 from attriscope import Explorer, zoo
