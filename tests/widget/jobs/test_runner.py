@@ -335,3 +335,15 @@ def test_one_lock_for_all_widgets(make: Make) -> None:
         assert other.alpha == 1.0
     click.join(10)
     assert (one.alpha, other.alpha) == (0.5, 0.25)
+
+
+def test_one_that_is_collected_waits_for_no_lock(model: TwoLayers, image: Tensor) -> None:
+    """As in a thread that is just being started by somebody who has the lock, and waits until it has begun."""
+    explorer = Explorer(model, image, target=1, n_steps=2)
+    explorer.wait()
+    collected = threading.Thread(target=explorer.__del__, daemon=True)
+    with LOCK:
+        collected.start()
+        collected.join(10)
+        assert not collected.is_alive()
+    assert explorer.comm is None

@@ -85,6 +85,12 @@ class JobWidget(Part):
         if layout is not None:
             layout.close()
 
+    def __del__(self) -> None:
+        jobs = self.__dict__.get("_jobs")
+        if jobs is not None:
+            jobs.abandon()
+        super().__del__()
+
     def _wait(self, timeout: float | None) -> None:
         if LOCK._is_owned():  # type: ignore[attr-defined]  # an observer that runs while the page is answered
             raise RuntimeError(

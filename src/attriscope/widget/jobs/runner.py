@@ -111,6 +111,9 @@ class JobRunner:
 
     def cancel(self) -> None:
         """Stop what is being computed; what is on show stays. What goes on quietly is not worth stopping."""
+        if self._closed:
+            self._worker.cancel()
+            return
         if self._widget.status == "running":
             self._worker.cancel()  # at once, whoever has the lock
         with LOCK:
@@ -123,6 +126,15 @@ class JobRunner:
         with LOCK:
             self._worker.cancel()
             self._widget.status = "idle"
+
+    def abandon(self) -> None:
+        """Stop for good, saying nothing of it and waiting for no lock.
+
+        The garbage collector may ask for this in any thread, also in one that is just being started by somebody who has
+        the lock and waits for it.
+        """
+        self._closed = True
+        self._worker.cancel()
 
     def close(self) -> None:
         """Stop for good."""
