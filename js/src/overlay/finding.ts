@@ -13,6 +13,15 @@ const MOST_MISSED = 0.1;
 /** And so is one whose errors are larger than this share of the map. */
 const MOST_UNCERTAIN = 0.25;
 
+/** What is missed of the size of a map by rounding alone, in single precision. */
+const ROUNDING = 1e-5;
+
+const sizeOf: (values: Float32Array) => number = memo((values) => {
+  let size = 0;
+  for (const value of values) if (Number.isFinite(value)) size += Math.abs(value);
+  return size;
+});
+
 const ninths: (field: Field) => Regions = memo((field) =>
   regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3),
 );
@@ -23,9 +32,9 @@ function largest(values: ArrayLike<number>, sign: 1 | -1): number {
   return best;
 }
 
-/** What is explained: a class, or how much it is above another; or a neuron. */
-function explained(view: View): string {
-  if (scopeOf(view) === "neuron") return "it";
+/** What is explained: a class, or how much it is above another; for a neuron what the numbers are contributions to. */
+function explained(view: View, { unit }: Heat): string {
+  if (scopeOf(view) === "neuron") return unit.replace(/^contribution to /, "");
   const contrast = view.get("contrast");
   const against = contrast === null ? "" : ` rather than ${classLabel(view, contrast)}`;
   return `${targetLabel(view)}${against}`;
@@ -45,18 +54,21 @@ export function finding(view: View, { field: drawn, heat, stale }: Displayed): s
   const [most, least] = [largest(sums, 1), largest(sums, -1)];
   const against =
     sums[least]! < 0 ? `${nameOf(least)} against it: ${signed(heat.pixels * sums[least]!)}` : "";
-  if (!(sums[most]! > 0)) return `Nothing speaks for ${explained(view)}; most of all ${against}.`;
-  const what = `${nameOf(most)} speaks most for ${explained(view)}`;
+  if (!(sums[most]! > 0)) return `Nothing speaks for ${explained(view, heat)}; most of all ${against}.`;
+  const what = `${nameOf(most)} speaks most for ${explained(view, heat)}`;
   const all = `${signed(heat.pixels * sums[most]!)} of ${number(heat.sum)}`;
   return `${what[0]!.toUpperCase()}${what.slice(1)}: ${all}${against && `; ${against}`}.`;
 }
 
 /** Why a finished map should not be relied on; empty where nothing is known against it. */
-export function doubt({ sum, gap, relativeError, preview, final }: Heat): string {
+export function doubt(of: Heat): string {
+  const { sum, gap, relativeError, preview, final } = of;
   if (preview || !final) return "";
-  if (sum !== undefined && gap !== undefined) {
+  if (sum !== undefined && gap !== undefined && Math.abs(gap) > ROUNDING * sizeOf(of.values) * of.pixels) {
     const change = sum - gap;
-    const missed = Math.abs(gap / change);
+    const missed = Math.abs(gap) / Math.abs(change);
+    // More than all of it is no share any more: the output may hardly change.
+    if (missed > 1) return `Adds up to ${number(sum)}, but the output changes by ${number(change)}`;
     if (missed > MOST_MISSED) {
       return `Misses ${percent(missed)} of the change: ${number(sum)} of ${number(change)}`;
     }

@@ -84,6 +84,22 @@ describe("the sentence under the map", () => {
     expect(words()).toBe("80.0% of the map lies at the top left of the picture.");
   });
 
+  it("says of which neuron", () => {
+    const { heat } = sampleTraits();
+    const request = {
+      ...heat!.request,
+      layer: "stem",
+      neuron: 2,
+      neuron_method: "NeuronIntegratedGradients",
+    };
+    const unit = "contribution to the activation of channel 2 of stem";
+    drawMap(
+      { request, unit },
+      { layer: "stem", neuron: 2, neuron_method: "NeuronIntegratedGradients", neuron_methods: [] },
+    );
+    expect(words()).toContain("speaks most for the activation of channel 2 of stem:");
+  });
+
   it("is not there for what is out of date", () => {
     drawMap({}, { target: 2 });
     expect(words()).toBe("");
@@ -92,13 +108,16 @@ describe("the sentence under the map", () => {
 
 describe("a bad estimate", () => {
   const of = (changes: Partial<Heat>): string =>
-    doubt({ preview: false, final: true, sum: 6, gap: 0, ...changes } as Heat);
+    doubt({ preview: false, final: true, sum: 6, gap: 0, pixels: 1, values, ...changes } as Heat);
 
   it("is one that misses more than a tenth of the change, or errs by more than a quarter of the map", () => {
     expect(of({})).toBe("");
     expect(of({ gap: -0.6 })).toBe("");
     expect(of({ gap: -2 })).toBe("Misses 25.0% of the change: 6.00 of 8.00");
     expect(of({ gap: 2 })).toBe("Misses 50.0% of the change: 6.00 of 4.00");
+    expect(of({ gap: 6 })).toBe("Adds up to 6.00, but the output changes by 0");
+    expect(of({ gap: 9 })).toBe("Adds up to 6.00, but the output changes by −3.00");
+    expect(of({ sum: 2e-7, gap: 1e-7 })).toBe(""); // rounding, where nothing changes
     expect(of({ gap: undefined, relativeError: 0.2 })).toBe("");
     expect(of({ gap: undefined, relativeError: 0.3 })).toBe("Uncertain by 30.0% of the map");
     expect(of({ gap: -2, final: false })).toBe("");

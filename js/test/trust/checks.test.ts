@@ -2,22 +2,14 @@
 import { describe, expect, it } from "vitest";
 import type { RawChecks } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
+import { sampleTraits } from "../support/fake";
 import { all, buttonOf, choose, draw, find, useViews, view } from "../support/view";
 
 useViews();
 
 const CHECKS: RawChecks = {
   title: "Integrated Gradients for cat, baseline zero",
-  request: {
-    method: "IntegratedGradients",
-    target: 7,
-    baseline: "zero",
-    layer: null,
-    contrast: null,
-    example: 0,
-    settings: {},
-    effort: 0,
-  },
+  request: sampleTraits().heat!.request!,
   final: true,
   outdated: false,
   results: [

@@ -118,6 +118,19 @@ def test_each_example_is_looked_at_once_and_the_model_left_as_it_was(made: Any) 
     assert model.passes > passes  # and yet the examples are asked anew after recompute()
 
 
+def test_what_does_not_change_is_not_worked_out_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = made(Net().eval(), of_colours(2, 0, 1)).wait()
+    asked: list[int] = []
+    predict = explorer._explained.predict
+    monkeypatch.setattr(explorer._explained, "predict", lambda index: asked.append(index) or predict(index))
+    explorer.target = 1
+    explorer.wait()
+    assert asked == []
+    explorer.output = "sigmoid"
+    explorer.wait()
+    assert asked == [0, 1, 2]
+
+
 def test_an_example_that_the_model_refuses_is_told_of_when_it_is_asked_for(made: Any) -> None:
     class Picky(Net):
         def forward(self, x: Tensor) -> Tensor:

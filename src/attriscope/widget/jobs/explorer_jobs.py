@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from attriscope.core.errors import Cancelled, ConvergenceWarning, TrainingModeWarning
 from attriscope.core.notices import of_training, once
@@ -65,6 +66,7 @@ class ExplorerJobs:
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
         self._state, self._comparison, self._checks, self._covering = state, comparison, checks, covering
         self._truths = truths
+        self._surveyed: Any = None
 
     def do(
         self,
@@ -140,10 +142,17 @@ class ExplorerJobs:
             settled = self._state.requested or selection
             show_patches(job, settled)
             show_baselines(job, settled)
-            tell_of_examples(job, settled, self._truths)
+            self._survey(job, settled)
         job.publish(self._state.finish)
         training = of_training(self._explained.model)
         return " ".join(filter(None, (training[:1].upper() + training[1:], note)))
+
+    def _survey(self, job: ExplanationJob, selection: Selection) -> None:
+        """Say what the model says of all examples, where that may have changed: a thousand take as many softmaxes."""
+        answers = job.outputs(selection), self._labels.names, self._explained.weights()
+        if self._surveyed != answers or not self._shown.example_predictions:
+            tell_of_examples(job, selection, self._truths)
+            self._surveyed = answers
 
     @property
     def shown_selection(self) -> Selection:
