@@ -52,7 +52,7 @@ def test_two_pins_beside_minus_and_after_each_other(
 
 
 def _pin_two(root: Locator, kernel: Kernel) -> None:
-    expect(tray(root)).to_be_disabled()
+    expect(tray(root)).to_be_hidden()
     control(root, "button", "Pin").click()
     expect(root.locator(".as-pinned")).to_be_visible()
     kernel.run("explorer.method = 'InputXGradient'; explorer.wait(60); None")
@@ -137,6 +137,6 @@ def _let_go(page: Page, root: Locator, kernel: Kernel) -> None:
     expect(tray(root)).to_have_text("Pins (1)")
     assert kernel.value("explorer.beside") == [2]
     root.locator(".as-tray").get_by_role("button", name="Remove 2. ").click()
-    expect(tray(root)).to_be_disabled()
+    expect(tray(root)).to_be_hidden()
     expect(title(root)).to_have_text(kernel.value("explorer.heat['title']"))
     assert kernel.value("explorer.pinned") == []

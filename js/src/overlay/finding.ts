@@ -67,14 +67,17 @@ export function doubt(of: Heat): string {
   if (sum !== undefined && gap !== undefined && Math.abs(gap) > ROUNDING * sizeOf(of.values) * of.pixels) {
     const change = sum - gap;
     const missed = Math.abs(gap) / Math.abs(change);
-    // More than all of it is no share any more: the output may hardly change.
-    if (missed > 1) return `Adds up to ${number(sum)}, but the output changes by ${number(change)}`;
     if (missed > MOST_MISSED) {
-      return `Misses ${percent(missed)} of the change: ${number(sum)} of ${number(change)}`;
+      // What adds up to more, or to the contrary, misses no share of it.
+      const short = missed <= 1 && Math.abs(sum) < Math.abs(change);
+      const [all, whole] = [number(sum), number(change)];
+      return short
+        ? `This estimate misses ${percent(missed)} of the change: it adds up to ${all} of ${whole}.`
+        : `This estimate adds up to ${all}, but the output changes by ${whole}.`;
     }
   }
   if (relativeError !== undefined && relativeError > MOST_UNCERTAIN) {
-    return `Uncertain by ${percent(relativeError)} of the map`;
+    return `This estimate is uncertain by ${percent(relativeError)} of the map.`;
   }
   return "";
 }

@@ -48,7 +48,6 @@ export class Overlay {
   readonly #words = h("div", { class: "as-unseen", id: freshId() });
   readonly #keys = h("div", { class: "as-unseen", id: freshId() }, KEYS_TEXT);
   readonly #finding = h("div", { class: "as-finding", dir: "auto" });
-  readonly #doubt = h("div", { class: "as-doubt", role: "note", hidden: true });
   readonly #beneath = h("div", { class: "as-beneath" });
   readonly #tray: Tray;
   readonly #flicker: Flicker;
@@ -133,7 +132,7 @@ export class Overlay {
     const popup = new Popup(more, "as-style-panel", state.signal);
     popup.panel.append(style.node);
     frame.head.append(...back.nodes, this.#flicker.node);
-    this.#beneath.append(this.#readout, this.#legend.notes, this.#doubt, ...this.#tools(zoom));
+    this.#beneath.append(this.#readout, this.#legend.notes, ...this.#tools(zoom));
     frame.element.append(
       this.#stages.element,
       this.#words,
@@ -236,15 +235,14 @@ export class Overlay {
     }
   }
 
-  /** What the map says in a sentence, and what there is to say against it. */
+  /** What the map says in a sentence; or what there is to say against it, for then it says nothing. */
   #judge(view: View): void {
     const shown = this.#shown;
     const { heat, stale } = shown;
-    const against = heat && !stale ? doubt(heat) : "";
     const instead = othersOf(this.#together, shown);
-    setText(this.#finding, instead ? wordsOf(this.#together) : finding(view, shown));
-    setClipped(this.#doubt, against);
-    setAttribute(this.#beneath, "data-doubt", against ? "1" : undefined);
+    const against = heat && !stale && !instead ? doubt(heat) : "";
+    setText(this.#finding, instead ? wordsOf(this.#together) : against || finding(view, shown));
+    setAttribute(this.#finding, "data-doubt", against ? "1" : undefined);
   }
 
   #read(byKeyboard: boolean): void {
@@ -256,9 +254,7 @@ export class Overlay {
     const text = here && there ? `${here}; ${right ? "left" : "pinned"} ${there}` : here;
     setText(this.#readout, text);
     // There is room for one of them.
-    const doubted = this.#doubt.textContent !== "";
-    this.#legend.notes.hidden = text !== "" || doubted;
-    this.#doubt.hidden = text !== "" || !doubted;
+    this.#legend.notes.hidden = text !== "";
     if (byKeyboard) setText(this.#spoken, [text, this.#brushes?.text].filter(Boolean).join("; "));
   }
 

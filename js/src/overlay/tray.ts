@@ -132,9 +132,9 @@ export class Tray {
     const title = why ?? "Keep this map, and look at others beside it on the same scale";
     if (this.pin.title !== title) this.pin.title = title;
     setText(this.#button, `Pins (${all.length})`);
-    this.#button.title = all.length ? "Look at what was pinned" : "Nothing is pinned";
+    this.#button.title = "Look at what was pinned";
     if (!all.length && this.#popup.open) this.#leave();
-    this.#button.disabled = all.length === 0;
+    this.#button.hidden = all.length === 0;
     if (!this.#popup.open) return;
     this.#fill(view, all, look);
     this.#way.show(WAYS, way);

@@ -113,25 +113,27 @@ describe("a bad estimate", () => {
   it("is one that misses more than a tenth of the change, or errs by more than a quarter of the map", () => {
     expect(of({})).toBe("");
     expect(of({ gap: -0.6 })).toBe("");
-    expect(of({ gap: -2 })).toBe("Misses 25.0% of the change: 6.00 of 8.00");
-    expect(of({ gap: 2 })).toBe("Misses 50.0% of the change: 6.00 of 4.00");
-    expect(of({ gap: 6 })).toBe("Adds up to 6.00, but the output changes by 0");
-    expect(of({ gap: 9 })).toBe("Adds up to 6.00, but the output changes by −3.00");
+    expect(of({ gap: -2 })).toBe("This estimate misses 25.0% of the change: it adds up to 6.00 of 8.00.");
+    expect(of({ gap: 2 })).toBe("This estimate adds up to 6.00, but the output changes by 4.00.");
+    expect(of({ gap: 6 })).toBe("This estimate adds up to 6.00, but the output changes by 0.");
+    expect(of({ gap: 9 })).toBe("This estimate adds up to 6.00, but the output changes by −3.00.");
     expect(of({ sum: 2e-7, gap: 1e-7 })).toBe(""); // rounding, where nothing changes
     expect(of({ gap: undefined, relativeError: 0.2 })).toBe("");
-    expect(of({ gap: undefined, relativeError: 0.3 })).toBe("Uncertain by 30.0% of the map");
+    expect(of({ gap: undefined, relativeError: 0.3 })).toBe(
+      "This estimate is uncertain by 30.0% of the map.",
+    );
     expect(of({ gap: -2, final: false })).toBe("");
     expect(of({ gap: -2, preview: true })).toBe("");
   });
 
-  it("turns the line under the picture amber, instead of the notes", () => {
+  it("turns the sentence amber, for the map says nothing then", () => {
+    const words = find.bind(undefined, ".as-finding");
     drawMap({ gap: -3 });
-    expect(find(".as-doubt").hidden).toBe(false);
-    expect(find(".as-doubt").textContent).toBe("Misses 33.3% of the change: 6.00 of 9.00");
-    expect(find(".as-notes").hidden).toBe(true);
+    expect(words().dataset.doubt).toBe("1");
+    expect(words().textContent).toBe("This estimate misses 33.3% of the change: it adds up to 6.00 of 9.00.");
     view.model.receive({ heat: { ...view.model.values.heat, gap: 0 } });
     view.frame();
-    expect(find(".as-doubt").hidden).toBe(true);
-    expect(find(".as-notes").hidden).toBe(false);
+    expect(words().dataset.doubt).toBeUndefined();
+    expect(words().textContent).toContain("speaks most for cat");
   });
 });

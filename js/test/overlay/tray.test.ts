@@ -115,7 +115,7 @@ describe("the tray", () => {
     expect(document.activeElement).toBe(labelled("Remove 2. Occlusion for dog"));
     receive({ pinned: [] });
     expect(document.activeElement).toBe(buttonOf("Pin"));
-    expect(buttonOf("Pins (0)").disabled).toBe(true);
+    expect(buttonOf("Pins (0)").hidden).toBe(true);
     expect(find(".as-tray").hidden).toBe(true);
   });
 
