@@ -43,8 +43,9 @@ export function brief(value: number): string {
   return `${value > 0 ? "+" : "−"}${text}`;
 }
 
-/** Numbers that stand below one another: as many decimals for all as the largest needs. */
-export function aligned(values: readonly number[]): string[] {
+/** Numbers that stand below one another: as many decimals for all as the largest needs; rough ones say so. */
+export function aligned(values: readonly number[], rough = false): string[] {
+  if (rough) return aligned(values).map((text) => `≈ ${text}`);
   const largest = Math.max(0, ...values.map(Math.abs).filter(Number.isFinite));
   if (largest < 1e-3 || largest >= 1e5) return values.map(number);
   const decimals = Math.min(5, Math.max(0, 2 - Math.floor(Math.log10(largest))));

@@ -407,6 +407,8 @@ export interface ComparedMetric {
   arrow: string;
   better: "higher" | "lower";
   doc?: string;
+  /** Its values have been measured in a few steps so far. */
+  rough?: boolean;
 }
 
 /** A line of the comparison. */

@@ -19,10 +19,13 @@ export function footnotes(methods: readonly ComparedMethod[]): Map<string, numbe
 }
 
 /** The texts of each column of values, aligned with each other; a dash where there is none. */
-export function columnsOf(methods: readonly ComparedMethod[], count: number): string[][] {
-  return Array.from({ length: count }, (_, j) => {
+export function columnsOf(
+  methods: readonly ComparedMethod[],
+  metrics: readonly Pick<ComparedMetric, "rough">[],
+): string[][] {
+  return metrics.map(({ rough }, j) => {
     const values = methods.map(({ values }) => values[j] ?? NaN);
-    const texts = aligned(values);
+    const texts = aligned(values, rough);
     return values.map((value, i) => (Number.isFinite(value) ? texts[i]! : "–"));
   });
 }
@@ -105,7 +108,7 @@ export class ComparisonTable {
       h("th", { scope: "col", title: "Time to explain" }, "seconds"),
     );
     const known = footnotes(methods);
-    const columns = columnsOf(methods, metrics.length);
+    const columns = columnsOf(methods, metrics);
     this.#lines = methods.map((method, i) => {
       const cells = metrics.map((_, j) => {
         const note = method.notes[j] ?? null;

@@ -36,11 +36,12 @@ export function ranked(raw: RawComparison, metric: number): Ranked[] {
   const sorted = methods
     .slice()
     .sort((a, b) => (badness(a) < badness(b) ? -1 : badness(a) > badness(b) ? 1 : 0));
-  const texts = aligned(sorted.map(({ values }) => values[metric] ?? NaN));
+  const numbers = sorted.map(({ values }) => values[metric] ?? NaN);
+  const texts = aligned(numbers, raw.metrics?.[metric]?.rough);
   return sorted.map((method, i) => {
     const size = badness(method);
     if (size === Infinity) {
-      const words = method.notes[metric] ?? "no value";
+      const words = method.notes[metric] ?? (raw.final === false ? "not judged yet" : "no value");
       return { method, value: "–", standing: "failed", words };
     }
     const value = texts[i]!;

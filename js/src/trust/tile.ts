@@ -57,11 +57,12 @@ export class Tile {
     const { method, value, standing, words } = ranked;
     setAttribute(this.node, "data-standing", standing);
     setText(this.#name, method.label);
-    setText(this.#score, `${metric} ${value}`);
+    const score = `${metric} ${value}`;
+    setText(this.#score, score);
     setText(this.#words, words);
     this.#words.hidden = !words;
     if (!method.control) {
-      const spoken = [method.label, `${metric} ${value}`, words].filter(Boolean).join(", ");
+      const spoken = [method.label, score, words].filter(Boolean).join(", ");
       setAttribute(this.pick, "aria-label", spoken);
     }
     this.#tooltip = tooltipOf(ranked);

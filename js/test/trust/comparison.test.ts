@@ -228,7 +228,9 @@ describe("the words of the table", () => {
   });
 
   it("aligns the numbers of a column", () => {
-    expect(columnsOf([method("a", [12.3456, 1]), method("b", [-0.5, null]), method("c", [])], 2)).toEqual([
+    expect(
+      columnsOf([method("a", [12.3456, 1]), method("b", [-0.5, null]), method("c", [])], [{}, {}]),
+    ).toEqual([
       ["12.3", "−0.5", "–"],
       ["1.00", "–", "–"],
     ]);

@@ -99,6 +99,25 @@ describe("the order", () => {
 });
 
 describe("what is said", () => {
+  it("tells a rough value from one that has been measured, and what is not judged yet", () => {
+    const [sparseness, deletion] = COMPARISON.metrics!;
+    compared({
+      final: false,
+      metrics: [sparseness!, { ...deletion!, rough: true }],
+      methods: COMPARISON.methods!.map((one) => ({
+        ...one,
+        values: [null, one.values[1]!],
+        notes: [null, null],
+      })),
+    });
+    expect(tile("DeepLift").textContent).toContain("deletion ≈ 1.00");
+    choose("Ranked by", "sparseness");
+    view.frame();
+    expect(wordsOf("DeepLift")).toBe("not judged yet");
+    compared();
+    expect(tile("DeepLift").textContent).toContain("deletion 1.00");
+  });
+
   it("tells the best, and who is no better than a control, in words", () => {
     compared();
     expect(wordsOf("DeepLift")).toBe("best");

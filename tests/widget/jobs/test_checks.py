@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr, metrics
+from attriscope.metrics.robustness import default_perturb_func
 from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
@@ -193,7 +194,8 @@ def test_what_the_page_is_told(make: Make) -> None:
     mirror = Mirror(explorer)
     ask(explorer)
     explorer.wait()
-    assert seen == [["complete"], ["complete", "learned"], ["complete", "stable", "learned"]]
+    assert seen[:2] == [["complete"], ["complete", "learned"]]
+    assert seen[2:] == [["complete", "stable", "learned"]] * 10  # as noise is drawn
     message = explorer.checks
     json.dumps(without_bytes(message), allow_nan=False)
     assert message["title"] == heat["title"]
@@ -206,6 +208,34 @@ def test_what_the_page_is_told(make: Make) -> None:
         assert "poor beyond" in told(explorer)[name]["doc"]
     assert f"{DRAWS} times" in told(explorer)["stable"]["doc"]
     assert_consistent(explorer, mirror)
+
+
+def test_what_is_measured_is_told_meanwhile(make: Make, model: TwoLayers, image: Tensor) -> None:
+    explorer, seen = make(target=2, method="Saliency").wait(), []
+    explorer.observe(lambda change: seen.append(change["new"]), "checks")
+    with_gradients: list[int] = []
+    model.before = lambda x: with_gradients.append(len(x)) if torch.is_grad_enabled() else None
+    explorer.check(draws=3).wait()
+    assert sum(with_gradients) == 4  # the map on show is known: three with noise, one of random weights
+    stable = {
+        id(message): one for message in seen for one in message.get("results", ()) if one["name"] == "stable"
+    }
+    first, second, last = stable.values()
+    assert (first["verdict"], first["value"], second["verdict"]) == ("none", None, "none")
+    assert first["sentence"].endswith("after 1 of 3.")
+    assert second["sentence"].endswith("after 2 of 3.")
+    assert last["value"] == explorer.check_results["stable"].value
+    shares = [float(one["sentence"].partition("relative change ")[2][:4]) for one in (first, second, last)]
+    noisy = sensitivities(model, image, 3)
+    assert shares == [pytest.approx(sum(noisy[:n]) / n, abs=0.006) for n in (1, 2, 3)]
+    assert [message["final"] for message in seen if message] == [False] * 4 + [True]
+
+
+def sensitivities(model: TwoLayers, image: Tensor, draws: int) -> list[float]:
+    """The relative change of the gradient for each noise that is drawn."""
+    (noisy,) = default_perturb_func(image.repeat_interleave(draws, 0), radius_of(image), generator=seeded())
+    first, *others = attr.Saliency(model).attribute(torch.cat([image, noisy]), target=2, abs=False)
+    return [float((one - first).norm() / first.norm()) for one in others]
 
 
 def test_the_model_is_never_touched(make: Make, model: TwoLayers) -> None:

@@ -26,7 +26,7 @@ from attriscope.widget.messages.judgements import CheckedProperty, CheckName, Ra
 from attriscope.widget.methods.arguments import range_of
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.model.explanation import explanation
+from attriscope.widget.model.explanation import explanation, remembering
 from attriscope.widget.state.selection import Selection
 
 # What the words go by: up to the first number a map is good, up to the second it is fair, and beyond it is poor.
@@ -114,18 +114,22 @@ class Checks:
         def keep(results: dict[str, Check]) -> None:
             self.results, self._weights = results, weights
 
-        what = "Checking the map"
-        job.publish(functools.partial(keep, {}), checks={}, progress=0.0, message=what)
-        steps = _Steps(request, self._explained, heat, self._adds_up(selection, job))
-        for results in job.reported(what, steps.results(), every=True):
+        def show(results: dict[str, Check], final: bool = False) -> None:
             message: RawChecks = {
                 "title": title,
                 "request": asked,
-                "final": len(results) == len(BOUNDS),
+                "final": final,
                 "outdated": False,
                 "results": [_told(one, request.draws) for one in results.values()],
             }
             job.publish(functools.partial(keep, results), checks=message)
+
+        what = "Checking the map"
+        job.publish(functools.partial(keep, {}), checks={}, progress=0.0, message=what)
+        known = job.state.input_attributions(selection, weights)
+        steps = _Steps(request, self._explained, heat, self._adds_up(selection, job), known, show)
+        for results in job.reported(what, steps.results(), every=True):
+            show(results, final=len(results) == len(BOUNDS))
 
     @staticmethod
     def _adds_up(selection: Selection, job: ExplanationJob) -> bool:
@@ -166,22 +170,35 @@ class _Steps:
         explained: the model.
         heat: what is known of the map.
         adds_up: whether the method promises to add up, though it gives no delta.
+        known: its attributions, where those are known.
+        show: tells of a check that is still going on, beside those that are done.
     """
 
-    def __init__(self, request: CheckRequest, explained: ExplainedModel, heat: Any, adds_up: bool) -> None:
+    def __init__(
+        self,
+        request: CheckRequest,
+        explained: ExplainedModel,
+        heat: Any,
+        adds_up: bool,
+        known: Tensor | None,
+        show: Callable[[dict[str, Check]], None],
+    ) -> None:
         self._explained, self._heat, self._adds_up = explained, heat, adds_up
-        self._selection, self._draws = request.selection, request.draws
-        self._explain = explanation(explained, request.selection)
+        self._selection, self._draws, self._show = request.selection, request.draws, show
         example = explained.example(request.selection.example)
         self._examples, self._x = example.examples, example.tensor
+        self._explain = remembering(
+            explanation(explained, request.selection), explained.model, self._x, known
+        )
+        self._found: dict[str, Check] = {}
         self._asked: dict[str, Any] = (
             {"additional_forward_args": self._examples.arguments} if self._examples.arguments else {}
         )
 
     def results(self) -> Iterator[dict[str, Check]]:
         """What is known so far."""
-        found: dict[str, Check] = {}
-        # How often the map is made: once and once again for "learned", once and once for each noise.
+        # How often the map is made, where it is not known: once and once again for "learned", once and once for each
+        # noise.
         parts, last = Parts(3 + self._draws), 0
         steps: tuple[tuple[CheckName, Callable[[], Check], int], ...] = (
             ("complete", self._complete, 0),
@@ -195,8 +212,14 @@ class _Steps:
                 with parts.part(last, last + count, 0):
                     done = _attempted(name, check) if self._heat else _without_map(name)
             last += count
-            found = {**found, name: done}
-            yield {one: found[one] for one in BOUNDS if one in found}
+            self._found[name] = done
+            yield self._so_far()
+
+    def _so_far(self, *going_on: Check) -> dict[str, Check]:
+        """What is known, in the usual order."""
+        found = dict(self._found)
+        found.update((one.name, one) for one in going_on)
+        return {name: found[name] for name in BOUNDS if name in found}
 
     # --- the checks -------------------------------------------------------------------------------------------
 
@@ -263,9 +286,20 @@ class _Steps:
             noisy.append(found)
             return found
 
+        maps: list[Tensor] = []
+
+        def explain(*given: Any, **more: Any) -> Tensor:
+            maps.append(self._explain(self._explained.model, *given, **more))
+            done = len(maps) - 1
+            if 0 < done < self._draws:
+                sizes = torch.stack([(found - maps[0]).norm() for found in maps[1:]]) / maps[0].norm()
+                so_far = f"{self._moved(float(sizes.mean()))}, after {done} of {self._draws}."
+                self._show(self._so_far(Check("stable", "none", None, so_far)))
+            return maps[-1]
+
         value = float(
             sensitivity_average(
-                functools.partial(self._explain, self._explained.model),
+                explain,
                 self._x,
                 noise,
                 perturb_radius=NOISE * range_of(self._x),
@@ -275,12 +309,16 @@ class _Steps:
                 **self._asked,
             )
         )
-        sentence = f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
+        sentence = self._moved(value)
         if self._selection.place != "neuron":
             outputs = self._outputs(torch.cat([self._x, *noisy]))
             moved = float((outputs[1:] - outputs[0]).abs().mean())
             sentence += f"; the output of {_plain(float(outputs[0]))} moves by {_plain(moved)}"
         return Check("stable", _verdict("stable", value), value, f"{sentence}.")
+
+    @staticmethod
+    def _moved(value: float) -> str:
+        return f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
 
 
 def _attempted(name: CheckName, check: Callable[[], Check]) -> Check:

@@ -17,11 +17,11 @@ from attriscope import metrics
 from attriscope.core.errors import Cancelled
 from attriscope.core.inputs import describe
 from attriscope.core.progress import Parts
-from attriscope.metrics.base import CATALOGUE, Metric
+from attriscope.metrics.base import CATALOGUE, Case, Metric
 from attriscope.metrics.table import Cost, Table
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.judgements import ComparedMethod, RawComparison, RawSmallMap
+from attriscope.widget.messages.judgements import ComparedMethod, ComparedMetric, RawComparison, RawSmallMap
 from attriscope.widget.methods.arguments import last_convolution
 from attriscope.widget.methods.controls import CONTROLS
 from attriscope.widget.methods.labels import Labels
@@ -30,7 +30,7 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.model.explanation import explanation
+from attriscope.widget.model.explanation import Explain, explanation, remembering
 from attriscope.widget.state.selection import ChoiceError, Selection
 
 # So many methods are compared if nobody says which: the chosen one, and of these as many as it takes.
@@ -38,6 +38,8 @@ _COUNT = 6
 _METHODS = ("Occlusion", "DeepLift", "IntegratedGradients", "GuidedBackprop", "LayerGradCam", "Saliency")
 # What costs little to judge by: a few dozen rows.
 _METRICS = ("deletion", "comprehensiveness", "sufficiency", "sparseness")
+# By this the maps are ranked while those are worked out, a fifth of the rows.
+_FIRST_METRIC, _FIRST_STEPS = "deletion", 8
 
 
 def _quick(name: str, pictures: Tensor) -> dict[str, Any]:
@@ -56,12 +58,14 @@ class ComparisonRequest:
         methods: by name, with what is set otherwise than their defaults; controls among them.
         metrics: by name.
         quick: the same for those that are set to be quick, in place of nothing.
+        first: what they are judged by before that, roughly, so that there is something to see soon.
     """
 
     selection: Selection
     methods: Mapping[str, dict[str, Any]]
     metrics: Mapping[str, Metric]
     quick: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    first: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
 
 
 class Comparison:
@@ -101,13 +105,19 @@ class Comparison:
         pictures = self._explained.examples.tensors[0]
         quick = {name: _quick(name, pictures) for name in unset if name != selection.method}
         return ComparisonRequest(
-            selection, named, judges, {name: values for name, values in quick.items() if values}
+            selection,
+            named,
+            judges,
+            {name: values for name, values in quick.items() if values},
+            _first_look(pictures) if metrics is None else {},
         )
 
     def run(self, request: ComparisonRequest, job: ExplanationJob) -> None:
         """Judge one method after the other, and show the table so far."""
         weights = self._explained.weights()
-        lines = _Lines(request, self._explained, self._registry)
+        lines = _Lines(
+            request, self._explained, self._registry, self._on_show(request.selection, job, weights)
+        )
         title = self._labels.comparison_title(request.selection)
 
         def keep(table: Table | None) -> None:
@@ -116,7 +126,15 @@ class Comparison:
         what = "Comparing methods"
         job.publish(functools.partial(keep, None), comparison={}, progress=0.0, message=what)
         for table in job.reported(what, lines.tables(), every=True):
-            job.publish(functools.partial(keep, table), comparison=lines.message(table, title))
+            accept = functools.partial(keep, table if table.methods else None)
+            job.publish(accept, comparison=lines.message(table, title))
+
+    @staticmethod
+    def _on_show(selection: Selection, job: ExplanationJob, weights: Any) -> tuple[Tensor | None, Cost]:
+        """The attributions of the map on show, and what they have taken: the chosen method's, not refined."""
+        usual = dataclasses.replace(selection, effort=0)
+        known = job.state.input_attributions(usual, weights)
+        return known, Cost(job.shown.heat.get("evaluations") or 0, job.state.seconds)
 
     def marked(self, message: RawComparison, weights: Any) -> RawComparison:
         """The table on show, saying whether it is of other weights than these."""
@@ -127,6 +145,17 @@ class Comparison:
     def clear(self) -> None:
         """Let go of what was kept."""
         self.table = self._weights = None
+
+
+def _first_look(pictures: Tensor) -> dict[str, Metric]:
+    """What methods are judged by first, roughly."""
+    metric = CATALOGUE[_FIRST_METRIC]
+    steps = min(_FIRST_STEPS, pictures[0, 0].numel())
+
+    def few_steps(case: Case) -> Tensor:
+        return metrics.deletion(*case.explanation, **case.removing(), steps=steps).auc
+
+    return {_FIRST_METRIC: Metric(few_steps, metric.better, metric.source)}
 
 
 def _named_methods(
@@ -192,67 +221,106 @@ class _Lines:
         request: what is to be compared.
         explained: the model.
         registry: the methods on offer.
+        on_show: the attributions of the selected method, if they are known, and what they have taken.
     """
 
     def __init__(
-        self, request: ComparisonRequest, explained: ExplainedModel, registry: MethodRegistry
+        self,
+        request: ComparisonRequest,
+        explained: ExplainedModel,
+        registry: MethodRegistry,
+        on_show: tuple[Tensor | None, Cost],
     ) -> None:
         self._request, self._explained, self._registry = request, explained, registry
+        self._one = explained.example(request.selection.example).examples
         self._maps: dict[str, RawSmallMap] = {}
         self._layers: dict[str, str] = {}
+        self._errors: dict[str, Exception] = {}
+        self._rough = _table(request.first)
+        # Attributions that are known, and what they have taken: of the example itself.
+        self._known: dict[str, tuple[Tensor, Cost]] = {}
+        attributions, cost = on_show
+        if attributions is not None and attributions.shape == self._one.tensors[0].shape:
+            self._known[request.selection.method] = attributions, cost
 
     def tables(self) -> Iterator[Table]:
         """Judge one method after the other, those first that take a pass or two; the table so far, after each.
 
-        Its lines are in the order of the request. A method that fails gets no values, and a note that says why. If all
-        fail, the first one's error is raised.
+        Before that each is judged roughly, if the request says by what: :meth:`message` tells of it. The table's lines
+        are in the order of the request. A method that fails gets no values, and a note that says why. If all fail, the
+        first one's error is raised.
         """
-        methods = self._request.methods
-        table = Table((), dict(self._request.metrics), {}, {}, {}, {})
-        first: Exception | None = None
-        failed = 0
-        parts = Parts(len(methods))
-        for i, name in enumerate(sorted(methods, key=self._takes_long)):
-            try:
-                with parts.part(i, i + 1, 0):
-                    found = self._judged(name)
-            except (Cancelled, torch.OutOfMemoryError, MemoryError):
-                raise
-            except Exception as error:  # a method that this model is not made for, say, or a user's own
-                first = first or error
-                found = _failed(name, self._request, error)
-                failed += 1
-            if first is not None and failed == len(methods):
-                raise first
-            table = _joined(table, found)
-            yield dataclasses.replace(table, methods=tuple(one for one in methods if one in table.methods))
+        request = self._request
+        order = sorted(request.methods, key=self._takes_long)
+        table = _table(request.metrics)
+        rounds = [judges for judges in (request.first, request.metrics) if judges]
+        parts = Parts(len(rounds) * len(order))
+        number = 0
+        for judges in rounds:
+            for name in order:
+                with parts.part(number, number + 1, 0):
+                    found = self._line_of(name, judges)
+                number += 1
+                if judges is request.metrics:
+                    table = self._with(table, found)
+                else:
+                    self._rough = self._with(self._rough, found)
+                yield table
+
+    def _with(self, table: Table, line: Table) -> Table:
+        joined = _joined(table, line)
+        in_order = tuple(name for name in self._request.methods if name in joined.methods)
+        return dataclasses.replace(joined, methods=in_order)
 
     def _takes_long(self, name: str) -> bool:
         return name not in CONTROLS and not self._registry.specs[name].quick
 
-    def _judged(self, name: str) -> Table:
-        request, explained = self._request, self._explained
-        one = explained.example(request.selection.example).examples
-        explain = CONTROLS[name][1] if name in CONTROLS else explanation(explained, self._selection(name))
+    def _line_of(self, name: str, judges: Mapping[str, Metric]) -> Table:
+        """One line of the table; without values for a method that this model is not made for, or a user's own."""
+        if name not in self._errors:
+            try:
+                return self._judged(name, judges)
+            except (Cancelled, torch.OutOfMemoryError, MemoryError):
+                raise
+            except Exception as error:
+                self._errors[name] = error
+                if len(self._errors) == len(self._request.methods):
+                    raise next(iter(self._errors.values())) from None
+        return _failed(name, judges, self._errors[name])
+
+    def _judged(self, name: str, judges: Mapping[str, Metric]) -> Table:
+        model, inputs = self._explained.model, self._one.tensors[0]
+        known, cost = self._known.get(name, (None, None))
+        explain = remembering(self._explains(name), model, inputs, known)
+        first: list[Tensor] = []  # that of the example itself
 
         @functools.wraps(explain)  # it may take a generator
         def kept(*given: Any, **more: Any) -> Any:
             found = explain(*given, **more)
-            if name not in self._maps and isinstance(found, Tensor) and found.dim() == 4:
-                self._maps[name] = wire.small_map(
-                    wire.flat_map(found)
-                )  # the first is that of the example itself
+            if not first:
+                first.append(found)
             return found
 
-        return metrics.evaluate(
+        table = metrics.evaluate(
             {name: kept},
-            explained.model,
-            one.tensors[0],
-            request.selection.explained,
-            request.metrics,
-            additional_forward_args=one.arguments or None,
+            model,
+            inputs,
+            self._request.selection.explained,
+            judges,
+            additional_forward_args=self._one.arguments or None,
             generator=torch.Generator().manual_seed(SEED),  # the same for all methods
         )
+        cost = table.explaining[name] if cost is None else cost
+        attributions = first[0]
+        if isinstance(attributions, Tensor) and attributions.dim() == 4:
+            self._maps[name] = wire.small_map(wire.flat_map(attributions))
+            self._known[name] = attributions, cost
+        return dataclasses.replace(table, explaining={name: cost})
+
+    def _explains(self, name: str) -> Explain:
+        if name in CONTROLS:
+            return CONTROLS[name][1]
+        return explanation(self._explained, self._selection(name))
 
     def _selection(self, name: str) -> Selection:
         """The same with another method: methods for layers at the last layer that has a map of many channels."""
@@ -265,21 +333,31 @@ class _Lines:
         return dataclasses.replace(request.selection, layer_method=name, layer=layer, **about)
 
     def message(self, table: Table, title: str) -> RawComparison:
-        """The table as the page draws it."""
-        request = self._request
+        """The table as the page draws it, and until all of it is there what methods were judged by roughly.
+
+        A rough value is not set beside one that is not: it may be larger for having fewer steps alone.
+        """
+        request, rough = self._request, self._rough
+        final = len(table.methods) == len(request.methods)
+        if not final:
+            values = {**table.values, **rough.values}
+            table = dataclasses.replace(
+                _joined(rough, table), metrics=table.metrics, values={**_unknown(request), **values}
+            )
+        lines = [name for name in request.methods if name in table.explaining]
         best = {metric: table.best(metric) for metric in table.metrics}
         return {
             "title": title,
             "request": request.selection.request("comparison"),
             "settings": dict(request.methods),
-            "final": len(table.methods) == len(request.methods),
+            "final": final,
             "outdated": False,
             "metrics": [
-                {"name": name, "arrow": metric.arrow, "better": metric.better, "doc": plain(metric.summary)}
+                _column(name, metric, rough=not final and name in request.first)
                 for name, metric in table.metrics.items()
             ],
-            "methods": [self._line(table, name, best) for name in table.methods],
-            "awaited": [self._label(name) for name in request.methods if name not in table.methods],
+            "methods": [self._line(table, name, best) for name in lines],
+            "awaited": [self._label(name) for name in request.methods if name not in lines],
         }
 
     def _line(self, table: Table, name: str, best: Mapping[str, Sequence[str]]) -> ComparedMethod:
@@ -305,18 +383,41 @@ class _Lines:
         return CONTROLS[name][0] if name in CONTROLS else self._registry.specs[name].title
 
 
-def _failed(name: str, request: ComparisonRequest, error: Exception) -> Table:
+def _column(name: str, metric: Metric, *, rough: bool) -> ComparedMetric:
+    column: ComparedMetric = {
+        "name": name,
+        "arrow": metric.arrow,
+        "better": metric.better,
+        "doc": plain(metric.summary),
+    }
+    return {**column, "rough": True} if rough else column
+
+
+def _table(judges: Mapping[str, Metric]) -> Table:
+    """One without lines."""
+    return Table((), dict(judges), {}, {}, {}, {})
+
+
+def _failed(name: str, judges: Mapping[str, Metric], error: Exception) -> Table:
     """A line without values."""
-    nothing = torch.full((1,), torch.nan, dtype=torch.float64, device="cpu")
-    keys = [(name, metric) for metric in request.metrics]
+    keys = [(name, metric) for metric in judges]
     return Table(
         (name,),
-        dict(request.metrics),
-        dict.fromkeys(keys, nothing),
+        dict(judges),
+        dict.fromkeys(keys, _nothing()),
         {key: f"{type(error).__name__}: {error}" for key in keys},
         {name: Cost(0, 0.0)},
         {key: Cost(0, 0.0) for key in keys},
     )
+
+
+def _unknown(request: ComparisonRequest) -> dict[tuple[str, str], Tensor]:
+    """All values of a table, before there are any."""
+    return {(name, metric): _nothing() for name in request.methods for metric in request.metrics}
+
+
+def _nothing() -> Tensor:
+    return torch.full((1,), torch.nan, dtype=torch.float64, device="cpu")
 
 
 def _joined(a: Table, b: Table) -> Table:

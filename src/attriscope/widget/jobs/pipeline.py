@@ -204,13 +204,15 @@ class ExplanationJob:
             lines_of(self.explained, selection),
             self._told.about(selection, self.labels.title(selection)),
         )
+        began = time.monotonic()
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
             parts = found.contributions if about["quantity"] == "contribution" else None
-            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
+            seconds = time.monotonic() - began
+            result = Result(selection, attributions, weights, found.final, of_layer, parts, lines, seconds)
             heat = self._told.heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)
             self._publish_with_code(accept, selection, lines, heat=heat, weights_changed=changed)

@@ -31,12 +31,17 @@ class RawSmallMap(TypedDict):
 
 
 class ComparedMetric(TypedDict):
-    """A column of the comparison."""
+    """A column of the comparison.
+
+    Attributes:
+        rough: its values have been measured in a few steps so far.
+    """
 
     name: str
     arrow: str
     better: Literal["higher", "lower"]
     doc: NotRequired[str]
+    rough: NotRequired[bool]
 
 
 class ComparedMethod(TypedDict):

@@ -6,11 +6,12 @@ What it gives for the example on show is the map on show; :mod:`~attriscope.widg
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope.attr import LayerGradCam
 from attriscope.core.errors import InputError
@@ -51,6 +52,39 @@ def explanation(explained: ExplainedModel, selection: Selection) -> Explain:
         return _fitted(mean, inputs) if coarse else mean
 
     return explain
+
+
+def remembering(explain: Explain, model: Any, inputs: Tensor, attributions: Tensor | None) -> Explain:
+    """The same, but for what is known already: of this model and these inputs it gives the attributions at once.
+
+    Args:
+        explain: as :func:`explanation` gives it.
+        model: whose attributions they are, as they are of a copy of it with the same weights.
+        inputs: (N, C, H, W).
+        attributions: what ``explain`` would give; ``None`` if that is not known.
+    """
+    if attributions is None:
+        return explain
+
+    @functools.wraps(explain)  # it may take a generator
+    def explain_others(asked: Any, pictures: Tensor, *given: Any, **more: Any) -> Tensor:
+        same_inputs = pictures.shape == inputs.shape and torch.equal(pictures, inputs)
+        if same_inputs and (asked is model or _is_copy(asked, model)):
+            return attributions
+        return explain(asked, pictures, *given, **more)
+
+    return explain_others
+
+
+def _is_copy(one: Any, other: Any) -> bool:
+    """Whether two models are of one class and have the same weights."""
+    if not isinstance(one, nn.Module) or type(one) is not type(other):
+        return False
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(
+        isinstance(value, Tensor) and value.shape == b[name].shape and torch.equal(value, b[name])
+        for name, value in a.items()
+    )
 
 
 def _over_picture(

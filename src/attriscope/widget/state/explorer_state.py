@@ -27,6 +27,7 @@ class Result:
         of_layer: for a layer, what the method gave.
         contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
         code: the lines of Python that reproduce it.
+        seconds: how long it has taken.
     """
 
     selection: Selection
@@ -36,6 +37,7 @@ class Result:
     of_layer: Tensor | None = None
     contributions: Tensor | None = None
     code: Sequence[str] = ()
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass
@@ -48,6 +50,7 @@ class ExplorerState:
         attributions: of the map on show.
         contributions: what each pixel adds by that map, (H, W), if it says that.
         weights: those of the map on show; ``None`` if there is no map.
+        seconds: how long the map on show has taken.
         answered: the selection whose map is final; others that differ in nothing that the map depends on are, too.
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
@@ -67,6 +70,7 @@ class ExplorerState:
     layers: Any = None
     code: tuple[Selection, Sequence[str]] | None = None
     settled: int | None = None
+    seconds: float = 0.0
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -86,6 +90,11 @@ class ExplorerState:
         """Those of the selected layer; ``None`` if they are not known."""
         known = self.of_layer is not None and self.of_layer[0].map == selection.map
         return self.of_layer[1] if known and self.of_layer is not None else None
+
+    def input_attributions(self, selection: Selection, weights: Any) -> Tensor | None:
+        """The final ones of the pixels, by a model of these weights; ``None`` if they are not known."""
+        known = selection.place == "input" and self.has_map(selection) and self.weights == weights
+        return self.attributions if known else None
 
     # --- changes ----------------------------------------------------------------------------------------------
 
@@ -125,6 +134,7 @@ class ExplorerState:
     def accept(self, result: Result) -> None:
         """This map is on show."""
         self.attributions, self.weights = result.attributions, result.weights
+        self.seconds = result.seconds
         self.contributions = result.contributions
         self.write_down(result.selection, result.code)
         if result.final:
