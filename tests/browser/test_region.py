@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from browser.explorer_page import DIGIT, Shot, control, explorer_of, open_and_run, picture_of, quiet, settled
+from browser.explorer_page import (
+    CAT,
+    DIGIT,
+    Shot,
+    control,
+    explorer_of,
+    open_and_run,
+    picture_of,
+    quiet,
+    settled,
+)
 from browser.harness import Kernel, Server, wait_for
 from browser.looks import use_theme, violations
 from browser.notebook_page import wait_until_run
@@ -96,6 +106,30 @@ def test_a_region_brushed_by_mouse_and_by_keys_alone(
         kernel.run("explorer.selection = mask")
         expect(root.locator(".as-covered .as-note")).to_contain_text(f"{3 * 11} pixels")
         assert same_as_in_python(root, kernel)["kind"] == "mask"
+
+
+def test_a_click_asks_about_a_place_and_shows_what_reads_it(page: Page, server: Server, shot: Shot) -> None:
+    name = open_and_run(page, server, [CAT, "explorer"], "place.ipynb")
+    root = explorer_of(page)
+    with server.kernel(name) as kernel:
+        settled(page, kernel)
+        quiet(root)
+        brush(root, [(0.55, 0.45)])  # the button goes down and up in one place
+        expect(root.locator(".as-covered-sentence")).to_contain_text(re.compile("costs|adds"))
+        covered = kernel.value("{name: explorer.covered[name] for name in ('region', 'readers')}")
+        assert covered["region"]["kind"] == "box"
+        readers = root.locator(".as-reader")
+        expect(readers).to_have_count(len(covered["readers"]))
+        assert len(covered["readers"]) == 4
+        for i, one in enumerate(covered["readers"]):
+            expect(readers.nth(i)).to_contain_text(f"{one['layer']}{one['noun']} {one['channel']}")
+        shot(root, "place")
+        third = covered["readers"][2]
+        readers.nth(2).click()
+        expect(root.get_by_role("tab", name="Inside")).to_have_attribute("aria-selected", "true")
+        picked = [third["layer"], third["channel"]]
+        knows = "[explorer.layer, explorer.choice.neuron]"
+        wait_for("the kernel knows", lambda: kernel.value(knows) == picked, 15)
 
 
 def test_without_a_kernel_the_map_still_says_what_a_region_is_worth(

@@ -12,12 +12,17 @@ import { classLabel } from "../selection/classes";
 import { displayed } from "../selection/displayed";
 import { currentCovered, pickRegion, regionMask, regionValue } from "../selection/region";
 import { scopeOf } from "../selection/scope";
-import type { ChangedPrediction, RawCovered, Region } from "../state/messages.generated";
+import { Readers } from "./readers";
+import type { ChangedPrediction, RawCovered, RawReader, Region } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 
 /** So many regions can be gone back to. */
 const KEPT = 20;
+
+const INVITATION =
+  "Click a place on the picture: what the map says it is worth, what covering it costs, and what reads it.";
+const NONE: readonly RawReader[] = [];
 
 /** Words, some of which are numbers to be read at a glance. */
 type Words = readonly (string | { readonly strong: string })[];
@@ -98,11 +103,13 @@ function sizeText(view: View): string {
 export class CoveredCard {
   readonly node: HTMLElement;
   readonly #frame = card("as-covered", "Covered");
+  readonly #invitation = h("div", { class: "as-note as-invitation" }, INVITATION);
   readonly #sentence = h("p", { class: "as-covered-sentence", "aria-live": "polite", dir: "auto" });
   readonly #change = h("div", { class: "as-facts", dir: "auto" });
   readonly #best = h("div", { class: "as-facts", dir: "auto" });
   readonly #size = h("div", { class: "as-note" });
   readonly #message = h("div", { class: "as-warning", dir: "auto", hidden: true });
+  readonly #readers: Readers;
   readonly #undo: HTMLButtonElement;
   readonly #refusal: Refusal;
   /** The regions before this one, the latest last. */
@@ -112,7 +119,7 @@ export class CoveredCard {
 
   constructor(state: State) {
     const { signal, view } = state;
-    this.node = this.#frame.element;
+    this.node = h("div", {}, this.#invitation, this.#frame.element);
     this.#region = view.get("selection");
     this.#undo = button("as-link", "Undo", signal, () => {
       const before = this.#past.pop() ?? null;
@@ -124,7 +131,16 @@ export class CoveredCard {
     clear.title = "No region (key Delete on the picture)";
     this.#refusal = new Refusal(view, "selection", []);
     this.#frame.head.append(h("span", { class: "as-hint" }), this.#undo, clear);
-    this.node.append(this.#sentence, this.#change, this.#best, this.#message, this.#size, this.#refusal.node);
+    this.#readers = new Readers(state);
+    this.#frame.element.append(
+      this.#sentence,
+      this.#change,
+      this.#best,
+      this.#message,
+      this.#readers.node,
+      this.#size,
+      this.#refusal.node,
+    );
     state.follow(this);
   }
 
@@ -132,7 +148,9 @@ export class CoveredCard {
     this.#refusal.show(view);
     const region = view.get("selection");
     this.#note(region);
-    this.node.hidden = region === null && this.#refusal.node.hidden;
+    const empty = region === null && this.#refusal.node.hidden;
+    this.#frame.element.hidden = empty;
+    this.#invitation.hidden = !empty || whyOff(view.kernel) !== undefined;
     if (region === null) return;
     const covered = currentCovered(view);
     this.#say([...promiseWords(view), ...costWords(view, covered)]);
@@ -142,6 +160,7 @@ export class CoveredCard {
     const message = covered?.message ?? "";
     setText(this.#message, message);
     this.#message.hidden = message === "";
+    this.#readers.show(view, covered?.readers ?? NONE);
     const why = whyOff(view.kernel);
     this.#sentence.title = covered || !why ? "" : why;
     this.#undo.disabled = this.#past.length === 0;

@@ -1,13 +1,16 @@
 /** Picks a region of the picture: a box, a lasso, or a segment; by the pointer or by keys alone. */
 import { maskOf, outlineOf } from "../data/region";
 import { h, setAttribute } from "../lib/dom";
+import { sameValue } from "../lib/equality";
 import type { Point } from "../lib/zoom";
+import { placeBox } from "../selection/detail";
 import { currentSegments, pickRegion, regionMask } from "../selection/region";
 import type { Region } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { BoxDraft, type Draft, LassoDraft } from "./draft";
 import type { Brush } from "./pointing";
+import { boxAt, boxesOf, onStillClick } from "./places";
 import { RegionLayer } from "./region-layer";
 import type { Stage } from "./stage";
 import { smallButton } from "./zoom-buttons";
@@ -38,7 +41,7 @@ const TOOLS: readonly {
 /** Said to whoever comes to the picture without seeing it. */
 export const KEYS_TEXT =
   "Key B begins a box at the cross: arrows size it, Enter sets it, Escape leaves it. " +
-  "Key S picks the segment under the cross. Delete lets go of the region.";
+  "Key S picks the segment under the cross, Enter the place. Delete lets go of the region.";
 
 export class Brushes implements Brush {
   readonly element: HTMLElement;
@@ -69,6 +72,7 @@ export class Brushes implements Brush {
     );
     stage.element.append(...this.layer.nodes);
     setAttribute(stage.canvas, "aria-keyshortcuts", "B S Delete");
+    onStillClick(stage, state.signal, (point) => this.#ask(point));
     this.#use(undefined);
     state.follow(this);
   }
@@ -164,6 +168,7 @@ export class Brushes implements Brush {
     }
     if (this.#tool === "box") this.#begin();
     else if (this.#tool === "segment") this.#pickSegment(this.#cross());
+    else if (this.#stage.point) return this.#ask(this.#stage.point);
     return this.active;
   }
 
@@ -209,6 +214,18 @@ export class Brushes implements Brush {
 
   #pickSegment({ x, y }: Point): void {
     this.#pick({ kind: "segment", point: [x, y] });
+  }
+
+  /** Asks about a place without any tool: about the block around it. Asked again, it is let go of. */
+  #ask(point: Point): boolean {
+    const { view } = this.#state;
+    const stage = this.#stage;
+    const waits = stage.element.dataset.picking !== undefined; // for a pixel to explain
+    if (this.active || waits || boxAt(boxesOf(view), point) !== undefined) return false;
+    const region: Region = { kind: "box", box: placeBox(view, point, stage) };
+    if (sameValue(view.get("selection"), region)) pickRegion(this.#state, null);
+    else this.#pick(region);
+    return true;
   }
 
   #pick(region: Region): void {

@@ -14,7 +14,7 @@ const STILL = 4;
 
 type Corners = readonly [number, number, number, number];
 
-function boxesOf(view: View): readonly Corners[] {
+export function boxesOf(view: View): readonly Corners[] {
   if (!view.has("predictions")) return [];
   return (view.get("predictions").boxes ?? []).map(([x0 = 0, y0 = 0, x1 = 0, y1 = 0]) => [x0, y0, x1, y1]);
 }
@@ -132,7 +132,7 @@ export class PixelPicker {
 }
 
 /** Tells of clicks on the picture that did not move it. */
-function onStillClick(stage: Stage, signal: AbortSignal, then: (point: Point) => void): void {
+export function onStillClick(stage: Stage, signal: AbortSignal, then: (point: Point) => void): void {
   const { canvas } = stage;
   let from: Point | undefined;
   canvas.addEventListener("pointerdown", (event) => (from = { x: event.clientX, y: event.clientY }), {

@@ -36,6 +36,19 @@ export function blockSide(view: View): number {
   return chosen !== null && chosen >= 1 ? chosen : automaticSide(shorterSide(view));
 }
 
+/** The block around a pixel: top, left, bottom, right. Where each pixel is drawn by itself, as many as make a place. */
+export function placeBox(
+  view: View,
+  { x, y }: { readonly x: number; readonly y: number },
+  { width, height }: { readonly width: number; readonly height: number },
+): [number, number, number, number] {
+  const drawn = blockSide(view);
+  const side = drawn > 1 ? drawn : Math.max(1, Math.round(Math.min(width, height) / REGIONS));
+  const left = Math.floor(x / side) * side;
+  const top = Math.floor(y / side) * side;
+  return [top, left, Math.min(height, top + side), Math.min(width, left + side)];
+}
+
 /** The sides that the slider goes through, the chosen one among them. */
 export function sidesOf(view: View): readonly number[] {
   const chosen = view.get("detail");

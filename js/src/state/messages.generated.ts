@@ -492,6 +492,18 @@ export interface RawSegments {
   data?: Binary;
 }
 
+/** A channel that reads a region: of its layer the one that contributes most there. */
+export interface RawReader {
+  layer: string;
+  channel: number;
+  /** What a channel of this layer is called. */
+  noun: string;
+  /** Gradient x activation of what is explained, summed over the region. */
+  contribution: number;
+  /** The size of that as a share of all channels' of the layer, there. */
+  share: number;
+}
+
 /** What covering a region of the picture costs, beside what the map says it is worth; {} without a region. */
 export interface RawCovered {
   request?: Request;
@@ -509,6 +521,8 @@ export interface RawCovered {
   map?: Request;
   kind?: Amount;
   items?: readonly ChangedPrediction[];
+  /** What reads it, from early to late layers; missing where that is not known. */
+  readers?: readonly RawReader[];
   /** Why there are no numbers. */
   message?: string;
 }

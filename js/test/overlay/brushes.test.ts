@@ -36,6 +36,58 @@ function start(changes: Parameters<typeof regionTraits>[0] = {}): void {
 
 beforeEach(() => start());
 
+/** A click as browsers send it. */
+function click(x: number, y: number): void {
+  pointer("pointermove", x, y);
+  pointer("pointerdown", x, y);
+  pointer("pointerup", x, y);
+  const event = new MouseEvent("click", { clientX: x * 100, clientY: y * 100, bubbles: true });
+  canvas().dispatchEvent(event);
+  view.frame();
+}
+
+describe("a click without a tool", () => {
+  it("asks about the block around the place, and again lets go of it", () => {
+    draw(regionTraits({ detail: 4 }));
+    vi.spyOn(canvas(), "getBoundingClientRect").mockReturnValue(new DOMRect(0, 0, 800, 600));
+    click(5.5, 4.5);
+    expect(region()).toEqual({ kind: "box", box: [4, 4, 6, 8] });
+    expect(view.model.values.tab).toBe("where");
+    click(2.5, 1.5);
+    expect(region()).toEqual({ kind: "box", box: [0, 0, 4, 4] });
+    click(3.5, 3.5);
+    expect(region()).toBeNull();
+  });
+
+  it("of a map of pixels means some around it", () => {
+    click(5.5, 4.5);
+    expect(region()).toEqual({ kind: "box", box: [4, 5, 5, 6] }); // a fourteenth of six, but one at least
+  });
+
+  it("asks nothing where something else is meant", () => {
+    labelled("Lasso").click();
+    click(5.5, 4.5);
+    expect(region()).toBeNull();
+    labelled("Lasso").click();
+    find(".as-stage").dataset.picking = "1";
+    click(5.5, 4.5);
+    expect(region()).toBeNull();
+    delete find(".as-stage").dataset.picking;
+    const boxes = [[4, 3, 7, 6]];
+    start({ predictions: { kind: "score", output: "boxes", items: [], boxes } as never });
+    click(5.5, 4.5);
+    expect(region()).toBeNull();
+    click(1.5, 1.5);
+    expect(region()).not.toBeNull();
+  });
+
+  it("is done by Enter at the cross", () => {
+    key("ArrowRight");
+    key("Enter");
+    expect(region()).toMatchObject({ kind: "box" });
+  });
+});
+
 describe("by the pointer", () => {
   it("a box holds every pixel that it touches, whichever way it is drawn", () => {
     labelled("Box").click();

@@ -19,7 +19,7 @@ from attriscope.widget.jobs.runner import JobRunner
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.covering import covered_message
-from attriscope.widget.messages.region_types import RawCovered, Region
+from attriscope.widget.messages.region_types import RawCovered, RawReader, Region
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.model.covering import cover
 from attriscope.widget.model.explained_model import ExplainedModel
@@ -127,6 +127,7 @@ class Covering:
                 found = cover(self._explained, selection, mask)
                 outputs = self._explained.outputs(selection, self._labels.names.binary)
                 message = covered_message(found, self._labels.names, outputs, request, region)
+                message = {**message, "readers": self._readers(selection, mask)}
             except Cancelled:
                 raise
             except Exception as error:  # the map does not need it: who asked for the region is told there
@@ -134,6 +135,26 @@ class Covering:
                 message = {"request": request, "region": region, "pixels": int(mask.sum()), "message": why}
             self._latest = key, message
         return self._latest[1]
+
+    def _readers(self, selection: Selection, mask: Tensor) -> list[RawReader]:
+        """What reads the region. Nobody asked for it alone: a model that has something against it has none."""
+        cache = self._explained.layer_cache
+        try:
+            found = cache.readers(selection, mask)
+        except Cancelled:
+            raise
+        except Exception:
+            return []
+        return [
+            {
+                "layer": one.layer,
+                "channel": one.channel,
+                "noun": cache.noun(one.layer),
+                "contribution": one.contribution,
+                "share": one.share,
+            }
+            for one in found
+        ]
 
     def _worth(self, selection: Selection, mask: Tensor) -> float | None:
         """What the map says; ``None`` while there is none, and of one whose numbers do not add up to that."""

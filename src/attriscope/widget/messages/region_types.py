@@ -48,6 +48,22 @@ class RawSegments(TypedDict, total=False):
     data: Binary
 
 
+class RawReader(TypedDict):
+    """A channel that reads a region: of its layer the one that contributes most there.
+
+    Attributes:
+        noun: what a channel of this layer is called.
+        contribution: gradient x activation of what is explained, summed over the region.
+        share: the size of that as a share of all channels' of the layer, there.
+    """
+
+    layer: str
+    channel: int
+    noun: str
+    contribution: float
+    share: float
+
+
 class RawCovered(TypedDict, total=False):
     """What covering a region of the picture costs, beside what the map says it is worth; {} without a region.
 
@@ -57,6 +73,7 @@ class RawCovered(TypedDict, total=False):
         cost: before less after.
         worth: the sum of the map over the region; missing while there is no final map that can be summed up.
         map: the request of the map that says so.
+        readers: what reads it, from early to late layers; missing where that is not known.
         message: why there are no numbers.
     """
 
@@ -70,4 +87,5 @@ class RawCovered(TypedDict, total=False):
     map: Request
     kind: Amount
     items: Sequence[ChangedPrediction]
+    readers: Sequence[RawReader]
     message: str

@@ -20,6 +20,7 @@ from attriscope.core.progress import Parts
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.example import Example
+from attriscope.widget.model.readers import Reader, readers
 from attriscope.widget.state.selection import Selection, refusing
 from attriscope.widget.state.table import OUTPUT
 
@@ -134,6 +135,11 @@ class LayerCache:
             lambda: model_layers.read_layer(self._model, name, self.layout(name), one, selection.explained),
             name,
         )
+
+    def readers(self, selection: Selection, mask: Tensor) -> list[Reader]:
+        """What reads a region of the picture, (H, W)."""
+        one = self._example(selection.example).examples
+        return readers(self._model, self._layers, self.layouts, one, selection.explained, mask)
 
     def by_class(self, selection: Selection, outputs: Mapping[int, Any]) -> dict[int, Tensor | None]:
         """For each class, given with the output that it is, gradient x activation of the picked layer's channels."""

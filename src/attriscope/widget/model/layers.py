@@ -97,7 +97,7 @@ class LayerReading:
 
 def read_layer(model: Any, name: str, layout: Layout, examples: Examples, output: Any) -> LayerReading:
     """Run the model once, forward and back, and read a layer."""
-    return next(_read_layers(model, {name: layout}, examples, output))[1]
+    return next(read_layers(model, {name: layout}, examples, output))[1]
 
 
 def overview(
@@ -110,7 +110,7 @@ def overview(
     maps: dict[tuple[str, str], Tensor] = {}
     ran = [row for row in layers if row.name in layouts]
     for group in _groups(ran):
-        for name, reading in _read_layers(model, {n: layouts[n] for n in group}, examples, output):
+        for name, reading in read_layers(model, {n: layouts[n] for n in group}, examples, output):
             if (found := reading.contributions) is not None:
                 totals["", name] = found.sum()
             if reading.layout.spatial:
@@ -206,7 +206,7 @@ def _groups(layers: Sequence[LayerInfo]) -> Iterator[list[str]]:
         yield group
 
 
-def _read_layers(
+def read_layers(
     model: Any, layouts: Mapping[str, Layout], examples: Examples, output: Any
 ) -> Iterator[tuple[str, LayerReading]]:
     """What layers hold, one after the other, from one pass."""
