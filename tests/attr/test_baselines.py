@@ -30,15 +30,16 @@ def test_zero_and_mean() -> None:
 
 
 def test_blur_against_the_definition() -> None:
-    at = np.arange(-3, 4)
-    kernel = np.exp(-(at**2) / 2.0)
-    kernel /= kernel.sum()
-    padded = np.pad(PICTURE.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="edge")
-    wanted = np.zeros(PICTURE.shape)
-    for i, a in enumerate(kernel):
-        for j, b in enumerate(kernel):
-            wanted += a * b * padded[:, :, i : i + 9, j : j + 7]
-    np.testing.assert_allclose(baselines.blur(PICTURE, 1.0).numpy(), wanted, atol=1e-12)
+    for radius, reach in ((1.0, 3), (2.0, 6), (0.1, 1)):  # three deviations to both sides
+        at = np.arange(-reach, reach + 1)
+        kernel = np.exp(-(at**2) / (2 * radius**2))
+        kernel /= kernel.sum()
+        padded = np.pad(PICTURE.numpy(), ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="edge")
+        wanted = np.zeros(PICTURE.shape)
+        for i, a in enumerate(kernel):
+            for j, b in enumerate(kernel):
+                wanted += a * b * padded[:, :, i : i + 9, j : j + 7]
+        np.testing.assert_allclose(baselines.blur(PICTURE, radius).numpy(), wanted, atol=1e-12)
     assert_same(baselines.blur(PICTURE), baselines.blur(PICTURE, 7 / 12))
 
 

@@ -24,6 +24,13 @@ def test_out_is_what_a_target_selects_from() -> None:
     torch.testing.assert_close(found, wanted)
 
 
+def test_only_scores_of_pixels_are_a_segmentation() -> None:
+    scores = torch.rand(1, 3, 4, 5)
+    assert targets.pixel_scores({"out": scores}).equal(scores[0])
+    for other in ((scores, scores), {"a": 1}, scores[0], torch.cat([scores, scores]), scores + 0j):
+        assert targets.pixel_scores(other) is None
+
+
 def test_a_region_is_where_the_class_is_predicted_and_stays_there() -> None:
     model = Segmenter()
     region = targets.class_region(model(X), 1, contrast=3)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope.core.errors import InputTypeError, LayerError
-from attriscope.core.hooks import Layers, find_layer, hooked, layer_names, unwrap
+from attriscope.core.hooks import Layers, edited, find_layer, hooked, layer_names, unwrap
 from attriscope.core.passes import grad_mode, kept_buffers
 from attriscope.core.reading import Reading
 from models import Snapshot, draw, mlp, pictures
@@ -84,6 +84,18 @@ def test_layers_that_are_not_there(layer: Any, kind: type[Exception] | None, say
     assert isinstance(caught.value, AssertionError)
     for words in says:
         assert words in str(caught.value)
+
+
+def test_an_edit_changes_the_first_tensor_alone() -> None:
+    lstm = nn.LSTM(3, 2, batch_first=True).double()
+    x = draw(1, 4, 3)
+    output, (hidden, cell) = lstm(x)
+    with edited({lstm: lambda tensor: tensor.mul_(2)}):
+        twice, (same_hidden, same_cell) = lstm(x)
+    assert torch.equal(twice, 2 * output)
+    assert torch.equal(same_hidden, hidden)
+    assert torch.equal(same_cell, cell)
+    assert torch.equal(lstm(x)[0], output)
 
 
 # --- reading ------------------------------------------------------------------------------------------------

@@ -216,6 +216,9 @@ def test_what_is_undefined_is_said() -> None:
     assert "undefined for 1 of 3 examples: all features have the same attribution" in str(table)
     assert "undefined for 1 of 3 examples" in table._repr_html_()
     assert ("partly", "sparseness") not in table.notes
+    maps[0], maps[1] = 1, torch.rand(maps[1].shape, generator=torch.Generator().manual_seed(0)).to(maps)
+    first = evaluate({"partly": partly}, model, X, TARGETS, ["deletion"]).values["partly", "deletion"]
+    assert first.isnan().tolist() == [True, False, False]  # those after it have their values
     none = evaluate(
         {"even": lambda model, inputs, target: torch.ones_like(inputs)}, model, X, TARGETS, ["deletion"]
     )

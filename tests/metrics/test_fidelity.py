@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from attriscope.attr import IntegratedGradients, Saliency
+from attriscope.core.inputs import gather_examples
 from attriscope.metrics import (
     gaussian_perturbation,
     infidelity,
     infidelity_perturb_func_decorator,
     removal_perturbation,
 )
+from attriscope.metrics._explanations import fit_attributions
 from models import assert_same, draw, pair, pictures, seeded
 
 WEIGHTS = draw(5, seed=8)
@@ -189,3 +191,14 @@ def test_examples_that_are_single_numbers() -> None:
 
     found = infidelity(lambda x: x**2, fall, x, 2 * x)
     torch.testing.assert_close(found, torch.full_like(x, step**4))
+
+
+def test_of_complex_attributions_both_parts_count() -> None:
+    """A real and an imaginary part are two numbers: added up where features are ranked, apart where they are moved."""
+    x = torch.complex(draw(2, 3, seed=1), draw(2, 3, seed=2))
+    attributions = torch.complex(draw(2, 3, seed=3), draw(2, 3, seed=4))
+    examples = gather_examples(x)
+    (ranked,) = fit_attributions(attributions, examples)
+    assert_same(ranked, attributions.real + attributions.imag)
+    (apart,) = fit_attributions(attributions, examples, parts=True)
+    assert_same(apart, attributions)

@@ -213,6 +213,13 @@ def test_picker_grid_and_explorer_are_linked_by_traitlets(
     grid.close()
 
 
+def test_an_overlay_is_summed_over_blocks_where_each_number_is_a_pixel() -> None:
+    picture = np.zeros((6, 5, 3))
+    assert Overlay(picture, np.ones((6, 5))).heat["summable"]
+    assert not Overlay(picture, np.ones((3, 5))).heat["summable"]
+    assert Overlay(np.zeros((6, 5)), np.ones((6, 5))).heat["summable"]
+
+
 def test_parts_take_arrays_and_say_what_they_cannot_draw() -> None:
     picture, heat = np.random.default_rng(0).random((6, 5, 3)), np.arange(30.0).reshape(6, 5)
     assert Overlay(picture, heat).heat == Overlay(picture, torch.from_numpy(heat)).heat

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from attriscope.attr import KernelShap, Lime, LimeBase, linear
+from attriscope.attr.perturbation.lime import default_from_interp_rep_transform
 from attriscope.core.errors import InputError, TargetError
-from models import Recorder, draw, mlp, pair, pictures, seeded
+from models import Recorder, assert_same, draw, mlp, pair, pictures, seeded
 
 # Rows are counted, so none is spent on finding out whether they depend on each other.
 pytestmark = pytest.mark.usefixtures("independent_rows")
@@ -378,3 +379,16 @@ def test_a_target_that_leaves_several_numbers() -> None:
         Lime(mlp()).attribute(draw(5, 4), target=lambda output: output)
     with pytest.raises(IndexError, match="Target not provided when necessary"):
         Lime(mlp()).attribute(draw(5, 4))
+
+
+def test_of_several_inputs_each_is_mixed_and_none_left_as_it_is() -> None:
+    x, y = torch.arange(1.0, 4)[None], torch.arange(4.0, 6)[None]
+    sample = torch.tensor([[1.0, 0.0, 1.0]])
+    about = {
+        "feature_mask": (torch.tensor([[0, 1, 2]]), None, torch.tensor([[1, 2]])),
+        "baselines": (0.0, None, torch.tensor([[-1.0, -2.0]])),
+    }
+    first, none, second = default_from_interp_rep_transform(sample, (x, None, y), **about)
+    assert_same(first, torch.tensor([[1.0, 0.0, 3.0]]))
+    assert none is None
+    assert_same(second, torch.tensor([[-1.0, 5.0]]))

@@ -196,7 +196,12 @@ def test_an_overlay_can_be_drawn_too() -> None:
     overlay = Overlay(
         np.zeros((4, 30, 3), np.uint8), torch.arange(120.0).reshape(4, 30), title="mine", mode="side"
     )
-    assert opened(png(figure(View.of(overlay)))).shape[1] > 200
+    drawn = figure(View.of(overlay))
+    # Two pictures of 4 inches, a bar of colours, a line above and one below, and margins.
+    assert tuple(drawn.get_size_inches()) == pytest.approx(
+        (8 + 1.05 + 2 * 0.12, 4 * 4 / 30 + 2 * (0.19 + 0.12))
+    )
+    assert opened(png(drawn)).shape[1] > 200
 
 
 # --- in saved notebooks ---------------------------------------------------------------------------------------
