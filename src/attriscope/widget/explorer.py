@@ -39,15 +39,14 @@ from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
-from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.selection import ChoiceError
 from attriscope.widget.validation import CHECKED, Validation, check_keywords, checked_examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Explorer(Pinning, Judging, Answers, ExplorerTraits):
+class Explorer(Pinning, Judging, Answers):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -385,11 +384,6 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
 
-    @property
-    def choice(self) -> Selection:
-        """What is selected, as it is now."""
-        return Selection.of(self, self._validation.custom)
-
     @traitlets.validate(*CHECKED)
     def _check(self, proposal: Any) -> Any:
         return self._validation.check(proposal["trait"].name, proposal["value"])
@@ -412,12 +406,6 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
             if not self._state.is_map_requested(choice):
                 self.effort = 0
             self._ask(self.choice)
-
-    def _ask(self, choice: Selection, about: Any = None) -> None:
-        """Work a choice out, and what it is about if there is more to do than that."""
-        with LOCK:
-            self._state.requested = choice
-            self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
         try:
