@@ -31,7 +31,14 @@ class Asking(JobWidget, ExplorerTraits):
         return Selection.of(self, self._validation.custom)
 
     def _ask(self, choice: Selection, about: Any = None) -> None:
-        """Work a choice out, and what it is about if there is more to do than that."""
+        """Work a choice out instead of what was asked for before.
+
+        Args:
+            choice: what.
+            about: what there is to do besides, with its map: of the choice that was asked for already, this comes after
+                all else that is to be done with that.
+        """
         with LOCK:
+            besides = about is not None and self._state.requested == choice
             self._state.requested = choice
-            self._jobs.submit(about or choice, self._page.active)
+            self._jobs.submit(about or choice, self._page.active, besides=besides)
