@@ -200,6 +200,8 @@ export interface RawHeat {
   quantity?: Quantity;
   /** What the numbers are, in words. */
   unit?: string;
+  /** Whether the sum over a region is what the map says that is worth. */
+  tells_worth?: boolean;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -496,8 +498,9 @@ export interface RawCovered {
   region?: Region;
   /** How many the region has. */
   pixels?: number;
-  /** The explained number, and with the region covered; of several baselines the mean. */
+  /** The explained number, or what the neuron holds in all. */
   before?: number | null;
+  /** The same with the region covered; of several baselines the mean. */
   after?: number | null;
   /** Before less after. */
   cost?: number | null;

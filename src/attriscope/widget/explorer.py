@@ -137,7 +137,9 @@ class Explorer(Pinning, Judging, Answers):
             "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
             Another example clears it.
         covered: what it costs the explained output to cover that region by the baseline (``before``, ``after`` and
-            ``cost``; of several the means), and what the map says it is ``worth``; or a ``message`` why not.
+            ``cost``; of several the means), and what the map says it is ``worth``, for a method of your own the sum of
+            its numbers; or a ``message`` why not. At a neuron it is what that holds, its positions added up, in place
+            of the output.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for

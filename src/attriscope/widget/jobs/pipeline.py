@@ -209,7 +209,7 @@ class ExplanationJob:
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            parts = found.contributions if about["quantity"] == "contribution" else None
+            parts = found.contributions if about["tells_worth"] else None
             result = Result(selection, attributions, weights, found.final, of_layer, parts, lines)
             heat = self._told.heat(selection, found, {**about, "changed": changed})
             accept = functools.partial(self.state.accept, result)

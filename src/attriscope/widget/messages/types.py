@@ -217,6 +217,7 @@ class RawHeat(TypedDict, total=False):
         pixels: how many pixels of the input each number stands for, where the map was averaged down.
         summable: numbers of places beside each other may be added up.
         unit: what the numbers are, in words.
+        tells_worth: whether the sum over a region is what the map says that is worth.
     """
 
     shape: Size
@@ -236,6 +237,7 @@ class RawHeat(TypedDict, total=False):
     summable: bool
     quantity: Quantity
     unit: str
+    tells_worth: bool
 
 
 class RawClasses(TypedDict, total=False):

@@ -25,7 +25,7 @@ class Result:
         weights: those of the model that it was made with.
         final: whether it is the last word.
         of_layer: for a layer, what the method gave.
-        contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
+        contributions: what each pixel adds to what is explained, (H, W), by a final map that says so.
         code: the lines of Python that reproduce it.
     """
 
