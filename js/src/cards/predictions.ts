@@ -14,17 +14,12 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { PredictionRow } from "./prediction-row";
 
-/** Whether it is said of places in the picture: then there is nothing else that the numbers may be. */
-function ofPlaces(view: View): boolean {
-  const { output } = view.get("predictions");
-  return output === "segmentation" || output === "boxes";
-}
-
 /** What the hint beside the title says. */
 function hintText(view: View, { onTheWay, changed, items }: Predictions): string {
   if (onTheWay) return `at α = ${position(presentAlpha(view))}`;
   if (changed) return `with ${view.get("ablated").length} switched off`;
-  if (ofPlaces(view)) return view.get("predictions").doc ?? "";
+  const { output, doc = "" } = view.get("predictions");
+  if (output === "boxes") return doc;
   if (view.has("output")) return ""; // how the numbers come about is said there
   return whyOff(view.kernel) || items.length < 2 ? "" : "pick one to explain it";
 }
@@ -145,6 +140,12 @@ export class PredictionsCard {
   }
 }
 
+/** What numbers with places may be. */
+const MAP_KINDS: readonly { value: Output; label: string }[] = [
+  { value: "segmentation", label: "classes of pixels" },
+  { value: "values", label: "plain values" },
+];
+
 const OUTPUT_KINDS: readonly { value: Output; label: string }[] = [
   { value: "logits", label: "softmax of the scores" },
   { value: "probabilities", label: "probabilities" },
@@ -170,11 +171,12 @@ class OutputMenu {
   }
 
   show(view: View): void {
-    const { doc = "", items = [] } = view.get("predictions");
-    this.node.hidden = !items.length || !doc || !view.has("output") || ofPlaces(view);
+    const { doc = "", items = [], output, shape } = view.get("predictions");
+    this.node.hidden = !(items.length || shape) || !doc || !view.has("output") || output === "boxes";
     if (this.node.hidden) return;
     const found = view.get("output") === "auto" ? `auto: ${doc}` : "auto";
-    this.#menu.show([{ value: "auto", label: found }, ...OUTPUT_KINDS], view.get("output"));
+    const kinds = shape ? MAP_KINDS : OUTPUT_KINDS;
+    this.#menu.show([{ value: "auto", label: found }, ...kinds], view.get("output"));
     this.#refusal.show(view);
   }
 }

@@ -26,7 +26,7 @@ export type AblateTo = "zero" | "baseline";
 /** What a model's numbers are, and what a person says of it; "auto" leaves that to be found. */
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values" | "segmentation" | "boxes";
 
-export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values" | "segmentation";
 
 /** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
 export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
@@ -229,6 +229,8 @@ export interface RawPredictions {
   items?: readonly Prediction[];
   /** Of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture. */
   boxes?: readonly (readonly number[])[];
+  /** Of numbers with places, how many there are: channels, rows, columns. */
+  shape?: readonly number[];
 }
 
 /** A class of the model. */

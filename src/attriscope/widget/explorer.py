@@ -130,9 +130,12 @@ class Explorer(Pinning, Judging, Answers):
             (default) or to what they hold at the ``"baseline"``. ``what_if`` then holds the predictions with and
             without them. Maps explain the model as it is, and the model itself is never changed.
         output: what the model's numbers are: ``"logits"`` (the page shows their softmax, or the sigmoid of a single
-            one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
-            (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
-            the page says what was found.
+            one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"segmentation"``
+            (scores of classes at each pixel), ``"values"`` (anything else: shown as they are). ``"auto"`` (default)
+            looks for it in the numbers and at the model's end; the page says what was found. Numbers with places,
+            (N, C, H, W), are a segmentation where there are ``class_names``, or where they can hardly be anything else:
+            what may be a picture, a detector's grid or a depth is asked about. Of ``"values"`` with places the target
+            is a function, or ``(channel, row, column)``.
         selection: a region of the picture: ``{"kind": "box", "box": [top, left, bottom, right]}`` in pixels, ``{"kind":
             "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
             Another example clears it.
@@ -220,7 +223,9 @@ class Explorer(Pinning, Judging, Answers):
         examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
-        self._explained = ExplainedModel(model, examples, to_image, self._registry, boxes)
+        self._explained = ExplainedModel(
+            model, examples, to_image, self._registry, boxes, named=bool(names.by_index)
+        )
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)

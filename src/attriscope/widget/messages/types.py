@@ -31,7 +31,7 @@ LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values", "segmentation", "boxes"]
-Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values", "segmentation"]
 # What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
 Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
@@ -267,6 +267,7 @@ class RawPredictions(TypedDict, total=False):
         output: what the model's numbers are.
         doc: how what is shown comes about from them.
         boxes: of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture.
+        shape: of numbers with places, how many there are: channels, rows, columns.
     """
 
     kind: Amount
@@ -274,6 +275,7 @@ class RawPredictions(TypedDict, total=False):
     doc: str
     items: Sequence[Prediction]
     boxes: Sequence[Sequence[float]]
+    shape: Sequence[int]
 
 
 class ClassInfo(TypedDict):

@@ -122,6 +122,10 @@ class ExplorerState:
             None
         )
 
+    def forget_map(self) -> None:
+        """The map on show is not the answer any more, to whatever selection."""
+        self.answered = None
+
     def accept(self, result: Result) -> None:
         """This map is on show."""
         self.attributions, self.weights = result.attributions, result.weights
