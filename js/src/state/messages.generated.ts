@@ -162,7 +162,7 @@ export interface ExampleInfo {
   picture: RawPicture;
 }
 
-/** What the model says of an example; {} where it gives no row of numbers. */
+/** What the model says of an example; {} where it says nothing of classes. */
 export interface ExamplePrediction {
   /** Of the class that it takes the example for. */
   label?: string;
@@ -175,6 +175,8 @@ export interface ExamplePrediction {
   wrong?: boolean;
   /** What the model says of the true class. */
   of_truth?: number | null;
+  /** Of a segmentation: the class has the most pixels but for the background, and this share of them. */
+  pixels?: boolean;
 }
 
 /** The map on show. */

@@ -148,7 +148,8 @@ class Explorer(Pinning, Judging, Answers):
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
             about 14 blocks along the shorter side of a picture of more than 64 pixels.
         tab: which question is open: ``"where"``, ``"inside"`` or ``"trust"``.
-        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given.
+        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given. Of a
+            segmentation it is the class with the most pixels that is not called background, and its share of them.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.

@@ -191,7 +191,7 @@ class ExampleInfo(TypedDict):
 
 
 class ExamplePrediction(TypedDict, total=False):
-    """What the model says of an example; {} where it gives no row of numbers.
+    """What the model says of an example; {} where it says nothing of classes.
 
     Attributes:
         label: of the class that it takes the example for.
@@ -199,6 +199,7 @@ class ExamplePrediction(TypedDict, total=False):
         truth: the class that the example is of, where that is known.
         wrong: whether these are different.
         of_truth: what the model says of the true class.
+        pixels: of a segmentation: the class has the most pixels but for the background, and this share of them.
     """
 
     label: str
@@ -207,6 +208,7 @@ class ExamplePrediction(TypedDict, total=False):
     truth: str
     wrong: bool
     of_truth: float | None
+    pixels: bool
 
 
 class RawHeat(TypedDict, total=False):

@@ -155,15 +155,19 @@ class ExplainedModel:
         return self._answers.get(index, _UNKNOWN)
 
     def predict(self, index: int) -> Tensor | None:
-        """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
-        if index not in self._answers:
+        """What the model says about an example, whether it was looked at before or not; the layers are left alone.
+
+        Returns:
+            The score of each class, or of a segmentation its share of the pixels, (C,).
+        """
+        answer = self._answers.get(index)
+        if answer is None:
             one = Example(self.examples, index, self.to_image).examples
             with one_pass(self.model, False):
-                answer = answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes)
-            if answer.scores is None:  # pixels are too many to keep, and boxes are no classes
-                return None
-            self._answers[index] = answer
-        return self.scores(index)
+                answer = self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
+            if answer.scores is not None:  # pixels are too many to keep
+                self._answers[index] = answer
+        return None if answer.boxes is not None else answer.told  # boxes are no classes
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
