@@ -53,6 +53,8 @@ export class PredictionsCard {
     for (const refusal of this.#refusals) refusal.show(view);
     const now = predictions(view);
     this.#build(view, now.items);
+    const awaited = !now.items.length && !view.get("predictions").shape; // of values with places nothing is to come
+    setAttribute(this.#list, "data-empty", awaited ? "1" : undefined);
     const list = this.#list;
     const hint = this.#hint;
     const compares = view.has("contrast");
@@ -84,7 +86,6 @@ export class PredictionsCard {
     const same = now.length === rows.length && now.every(({ index }, i) => index === rows[i]!.index);
     const held = rows.find(({ node }) => node.matches(":focus"))?.index;
     this.#items = now;
-    setAttribute(list, "data-empty", now.length ? undefined : "1");
     if (same) return;
     this.#rows = now.map(({ index }) => new PredictionRow(index));
     list.replaceChildren(...this.#rows.map(({ node }) => node));
@@ -142,7 +143,7 @@ export class PredictionsCard {
 
 /** What numbers with places may be. */
 const MAP_KINDS: readonly { value: Output; label: string }[] = [
-  { value: "segmentation", label: "classes of pixels" },
+  { value: "segmentation", label: "classes, by share of the pixels" },
   { value: "values", label: "plain values" },
 ];
 

@@ -1,7 +1,7 @@
 /** The predictions: what a person sees, does and hears. */
 import { describe, expect, it } from "vitest";
 import { sampleTraits } from "../support/fake";
-import { all, draw, drawPart, find, option, press, useViews, view } from "../support/view";
+import { all, draw, drawPart, find, labelled, option, press, useViews, view } from "../support/view";
 
 useViews();
 
@@ -86,10 +86,11 @@ describe("predictions", () => {
     const shape = [3, 6, 8];
     draw({ output: "auto", predictions: { kind: "score", output: "values", doc, items: [], shape } });
     expect(find(".as-told").hidden).toBe(false);
+    expect(labelled("Predictions").dataset.empty).toBeUndefined();
     const menu = find("select[aria-label='What the numbers are']") as HTMLSelectElement;
     expect([...menu.options].map(({ textContent }) => textContent)).toEqual([
       `auto: ${doc}`,
-      "classes of pixels",
+      "classes, by share of the pixels",
       "plain values",
     ]);
     menu.value = "segmentation";
