@@ -33,7 +33,8 @@ class Judging(Asking):
     def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Self:
         """Judge several methods on the example on show, for what is explained now: maps and table are on the page.
 
-        What else is asked of the same map, as by :meth:`check` or :meth:`pin`, is done in turn; another choice ends it.
+        What else is asked of the same map, as by :meth:`check` or :meth:`Explorer.pin`, is done in turn; another choice
+        ends all of it.
         Each method's small map and its line of the table come as soon as it is judged; a method that fails on this
         model says so there. The map on show stays; if it is not ready yet, it comes first. One example says little
         about methods in general: :func:`attriscope.metrics.evaluate` asks more of them.
