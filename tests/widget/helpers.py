@@ -76,6 +76,23 @@ class Masked(nn.Module):
         return self.net(x * mask) * weights * factor
 
 
+def third_of_a_batch() -> tuple[Explorer, Tensor, tuple[Any, ...]]:
+    """An Explorer of the third of three examples, that example, and what goes with it: one of its own, two of all."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.rand(3, 3, 8, 8, generator=generator)
+    others = (torch.rand(3, 1, 8, 8, generator=generator), torch.rand(5, generator=generator), 2.0)
+    explorer = Explorer(
+        Masked().eval(),
+        inputs,
+        target=1,
+        example=2,
+        method="Saliency",
+        additional_forward_args=others,
+        n_steps=4,
+    )
+    return explorer, inputs[2:], (others[0][2:], *others[1:])
+
+
 PAGE_WRITES = {
     "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
     "contrast", "example", "settings", "alpha", "view_box", "opacity", "colormap", "sign", "mode", "outlier_percent",
@@ -179,7 +196,7 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
         assert_inside_consistent(explorer)
         assert path["request"] == choice.request("path")
         assert explorer.covered.get("region") == explorer.selection
-        assert explorer.selection is None or explorer.covered["request"] == choice.request("covered")
+        assert explorer.selection is None or explorer.covered["request"] == choice.covering.request("covered")
         assert explorer.attributions is not None
     else:
         assert explorer.status in ("cancelled", "error")

@@ -40,13 +40,20 @@ function coverText(view: View): string {
 /** What the map says, or why it says nothing. */
 export function promiseWords(view: View): Words {
   const value = regionValue(view);
-  if (value?.worth !== undefined) return ["The map says it is worth ", { strong: signed(value.worth) }, "; "];
   const { heat, stale, kind } = displayed(view);
+  if (value?.worth !== undefined) {
+    const own = heat?.quantity === "attribution"; // of which nobody here knows what they are
+    const says = own ? "The numbers of your method add up there to " : "The map says it is worth ";
+    return [says, { strong: signed(value.worth) }, "; "];
+  }
   const scope = scopeOf(view);
-  if (scope !== "input") return [`A map of a ${scope} does not say what it is worth; `];
+  if (scope === "layer") return ["A map of a layer does not say what it is worth; "];
   if (kind === "walk") return ["On the way from the baseline the map is not whole; "];
   if (!heat || stale || !heat.final || heat.preview) return ["The map is not ready; "];
   if (heat.sum === undefined) return ["The values of this map overlap, and do not add up; "];
+  if (scope === "neuron" && heat.quantity === "contribution") {
+    return ["The map says what passes on by way of the neuron, and not what it is worth to that; "];
+  }
   return ["The values of this map are no contributions, and do not say what it is worth; "];
 }
 
@@ -69,7 +76,8 @@ export function changeText(view: View, { before, after, kind, items = [] }: RawC
   const contrast = view.get("contrast");
   const target = singleIndex(view.get("target"));
   const explained = items.find(({ index }) => index === target);
-  const what = contrast === null ? "score" : `score above ${classLabel(view, contrast)}`;
+  const score = contrast === null ? "score" : `score above ${classLabel(view, contrast)}`;
+  const what = scopeOf(view) === "neuron" ? neuronWord(view) : score;
   const isShare = kind === "probability" && contrast === null && explained?.before === before;
   if (typeof before === "number" && typeof after === "number" && !isShare) {
     words.push(`${what} ${number(before)} → ${number(after)}`);
@@ -77,6 +85,10 @@ export function changeText(view: View, { before, after, kind, items = [] }: RawC
   if (kind === "probability" && explained) words.push(shares(explained));
   return words.join(", ");
 }
+
+/** What a neuron holds: a whole channel its positions added up, of which its card tells the mean. */
+const neuronWord = (view: View): string =>
+  typeof view.get("neuron") === "number" ? "activation in all" : "activation";
 
 const shares = ({ before, after }: ChangedPrediction): string =>
   `${percent(before ?? NaN)} → ${percent(after ?? NaN)}`;

@@ -14,17 +14,12 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { PredictionRow } from "./prediction-row";
 
-/** Whether it is said of places in the picture: then there is nothing else that the numbers may be. */
-function ofPlaces(view: View): boolean {
-  const { output } = view.get("predictions");
-  return output === "segmentation" || output === "boxes";
-}
-
 /** What the hint beside the title says. */
 function hintText(view: View, { onTheWay, changed, items }: Predictions): string {
   if (onTheWay) return `at α = ${position(presentAlpha(view))}`;
   if (changed) return `with ${view.get("ablated").length} switched off`;
-  if (ofPlaces(view)) return view.get("predictions").doc ?? "";
+  const { output, doc = "" } = view.get("predictions");
+  if (output === "boxes") return doc;
   if (view.has("output")) return ""; // how the numbers come about is said there
   return whyOff(view.kernel) || items.length < 2 ? "" : "pick one to explain it";
 }
@@ -58,6 +53,8 @@ export class PredictionsCard {
     for (const refusal of this.#refusals) refusal.show(view);
     const now = predictions(view);
     this.#build(view, now.items);
+    const awaited = !now.items.length && !view.get("predictions").shape; // of values with places nothing is to come
+    setAttribute(this.#list, "data-empty", awaited ? "1" : undefined);
     const list = this.#list;
     const hint = this.#hint;
     const compares = view.has("contrast");
@@ -89,7 +86,6 @@ export class PredictionsCard {
     const same = now.length === rows.length && now.every(({ index }, i) => index === rows[i]!.index);
     const held = rows.find(({ node }) => node.matches(":focus"))?.index;
     this.#items = now;
-    setAttribute(list, "data-empty", now.length ? undefined : "1");
     if (same) return;
     this.#rows = now.map(({ index }) => new PredictionRow(index));
     list.replaceChildren(...this.#rows.map(({ node }) => node));
@@ -145,6 +141,12 @@ export class PredictionsCard {
   }
 }
 
+/** What numbers with places may be. */
+const MAP_KINDS: readonly { value: Output; label: string }[] = [
+  { value: "segmentation", label: "classes, by share of the pixels" },
+  { value: "values", label: "plain values" },
+];
+
 const OUTPUT_KINDS: readonly { value: Output; label: string }[] = [
   { value: "logits", label: "softmax of the scores" },
   { value: "probabilities", label: "probabilities" },
@@ -170,11 +172,12 @@ class OutputMenu {
   }
 
   show(view: View): void {
-    const { doc = "", items = [] } = view.get("predictions");
-    this.node.hidden = !items.length || !doc || !view.has("output") || ofPlaces(view);
+    const { doc = "", items = [], output, shape } = view.get("predictions");
+    this.node.hidden = !(items.length || shape) || !doc || !view.has("output") || output === "boxes";
     if (this.node.hidden) return;
     const found = view.get("output") === "auto" ? `auto: ${doc}` : "auto";
-    this.#menu.show([{ value: "auto", label: found }, ...OUTPUT_KINDS], view.get("output"));
+    const kinds = shape ? MAP_KINDS : OUTPUT_KINDS;
+    this.#menu.show([{ value: "auto", label: found }, ...kinds], view.get("output"));
     this.#refusal.show(view);
   }
 }

@@ -134,6 +134,7 @@ export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: num
     changed: false,
     pixels: 1,
     summable: false,
+    tellsWorth: false,
     quantity: of.quantity,
     unit: of.unit,
   };

@@ -61,6 +61,8 @@ export interface Heat {
   /** Numbers beside each other may be added up. */
   readonly summable: boolean;
   readonly quantity: Quantity | undefined;
+  /** Whether the sum over a region is what the map says that is worth. */
+  readonly tellsWorth: boolean;
   /** What the numbers are, in words; empty where that is not known. */
   readonly unit: string;
 }
@@ -146,6 +148,7 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     pixels: raw.pixels ?? 1,
     summable: raw.summable ?? false,
     quantity: raw.quantity,
+    tellsWorth: raw.tells_worth === true,
     unit: raw.unit ?? "",
   };
 });

@@ -36,6 +36,7 @@ function subtract(a: Heat, b: Heat): Heat {
     changed: a.changed || b.changed,
     pixels: a.pixels,
     summable: a.summable && b.summable,
+    tellsWorth: false,
     quantity: undefined,
     unit: unitOfDifference(a.unit, b.unit),
   };

@@ -32,10 +32,11 @@ export function orderOf(view: View, order: Order): readonly number[] {
   return indices.sort((a, b) => rank(a) - rank(b) || a - b);
 }
 
-/** What the model says of an example: "tiger cat 41%". */
-export function predictionText({ label, amount, kind }: ExamplePrediction): string {
+/** What the model says of an example: "tiger cat 41%", or of a segmentation "cat 12% of pixels". */
+export function predictionText({ label, amount, kind, pixels }: ExamplePrediction): string {
   if (label === undefined) return "";
-  return `${label} ${kind === "score" ? number(amount ?? NaN) : wholePercent(amount ?? NaN)}`;
+  const words = kind === "score" ? number(amount ?? NaN) : wholePercent(amount ?? NaN);
+  return `${label} ${words}${pixels ? " of pixels" : ""}`;
 }
 
 /** How many there are, and how many of them are wrong. */

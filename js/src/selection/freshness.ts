@@ -21,8 +21,11 @@ import { methodOf, type Scope, scopeOf } from "./scope";
 type Requested = (typeof REQUESTED)[number];
 export type Result = keyof typeof ANSWERS;
 
-/** Results that are of one scope, whatever is on show. */
-const SCOPE_OF: Partial<Record<Result, Scope>> = { layer_maps: "layer" };
+/** Results that are of another scope than the map on show: a region is one of the output, or of a neuron. */
+const SCOPE_OF: Partial<Record<Result, (view: View) => Scope>> = {
+  layer_maps: () => "layer",
+  covered: (view) => (scopeOf(view) === "neuron" ? "neuron" : "input"),
+};
 
 function targetKey(target: Target): string {
   return target === null ? "" : JSON.stringify(typeof target === "number" ? [target] : target);
@@ -65,6 +68,8 @@ function agrees(view: View, request: Request, name: Requested, scope: () => Scop
       return scope() !== "layer" || present === asked;
     case "neuron_method":
       return scope() !== "neuron" || present === asked;
+    case "layer":
+      return (scope() === "input" ? null : present) === asked;
     case "neuron":
       return scope() === "input" || neuronKey(present as Neuron | null) === neuronKey(asked as Neuron | null);
     case "settings": {
@@ -80,7 +85,7 @@ function agrees(view: View, request: Request, name: Requested, scope: () => Scop
 
 /** Whether a result that was asked for with `request` answers the present choices. */
 export function isFresh(view: View, result: Result, request: Request): boolean {
-  const scope = (): Scope => SCOPE_OF[result] ?? scopeOf(view);
+  const scope = (): Scope => (SCOPE_OF[result] ?? scopeOf)(view);
   return ANSWERS[result].every((name) => agrees(view, request, name, scope));
 }
 

@@ -8,7 +8,6 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { currentPicture, displayed } from "./displayed";
 import { isFresh } from "./freshness";
-import { scopeOf } from "./scope";
 
 export const currentSegments = (view: View): Segments | undefined => segments(view.get("segments"));
 
@@ -39,8 +38,8 @@ export interface RegionValue {
 }
 
 /** Whether a map says of pixels what they add to what is explained. */
-export const tellsWorth = (view: View, { quantity, final, preview, sum }: Heat): boolean =>
-  scopeOf(view) === "input" && quantity === "contribution" && sum !== undefined && final && !preview;
+const saysWorth = ({ tellsWorth, final, preview, sum }: Heat): boolean =>
+  tellsWorth && sum !== undefined && final && !preview;
 
 export const regionValue = derived((view: View): RegionValue | undefined => {
   const mask = regionMask(view);
@@ -49,8 +48,7 @@ export const regionValue = derived((view: View): RegionValue | undefined => {
   const { field, heat, stale } = displayed(view);
   if (!field || stale) return { worth: undefined, share: undefined, area };
   const { sum, share } = within(mask, field.whole ?? field);
-  if (heat && tellsWorth(view, heat) && heat.summable && heat.pixels === 1)
-    return { worth: sum, share, area };
+  if (heat && saysWorth(heat) && heat.summable && heat.pixels === 1) return { worth: sum, share, area };
   // The kernel knows more: of cells, what part of each value counts; of large pictures, each pixel.
   const told = view.get("covered");
   const same = heat && sameValue(told.region, view.get("selection")) && sameValue(told.map, heat.request);

@@ -26,7 +26,7 @@ export type AblateTo = "zero" | "baseline";
 /** What a model's numbers are, and what a person says of it; "auto" leaves that to be found. */
 export type OutputKind = "logits" | "probabilities" | "sigmoid" | "values" | "segmentation" | "boxes";
 
-export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values";
+export type Output = "auto" | "logits" | "probabilities" | "sigmoid" | "values" | "segmentation";
 
 /** What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks. */
 export type Quantity = "contribution" | "gradient" | "importance" | "attribution" | "activation";
@@ -162,7 +162,7 @@ export interface ExampleInfo {
   picture: RawPicture;
 }
 
-/** What the model says of an example; {} where it gives no row of numbers. */
+/** What the model says of an example; {} where it says nothing of classes. */
 export interface ExamplePrediction {
   /** Of the class that it takes the example for. */
   label?: string;
@@ -175,6 +175,8 @@ export interface ExamplePrediction {
   wrong?: boolean;
   /** What the model says of the true class. */
   of_truth?: number | null;
+  /** Of a segmentation: the class has the most pixels but for the background, and this share of them. */
+  pixels?: boolean;
 }
 
 /** The map on show. */
@@ -200,6 +202,8 @@ export interface RawHeat {
   quantity?: Quantity;
   /** What the numbers are, in words. */
   unit?: string;
+  /** Whether the sum over a region is what the map says that is worth. */
+  tells_worth?: boolean;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -227,6 +231,8 @@ export interface RawPredictions {
   items?: readonly Prediction[];
   /** Of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture. */
   boxes?: readonly (readonly number[])[];
+  /** Of numbers with places, how many there are: channels, rows, columns. */
+  shape?: readonly number[];
 }
 
 /** A class of the model. */
@@ -510,8 +516,9 @@ export interface RawCovered {
   region?: Region;
   /** How many the region has. */
   pixels?: number;
-  /** The explained number, and with the region covered; of several baselines the mean. */
+  /** The explained number, or what the neuron holds in all. */
   before?: number | null;
+  /** The same with the region covered; of several baselines the mean. */
   after?: number | null;
   /** Before less after. */
   cost?: number | null;

@@ -285,7 +285,7 @@ export const ANSWERS = {
   neuron_info: ["target", "contrast", "example", "layer", "neuron"],
   patches: ["layer"],
   what_if: ["example", "ablated", "ablate_to", "output"],
-  covered: ["target", "contrast", "example", "baseline", "output"],
+  covered: ["target", "contrast", "example", "baseline", "output", "layer", "neuron"],
   comparison: ["target", "contrast", "example", "baseline"],
   checks: [
     "target",

@@ -1,8 +1,9 @@
 /** What covering a region costs, beside what the map says it is worth. */
 import { describe, expect, it } from "vitest";
-import type { Region } from "../../src/state/messages.generated";
+import type { RawHeat, Region, Request } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { number, percent, signed } from "../../src/lib/format";
+import { sampleTraits } from "../support/fake";
 import { coveredOf, regionHeat, regionTraits, VALUES, W } from "../support/region-traits";
 import { buttonOf, draw, find, useViews, view } from "../support/view";
 
@@ -87,10 +88,52 @@ describe("the card", () => {
   });
 });
 
+describe("a region of a neuron", () => {
+  const request: Request = {
+    ...{ target: 7, contrast: null, example: 0, baseline: "zero", output: "auto" as const },
+    ...{ layer: "stem", neuron: 3 },
+  };
+  const ofNeuron = coveredOf(BOX, { request, kind: undefined, items: undefined });
+  const at = { layer: "stem", neuron: 3, neuron_method: "NeuronDeepLift" };
+  const heat = (changes: Partial<RawHeat> = {}): RawHeat => {
+    const asked = { ...sampleTraits().heat?.request, ...at };
+    return regionHeat({ request: asked, ...changes });
+  };
+
+  it("is worth what the map of the neuron says, and costs what the neuron holds less", () => {
+    show({ ...at, heat: heat(), covered: ofNeuron });
+    expect(sentence()).toBe(
+      `The map says it is worth ${signed(sum)}; covering it with the baseline “zero” costs 1.50`,
+    );
+    expect(card().textContent).toContain("activation in all 3.00 → 1.50");
+    expect(card().textContent).not.toContain("score");
+  });
+
+  it("is not worth what passes on to the output by way of it", () => {
+    show({ ...at, heat: heat({ tells_worth: false }), covered: ofNeuron });
+    expect(sentence()).toContain("The map says what passes on by way of the neuron");
+    expect(sentence()).toContain("costs 1.50");
+  });
+
+  it("is none of the output, nor the other way round", () => {
+    show({ ...at, heat: heat() });
+    expect(sentence()).toMatch(/the baseline “zero” …$/);
+    view.model.receive({ covered: ofNeuron });
+    view.frame();
+    expect(sentence()).toMatch(/costs 1.50$/);
+    view.model.receive({ neuron: null });
+    view.frame();
+    expect(sentence()).toMatch(/the baseline “zero” …$/);
+    view.model.receive({ covered: coveredOf(BOX) }); // at a layer it is the output that is asked
+    view.frame();
+    expect(sentence()).toMatch(/costs 1.50$/);
+  });
+});
+
 describe("the worth", () => {
   it.each<[Partial<Traits>, string]>([
-    [{ heat: regionHeat({ quantity: "gradient" }) }, "no contributions"],
-    [{ heat: regionHeat({ quantity: undefined }) }, "no contributions"],
+    [{ heat: regionHeat({ quantity: "gradient", tells_worth: false }) }, "no contributions"],
+    [{ heat: regionHeat({ quantity: undefined, tells_worth: undefined }) }, "no contributions"],
     [{ heat: regionHeat({ summable: false, sum: null }) }, "do not add up"],
     [{ heat: regionHeat({ summable: false, preview: true }) }, "The map is not ready"],
     [{ method: "Saliency" }, "The map is not ready"],
@@ -100,6 +143,11 @@ describe("the worth", () => {
     show(changes);
     expect(sentence()).toContain(words);
     expect(sentence()).not.toContain("The map says");
+  });
+
+  it("of a method of one's own is the sum of its numbers, and said to be that", () => {
+    show({ heat: regionHeat({ quantity: "attribution" }) });
+    expect(sentence()).toContain(`The numbers of your method add up there to ${signed(sum)};`);
   });
 
   it("is that of the pixels, however coarse the map is drawn", () => {

@@ -49,6 +49,12 @@ describe("examples", () => {
     expect(items().map((item) => item.tabIndex)).toEqual([0, -1, -1, -1]);
   });
 
+  it("say of a segmentation which share of the pixels the class has", () => {
+    const known = { label: "cat", amount: 0.124, kind: "probability", pixels: true } as const;
+    draw({ ...several(2), example_predictions: [known] });
+    expect(items()[0]!.textContent).toBe("cat 12% of pixels");
+  });
+
   it("stay as they are without a kernel", () => {
     draw({ ...several(3), _live: false });
     items()[2]!.click();

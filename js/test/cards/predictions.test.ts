@@ -1,7 +1,7 @@
 /** The predictions: what a person sees, does and hears. */
 import { describe, expect, it } from "vitest";
 import { sampleTraits } from "../support/fake";
-import { all, draw, drawPart, find, option, press, useViews, view } from "../support/view";
+import { all, draw, drawPart, find, labelled, option, press, useViews, view } from "../support/view";
 
 useViews();
 
@@ -79,6 +79,27 @@ describe("predictions", () => {
     view.frame();
     expect(shown()).toBe("plain values");
     expect(menu.options[0]!.textContent).toBe("auto");
+  });
+
+  it("say what numbers with places are taken for, and let it be said, though nothing is predicted", () => {
+    const doc = "3 x 6 x 8 values, of which the target picks one";
+    const shape = [3, 6, 8];
+    draw({ output: "auto", predictions: { kind: "score", output: "values", doc, items: [], shape } });
+    expect(find(".as-told").hidden).toBe(false);
+    expect(labelled("Predictions").dataset.empty).toBeUndefined();
+    const menu = find("select[aria-label='What the numbers are']") as HTMLSelectElement;
+    expect([...menu.options].map(({ textContent }) => textContent)).toEqual([
+      `auto: ${doc}`,
+      "classes, by share of the pixels",
+      "plain values",
+    ]);
+    menu.value = "segmentation";
+    menu.dispatchEvent(new Event("change"));
+    view.frame();
+    expect(view.model.saves).toEqual([{ output: "segmentation" }]);
+    view.model.receive({ predictions: { ...sampleTraits().predictions, output: "boxes", doc, boxes: [] } });
+    view.frame();
+    expect(find(".as-told").hidden).toBe(true);
   });
 
   it("say it only where it can be changed", () => {

@@ -14,6 +14,7 @@ export const regionHeat = (changes: Partial<RawHeat> = {}): RawHeat => ({
   shape: [H, W],
   data: onWire(VALUES),
   quantity: "contribution",
+  tells_worth: true,
   summable: true,
   ...changes,
 });
@@ -33,7 +34,15 @@ export function regionTraits(changes: Partial<Traits> = {}): Partial<Traits> {
 
 /** What the kernel says of a region. */
 export const coveredOf = (region: Traits["selection"], changes: Partial<RawCovered> = {}): RawCovered => ({
-  request: { target: 7, contrast: null, example: 0, baseline: "zero", output: "auto" },
+  request: {
+    target: 7,
+    contrast: null,
+    example: 0,
+    baseline: "zero",
+    output: "auto",
+    layer: null,
+    neuron: null,
+  },
   region: region!,
   pixels: 6,
   before: 3,

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { RawChecks } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { sampleTraits } from "../support/fake";
+import { answersItsChoices, tagOf } from "../support/trust";
 import { all, buttonOf, choose, draw, find, useViews, view } from "../support/view";
 
 useViews();
@@ -21,7 +22,7 @@ const CHECKS: RawChecks = {
 
 const checked = (changes: Partial<RawChecks> = {}, traits: Partial<Traits> = {}): void =>
   draw({ checks: { ...CHECKS, ...changes }, tab: "trust", ...traits });
-const tag = (): string => (find(".as-checks .as-tag").hidden ? "" : find(".as-checks .as-tag").textContent);
+const tag = (): string => tagOf("as-checks");
 const lines = (): HTMLElement[] => all(".as-check-line");
 
 describe("the checks", () => {
@@ -81,7 +82,7 @@ describe("the checks", () => {
 });
 
 describe("what they answer", () => {
-  it.each<[string, Partial<Traits>]>([
+  answersItsChoices("as-checks", "checking", checked, [
     ["target", { target: 2 }],
     ["method", { method: "Saliency" }],
     ["baseline", { baseline: "blur" }],
@@ -89,14 +90,7 @@ describe("what they answer", () => {
     ["layer", { layer: "stem" }],
     ["settings", { settings: { IntegratedGradients: { n_steps: 100 } } }],
     ["effort", { effort: 1 }],
-  ])("is out of date under another %s", (_, change) => {
-    checked();
-    expect(tag()).toBe("");
-    view.model.receive(change);
-    view.frame();
-    expect(tag()).toBe("out of date");
-    expect(find(".as-checks").dataset.stale).toBe("1");
-  });
+  ]);
 
   it("is out of date when the weights changed, and not when the map is only restyled", () => {
     checked();
@@ -106,14 +100,6 @@ describe("what they answer", () => {
     view.model.receive({ checks: { ...CHECKS, outdated: true } });
     view.frame();
     expect(tag()).toBe("out of date");
-  });
-
-  it("says that it is not complete", () => {
-    checked({ final: false }, { status: "running" });
-    expect(tag()).toBe("checking");
-    view.model.receive({ status: "cancelled" });
-    view.frame();
-    expect(tag()).toBe("unfinished");
   });
 
   it("goes with the method that is picked elsewhere", () => {

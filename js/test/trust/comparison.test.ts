@@ -1,29 +1,12 @@
 /** Methods beside each other: what is asked, what stands in the table, and when it is out of date. */
 import { describe, expect, it } from "vitest";
 import { columnsOf, footnotes } from "../../src/trust/comparison-table";
-import type { ComparedMethod, RawComparison } from "../../src/state/messages.generated";
+import type { RawComparison } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
+import { answersItsChoices, comparedMethod as method, tagOf } from "../support/trust";
 import { all, buttonOf, choose, draw, find, useViews, view } from "../support/view";
 
 useViews();
-
-function method(
-  name: string,
-  values: (number | null)[],
-  changes: Partial<ComparedMethod> = {},
-): ComparedMethod {
-  return {
-    name,
-    label: name,
-    control: false,
-    values,
-    best: values.map(() => false),
-    notes: values.map(() => null),
-    rows: 1200,
-    seconds: 0.1234,
-    ...changes,
-  };
-}
 
 const COMPARISON: RawComparison = {
   title: "Explanations of cat, baseline zero",
@@ -44,8 +27,7 @@ const COMPARISON: RawComparison = {
 
 const compared = (changes: Partial<RawComparison> = {}, traits: Partial<Traits> = {}): void =>
   draw({ comparison: { ...COMPARISON, ...changes }, ...traits });
-const tag = (): string =>
-  find(".as-comparison .as-tag").hidden ? "" : find(".as-comparison .as-tag").textContent;
+const tag = (): string => tagOf("as-comparison");
 const rows = (): HTMLElement[] => all(".as-comparison tbody tr");
 const texts = (row: HTMLElement): string[] => [...row.children].map((cell) => cell.textContent);
 const pick = (name: string): HTMLButtonElement =>
@@ -180,20 +162,13 @@ describe("the table", () => {
 });
 
 describe("what it answers", () => {
-  it.each<[string, Partial<Traits>]>([
+  answersItsChoices("as-comparison", "comparing", compared, [
     ["target", { target: 2 }],
     ["baseline", { baseline: "blur" }],
     ["contrast", { contrast: 2 }],
     ["example", { example: 1 }],
     ["settings", { settings: { Saliency: { abs: true } } }],
-  ])("is out of date under another %s", (_, change) => {
-    compared();
-    expect(tag()).toBe("");
-    view.model.receive(change);
-    view.frame();
-    expect(tag()).toBe("out of date");
-    expect(find(".as-comparison").dataset.stale).toBe("1");
-  });
+  ]);
 
   it("is not out of date under another method, layer, or settings of a method that is not in it", () => {
     compared();
@@ -207,14 +182,6 @@ describe("what it answers", () => {
   it("is out of date when the weights changed", () => {
     compared({ outdated: true });
     expect(tag()).toBe("out of date");
-  });
-
-  it("says that it is not complete", () => {
-    compared({ final: false }, { status: "running" });
-    expect(tag()).toBe("comparing");
-    view.model.receive({ status: "cancelled" });
-    view.frame();
-    expect(tag()).toBe("unfinished");
   });
 });
 

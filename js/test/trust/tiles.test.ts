@@ -1,34 +1,23 @@
 /** The maps of methods beside each other: their order, what is said of them, how they are drawn, and picking one. */
 import { describe, expect, it } from "vitest";
-import type { ComparedMethod, RawComparison, RawSmallMap } from "../../src/state/messages.generated";
+import type { RawComparison, RawSmallMap } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { smallMap } from "../../src/data/small-map";
 import { headline, ranked, rankedBy } from "../../src/trust/ranking";
 import { halves } from "../support/layer-traits";
+import { comparedMethod } from "../support/trust";
 import { all, buttonOf, choose, draw, find, puts, selectOf, slide, useViews, view } from "../support/view";
 
 useViews();
 
 const MAP: RawSmallMap = { shape: [1, 2], scale: 2, data: halves(1, -0.5) };
 
-function method(
-  name: string,
-  values: (number | null)[],
-  changes: Partial<ComparedMethod> = {},
-): ComparedMethod {
-  return {
-    name,
-    label: name,
-    control: false,
-    values,
-    best: values.map(() => false),
+const method: typeof comparedMethod = (name, values, changes) =>
+  comparedMethod(name, values, {
     notes: values.map((value) => (value === null ? "no order" : null)),
-    rows: 1,
-    seconds: 0.1,
     map: MAP,
     ...changes,
-  };
-}
+  });
 
 const COMPARISON: RawComparison = {
   title: "Explanations of cat, baseline zero",

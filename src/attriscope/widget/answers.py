@@ -7,26 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from attriscope.widget.jobs.asking import Asking
 from attriscope.widget.jobs.covering import Covering
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
-from attriscope.widget.messages.types import RawCloseUp
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.state.explorer_state import ExplorerState
-from attriscope.widget.state.selection import Selection
 from attriscope.widget.validation import Validation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Answers:
-    """Part of the Explorer: it has the traits, the state and the jobs."""
+class Answers(Asking):
+    """The part of the Explorer that answers."""
 
-    target: Any
-    example: int
-    close_up: RawCloseUp
     _explained: ExplainedModel
-    _state: ExplorerState
     _validation: Validation
     _covering: Covering
     _explorer_jobs: ExplorerJobs
@@ -34,11 +28,6 @@ class Answers:
     def _look_closer(self, change: Any) -> None:
         if self._state.example is not None:
             self.close_up = self._explained.example(self._state.example).close_up(change["new"])
-
-    @property
-    def choice(self) -> Selection:
-        """What is selected, as it is now."""
-        raise NotImplementedError
 
     @property
     def attributions(self) -> Tensor | None:

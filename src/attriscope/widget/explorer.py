@@ -39,15 +39,14 @@ from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.images import ToImage, baseline_infos
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
-from attriscope.widget.state.selection import ChoiceError, Selection
-from attriscope.widget.state.table import ExplorerTraits
+from attriscope.widget.state.selection import ChoiceError
 from attriscope.widget.validation import CHECKED, Validation, check_keywords, checked_examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Explorer(Pinning, Judging, Answers, ExplorerTraits):
+class Explorer(Pinning, Judging, Answers):
     """Explains a model's prediction for a picture, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -131,20 +130,26 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
             (default) or to what they hold at the ``"baseline"``. ``what_if`` then holds the predictions with and
             without them. Maps explain the model as it is, and the model itself is never changed.
         output: what the model's numbers are: ``"logits"`` (the page shows their softmax, or the sigmoid of a single
-            one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"values"``
-            (anything else: shown as they are). ``"auto"`` (default) looks for it in the numbers and at the model's end;
-            the page says what was found.
+            one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"segmentation"``
+            (scores of classes at each pixel), ``"values"`` (anything else: shown as they are). ``"auto"`` (default)
+            looks for it in the numbers and at the model's end; the page says what was found. Numbers with places,
+            (N, C, H, W), are a segmentation where there are ``class_names``, or where they can hardly be anything else:
+            what may be a picture, a detector's grid or a depth is asked about. Of ``"values"`` with places the target
+            is a function, or ``(channel, row, column)``.
         selection: a region of the picture: ``{"kind": "box", "box": [top, left, bottom, right]}`` in pixels, ``{"kind":
             "lasso", "points": [[x, y], ...]}``, ``{"kind": "segment", "point": [x, y]}`` or a boolean mask (H, W).
             Another example clears it.
         covered: what it costs the explained output to cover that region by the baseline (``before``, ``after`` and
-            ``cost``; of several the means), and what the map says it is ``worth``; or a ``message`` why not.
+            ``cost``; of several the means), and what the map says it is ``worth``, for a method of your own the sum of
+            its numbers; or a ``message`` why not. At a neuron it is what that holds, its positions added up, in place
+            of the output.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
             about 14 blocks along the shorter side of a picture of more than 64 pixels.
         tab: which question is open: ``"where"``, ``"inside"`` or ``"trust"``.
-        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given.
+        example_predictions: what the model says of each example, and what is true of it if ``labels`` were given. Of a
+            segmentation it is the class with the most pixels that is not called background, and its share of them.
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.
@@ -219,7 +224,9 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
         examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
-        self._explained = ExplainedModel(model, examples, to_image, self._registry, boxes)
+        self._explained = ExplainedModel(
+            model, examples, to_image, self._registry, boxes, named=bool(names.by_index)
+        )
         self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)
@@ -385,11 +392,6 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
 
     # --- from choices to jobs ---------------------------------------------------------------------------------
 
-    @property
-    def choice(self) -> Selection:
-        """What is selected, as it is now."""
-        return Selection.of(self, self._validation.custom)
-
     @traitlets.validate(*CHECKED)
     def _check(self, proposal: Any) -> Any:
         return self._validation.check(proposal["trait"].name, proposal["value"])
@@ -412,12 +414,6 @@ class Explorer(Pinning, Judging, Answers, ExplorerTraits):
             if not self._state.is_map_requested(choice):
                 self.effort = 0
             self._ask(self.choice)
-
-    def _ask(self, choice: Selection, about: Any = None) -> None:
-        """Work a choice out, and what it is about if there is more to do than that."""
-        with LOCK:
-            self._state.requested = choice
-            self._jobs.submit(about or choice, self._page.active)
 
     def _work(self, job: Job) -> str:
         try:

@@ -14,7 +14,16 @@ from attriscope import Explorer, attr, metrics
 from attriscope.metrics.robustness import default_perturb_func
 from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
+from widget.helpers import (
+    Gate,
+    Make,
+    Mirror,
+    TwoLayers,
+    assert_consistent,
+    from_page,
+    third_of_a_batch,
+    without_bytes,
+)
 
 
 def ask(explorer: Explorer) -> None:
@@ -315,21 +324,15 @@ def test_other_weights_make_it_out_of_date(make: Make, model: TwoLayers) -> None
 
 
 def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.rand(3, 3, 8, 8, generator=generator)
-    others = (torch.rand(3, 1, 8, 8, generator=generator), torch.rand(5, generator=generator), 2.0)
-    model = Masked().eval()
-    explorer = Explorer(
-        model, inputs, target=1, example=2, method="Saliency", additional_forward_args=others, n_steps=4
-    )
+    explorer, x, own = third_of_a_batch()
+    model = explorer._explained.model
     found = explorer.check(draws=2).wait().check_results
-    own = (others[0][2:], *others[1:])
     wanted = metrics.sensitivity_average(
-        (attr.Saliency(model), {"abs": False}), inputs[2:], perturb_radius=radius_of(inputs[2:]), n_perturb_samples=2,
+        (attr.Saliency(model), {"abs": False}), x, perturb_radius=radius_of(x), n_perturb_samples=2,
         max_examples_per_batch=1, generator=seeded(), target=1, additional_forward_args=own,
     )  # fmt: skip
     assert found["stable"].value == pytest.approx(float(wanted), rel=1e-5)
-    output = float(model(inputs[2:], *own)[0, 1].detach())
+    output = float(model(x, *own)[0, 1].detach())
     (said,) = re.findall(r"the output of ([−\d.]+) moves", found["stable"].sentence)
     assert float(said.replace("−", "-")) == pytest.approx(output, rel=0.06)
     explorer.close()

@@ -17,7 +17,16 @@ from attriscope import Explorer, attr, metrics
 from attriscope.core.errors import OperationError
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.state.selection import ChoiceError
-from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page, without_bytes
+from widget.helpers import (
+    Gate,
+    Make,
+    Mirror,
+    TwoLayers,
+    assert_consistent,
+    from_page,
+    third_of_a_batch,
+    without_bytes,
+)
 
 
 def by_name(explorer: Explorer) -> dict[str, Any]:
@@ -259,17 +268,12 @@ def test_other_weights_make_it_out_of_date(make: Make, model: TwoLayers) -> None
 
 
 def test_one_example_of_a_batch_with_what_belongs_to_it() -> None:
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.rand(3, 3, 8, 8, generator=generator)
-    others = (torch.rand(3, 1, 8, 8, generator=generator), torch.rand(5, generator=generator), 2.0)
-    model = Masked().eval()
-    explorer = Explorer(
-        model, inputs, target=1, example=2, method="Saliency", additional_forward_args=others, n_steps=4
-    )
+    explorer, x, own = third_of_a_batch()
+    model = explorer._explained.model
     explorer.compare(["Saliency", "FeatureAblation"], ["deletion", "average sensitivity"]).wait()
     wanted = metrics.evaluate(
-        {"Saliency": (attr.Saliency(model), {"abs": False})}, model, inputs[2:], 1, ["deletion"],
-        additional_forward_args=(others[0][2:], *others[1:]),
+        {"Saliency": (attr.Saliency(model), {"abs": False})}, model, x, 1, ["deletion"],
+        additional_forward_args=own,
     )  # fmt: skip
     assert by_name(explorer)["Saliency"]["values"][0] == pytest.approx(wanted.mean("Saliency", "deletion"))
     assert not any(by_name(explorer)["FeatureAblation"]["notes"])

@@ -167,6 +167,7 @@ def test_the_map_says_what_its_numbers_in_the_region_add_up_to(
         {"settings": {"IntegratedGradients": {"n_steps": 8, "multiply_by_inputs": False}}},
         {"layer": "second"},
         {"layer": "first", "neuron": 2},
+        {"layer": "first", "neuron": 2, "neuron_method": "NeuronConductance"},
     ],
     ids=str,
 )
@@ -174,6 +175,72 @@ def test_what_is_no_part_of_the_score_is_not_added_up(make: Make, choice: dict[s
     explorer = make(target=1, selection=BOX, **choice).wait()
     assert "worth" not in explorer.covered
     assert isinstance(explorer.covered["cost"], float)
+
+
+class Halves(attr.Attribution):
+    """A method of one's own, of which nothing is known."""
+
+    def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+        return inputs / 2
+
+
+def test_of_a_method_of_ones_own_it_is_the_sum_of_its_numbers(make: Make, image: Tensor) -> None:
+    explorer = make(target=1, methods=[Halves], method="Halves", selection=BOX).wait()
+    assert explorer.heat["quantity"] == "attribution"
+    assert explorer.heat["tells_worth"]
+    wanted = float(image[0, :, box_mask()].double().sum() / 2)
+    assert explorer.covered["worth"] == pytest.approx(wanted, abs=1e-6)
+    assert explorer.covered["map"] == explorer.heat["request"]
+
+
+@pytest.mark.parametrize("neuron", [2, [2, 3, 4]])
+def test_at_a_neuron_covering_costs_what_the_neuron_holds(
+    make: Make, model: TwoLayers, image: Tensor, neuron: Any
+) -> None:
+    names = ["zero", "mean"]
+    explorer = make(
+        target=1, baseline=names, selection=BOX, layer="act", neuron=neuron, neuron_method="NeuronIntegratedGradients",
+        settings={"NeuronIntegratedGradients": {"n_steps": 400}},
+    ).wait()  # fmt: skip
+    index = (2,) if isinstance(neuron, int) else tuple(neuron)
+
+    def held(x: Tensor) -> float:
+        with torch.no_grad():
+            return float(model.act(model.first(x))[0].double()[index].sum())
+
+    after = sum(held(edited(image, box_mask(), baseline(image, name))) for name in names) / 2
+    covered = explorer.covered
+    assert covered["before"] == pytest.approx(held(image), rel=1e-5)
+    assert covered["after"] == pytest.approx(after, rel=1e-5)
+    assert covered["cost"] == pytest.approx(held(image) - after, rel=1e-5, abs=1e-6)
+    assert (covered["request"]["layer"], covered["request"]["neuron"]) == ("act", neuron)
+    assert "items" not in covered
+    assert covered["worth"] == pytest.approx(
+        float(explorer.neuron_attributions[0, :, box_mask()].double().sum()), abs=1e-6
+    )
+    whole = torch.ones(8, 8, dtype=torch.bool)
+    explorer.selection = whole  # of the whole picture, what it is worth is what it costs: the map is complete
+    covered = explorer.wait().covered
+    assert covered["worth"] == pytest.approx(covered["cost"], rel=0.01)
+    assert_consistent(explorer)
+
+
+def test_between_a_neuron_and_the_output_it_is_measured_anew(make: Make, model: TwoLayers) -> None:
+    explorer = make(target=1, selection=BOX).wait()
+    cost, rows = explorer.covered["cost"], []
+    model.before = lambda x: rows.append(len(x))
+    explorer.layer = "act"  # of a layer it is the output still
+    explorer.wait()
+    assert explorer.covered["cost"] == cost
+    assert explorer.covered["request"]["layer"] is None
+    explorer.neuron = 2
+    neurons = explorer.wait().covered["cost"]
+    assert neurons != cost
+    explorer.target = 3  # the neuron holds what it held
+    assert explorer.wait().covered["cost"] == neurons
+    assert explorer.covered["request"]["target"] == 3
+    explorer.target, explorer.neuron = 1, None
+    assert explorer.wait().covered["cost"] == cost
 
 
 def test_a_region_asks_for_no_map_and_a_map_for_no_region(make: Make, model: TwoLayers) -> None:

@@ -14,6 +14,7 @@ from attriscope import Explorer
 from attriscope.core.errors import InputError, InputTypeError
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.messages.class_names import read_class_names
+from dense_models import Segmenter
 
 NAMES = ["ant", "bee", "cat"]
 
@@ -218,3 +219,27 @@ class TestLabels:
     def test_are_refused_in_words(self, given: Any, error: type[Exception], words: str) -> None:
         with pytest.raises(error, match=words):
             read_labels(given, 2, read_class_names(NAMES))
+
+
+def test_of_a_segmentation_the_class_with_the_most_pixels_is_told_and_its_share(made: Any) -> None:
+    model, pictures = Segmenter().eval(), torch.rand(5, 3, 6, 8, generator=torch.Generator().manual_seed(3))
+    masks = model(pictures)["out"].argmax(1)
+    counts = torch.stack([mask.flatten().bincount(minlength=4) for mask in masks])
+    names = ["ant", "bee", "cat", "dog"]
+    most = int(counts[0].argmax())
+    names[most] = "background"  # which has the most pixels, and is what nobody looks for
+    explorer = made(model, pictures, class_names=names, labels=[0, 1, 2, 3, 1]).wait()
+    things = counts.clone()
+    things[:, most] = 0
+    assert len(explorer.example_predictions) == 5
+    for told, known in zip(explorer.example_predictions, things.tolist(), strict=True):
+        assert set(told) == {"label", "amount", "kind", "pixels"}
+        assert (told["kind"], told["pixels"]) == ("probability", True)
+        assert told["amount"] == pytest.approx(max(known) / 12)
+        assert known[names.index(told["label"])] == max(known)
+    # It is what an example is explained for.
+    explorer.example = 3
+    explorer.wait()
+    assert names[explorer.target] == explorer.example_predictions[3]["label"]
+    explorer.output, explorer.target = "values", (1, 1, 1)
+    assert explorer.wait().example_predictions == []

@@ -12,7 +12,7 @@ import warnings
 
 import pytest
 
-from attriscope.widget.jobs.worker import Job, Worker
+from attriscope.widget.jobs.worker import Job, Worker, nothing
 
 
 def test_latest_request_wins() -> None:
@@ -31,6 +31,37 @@ def test_latest_request_wins() -> None:
     release.set()
     assert worker.wait(10)
     assert ran == ["first stopped", "third"]
+
+
+def test_what_comes_besides_is_done_in_turn_and_takes_the_place_of_its_kind() -> None:
+    worker, started = Worker("test"), threading.Event()
+    ran: list[str] = []
+
+    def note(job: Job) -> None:
+        if job.about == "map":
+            started.set()
+            time.sleep(0.02)
+        ran.append(f"{job.about}{' stopped' if job.is_set() else ''}")
+
+    def ask(about: str) -> None:
+        worker.submit(Job(note, about), instead_of=lambda other: other.about == about)
+
+    worker.submit(Job(note, "map"))
+    assert started.wait(10)
+    for about in ("table", "checks", "table"):
+        ask(about)
+    worker.submit(Job(note, "region", quiet=True), instead_of=nothing)
+    assert worker.awaited
+    assert worker.wait(10)
+    assert ran == ["map", "checks", "table", "region"]
+
+    started.clear()
+    worker.submit(Job(note, "map"))
+    assert started.wait(10)
+    ask("table")
+    ask("map")  # what runs is of this kind, and what waits is not
+    assert worker.wait(10)
+    assert ran[4:] == ["map stopped", "table", "map"]
 
 
 def test_cancel_drops_what_waits_and_stops_what_runs() -> None:

@@ -122,7 +122,7 @@ class Covering:
     def _cost(self, selection: Selection, region: Region, mask: Tensor) -> RawCovered:
         key = (region, selection.covering, self._explained.weights())
         if self._latest is None or self._latest[0] != key:
-            request = selection.request("covered")
+            request = selection.covering.request("covered")
             try:
                 found = cover(self._explained, selection, mask)
                 outputs = self._explained.outputs(selection, self._labels.names.binary)
@@ -157,10 +157,9 @@ class Covering:
         ]
 
     def _worth(self, selection: Selection, mask: Tensor) -> float | None:
-        """What the map says; ``None`` while there is none, and of one whose numbers do not add up to that."""
+        """What the map adds up to there; ``None`` while there is none, and of one whose numbers do not say that."""
         parts = self._state.contributions
-        known = selection.place == "input" and self._state.has_map(selection)
-        if parts is None or not known or parts.shape != mask.shape:
+        if parts is None or not self._state.has_map(selection) or parts.shape != mask.shape:
             return None
         return wire.number(parts[mask.to(parts.device)].to("cpu", torch.float64).sum())
 

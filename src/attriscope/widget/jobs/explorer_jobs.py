@@ -109,19 +109,28 @@ class ExplorerJobs:
                 job.predict(about.selection)
             cover()
             return ""
-        finished = self._state.has_map(about.selection) and self._state.finished == about.selection
-        note = "" if finished and not self._shown.weights_changed else self._explain(about.selection, job)
+        selection = self._present(publish)
+        finished = self._state.has_map(selection) and self._state.finished == selection
+        note = "" if finished and not self._shown.weights_changed else self._explain(selection, job)
         if isinstance(about, PinRequest):
             note = " ".join(filter(None, (note, self._pin(publish))))
         else:
             # For the target that was found, where nobody had chosen one.
-            settled = dataclasses.replace(about, selection=self._state.answered or about.selection)
+            settled = dataclasses.replace(about, selection=self._state.answered or selection)
             with once({TrainingModeWarning, ConvergenceWarning}):  # told of the map on show already
                 if isinstance(settled, CheckRequest):
                     self._checks.run(settled, job)
                 else:
                     self._comparison.run(settled, job)
         return note
+
+    def _present(self, publish: Publish) -> Selection:
+        """What was requested, as it is by now: its target may have been found since it was asked for."""
+        found: list[Selection | None] = []
+        publish(lambda: found.append(self._state.requested))
+        (selection,) = found
+        assert selection is not None
+        return selection
 
     def _pin(self, publish: Publish) -> str:
         """Keep the map on show, if there is one. Returns what there is to say."""

@@ -10,40 +10,31 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attriscope.attr._random import check_count
+from attriscope.widget.jobs.asking import Asking
 from attriscope.widget.jobs.checks import DRAWS, DRAWS_OF_SLOW, Check, CheckRequest, Checks
 from attriscope.widget.jobs.comparison import Comparison
-from attriscope.widget.jobs.job_widget import JobWidget
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.state.part import LOCK
-from attriscope.widget.state.selection import Selection, refusing
+from attriscope.widget.state.selection import refusing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from attriscope.metrics.table import Table
-    from attriscope.widget.messages.types import Settings
 
 
-class Judging(JobWidget):
+class Judging(Asking):
     """The part of the Explorer that judges explanations."""
 
-    settings: Settings
     _comparison: Comparison
     _checks: Checks
     _registry: MethodRegistry
 
-    @property
-    def choice(self) -> Selection:
-        """What is selected, as it is now."""
-        raise NotImplementedError
-
-    def _ask(self, choice: Selection, about: Any = None) -> None:
-        """Work a choice out, and what it is about if there is more to do than that."""
-        raise NotImplementedError
-
     def compare(self, methods: Sequence[str] | None = None, metrics: Any = None) -> Self:
         """Judge several methods on the example on show, for what is explained now: maps and table are on the page.
 
+        What else is asked of the same map, as by :meth:`check` or :meth:`Explorer.pin`, is done in turn; another choice
+        ends all of it.
         Each method's small map and its line of the table come as soon as it is judged; a method that fails on this
         model says so there. The map on show stays; if it is not ready yet, it comes first. One example says little
         about methods in general: :func:`attriscope.metrics.evaluate` asks more of them.

@@ -11,7 +11,7 @@ from attriscope.widget.messages import wire
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import Quantity, RawHeat
 from attriscope.widget.methods.labels import Labels
-from attriscope.widget.methods.quantities import quantity_of, unit_words
+from attriscope.widget.methods.quantities import quantity_of, tells_worth, unit_words
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.map import Map
@@ -50,6 +50,9 @@ class MapMessages:
             "changed": False,
             "quantity": unit["quantity"],
             "unit": unit["unit"],
+            "tells_worth": tells_worth(
+                unit["quantity"], self._registry.specs[selection.shown_method], selection
+            ),
         }
 
     def unit(self, selection: Selection) -> Unit:

@@ -18,11 +18,12 @@ from attriscope.core.progress import control
 from attriscope.widget.jobs.map_messages import MapMessages
 from attriscope.widget.messages import layers as layer_messages
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.predictions import Outputs, predictions_message
-from attriscope.widget.messages.types import Request
+from attriscope.widget.messages.predictions import Outputs, maps_message, predictions_message
+from attriscope.widget.messages.types import RawPredictions, Request
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.quantities import unit_words
 from attriscope.widget.methods.registry import MethodRegistry
+from attriscope.widget.model.answer import Answer
 from attriscope.widget.model.code import lines_of
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.explorer_code import whole_code
@@ -87,8 +88,8 @@ class ExplanationJob:
         Raises:
             WeightsChangedError: autograd noticed that the model was trained between a forward and its backward pass.
         """
-        has_map = self.state.has_map(selection)
         selection = self.predict(selection)
+        has_map = self.state.has_map(selection)
         weights = self.explained.weights()
         self.cover()
         try:
@@ -127,6 +128,8 @@ class ExplanationJob:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
+        if explained.read_as(selection.output):
+            self.publish(self.state.forget_map, heat={}, path={}, code="")
         answer = explained.answer(index)
         if self.state.layers is not explained.layers:  # it was run for the first time, or with other weights
             self.publish(**cleared(with_example=False))
@@ -137,15 +140,12 @@ class ExplanationJob:
             layout = explained.layer_cache.layout(selection.layer)
             with refusing():
                 layout.check(selection.neuron, selection.layer)
-        self.labels.names, told = answer.names(self.labels.given), answer.told
+        self.labels.names = answer.names(self.labels.given)
         self.labels.pixels = answer.pixels is not None
         if self.shown.classes != (classes := self.labels.names.message()):
             self.publish(classes=classes)
-        self.publish(
-            predictions={}
-            if told is None
-            else predictions_message(told, self.labels.names, self.outputs(selection), answer.corners)
-        )
+        self.publish(predictions=self._predictions(answer, selection))
+        answer.check(selection)
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
         target = answer.best(self.labels.names)
         if target is not None and (selection.target is None or follows):
@@ -157,6 +157,13 @@ class ExplanationJob:
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         return explained.picking(selection)
+
+    def _predictions(self, answer: Answer, selection: Selection) -> RawPredictions:
+        shape = () if answer.maps is None else answer.maps.shape
+        if answer.told is None:
+            return maps_message(shape) if shape else {}
+        outputs = self.outputs(selection)
+        return predictions_message(answer.told, self.labels.names, outputs, answer.corners, shape)
 
     def outputs(self, selection: Selection) -> Outputs:
         """What the numbers are that the model gives."""
@@ -210,7 +217,7 @@ class ExplanationJob:
             over = found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
-            parts = found.contributions if about["quantity"] == "contribution" else None
+            parts = found.contributions if about["tells_worth"] else None
             seconds = time.monotonic() - began
             result = Result(selection, attributions, weights, found.final, of_layer, parts, lines, seconds)
             heat = self._told.heat(selection, found, {**about, "changed": changed})

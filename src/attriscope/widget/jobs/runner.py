@@ -1,4 +1,4 @@
-"""Runs what a widget is asked for on a worker's thread, the latest first, and says on the page how it goes on.
+"""Runs what a widget is asked for on a worker's thread, and says on the page how it goes on.
 
 A job's results go out by :meth:`JobRunner.publish`, which a superseded job cannot pass.
 """
@@ -15,7 +15,7 @@ import torch
 from attriscope.core.errors import Cancelled
 from attriscope.core.progress import control
 from attriscope.widget.jobs.torch_context import TorchContext
-from attriscope.widget.jobs.worker import Job, Worker
+from attriscope.widget.jobs.worker import Job, Worker, nothing
 from attriscope.widget.messages.types import Status
 from attriscope.widget.state.part import LOCK
 
@@ -35,7 +35,7 @@ class ShowsJobs(Protocol):
 
 
 class JobRunner:
-    """One thing at a time, and of what waits only the latest.
+    """One thing at a time: the latest wish, and what was asked for besides.
 
     Args:
         widget: where jobs are shown.
@@ -50,6 +50,7 @@ class JobRunner:
         self._widget, self._work = widget, work
         self._worker = Worker("attriscope-explorer")
         self._torch_context = TorchContext.of_caller()
+        self._notes: list[str] = []
         self._closed = False
 
     @property
@@ -62,8 +63,8 @@ class JobRunner:
         """Whether a job is about to look for what is asked for meanwhile, so that another is not needed."""
         return self._worker.open
 
-    def submit(self, about: Any, from_page: bool = False, quiet: bool = False) -> None:
-        """Do this next.
+    def submit(self, about: Any, from_page: bool = False, quiet: bool = False, besides: bool = False) -> None:
+        """Do this instead of what was asked for before.
 
         Args:
             about: what.
@@ -71,19 +72,26 @@ class JobRunner:
                 asked from Python.
             quiet: do it after what runs rather than instead, and say nothing of it unless it fails: how the last job
                 that was not quiet has ended is still true.
+            besides: do it after what was asked for before, and instead of that only which is of the same kind. If that
+                fails or is cancelled, this is not done either.
         """
         if self._closed:
             return
         if not from_page:
             self._torch_context = TorchContext.of_caller()
         with LOCK:
+            job = Job(self._run, about, self._torch_context, quiet)
             if quiet:
-                self._worker.submit(Job(self._run_quietly, about, self._torch_context), stop=False)
+                self._worker.submit(job, instead_of=nothing)
+                return
+            if besides and self._widget.status == "running":
+                self._worker.submit(job, instead_of=lambda other: isinstance(other.about, type(about)))
                 return
             self.error = None
+            self._notes = []
             waits = "Waiting for the batch that still runs" if self._worker.busy else "Starting"
             # Before anybody hears of it: an observer of these traits may ask for something else, which is then later.
-            self._worker.submit(Job(self._run, about, self._torch_context))
+            self._worker.submit(job)
             self._show(status="running", progress=0.0, message=waits)
 
     def publish(self, job: Job, accept: Callable[[], None] | None = None, **traits: Any) -> None:
@@ -146,10 +154,7 @@ class JobRunner:
         """Wait until there is nothing to do. Returns whether that came to pass in ``timeout`` seconds."""
         return self._worker.wait(timeout)
 
-    def _run_quietly(self, job: Job) -> None:
-        self._run(job, quiet=True)
-
-    def _run(self, job: Job, quiet: bool = False) -> None:
+    def _run(self, job: Job) -> None:
         try:
             # A job that an observer asked for while another one ran begins in that one's context: what goes on in it
             # is not to be reported to the other, which is over.
@@ -158,8 +163,8 @@ class JobRunner:
                 control(progress=_unheard, cancel=job, batch_seconds=_BATCH_SECONDS),
             ):
                 note = self._work(job)
-            if not quiet:
-                self.publish(job, status="idle", progress=1.0, message=note)
+            if not job.quiet:
+                self._end(job, note)
         except BaseException as error:  # whatever a model raises must neither kill the worker nor go unseen
             if isinstance(error, Cancelled) and job.is_set():
                 return  # whoever told the job to stop has said so on the page
@@ -167,8 +172,17 @@ class JobRunner:
             traceback.clear_frames(error.__traceback__)
             with LOCK:
                 if not job.is_set():
+                    self._worker.drop(lambda other: not other.quiet)  # which was to come after this
                     self.error = error
                     self._show(status="error", message=_described(error))
+
+    def _end(self, job: Job, note: str) -> None:
+        """Say that it is done, unless something else that was asked for is still to come."""
+        with LOCK:
+            self.publish(job, lambda: self._notes.append(note))
+            if not self._worker.awaited:
+                said = dict.fromkeys(filter(None, self._notes))
+                self.publish(job, status="idle", progress=1.0, message=" ".join(said))
 
 
 def _unheard(done: int, total: int) -> None:

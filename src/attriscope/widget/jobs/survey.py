@@ -20,6 +20,7 @@ from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import ExamplePrediction
 from attriscope.widget.messages.wire import number
+from attriscope.widget.model.answer import largest
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.selection import Selection
 
@@ -67,7 +68,10 @@ def tell_of_examples(job: ExplanationJob, selection: Selection, labels: Sequence
         labels: the true class of each example, if they are known.
     """
     explained = job.explained
-    if explained.examples.count == 1 or explained.scores(selection.example) is None:
+    answer = explained.answer(selection.example)
+    if explained.examples.count == 1 or answer.told is None or answer.boxes is not None:
+        if job.shown.example_predictions:  # of what the numbers were taken for before
+            job.publish(example_predictions=[])
         return
     found = _survey(explained, labels, job.labels.names, job.outputs(selection))
     for predictions in job.reported("All examples", found):
@@ -107,7 +111,19 @@ def _asked(explained: ExplainedModel, index: int) -> Tensor | None:
 
 
 def _prediction(scores: Tensor, truth: int | None, names: ClassNames, outputs: Outputs) -> ExamplePrediction:
-    """What the model says of one example, of which it gives the scores (C,)."""
+    """What the model says of one example, of which it gives the scores (C,), or the share of the pixels of each class.
+
+    Of a segmentation it is the class with the most pixels, and of classes beside the background: which it would be of a
+    whole example nobody has said, so none is wrong.
+    """
+    if outputs.kind == "segmentation":
+        best = largest(scores, names)
+        return {
+            "label": names.label(best),
+            "amount": number(scores[best]),
+            "kind": "probability",
+            "pixels": True,
+        }
     chances = outputs.probabilities(scores.double())
     amounts = scores.double() if chances is None else chances
     best = int(scores.argmax())

@@ -72,7 +72,11 @@ class Outputs:
 
 
 def predictions_message(
-    output: Tensor, names: ClassNames, outputs: Outputs, boxes: Sequence[Sequence[float]] = ()
+    output: Tensor,
+    names: ClassNames,
+    outputs: Outputs,
+    boxes: Sequence[Sequence[float]] = (),
+    shape: Sequence[int] = (),
 ) -> RawPredictions:
     """The best classes of one example's output (C,): of a segmentation those that are there, of a detector boxes.
 
@@ -81,6 +85,7 @@ def predictions_message(
         names: what they are called.
         outputs: what the numbers are.
         boxes: of each box the corners x0, y0, x1, y1 in pixels of the picture.
+        shape: of a segmentation: classes, rows, columns.
     """
     scores = output.detach().to("cpu", torch.float64)
     chances = outputs.probabilities(scores)
@@ -105,7 +110,16 @@ def predictions_message(
     }
     if boxes:
         found["boxes"] = [list(boxes[i]) for i in shown]
+    if shape:
+        found["shape"] = list(shape)
     return found
+
+
+def maps_message(shape: Sequence[int]) -> RawPredictions:
+    """That there are no predictions, but values with places: channels, rows, columns."""
+    channels, height, width = shape
+    doc = f"{channels} x {height} x {width} values, of which the target picks one"
+    return {"kind": "score", "output": "values", "doc": doc, "items": [], "shape": list(shape)}
 
 
 def best(output: Tensor, most: int = _MOST) -> list[int]:

@@ -69,7 +69,8 @@ class RawCovered(TypedDict, total=False):
 
     Attributes:
         pixels: how many the region has.
-        before: the explained number, and with the region covered; of several baselines the mean.
+        before: the explained number, or what the neuron holds in all.
+        after: the same with the region covered; of several baselines the mean.
         cost: before less after.
         worth: the sum of the map over the region; missing while there is no final map that can be summed up.
         map: the request of the map that says so.

@@ -31,7 +31,7 @@ LutKind: TypeAlias = Literal["diverging", "sequential"]
 AblateTo: TypeAlias = Literal["zero", "baseline"]
 # What a model's numbers are, and what a person says of it; "auto" leaves that to be found.
 OutputKind: TypeAlias = Literal["logits", "probabilities", "sigmoid", "values", "segmentation", "boxes"]
-Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values"]
+Output: TypeAlias = Literal["auto", "logits", "probabilities", "sigmoid", "values", "segmentation"]
 # What the numbers of a map are: parts of the explained number, its slope, an activation, something else that ranks.
 Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribution", "activation"]
 # What is shown of them: parts of 100 percent, or numbers as they are.
@@ -191,7 +191,7 @@ class ExampleInfo(TypedDict):
 
 
 class ExamplePrediction(TypedDict, total=False):
-    """What the model says of an example; {} where it gives no row of numbers.
+    """What the model says of an example; {} where it says nothing of classes.
 
     Attributes:
         label: of the class that it takes the example for.
@@ -199,6 +199,7 @@ class ExamplePrediction(TypedDict, total=False):
         truth: the class that the example is of, where that is known.
         wrong: whether these are different.
         of_truth: what the model says of the true class.
+        pixels: of a segmentation: the class has the most pixels but for the background, and this share of them.
     """
 
     label: str
@@ -207,6 +208,7 @@ class ExamplePrediction(TypedDict, total=False):
     truth: str
     wrong: bool
     of_truth: float | None
+    pixels: bool
 
 
 class RawHeat(TypedDict, total=False):
@@ -217,6 +219,7 @@ class RawHeat(TypedDict, total=False):
         pixels: how many pixels of the input each number stands for, where the map was averaged down.
         summable: numbers of places beside each other may be added up.
         unit: what the numbers are, in words.
+        tells_worth: whether the sum over a region is what the map says that is worth.
     """
 
     shape: Size
@@ -236,6 +239,7 @@ class RawHeat(TypedDict, total=False):
     summable: bool
     quantity: Quantity
     unit: str
+    tells_worth: bool
 
 
 class RawClasses(TypedDict, total=False):
@@ -265,6 +269,7 @@ class RawPredictions(TypedDict, total=False):
         output: what the model's numbers are.
         doc: how what is shown comes about from them.
         boxes: of a detector, for each item the corners x0, y0, x1, y1 of its box, in pixels of the picture.
+        shape: of numbers with places, how many there are: channels, rows, columns.
     """
 
     kind: Amount
@@ -272,6 +277,7 @@ class RawPredictions(TypedDict, total=False):
     doc: str
     items: Sequence[Prediction]
     boxes: Sequence[Sequence[float]]
+    shape: Sequence[int]
 
 
 class ClassInfo(TypedDict):

@@ -37,6 +37,16 @@ def quantity_of(spec: MethodSpec, selection: Selection, custom: bool) -> Quantit
     return found if factor or found != "contribution" else "gradient"
 
 
+def tells_worth(quantity: Quantity, spec: MethodSpec, selection: Selection) -> bool:
+    """Whether the sum of a map over a region is what it says that is worth, to be held beside what covering costs.
+
+    So it is of contributions to what covering is measured at, and of a method of the user's own, who may know. What a
+    layer gives is not the picture's, and what passes on to the output by way of a neuron is not what the neuron holds.
+    """
+    at_output = selection.place == "input" or not spec.explains_output
+    return selection.place != "layer" and at_output and quantity in ("contribution", "attribution")
+
+
 def unit_words(quantity: Quantity, of: str) -> str:
     """The same in words, for what is explained."""
     return _WORDS[quantity].format(of)

@@ -18,7 +18,9 @@ from attriscope.core.errors import InputError, TargetError
 from attriscope.core.target import scores_in
 from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.predictions import best
+from attriscope.widget.messages.types import Output
 from attriscope.widget.methods.arguments import CodeValue
+from attriscope.widget.model.dense_output import doubt_of, how_to_say
 from attriscope.widget.model.output_kind import scores_of
 from attriscope.widget.state.selection import PickedOutput, Selection
 
@@ -33,16 +35,49 @@ class Answer:
     Attributes:
         scores: a row of them, (C,).
         in_row: whether they came as a row (1, C).
-        pixels: of a segmentation the scores (C, H, W).
+        maps: numbers with places, (C, H, W), whatever they are.
+        pixels: of a segmentation the same: the scores of classes.
+        doubt: what they may be instead, where nobody has said.
         boxes: of a detector, what finds boxes in its output; ``None`` for what is none.
         found: those of the example.
     """
 
     scores: Tensor | None = None
     in_row: bool = True
+    maps: Tensor | None = None
     pixels: Tensor | None = None
+    doubt: str = ""
     boxes: Boxes | None = None
     found: Sequence[Box] = ()
+
+    def read_as(self, said: Output, named: bool, picture: Sequence[int]) -> Answer:
+        """The same, with maps taken for what they are said to be, or found to be.
+
+        Args:
+            said: what a person says.
+            named: whether there are names of classes.
+            picture: the channels, height and width of the picture.
+        """
+        if self.maps is None:
+            return self
+        doubt = "" if named or said != "auto" else doubt_of(self.maps, picture)
+        pixels = None if doubt or said == "values" else self.maps
+        return dataclasses.replace(self, pixels=pixels, doubt=doubt)
+
+    def check(self, selection: Selection) -> None:
+        """See that what is said of it can be, and that one number is picked.
+
+        Raises:
+            InputError: it is said to be a segmentation and has no places, or it may be something else than one.
+        """
+        if self.maps is None and selection.output == "segmentation":
+            raise InputError(
+                "output='segmentation' is said of scores of pixels (N, C, H, W), which the model does not give"
+            )
+        whole = self.maps is not None and self.pixels is None
+        if whole and (selection.target is None or isinstance(selection.target, int)):
+            assert self.maps is not None
+            raise InputError(how_to_say(self.maps, self.doubt))
 
     @property
     def classes(self) -> int | None:
@@ -90,10 +125,7 @@ class Answer:
             return None
         if self.pixels is None:
             return int(told.argmax())
-        order: list[int] = told.argsort(descending=True).tolist()
-        seen = [i for i in order if bool(told[i] > 0)]
-        things = [i for i in seen if names.label(i).strip("_ ").casefold() not in _BACKGROUND]
-        return (things or order)[0]
+        return largest(told, names)
 
     def names(self, names: ClassNames) -> ClassNames:
         """What the classes, or boxes, of this answer are called.
@@ -177,6 +209,14 @@ def answer_of(output: Any, boxes: Boxes | None) -> Answer:
     if scores is not None:
         return Answer(scores.reshape(-1), scores.dim() == 2)
     return Answer(None, False, targets.pixel_scores(output))
+
+
+def largest(shares: Tensor, names: ClassNames) -> int:
+    """The class with the largest share (C,) of the pixels that is not called background, if there is one."""
+    order: list[int] = shares.argsort(descending=True).tolist()
+    seen = [i for i in order if bool(shares[i] > 0)]
+    things = [i for i in seen if names.label(i).strip("_ ").casefold() not in _BACKGROUND]
+    return (things or order)[0]
 
 
 def shares(scores: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from attriscope.core.layouts import Layout
 from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.widget.messages.predictions import Outputs
+from attriscope.widget.messages.types import Output
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
@@ -62,6 +63,7 @@ class ExplainedModel:
         to_image: see :class:`~attriscope.widget.model.images.Pictures`.
         registry: the methods' parameters.
         boxes: for a detector, what finds boxes in its output.
+        named: whether there are names of classes.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class ExplainedModel:
         to_image: ToImage | None,
         registry: MethodRegistry,
         boxes: Boxes | None = None,
+        named: bool = False,
     ) -> None:
         self.model = model
         self.examples = examples
-        self.boxes = boxes
+        self.boxes, self._named = boxes, named
+        self._said: Output = "auto"
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
@@ -127,27 +131,43 @@ class ExplainedModel:
         layers = map_layers(self.model, lambda: found.append(self.model(x, *one.arguments)))
         answer = answer_of(found[0], self.boxes)
         self._rows = answer.in_row
-        if answer.pixels is not None:  # which are large
+        if answer.maps is not None:  # which are large
             self._answers = dict(list(self._answers.items())[-_SEGMENTATIONS_KEPT + 1 :])
-        self._answers[index] = answer
+        answer = self._answers[index] = self._read(answer)
         self.classes = answer.classes
         self.layers, self._seen = layers, weights
         self.layer_cache.update(layers)
+
+    def read_as(self, said: Output) -> bool:
+        """Take what the model gives for what a person says. Returns whether that is something else than before."""
+        before, self._said = self._said, said
+        if said == before or all(answer.maps is None for answer in self._answers.values()):
+            return False
+        self._answers = {index: self._read(answer) for index, answer in self._answers.items()}
+        self.classes = next(reversed(self._answers.values())).classes
+        return True
+
+    def _read(self, answer: Answer) -> Answer:
+        return answer.read_as(self._said, self._named, self.examples.tensors[0].shape[1:])
 
     def answer(self, index: int) -> Answer:
         """What the model gave for an example; an empty one if that is not known."""
         return self._answers.get(index, _UNKNOWN)
 
     def predict(self, index: int) -> Tensor | None:
-        """What the model says about an example, whether it was looked at before or not; the layers are left alone."""
-        if index not in self._answers:
+        """What the model says about an example, whether it was looked at before or not; the layers are left alone.
+
+        Returns:
+            The score of each class, or of a segmentation its share of the pixels, (C,).
+        """
+        answer = self._answers.get(index)
+        if answer is None:
             one = Example(self.examples, index, self.to_image).examples
             with one_pass(self.model, False):
-                answer = answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes)
-            if answer.scores is None:  # pixels are too many to keep, and boxes are no classes
-                return None
-            self._answers[index] = answer
-        return self.scores(index)
+                answer = self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
+            if answer.scores is not None:  # pixels are too many to keep
+                self._answers[index] = answer
+        return None if answer.boxes is not None else answer.told  # boxes are no classes
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""

@@ -25,7 +25,7 @@ class Result:
         weights: those of the model that it was made with.
         final: whether it is the last word.
         of_layer: for a layer, what the method gave.
-        contributions: what each pixel adds to the explained output, (H, W), by a final map that says so.
+        contributions: what each pixel adds to what is explained, (H, W), by a final map that says so.
         code: the lines of Python that reproduce it.
         seconds: how long it has taken.
     """
@@ -130,6 +130,10 @@ class ExplorerState:
         self.attributions = self.contributions = self.weights = self.answered = self.of_layer = self.code = (
             None
         )
+
+    def forget_map(self) -> None:
+        """The map on show is not the answer any more, to whatever selection."""
+        self.answered = None
 
     def accept(self, result: Result) -> None:
         """This map is on show."""

@@ -189,9 +189,12 @@ class Selection:
 
     @functools.cached_property
     def covering(self) -> Selection:
-        """The same as far as it matters to what covering a region of the picture costs."""
+        """The same as far as it matters to what covering a region of the picture costs: the output, or a neuron."""
         names = ("target", "contrast", "example", "baselines", "custom", "output")
-        return dataclasses.replace(Selection("", None), **{name: getattr(self, name) for name in names})
+        of_neuron = ("layer", "neuron") if self.place == "neuron" else ()
+        return dataclasses.replace(
+            Selection("", None), **{name: getattr(self, name) for name in (*names, *of_neuron)}
+        )
 
     def is_but_for_effort(self, other: Selection) -> bool:
         """Whether another asks for the same, with whatever effort."""

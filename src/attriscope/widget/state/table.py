@@ -174,7 +174,7 @@ class ExplorerTraits(traitlets.HasTraits):
     what_if: RawWhatIf = kernel_trait(
         answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
     )
-    covered: RawCovered = kernel_trait(answers=(*PATH, "output"), cleared_with="example")
+    covered: RawCovered = kernel_trait(answers=(*PATH, "output", "layer", "neuron"), cleared_with="example")
     segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
     checks: RawChecks = kernel_trait(answers=_MAP)
