@@ -33,7 +33,7 @@ class Answers:
 
     def _look_closer(self, change: Any) -> None:
         if self._state.example is not None:
-            self.close_up = self._explained.example(self._state.example).close_up(change["new"])
+            self.close_up = self._explained.example(self._state.example).stage.close_up(change["new"])
 
     @property
     def choice(self) -> Selection:

@@ -27,7 +27,7 @@ def cover(explained: ExplainedModel, selection: Selection, mask: Tensor) -> Cove
     example = explained.example(selection.example)
     target = resolve_target(selection.explained, 1)
     picture = example.tensor.detach()
-    hidden = mask.to(picture.device)
+    hidden = example.stage.inside(mask)
 
     def say(x: Tensor) -> tuple[Tensor, Tensor | None]:
         with one_pass(explained.model, False):
