@@ -10,11 +10,13 @@ import pytest
 
 WIDGET = Path(__file__).parents[2] / "src/attriscope/widget"
 # Each may import itself and those before it: what travels; what is shared, requested, answered; what there is to ask;
-# who answers; when that is done; how the view is taken out. The Explorer and its parts are made of these.
+# what makes data visible; who answers; when that is done; how the view is taken out. The Explorer and its parts are
+# made of these.
 ORDER = (
     "messages",
     "state",
     "methods",
+    "stages",
     "model",
     "jobs",
     "export",

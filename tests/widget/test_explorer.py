@@ -63,7 +63,7 @@ def test_baselines(make: Make, model: TwoLayers, image: Tensor, name: str) -> No
     explorer = make(target=1, baseline=name).wait()
     total = explorer.attributions.sum()
     with torch.no_grad():
-        start = explorer._explained.example(0).pictures.baseline(name)
+        start = explorer._explained.example(0).stage.baseline(name)
         wanted = (model(image) - model(start))[0, 1]
     torch.testing.assert_close(total, wanted, atol=2e-2, rtol=5e-2)
     assert explorer.path["scores"][0] == pytest.approx(model(start)[0, 1].item(), abs=1e-5)

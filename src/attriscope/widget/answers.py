@@ -27,7 +27,7 @@ class Answers(Asking):
 
     def _look_closer(self, change: Any) -> None:
         if self._state.example is not None:
-            self.close_up = self._explained.example(self._state.example).close_up(change["new"])
+            self.close_up = self._explained.example(self._state.example).stage.close_up(change["new"])
 
     @property
     def attributions(self) -> Tensor | None:

@@ -34,9 +34,9 @@ from attriscope.widget.messages.layers import Channel, top_channels
 from attriscope.widget.methods.custom import custom_methods
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
-from attriscope.widget.model import example
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.model.images import ToImage, baseline_infos
+from attriscope.widget.stages.baselines import baseline_infos
+from attriscope.widget.stages.pictures import PictureStage, ToImage, thumbnails
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError
@@ -252,10 +252,10 @@ class Explorer(Pinning, Judging, Answers):
         self.methods = self._registry.message()
         self.layer_methods = self._registry.message("layer")
         self.neuron_methods = self._registry.message("neuron")
-        self.baselines = self.baselines or baseline_infos(custom=False)
-        self.examples = example.thumbnails(examples, to_image)
+        self.baselines = self.baselines or baseline_infos(PictureStage.baseline_labels, custom=False)
+        self.examples = thumbnails(examples, to_image)
         shown = self._explained.example(self.example)
-        self.picture, self.close_up = shown.picture, shown.close_up(self.view_box)
+        self.picture, self.close_up = shown.stage.picture, shown.stage.close_up(self.view_box)
         self._state.example = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         link(self, self._explained, self._state, self._choose)

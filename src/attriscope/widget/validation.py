@@ -29,8 +29,9 @@ from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
-from attriscope.widget.model.images import BASELINES, baseline_infos, custom_baseline
-from attriscope.widget.model.region import checked_region
+from attriscope.widget.stages.baselines import baseline_infos, custom_baseline
+from attriscope.widget.stages.region import checked_region
+from attriscope.widget.stages.stage import Stage
 from attriscope.widget.state.selection import (
     ChoiceError,
     CustomBaseline,
@@ -266,9 +267,8 @@ class Validation(LayerValidation):
         """As target, the class at a pixel of the picture; see :meth:`attriscope.Explorer.explain_pixel`."""
         if not _whole(row) or not _whole(column):
             raise ChoiceError(f"row and column must be ints, but {describe(row)} and {describe(column)} came")
-        size = tuple(self._explained.examples.tensors[0].shape[2:])
         with refusing():
-            return self._explained.answer(example).class_at(int(row), int(column), size)
+            return self._explained.answer(example).class_at(int(row), int(column), self._stage.places)
 
     def contrast(self, value: Any) -> int | None:
         """Another class than the target, or none."""
@@ -315,13 +315,18 @@ class Validation(LayerValidation):
             )
         return [int(one) for one in box]
 
+    @property
+    def _stage(self) -> Stage:
+        """All examples have places of the same kind and number."""
+        return self._explained.example(0).stage
+
     # --- baselines --------------------------------------------------------------------------------------------
 
     def baseline(self, value: Any) -> Any:
         """A baseline by its name or as a tensor, or several of these."""
         if not isinstance(value, list | tuple):
             return self._one_baseline(value)
-        found = [self._one_baseline(one) for one in value[: len(BASELINES) + 2]]
+        found = [self._one_baseline(one) for one in value[: len(self._stage.baseline_labels) + 2]]
         names = [baseline_names(one) for one in found]
         if not found or len(set(names)) < len(value):
             raise ChoiceError(
@@ -332,14 +337,15 @@ class Validation(LayerValidation):
 
     def _one_baseline(self, value: Any) -> Any:
         if isinstance(value, str):
-            if value not in BASELINES:
-                names = ", ".join(BASELINES)
+            labels = self._stage.baseline_labels
+            if value not in labels:
+                names = ", ".join(labels)
                 raise ChoiceError(f"baseline must be one of {names} or a tensor, but {describe(value)} came")
             return value
         if self.custom is None or value is not self.custom.tensor:
             with refusing():
                 self.custom = CustomBaseline(custom_baseline(value, self._explained.examples))
-        self._traits.baselines = baseline_infos(custom=True)
+        self._traits.baselines = baseline_infos(self._stage.baseline_labels, custom=True)
         return self.custom.tensor
 
     def baseline_of_names(self, value: Any) -> Any:
@@ -350,9 +356,8 @@ class Validation(LayerValidation):
 
     def selection(self, value: Any) -> Region | None:
         """A region of the picture, or none."""
-        height, width = self._explained.examples.tensors[0].shape[2:]
         with refusing():
-            return None if value is None else checked_region(value, (height, width))
+            return None if value is None else checked_region(value, self._stage.places)
 
     def beside(self, value: Any) -> list[int]:
         """The numbers of at most two pins."""

@@ -33,9 +33,11 @@ from attriscope.widget.messages.layers import (
 from attriscope.widget.messages.predictions import Outputs, predictions_message
 from attriscope.widget.messages.types import Output
 from attriscope.widget.model import layers as model_layers
-from attriscope.widget.model.images import Pictures, ToImage, as_pixels, custom_baseline
 from attriscope.widget.model.output_kind import outputs_of, scores_of
 from attriscope.widget.model.path import PathIntegral, path_message
+from attriscope.widget.stages.baselines import custom_baseline
+from attriscope.widget.stages.pictures import PictureStage, ToImage
+from attriscope.widget.stages.pixels import as_pixels
 from attriscope.widget.state.part import LOCK, Part
 from attriscope.widget.state.selection import ChoiceError
 from attriscope.widget.state.table import ExplorerTraits
@@ -80,7 +82,7 @@ class Overlay(Part):
         of_model = isinstance(image, Tensor) and image.dim() == 4
         attributions = _attributions(attributions)
         size = (attributions.shape[-2], attributions.shape[-1])
-        pixels = Pictures(image, to_image).show(image) if of_model else as_pixels(image, size)
+        pixels = PictureStage(image, to_image).show(image) if of_model else as_pixels(image, size)
         super().__init__(_part="overlay", **{"detail": 1, **traits})
         self.picture = wire.picture_message(pixels)
         heat = wire.flat_map(attributions)
@@ -177,7 +179,7 @@ class PathWalk(Part):
         examples = gather_examples(inputs).plain
         require_floating(examples, "PathWalk")
         if isinstance(baseline, str):
-            start = Pictures(inputs, to_image).baseline(baseline)
+            start = PictureStage(inputs, to_image).baseline(baseline)
         else:
             start = custom_baseline(baseline, examples).expand_as(inputs)
         path = PathIntegral(IntegratedGradients(model), examples, start, target, n_steps)

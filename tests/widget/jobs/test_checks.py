@@ -106,9 +106,7 @@ def test_what_promises_to_add_up_is_held_to_it(
     complete = explorer.check_results["complete"]
     wanted = model(image)[0, 2].detach()
     if method != "LRP":  # which shares out the output itself
-        ends = torch.cat(
-            [torch.zeros_like(image), explorer._explained.example(0).pictures.baseline("white", seed=0)]
-        )
+        ends = torch.cat([torch.zeros_like(image), explorer._explained.example(0).stage.baseline("white")])
         wanted = wanted - model(ends)[:, 2].mean().detach()
     total = explorer.heat["sum"]
     assert complete.value == pytest.approx(abs(total - float(wanted)) / abs(float(wanted)), abs=2e-4)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr
-from attriscope.widget.model.segments import segments
+from attriscope.widget.stages.segments import segments
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Make, Masked, Mirror, TwoLayers, assert_consistent, from_page
 

@@ -21,6 +21,7 @@ def show_baselines(job: ExplanationJob, selection: Selection) -> None:
     if not wanted:
         return
     example = job.explained.example(selection.example)
-    made = {name: example.baseline_thumbnail(name, own) for name in wanted}
+    own = None if own is None else example.own_baseline(own)
+    made = {name: example.stage.baseline_thumbnail(name, own) for name in wanted}
     if any(known.get(name) != picture for name, picture in made.items()):
         job.publish(baseline_pictures={**known, **made})

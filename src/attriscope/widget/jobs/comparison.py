@@ -232,7 +232,8 @@ class _Lines:
         on_show: tuple[Tensor | None, Cost],
     ) -> None:
         self._request, self._explained, self._registry = request, explained, registry
-        self._one = explained.example(request.selection.example).examples
+        example = explained.example(request.selection.example)
+        self._one, self._as_map = example.examples, example.stage.as_map
         self._maps: dict[str, RawSmallMap] = {}
         self._layers: dict[str, str] = {}
         self._errors: dict[str, Exception] = {}
@@ -312,8 +313,8 @@ class _Lines:
         )
         cost = table.explaining[name] if cost is None else cost
         attributions = first[0]
-        if isinstance(attributions, Tensor) and attributions.dim() == 4:
-            self._maps[name] = wire.small_map(wire.flat_map(attributions))
+        if isinstance(attributions, Tensor) and attributions.dim() == inputs.dim():
+            self._maps[name] = wire.small_map(wire.flat_map(self._as_map(attributions)))
             self._known[name] = attributions, cost
         return dataclasses.replace(table, explaining={name: cost})
 

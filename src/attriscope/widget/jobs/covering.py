@@ -67,7 +67,7 @@ class Covering:
         return self._mask(self._shown.selection, self._shown.example)
 
     def _mask(self, region: Region | None, index: int) -> Tensor | None:
-        return None if region is None else self._explained.example(index).mask(region)
+        return None if region is None else self._explained.example(index).stage.mask(region)
 
     def follow(self, jobs: JobRunner, from_page: bool) -> None:
         """Have the region covered that is on show now, if it is not, and nobody is about to."""
@@ -167,4 +167,4 @@ class Covering:
         """The segments of the picture, for the page to draw them, once somebody has picked one."""
         if region is None or region["kind"] != "segment" or self._shown.segments:
             return {}
-        return {"segments": wire.segments_message(self._explained.example(selection.example).segments)}
+        return {"segments": wire.segments_message(self._explained.example(selection.example).stage.segments)}

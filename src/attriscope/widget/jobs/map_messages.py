@@ -70,7 +70,7 @@ class MapMessages:
         over = found.over_picture
         if over is None:  # the page says what the layer gives instead
             return {}
-        size = tuple(self._explained.example(selection.example).tensor.shape[2:])
+        size = self._explained.example(selection.example).stage.places
         shown = wire.flat_map(_fitted(over, size))
         error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
         heat = wire.heat_message(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
@@ -174,8 +175,8 @@ class ExplanationJob:
         example = self.explained.example(index)
         self.publish(
             functools.partial(self.state.turn_to, index),
-            picture=example.picture,
-            **{**cleared(with_example=True), "close_up": example.close_up(self.shown.view_box)},
+            picture=example.stage.picture,
+            **{**cleared(with_example=True), "close_up": example.stage.close_up(self.shown.view_box)},
         )
 
     def _what_if(self, selection: Selection) -> None:
@@ -214,7 +215,7 @@ class ExplanationJob:
         began = time.monotonic()
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
             changed = found.final and self.explained.weights() != weights
-            over = found.over_picture
+            over = None if selection.place == "input" else found.over_picture
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
             parts = found.contributions if about["tells_worth"] else None
@@ -359,7 +360,7 @@ class ExplanationJob:
             self.labels.names,
             outputs,
             classes,
-            self.explained.example(selection.example).tensor[0, 0].numel(),
+            math.prod(self.explained.example(selection.example).stage.places),
             title=self.labels.path_title(selection),
             target_label=self.labels.output(selection),
             unit=unit_words("contribution", self.labels.explained(selection.at_input, outputs.noun)),

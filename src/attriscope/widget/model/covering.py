@@ -53,7 +53,7 @@ def cover(explained: ExplainedModel, selection: Selection, mask: Tensor) -> Cove
 def _covered(example: Example, selection: Selection, mask: Tensor) -> list[Tensor]:
     """The picture with the region covered, by each baseline."""
     picture = example.tensor.detach()
-    hidden = mask.to(picture.device)
+    hidden = example.stage.inside(mask)
     return [torch.where(hidden, start.value, picture) for start in example.baselines(selection)]
 
 

@@ -34,15 +34,15 @@ from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.answer import Answer, answer_of
-from attriscope.widget.model.example import Example, picture_of
+from attriscope.widget.model.example import Example
 from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
-from attriscope.widget.model.images import ToImage
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
 from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
+from attriscope.widget.stages.pictures import ToImage, picture_of
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
@@ -60,7 +60,7 @@ class ExplainedModel:
     Args:
         model: the model.
         examples: pictures of shape (N, C, H, W), and the model's other arguments.
-        to_image: see :class:`~attriscope.widget.model.images.Pictures`.
+        to_image: see :class:`~attriscope.widget.stages.pictures.PictureStage`.
         registry: the methods' parameters.
         boxes: for a detector, what finds boxes in its output.
         named: whether there are names of classes.
@@ -266,7 +266,15 @@ class ExplainedModel:
                 continue
             method = IntegratedGradients(self.model)
             steps, rule = values["n_steps"], values["method"]
-            paths[key] = PathIntegral(method, example.examples, start.value, selection.explained, steps, rule)
+            paths[key] = PathIntegral(
+                method,
+                example.examples,
+                start.value,
+                selection.explained,
+                steps,
+                rule,
+                example.stage.as_map,
+            )
         self._keep(paths)
         return MeanPathIntegral(list(paths.values()))
 
@@ -298,7 +306,8 @@ class ExplainedModel:
             additional_forward_args=example.examples.arguments or None,
         )
         start = torch.stack([one.value for one in example.baselines(selection)]).mean(0)
-        return Map(gradient * (example.tensor.detach() - start), evaluations=1, final=False)
+        found = gradient * (example.tensor.detach() - start)
+        return Map(found, evaluations=1, final=False, stage=example.stage)
 
     def without_gradients(self, selection: Selection) -> bool:
         """Whether the model answers, but autograd cannot go through it: neither now nor when asked again.
@@ -363,24 +372,27 @@ class ExplainedModel:
         what = spec.title if selection.place == "input" else f"{spec.title} in layer {selection.layer!r}"
         rounds = list(call.rounds())
         known = functools.partial(dataclasses.replace, shares=call.shares, additive=call.additive)
+        seen = layout if layout is not None else self.example(selection.example).stage
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
             with parts.part(i, i + 1, 1):
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
-                        yield known(mean_map([*done, estimate], what, False, layout, call.sign))
+                        yield known(mean_map([*done, estimate], what, False, seen, call.sign))
             done.append(estimate)
-        yield known(mean_map(done, what, True, layout, call.sign))
+        yield known(mean_map(done, what, True, seen, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:
-        path = self.path(selection)
+        path, stage = self.path(selection), self.example(selection.example).stage
         values = self._registry.values(selection.method, selection.shown_settings)
 
         def found(final: bool) -> Map:
             if values["multiply_by_inputs"]:
-                return Map(path.attributions, path.gap, evaluations=path.evaluations, final=final)
-            return Map(path.sensitivities, evaluations=path.evaluations, final=final)
+                return Map(
+                    path.attributions, path.gap, evaluations=path.evaluations, final=final, stage=stage
+                )
+            return Map(path.sensitivities, evaluations=path.evaluations, final=final, stage=stage)
 
         for _ in path.steps():
             yield found(False)

@@ -15,6 +15,7 @@ from attriscope.core.errors import InputError
 from attriscope.core.estimate import Estimate
 from attriscope.core.inputs import describe
 from attriscope.core.layouts import Layout
+from attriscope.widget.stages.stage import Stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Map:
     """What a method gives, getting better while it is worked out.
 
     Attributes:
-        attributions: as the method gives them, (1, C, H, W); of a layer, in the shape of its (first) output.
+        attributions: as the method gives them, in the input's shape, (1, ...), or as a coarser map of it; of a layer,
+            in the shape of its (first) output.
         gap: their sum minus what it should be, for methods that promise a sum.
         error: the standard error of each, of the same shape, where the method knows one.
         evaluations: rows that went through the model.
@@ -31,6 +33,7 @@ class Map:
             ``None`` for all of it.
         additive: whether adding the attributions up makes sense.
         layout: of the layer that they are attributed to; ``None`` for the input.
+        stage: where they are seen, if they are the input's.
     """
 
     attributions: Tensor
@@ -41,11 +44,14 @@ class Map:
     shares: Tensor | None = None
     additive: bool = True
     layout: Layout | None = None
+    stage: Stage | None = None
 
     @property
     def over_picture(self) -> Tensor | None:
-        """What is laid over the picture, (1, C, h, w); ``None`` for layers that have nothing to lay over it."""
-        if self.layout is None or (self.layout.kind == "map" and not self.layout.channels_last):
+        """What is laid over the input's places, (1, C, h, w); ``None`` for layers that have nothing to lay there."""
+        if self.layout is None:
+            return self._placed(self.attributions)
+        if self.layout.kind == "map" and not self.layout.channels_last:
             return self.attributions
         if self.layout.kind == "map":
             return self.layout.channels(self.attributions)[None]
@@ -55,10 +61,10 @@ class Map:
 
     @property
     def contributions(self) -> Tensor | None:
-        """What each pixel adds, (H, W), by a final map of contributions; ``None`` if its numbers do not add up."""
+        """What each place adds, (H, W), by a final map of contributions; ``None`` if its numbers do not add up."""
         if not (self.final and self.additive and self.layout is None):
             return None
-        return self._counted.sum(1)[0]
+        return self._placed(self._counted).sum(1)[0]
 
     @property
     def total(self) -> Tensor | None:
@@ -67,26 +73,46 @@ class Map:
             return None
         return self._counted.sum()
 
+    def _placed(self, values: Tensor) -> Tensor:
+        return values if self.stage is None else self.stage.as_map(values)
+
     @property
     def _counted(self) -> Tensor:
         return self.attributions if self.shares is None else self.attributions * self.shares
 
 
-def mean_map(
-    estimates: list[Estimate], what: str, final: bool, layout: Layout | None = None, sign: int = 1
-) -> Map:
+def mean_map(estimates: list[Estimate], what: str, final: bool, seen: Layout | Stage, sign: int = 1) -> Map:
     """The average over several baselines; ``sign`` is that of the method's delta.
 
     Errors are averaged too: an upper bound, reached if they all go the same way.
+
+    Args:
+        estimates: one for each baseline.
+        what: the method, in words.
+        final: whether they are the last word.
+        seen: the layer's layout, or what the input is seen by.
+        sign: of the method's delta.
+
+    Raises:
+        InputError: the method gives no map of the input.
     """
+    layout = seen if isinstance(seen, Layout) else None
+    stage = seen if isinstance(seen, Stage) else None
     if layout is not None and layout.several:
         estimates = [dataclasses.replace(e, attributions=e.attributions[0], error=None) for e in estimates]
     for estimate in estimates:
         found = estimate.attributions
         if layout is not None and isinstance(found, Tensor):
             continue
-        if not isinstance(found, Tensor) or found.dim() != 4 or len(found) != 1 or found.is_complex():
-            raise InputError(f"{what} gives {describe(found)}, which is no map (1, C, H, W) to show")
+        dimensions = 4 if stage is None else stage.example.dim()
+        if (
+            not isinstance(found, Tensor)
+            or found.dim() != dimensions
+            or len(found) != 1
+            or found.is_complex()
+        ):
+            shape = {4: "(1, C, H, W)", 2: "(1, F)"}.get(dimensions, "in the shape of the input")
+            raise InputError(f"{what} gives {describe(found)}, which is no map {shape} to show")
     count = len(estimates)
     deltas = [float(e.delta.mean()) for e in estimates if e.delta is not None]
     errors = [e.error for e in estimates if isinstance(e.error, Tensor)]
@@ -97,6 +123,7 @@ def mean_map(
         sum(e.evaluations for e in estimates) or None,
         final,
         layout=layout,
+        stage=stage,
     )
 
 

@@ -6,7 +6,7 @@ slider goes along it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -35,11 +35,12 @@ class PathIntegral:
 
     Args:
         method: what runs the model.
-        examples: one example, its input of shape (1, C, H, W).
+        examples: one example, its input of shape (1, ...).
         baseline: where the path starts, of the same shape.
         target: the explained output.
         n_steps: points on the path besides its two ends.
         rule: how they are placed and weighted, see :func:`~attriscope.attr.quadrature.quadrature`.
+        as_map: lays effects, in the inputs' shape, out by their places: (1, C, rows, columns).
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class PathIntegral:
         target: object,
         n_steps: int = 50,
         rule: str = "gausslegendre",
+        as_map: Callable[[Tensor], Tensor] = lambda effects: effects,
     ) -> None:
+        self._as_map = as_map
         inner = quadrature(rule, n_steps).spread
         weights = dict(zip(inner.nodes, inner.weights, strict=True))
         # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
@@ -80,7 +83,7 @@ class PathIntegral:
             self._method, self._examples, (self._baseline,), self._target, rest.nodes
         ):
             effects = block.gradients[0][0] * self._difference
-            maps = [flat_map(effect[None], FRAME_SIDE) for effect in effects]
+            maps = [flat_map(self._as_map(effect[None]), FRAME_SIDE) for effect in effects]
             sums = effects.flatten(1).sum(1)
             assert block.f is not None
             # Nothing fails from here on, so that each node counts once whatever happens.

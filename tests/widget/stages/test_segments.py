@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from attriscope import zoo
-from attriscope.widget.model.images import as_pixels
-from attriscope.widget.model.segments import segments
+from attriscope.widget.stages.pixels import as_pixels
+from attriscope.widget.stages.segments import segments
 
 
 def cat() -> np.ndarray:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from attriscope import Explorer
 from attriscope.core.errors import InputError
-from attriscope.widget.model.images import Pictures, as_pixels
+from attriscope.widget.stages.pictures import PictureStage
+from attriscope.widget.stages.pixels import as_pixels
 from attriscope.widget.views import Overlay
 from models import seeded
 
@@ -27,7 +28,7 @@ def imagenet_style(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(("name", "pixel"), [("black", 0.0), ("white", 1.0)])
 def test_black_and_white_are_found_through_any_affine_preprocessing(name: str, pixel: float) -> None:
     x = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = Pictures(x, imagenet_style).baseline(name)
+    found = PictureStage(x, imagenet_style).baseline(name)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     wanted = ((pixel - mean) / std).reshape(1, 3, 1, 1).expand_as(x)
     # Not only "the picture is black": the value is the one at which black begins, to a fraction of a grey level.
@@ -36,7 +37,7 @@ def test_black_and_white_are_found_through_any_affine_preprocessing(name: str, p
 
 def test_without_to_image_the_input_range_is_the_picture_range() -> None:
     x = torch.linspace(-3, 5, 2 * 2 * 3).reshape(1, 3, 2, 2)
-    pictures = Pictures(x)
+    pictures = PictureStage(x)
     assert pictures.show(x).min() == 0
     assert pictures.show(x).max() == 255
     torch.testing.assert_close(pictures.baseline("black"), torch.full_like(x, -3), atol=2e-2, rtol=0)
@@ -45,14 +46,14 @@ def test_without_to_image_the_input_range_is_the_picture_range() -> None:
 
 def test_grey_inputs_of_one_channel() -> None:
     x = torch.rand(1, 1, 6, 6)
-    pictures = Pictures(x, lambda t: t[0, 0])
+    pictures = PictureStage(x, lambda t: t[0, 0])
     assert pictures.show(x).shape == (6, 6, 3)
     torch.testing.assert_close(pictures.baseline("white"), torch.ones_like(x), atol=1e-3, rtol=0)
 
 
 def test_named_baselines() -> None:
     x = torch.rand(1, 3, 24, 30, generator=torch.Generator().manual_seed(1)) * 4 - 1
-    pictures = Pictures(x)
+    pictures = PictureStage(x)
     assert pictures.baseline("zero").eq(0).all()
     torch.testing.assert_close(pictures.baseline("mean")[0, :, 3, 4], x.mean((0, 2, 3)))
     noise = pictures.baseline("noise")
@@ -67,7 +68,7 @@ def test_asking_for_baselines_neither_changes_the_input_nor_the_random_state() -
     x = torch.rand(1, 3, 8, 8)
     before, state = x.clone(), torch.get_rng_state()
     for name in ("zero", "black", "white", "mean", "blur", "noise"):
-        assert Pictures(x, imagenet_style).baseline(name).shape == x.shape
+        assert PictureStage(x, imagenet_style).baseline(name).shape == x.shape
     assert x.equal(before)
     assert torch.get_rng_state().equal(state)
 
@@ -117,7 +118,7 @@ def test_no_picture_is_refused_with_what_came() -> None:
     with pytest.raises(InputError, match=r"\(7, 5, 9\).*to_image"):
         as_pixels(np.zeros((7, 5, 9)))
     with pytest.raises(InputError, match=r"baseline must be one of zero.*'grey'"):
-        Pictures(torch.rand(1, 3, 4, 4)).baseline("grey")
+        PictureStage(torch.rand(1, 3, 4, 4)).baseline("grey")
 
 
 @pytest.mark.parametrize("width", [1, 3, 4])
@@ -138,7 +139,7 @@ def test_black_and_white_are_found_with_small_pictures_and_once() -> None:
         shapes.append(tuple(tensor.shape[2:]))
         return tensor * torch.tensor([0.2, 0.3, 0.4]).reshape(1, 3, 1, 1) + 0.5
 
-    pictures = Pictures(torch.randn(1, 3, 64, 48), to_image)
+    pictures = PictureStage(torch.randn(1, 3, 64, 48), to_image)
     white, black = pictures.baseline("white"), pictures.baseline("black")
     torch.testing.assert_close(white[0, :, 0, 0], torch.tensor([2.5, 0.5 / 0.3, 1.25]), atol=1e-4, rtol=0)
     torch.testing.assert_close(black, -white, atol=1e-4, rtol=0)
@@ -151,7 +152,7 @@ def test_black_and_white_are_found_with_small_pictures_and_once() -> None:
 
 def test_black_and_white_of_pictures_that_have_a_mean_for_each_pixel() -> None:
     mean = torch.rand(3, 20, 16, generator=torch.Generator().manual_seed(0))
-    pictures = Pictures(torch.randn(1, 3, 20, 16), lambda tensor: tensor[0] * 0.2 + mean)
+    pictures = PictureStage(torch.randn(1, 3, 20, 16), lambda tensor: tensor[0] * 0.2 + mean)
     assert pictures.show(pictures.baseline("white")).mean() > 252
     assert pictures.show(pictures.baseline("black")).mean() < 3
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attriscope.core.errors import InputError
-from attriscope.widget.model.region import checked_region, mask_of
+from attriscope.widget.stages.region import checked_region, mask_of
 
 SIZE = (7, 9)
 LABELS = torch.tensor([[0, 0, 1], [2, 1, 1]])
