@@ -119,3 +119,11 @@ def test_the_explorer_says_so_of_its_region(make: Make) -> None:
         sums = (channels * inside).flatten(1).sum(1)
         assert one["channel"] == int(sums.abs().argmax())
         assert one["contribution"] == pytest.approx(float(sums[one["channel"]]), rel=1e-4)
+
+
+def test_at_a_neuron_nothing_is_said_of_what_reads_it_for_the_output(make: Make) -> None:
+    explorer: Explorer = make(target=2, layer="first", neuron=1).wait()
+    explorer.selection = {"kind": "box", "box": [0, 0, 4, 4]}
+    explorer.wait()
+    assert explorer.covered["cost"] is not None
+    assert explorer.covered["readers"] == []

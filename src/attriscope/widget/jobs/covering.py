@@ -139,6 +139,8 @@ class Covering:
     def _readers(self, selection: Selection, mask: Tensor) -> list[RawReader]:
         """What reads the region. Nobody asked for it alone: a model that has something against it has none."""
         cache = self._explained.layer_cache
+        if selection.place == "neuron":  # what reads it for the output is not what reads it for the neuron
+            return []
         try:
             found = cache.readers(selection, mask)
         except Cancelled:
