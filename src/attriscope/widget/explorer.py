@@ -256,7 +256,7 @@ class Explorer(Pinning, Judging, Answers):
         self.examples = thumbnails(examples, to_image)
         shown = self._explained.example(self.example)
         self.picture, self.close_up = shown.stage.picture, shown.stage.close_up(self.view_box)
-        self._state.example = self.example
+        self._state.example = self._state.looked_at = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         link(self, self._explained, self._state, self._choose)
         self.observe(self._look_closer, "view_box")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import traitlets
 
 from attriscope import Explorer
@@ -43,6 +44,24 @@ def test_the_same_map_is_not_pinned_twice_but_looked_at(two: Explorer) -> None:
     two.wait().pin().wait()
     assert ids(two) == [1, 2]
     assert two.beside == [1]
+
+
+def test_a_map_that_is_ready_is_pinned_before_anything_else_is_asked(two: Explorer) -> None:
+    two.unpin()
+    title = two.heat["title"]
+    two.pin()
+    assert [one["title"] for one in two.pinned] == [title]
+    assert two.beside == [two.pinned[0]["id"]]
+    two.baseline = "white"
+    two.wait()
+    assert [one["title"] for one in two.pinned] == [title]
+    with torch.no_grad():
+        two._explained.model.first.weight.add_(
+            1
+        )  # of other weights it is no longer the map of what is chosen
+    two.pin().wait()
+    assert len(two.pinned) == 2
+    assert two.pinned[1]["heat"] == two.heat
 
 
 def test_one_pin_or_all_of_them_are_let_go(two: Explorer) -> None:

@@ -15,6 +15,7 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.messages.class_names import read_class_names
 from dense_models import Segmenter
+from widget.helpers import Gate, assert_consistent
 
 NAMES = ["ant", "bee", "cat"]
 
@@ -243,3 +244,49 @@ def test_of_a_segmentation_the_class_with_the_most_pixels_is_told_and_its_share(
     assert names[explorer.target] == explorer.example_predictions[3]["label"]
     explorer.output, explorer.target = "values", (1, 1, 1)
     assert explorer.wait().example_predictions == []
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda explorer: setattr(explorer, "method", "DeepLift"),
+        lambda explorer: setattr(explorer, "baseline", "white"),
+        lambda explorer: explorer.pin(),
+        lambda explorer: explorer.check(draws=1),
+        lambda explorer: explorer.cancel(),
+    ],
+)
+@pytest.mark.parametrize("calls", [0, 1])
+def test_what_is_asked_next_explains_what_is_predicted_too(made: Any, then: Any, calls: int) -> None:
+    """Whatever replaces the job that turned to another example, before that one had seen what is predicted of it."""
+
+    class Held(Net):
+        before = staticmethod(lambda x: None)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.before(x)
+            return super().forward(x)
+
+    model = Held().eval()
+    explorer = made(model, of_colours(2, 0)).wait()
+    assert explorer.target == 2
+    explorer._explained.forget()
+    gate, seen = Gate(), []
+
+    def hold(x: Tensor) -> None:
+        seen.append(len(x))
+        if len(seen) > calls:
+            gate(x)
+
+    model.before = hold
+    explorer.example = 1
+    assert gate.reached.wait(20)
+    then(explorer)
+    model.before = lambda x: None
+    gate.open.set()
+    if explorer.status == "cancelled":
+        explorer.recompute()
+    explorer.wait()
+    assert (explorer.example, explorer.target, explorer.explain_predicted) == (1, 0, True)
+    assert explorer.heat["request"]["target"] == 0
+    assert_consistent(explorer)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attriscope.core.inputs import describe
 from attriscope.widget.jobs.asking import Asking
 from attriscope.widget.messages.types import RawHeat, RawPicture, RawPinned
+from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError, Selection
 
@@ -39,6 +40,8 @@ class PinRequest:
 class Pinning(Asking):
     """The part of the Explorer that keeps maps."""
 
+    _explained: ExplainedModel
+
     def pin(self) -> Self:
         """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
 
@@ -48,7 +51,14 @@ class Pinning(Asking):
         """
         with LOCK:
             choice = self.choice
-            self._ask(choice, PinRequest(choice))
+            ready = self.status == "idle" and self._state.finished == choice
+            if ready and self._state.weights == self._explained.weights() and self.heat:
+                # At once: what is asked for next must not come before it.
+                pinned, number, note = with_pin(self.pinned, self.heat, self.picture)
+                self.beside = []
+                self.pinned, self.beside, self.message = pinned, [number], note
+            else:
+                self._ask(choice, PinRequest(choice))
         return self
 
     def unpin(self, pin: int | None = None) -> Self:

@@ -124,8 +124,7 @@ class ExplanationJob:
     def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
-        turned = self.state.example != index
-        if turned:
+        if self.state.example != index:
             self._turn_to(index)
         self.publish(message="Running the model")
         explained.run(index)
@@ -147,6 +146,7 @@ class ExplanationJob:
             self.publish(classes=classes)
         self.publish(predictions=self._predictions(answer, selection))
         answer.check(selection)
+        turned = self.state.looked_at != index
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
         target = answer.best(self.labels.names)
         if target is not None and (selection.target is None or follows):
@@ -157,6 +157,7 @@ class ExplanationJob:
                 self.publish(self.state.leave_contrast, contrast=None)
             selection = dataclasses.replace(selection, target=target)
             self.publish(functools.partial(self.state.settle_target, target), target=target)
+        self.publish(functools.partial(self.state.look_at, index))
         return explained.picking(selection)
 
     def _predictions(self, answer: Answer, selection: Selection) -> RawPredictions:

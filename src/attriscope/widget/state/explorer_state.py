@@ -55,6 +55,8 @@ class ExplorerState:
         finished: the selection of which everything has been worked out.
         of_layer: the latest attributions of a layer, and what they answer.
         settled: the target that was found and not chosen.
+        looked_at: the example for which it was last seen to whether the target follows what is predicted: a job may be
+            replaced between turning to an example and seeing to that.
         layers: what the page knows of the layers, as the model gave it.
         code: the lines of Python that reproduce the map on show, and what that answers.
     """
@@ -71,6 +73,7 @@ class ExplorerState:
     code: tuple[Selection, Sequence[str]] | None = None
     settled: int | None = None
     seconds: float = 0.0
+    looked_at: int | None = None
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -112,6 +115,10 @@ class ExplorerState:
                 f"the best class is {target}, which is also the contrast; say which target is to be compared"
             )
         self.requested = dataclasses.replace(self.requested, target=target)
+
+    def look_at(self, example: int) -> None:
+        """The target is what is to be explained of this example."""
+        self.looked_at = example
 
     def leave_contrast(self) -> None:
         """What is explained is compared with no other class any more."""
@@ -157,5 +164,5 @@ class ExplorerState:
     def clear(self) -> None:
         """Let go of what was kept."""
         for field in dataclasses.fields(self):
-            if field.name != "example":
+            if field.name not in ("example", "looked_at"):
                 setattr(self, field.name, field.default)
