@@ -2,8 +2,9 @@
  * What is explained and how, as one sentence whose words are menus: why [a class] rather than [another], compared with
  * [a baseline], by [a method], seen at [a layer]; and how far the computation is.
  */
-import { h } from "../lib/dom";
+import { h, setAttribute } from "../lib/dom";
 import type { Menu } from "../lib/menu";
+import { whyNotCompared } from "../selection/methods";
 import type { State } from "../state/state";
 import { BaselineControls } from "./baseline-controls";
 import { ContrastMenu, TargetMenu } from "./class-menus";
@@ -23,6 +24,12 @@ function phrase(words: string, menu: Menu, ...more: readonly HTMLElement[]): HTM
   );
 }
 
+/** What does not count for the map on show stands there quietly, for the path and covering still use it. */
+function muted(phrase: HTMLElement, why: string | undefined): void {
+  setAttribute(phrase, "data-quiet", why === undefined ? undefined : "1");
+  setAttribute(phrase, "title", why);
+}
+
 export class Sentence {
   /** The line, and what opens below it. */
   readonly nodes: readonly HTMLElement[];
@@ -36,12 +43,14 @@ export class Sentence {
     const place = new PlaceMenu(state);
     const settings = new SettingsForm(state).disclosure;
     const job = new JobControls(state);
+    const compared = phrase("compared with", baseline.menu);
+    state.follow({ show: (view) => muted(compared, whyNotCompared(view)) });
     const bar = h(
       "div",
       { class: "as-sentence", role: "group", "aria-label": "What is explained" },
       phrase("Why", target.menu),
       phrase("rather than", contrast.menu),
-      phrase("compared with", baseline.menu),
+      compared,
       phrase("by", method.menu, settings.button),
       phrase("seen at", place.menu),
       h("div", { class: "as-aside" }, job.node, ...aside),

@@ -135,6 +135,7 @@ export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: num
     pixels: 1,
     summable: false,
     tellsWorth: false,
+    compares: true,
     quantity: of.quantity,
     unit: of.unit,
   };

@@ -63,6 +63,8 @@ export interface Heat {
   readonly quantity: Quantity | undefined;
   /** Whether the sum over a region is what the map says that is worth. */
   readonly tellsWorth: boolean;
+  /** Whether the method explains the change from a baseline, and not the output itself. */
+  readonly compares: boolean;
   /** What the numbers are, in words; empty where that is not known. */
   readonly unit: string;
 }
@@ -149,6 +151,7 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     summable: raw.summable ?? false,
     quantity: raw.quantity,
     tellsWorth: raw.tells_worth === true,
+    compares: raw.compares !== false,
     unit: raw.unit ?? "",
   };
 });

@@ -73,7 +73,7 @@ export function doubt(of: Heat): string {
       const [all, whole] = [number(sum), number(change)];
       return short
         ? `This estimate misses ${percent(missed)} of the change: it adds up to ${all} of ${whole}.`
-        : `This estimate adds up to ${all}, but the output changes by ${whole}.`;
+        : `This estimate adds up to ${all}, but the output ${of.compares ? "changes by" : "is"} ${whole}.`;
     }
   }
   if (relativeError !== undefined && relativeError > MOST_UNCERTAIN) {

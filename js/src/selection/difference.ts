@@ -37,6 +37,7 @@ function subtract(a: Heat, b: Heat): Heat {
     pixels: a.pixels,
     summable: a.summable && b.summable,
     tellsWorth: false,
+    compares: true,
     quantity: undefined,
     unit: unitOfDifference(a.unit, b.unit),
   };

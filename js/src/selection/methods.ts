@@ -1,4 +1,5 @@
 /** Picking a method, wherever that is done. */
+import { scopeOf } from "./scope";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 
@@ -26,6 +27,22 @@ export function pickCompared(state: State, { name, layer }: Compared): void {
   state.choose("layer", layer);
   state.choose("neuron", null);
   state.set("alpha", 1);
+}
+
+/** Why the baseline does not count for the map that is chosen; undefined where it does. */
+export function whyNotCompared(view: View): string | undefined {
+  const scope = scopeOf(view);
+  const [list, trait] = (
+    {
+      input: ["methods", "method"],
+      layer: ["layer_methods", "layer_method"],
+      neuron: ["neuron_methods", "neuron_method"],
+    } as const
+  )[scope];
+  const method = view.get(list).find(({ name }) => name === view.get(trait));
+  return method?.compares === false
+    ? `${method.label} has no baseline. The path and what covering costs go by this one`
+    : undefined;
 }
 
 /** Whether the map on show is that of a compared method. */

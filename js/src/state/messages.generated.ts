@@ -112,6 +112,8 @@ export interface ParameterInfo {
 export interface MethodInfo {
   name: string;
   label: string;
+  /** Whether its answer depends on the baseline. */
+  compares?: boolean;
   doc?: string;
   parameters?: readonly ParameterInfo[];
 }
@@ -204,6 +206,8 @@ export interface RawHeat {
   unit?: string;
   /** Whether the sum over a region is what the map says that is worth. */
   tells_worth?: boolean;
+  /** Whether the method explains the change of the output from a baseline, and not the output itself. */
+  compares?: boolean;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */

@@ -49,6 +49,22 @@ describe("the sentence", () => {
     expect(said).toEqual(["dog", "hat", "the average of 2", "Grad-CAM", "stem.conv"]);
   });
 
+  it("says where the baseline does not count, and quietly offers it still", () => {
+    const methods = [
+      { name: "LRP", label: "LRP", compares: false },
+      { name: "DeepLift", label: "DeepLIFT", compares: true },
+    ];
+    draw({ ...layerTraits(), methods, method: "LRP" });
+    const phrase = all(".as-phrase")[2]!;
+    expect(phrase.dataset.quiet).toBe("1");
+    expect(phrase.title).toBe("LRP has no baseline. The path and what covering costs go by this one");
+    expect(menuOf("Baseline").disabled).toBe(false);
+    view.model.receive({ method: "DeepLift" });
+    view.frame();
+    expect(phrase.dataset.quiet).toBeUndefined();
+    expect(phrase.title).toBe("");
+  });
+
   it("says of a neuron which one it is", () => {
     inside(3);
     expect(menuOf("Seen at").textContent).toBe("stem, channel 3");

@@ -108,13 +108,23 @@ describe("the sentence under the map", () => {
 
 describe("a bad estimate", () => {
   const of = (changes: Partial<Heat>): string =>
-    doubt({ preview: false, final: true, sum: 6, gap: 0, pixels: 1, values, ...changes } as Heat);
+    doubt({
+      preview: false,
+      final: true,
+      sum: 6,
+      gap: 0,
+      pixels: 1,
+      compares: true,
+      values,
+      ...changes,
+    } as Heat);
 
   it("is one that misses more than a tenth of the change, or errs by more than a quarter of the map", () => {
     expect(of({})).toBe("");
     expect(of({ gap: -0.6 })).toBe("");
     expect(of({ gap: -2 })).toBe("This estimate misses 25.0% of the change: it adds up to 6.00 of 8.00.");
     expect(of({ gap: 2 })).toBe("This estimate adds up to 6.00, but the output changes by 4.00.");
+    expect(of({ gap: 2, compares: false })).toBe("This estimate adds up to 6.00, but the output is 4.00.");
     expect(of({ gap: 6 })).toBe("This estimate adds up to 6.00, but the output changes by 0.");
     expect(of({ gap: 9 })).toBe("This estimate adds up to 6.00, but the output changes by −3.00.");
     expect(of({ sum: 2e-7, gap: 1e-7 })).toBe(""); // rounding, where nothing changes

@@ -16,7 +16,7 @@ from torch import nn
 from attriscope import Explorer
 from attriscope.core.errors import InputError
 from attriscope.widget.export import slide
-from attriscope.widget.export.figure import View
+from attriscope.widget.export.figure import shown
 from widget.helpers import Gate, Make, TwoLayers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
@@ -26,7 +26,7 @@ NAMES = ["a", "$b_{1}$ <i>", "c & d", "مرحبا 🐈", "e" * 400]
 def texts(explorer: Explorer) -> list[str]:
     """All that a slide says."""
     words = explorer._exports._words()
-    made = slide.slide(View.of(explorer), explorer.predictions, words)
+    made = slide.slide(shown(explorer), explorer.predictions, words)
     assert not any(text.get_parse_math() for text in made.texts)  # a name is no formula
     return [text.get_text() for text in made.texts]
 
@@ -111,7 +111,7 @@ def test_on_the_path_it_says_how_far(make: Make) -> None:
         ({"final": True, "gap": 0.1, "sum": 1.0}, True, "weights have changed"),
         ({"final": True, "changed": True}, False, "weights have changed"),
         ({"final": True, "gap": 0.25, "sum": 1.25}, False, "add up to 1.25; the output changes by 1 .* 0.25, 25.0% of"),
-        ({"final": True, "gap": -2.0, "sum": -1.0}, False, "by 1 from the baseline: a gap of 2, more than that"),
+        ({"final": True, "gap": -2.0, "sum": -1.0}, False, "by 1 from the baseline: a gap of 2[.]$"),
         ({"final": True, "error": 0.5, "relative_error": 0.2}, False, "at most 0.5 in a pixel, 20% of the map"),
         ({"final": True, "error": 0.5}, False, "at most 0.5 in a pixel[.]"),
         ({"final": True, "error": 0.0}, False, "in full"),
@@ -120,6 +120,29 @@ def test_on_the_path_it_says_how_far(make: Make) -> None:
 )  # fmt: skip
 def test_the_honest_line(heat: Any, changed: bool, words: str) -> None:
     assert re.search(words, slide.honest_line(heat, changed))
+
+
+def test_without_a_baseline_it_speaks_of_the_output_itself() -> None:
+    found = slide.honest_line({"final": True, "gap": -2.0, "sum": -1.0}, False, compares=False)
+    assert found == "The attributions add up to \N{MINUS SIGN}1; the output is 1: a gap of 2."
+
+
+def test_what_is_looked_at_together_is_on_the_slide(make: Make) -> None:
+    explorer = make(target=1).wait().pin()
+    first = explorer.heat["title"]
+    explorer.method = "Saliency"
+    second = explorer.wait().heat["title"]
+    found = texts(explorer)
+    assert found[0] == f"{first}, beside {second}"
+    assert first in found
+    assert second in found
+    assert "One scale for both maps." in found
+    assert "The model says" not in found
+    explorer.beside = []
+    assert "The model says" in texts(explorer)
+    explorer.pin()
+    explorer.beside, explorer.compare_as = [1, 2], "difference"
+    assert "What one map has more than the other." in texts(explorer)
 
 
 def test_scores_may_be_negative_and_missing(explore: Any) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
-from attriscope.widget.export.figure import View, image_of, legend_colors, unit_of
+from attriscope.widget.export.figure import View, image_of, legend_colors, picked, shown, unit_of
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.messages.types import RawHeat, RawPredictions
 from attriscope.widget.methods.labels import Labels
@@ -87,7 +87,7 @@ def encoded(widget: Any, words: Words, kind: str = "png") -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none"}):
         warnings.filterwarnings("ignore", message="Glyph")  # names may hold any sign there is
-        made = slide(View.of(widget), widget.predictions, words)
+        made = slide(shown(widget), widget.predictions, words)
         made.savefig(
             file, format=kind, facecolor="white", dpi=_DPI, metadata={} if kind == "png" else {"Date": None}
         )
@@ -105,21 +105,33 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     """
     jobs.mark_outdated()
     with LOCK:
-        view, selection = View.of(widget), jobs.shown_selection
-    if view.walking:  # the path is that of integrated gradients, whatever the method
+        view, selection, compared = shown(widget), jobs.shown_selection, bool(picked(widget))
+    sentence = labels.sentence(selection)
+    if compared and (view.pinned is not None or view.title != widget.heat.get("title")):
+        together = view.pinned is not None
+        sentence = f"{view.pinned.title}, beside {view.title}" if view.pinned is not None else view.title
+        honest = "One scale for both maps." if together else "What one map has more than the other."
+    elif view.walking:  # the path is that of integrated gradients, whatever the method
         selection = dataclasses.replace(selection, method="IntegratedGradients", layer=None, neuron=None)
+        sentence = labels.sentence(selection)
         honest = f"On the way from the baseline to the picture, {widget.alpha:.0%} of it: {view.caption}."
     else:
-        honest = honest_line(widget.heat, widget.weights_changed)
+        honest = honest_line(widget.heat, widget.weights_changed, labels.compares(selection))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     of_many = f"; example {selection.example + 1} of {len(widget.examples)}" if widget.examples else ""
     small = f"{view.title}; {type(model).__name__} of {parameters:,} parameters{of_many}; attriscope"
     target = selection.target if isinstance(selection.target, int) else None
-    return Words(labels.sentence(selection), honest, small, target, selection.contrast)
+    return Words(sentence, honest, small, target, selection.contrast)
 
 
-def honest_line(heat: RawHeat, weights_changed: bool) -> str:
-    """How good a map is, in a sentence."""
+def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True) -> str:
+    """How good a map is, in a sentence.
+
+    Args:
+        heat: the map.
+        weights_changed: whether the model's weights are others since.
+        compares: whether its method explains the change from a baseline.
+    """
     if heat.get("preview") or not heat.get("final"):
         return "This map is not ready: it is a first estimate."
     if weights_changed or heat.get("changed"):
@@ -127,11 +139,13 @@ def honest_line(heat: RawHeat, weights_changed: bool) -> str:
     gap, total, error = heat.get("gap"), heat.get("sum"), heat.get("error")
     if gap is not None and total is not None:
         change = total - gap
-        share = f", {abs(gap / change):.1%} of that" if abs(gap) < abs(change) else ", more than that"
-        return (
-            f"The attributions add up to {_number(total)}; the output changes by {_number(change)} from the baseline: "
-            f"a gap of {_number(abs(gap))}{share}."
+        share = f", {abs(gap / change):.1%} of that" if abs(gap) < abs(change) else ""
+        whole = (
+            f"the output changes by {_number(change)} from the baseline"
+            if compares
+            else f"the output is {_number(change)}"
         )
+        return f"The attributions add up to {_number(total)}; {whole}: a gap of {_number(abs(gap))}{share}."
     if error == 0:
         return "Worked out in full: nothing was left to chance."
     if error is not None:
@@ -155,8 +169,14 @@ def slide(view: View, predictions: RawPredictions, words: Words) -> Figure:
         y = _TITLE - _TITLE_LINE * i
         _write(made, _LEFT, y, line, 27, _RIGHT - _LEFT, va="center", weight="bold")
     top = _TITLE - _TITLE_LINE * len(title) - 0.1
-    _picture(made, view, top)
-    _predictions(made, predictions, words, top)
+    if view.pinned is None:
+        _picture(made, view, top, _LEFT)
+        _predictions(made, predictions, words, top)
+    else:
+        for one, left in ((view.pinned, _LEFT), (view, _SIDE)):
+            _picture(made, one, top - 0.4, left)
+            for line in _wrapped(one.title, _ACROSS, 14, 1):
+                _write(made, left, top - 0.15, line, 14, _ACROSS, va="center", color=_QUIET)
     for i, line in enumerate(_wrapped(words.honest, _SIDE_WIDTH, 13, 3)):
         _write(made, _SIDE, 1.6 - 0.28 * i, line, 13, _SIDE_WIDTH, va="center")
     made.add_artist(_rule(_LEFT, _RIGHT, 0.62))
@@ -165,11 +185,10 @@ def slide(view: View, predictions: RawPredictions, words: Words) -> Figure:
     return made
 
 
-def _picture(made: Figure, view: View, top: float) -> None:
+def _picture(made: Figure, view: View, top: float, left: float) -> None:
     """As large as it may be, its legend below."""
     picture = image_of(view)
     height, width = picture.shape[:2]
-    left = _LEFT
     scale = min(_ACROSS / width, (top - _BOTTOM) / height)
     across, down = width * scale, height * scale
     axes = _axes(made, left, top - down, across, down)

@@ -50,6 +50,7 @@ class MapMessages:
             "changed": False,
             "quantity": unit["quantity"],
             "unit": unit["unit"],
+            "compares": self._registry.specs[selection.shown_method].compares,
             "tells_worth": tells_worth(
                 unit["quantity"], self._registry.specs[selection.shown_method], selection
             ),

@@ -121,10 +121,15 @@ class ParameterInfo(TypedDict):
 
 
 class MethodInfo(TypedDict):
-    """A method on offer."""
+    """A method on offer.
+
+    Attributes:
+        compares: whether its answer depends on the baseline.
+    """
 
     name: str
     label: str
+    compares: NotRequired[bool]
     doc: NotRequired[str]
     parameters: NotRequired[Sequence[ParameterInfo]]
 
@@ -220,6 +225,7 @@ class RawHeat(TypedDict, total=False):
         summable: numbers of places beside each other may be added up.
         unit: what the numbers are, in words.
         tells_worth: whether the sum over a region is what the map says that is worth.
+        compares: whether the method explains the change of the output from a baseline, and not the output itself.
     """
 
     shape: Size
@@ -240,6 +246,7 @@ class RawHeat(TypedDict, total=False):
     quantity: Quantity
     unit: str
     tells_worth: bool
+    compares: bool
 
 
 class RawClasses(TypedDict, total=False):

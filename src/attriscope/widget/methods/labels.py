@@ -111,6 +111,10 @@ class Labels:
     def _compared(self, selection: Selection, spec: MethodSpec) -> str:
         return self._against(selection, spec.baselines == "each") if spec.compares else ""
 
+    def compares(self, selection: Selection) -> bool:
+        """Whether the selected method explains a change from the baseline."""
+        return self._spec(selection).compares
+
     def _spec(self, selection: Selection) -> MethodSpec:
         return self._specs[selection.shown_method]
 

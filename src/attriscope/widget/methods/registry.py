@@ -48,6 +48,7 @@ class MethodRegistry:
             {
                 "name": name,
                 "label": spec.title,
+                "compares": spec.compares,
                 "doc": spec.doc,
                 "parameters": [parameter.message for parameter in self.parameters[name].values()],
             }
