@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
 from browser.explorer_page import (
     CAT,
+    DIGIT,
     TWO_FRAMES,
     Shot,
     choose,
@@ -40,6 +42,13 @@ LISTEN = """() => {
     document.addEventListener('keydown', event => {
         if (event.target.closest('.as-root')) window.passed.push(event.key);
     });
+}"""
+# How far an open panel is from its button, from above or below.
+APART = """button => {
+    const panel = button.parentElement.querySelector('.as-popup').getBoundingClientRect();
+    const { top, bottom, left, right } = button.getBoundingClientRect();
+    const beside = Math.max(0, panel.left - right, left - panel.right);
+    return beside + Math.min(Math.abs(panel.top - bottom), Math.abs(top - panel.bottom));
 }"""
 SOURCES = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(it => it.model.sharedModel.source)"
 TOGGLE_SIDE_BAR = "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
@@ -178,6 +187,8 @@ def test_the_room_it_takes(page: Page, server: Server, shot: Shot, axe: Path) ->
     with server.kernel(name) as kernel:
         kernel.run("explorer.layer = 'blocks.9'; explorer.wait(60); None")
         quiet(root)
+        kernel.run("explorer.selection = {'kind': 'box', 'box': [50, 80, 120, 130]}; explorer.wait(60); None")
+        expect(root.locator(".as-covered-sentence")).to_contain_text(re.compile("costs|adds"))
         _is_low(root, shot, "side bar open")
         page.evaluate(TOGGLE_SIDE_BAR)
         try:
@@ -201,9 +212,74 @@ def test_the_room_it_takes(page: Page, server: Server, shot: Shot, axe: Path) ->
                     shot(page, f"{theme} {opened}")
                     assert violations(page, axe) == [], (theme, opened)
                     page.keyboard.press("Escape")
+            _says_it_in_forced_colours(page, root, shot)
+            kernel.run("explorer.layout.width = None")
+            _uses_a_wide_screen(page, root, shot)
         finally:
             use_theme(page, "JupyterLab Light")
             page.evaluate(TOGGLE_SIDE_BAR)
+
+
+def _says_it_in_forced_colours(page: Page, root: Locator, shot: Shot) -> None:
+    """What grounds say otherwise is said by lines, and bars and tracks are there."""
+    page.emulate_media(forced_colors="active")
+    try:
+        show_tab(root, "Where")
+        shot(root, "forced colours")
+        tabs = root.get_by_role("tab")
+        edges = [tab.evaluate("it => getComputedStyle(it).borderBottomColor") for tab in tabs.all()]
+        assert edges[0] not in edges[1:], edges
+        ground = root.evaluate("it => getComputedStyle(it).backgroundColor")
+        picked = root.locator(".as-option[aria-selected=true]")
+        assert picked.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
+        assert picked.locator(".as-amount").evaluate("it => getComputedStyle(it).backgroundColor") != ground
+        example = root.locator(".as-example[aria-selected=true]")
+        assert example.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
+    finally:
+        page.emulate_media(forced_colors="none")
+
+
+def _uses_a_wide_screen(page: Page, root: Locator, shot: Shot) -> None:
+    """The picture is larger, what belongs to it stands beside it, and it is as low as before."""
+    page.set_viewport_size({"width": 1920, "height": 900})
+    wait_for("the room of a wide screen", lambda: _width(root) > 1600, 10)
+    _is_low(root, shot, "1920 pixels")
+    show_tab(root, "Where")
+    stage, sliders = (
+        root.locator(f".as-overlay {one}").bounding_box() for one in (".as-stage", ".as-sliders")
+    )
+    assert stage is not None
+    assert sliders is not None
+    assert stage["width"] > 560
+    assert sliders["x"] > stage["x"] + stage["width"]
+    assert root.locator(".as-tabs").evaluate("it => it.clientWidth") > 600
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_what_is_open_stays_with_its_opener(page: Page, server: Server, shot: Shot) -> None:
+    """While the cell becomes narrower and wider again: menus of both sides, Style, and Share."""
+    page.set_viewport_size({"width": 1280, "height": 900})
+    name = open_and_run(page, server, [DIGIT, "explorer"], "stays.ipynb")
+    wait_until_run(page)
+    root = explorer_of(page)
+    quiet(root)
+    page.evaluate(TOGGLE_SIDE_BAR)
+    try:
+        with server.kernel(name) as kernel:
+            for opened in ("Explained output", "Seen at", "Style", "Share"):
+                button = opener(root, opened)
+                button.click()
+                for width in (1000, 700, 420, 900):
+                    kernel.run(f"explorer.layout.width = '{width}px'")
+                    wait_for(f"{width} pixels", lambda width=width: abs(_width(root) - width) < 2, 10)
+                    wait_for(f"{opened} in view", lambda: sticking_out(root) == [], 10)
+                    shot(root, f"{opened} {width}")
+                    expect(button).to_have_attribute("aria-expanded", "true")
+                    apart = button.evaluate(APART)
+                    assert apart < 8, (opened, width, apart)
+                page.keyboard.press("Escape")
+    finally:
+        page.evaluate(TOGGLE_SIDE_BAR)
 
 
 def _width(root: Locator) -> float:
@@ -217,6 +293,8 @@ def _is_low(root: Locator, shot: Shot, what: str) -> None:
         shot(root.page, f"{what} {tab}")
         height = root.evaluate("el => el.getBoundingClientRect().height")
         assert height <= LAPTOP_HEIGHT, (what, tab, height)
+        below = root.locator(".as-tab-panel:visible").evaluate("el => el.scrollHeight - el.clientHeight")
+        assert below <= 1, (what, tab, below)
 
 
 def _nothing_is_cut_off(page: Page, root: Locator, shot: Shot, what: str) -> None:

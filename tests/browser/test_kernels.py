@@ -22,6 +22,7 @@ from browser.explorer_page import (
     choose,
     control,
     explorer_of,
+    explorers,
     picture,
     pixels,
     quiet,
@@ -30,7 +31,8 @@ from browser.explorer_page import (
     until_changed,
 )
 from browser.harness import Server, notebook, wait_for
-from browser.notebook_page import run_all, wait_until_run
+from browser.journey import is_the_same, through_the_frame
+from browser.notebook_page import execute, run_all, wait_until_run
 
 # Cells that run until the test lets them end; one that blocks the kernel's main thread, and one that awaits.
 BLOCKS = """
@@ -57,6 +59,9 @@ model.delay = 2
 """
 
 
+# Made of what is chosen when it runs.
+AGAIN = "again = Explorer.from_state(explorer.state(), model, images[:1], class_names=zoo.SMALL_CLASS_NAMES)\nagain"
+CELL = "index => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 ASKED = "explorer.heat['request']['baseline']"
 
 
@@ -135,3 +140,32 @@ def test_while_a_cell_runs_and_after(
         choose(root, "Method", "Saliency")
         expect(picture(page)).to_have_attribute("aria-label", re.compile("Saliency"), timeout=60_000)
         settled(page, kernel)
+
+
+@pytest.mark.parametrize("server", ["notebook"], indirect=True)
+def test_through_the_frame_in_notebook_7(page: Page, server: Server) -> None:
+    """Menus, tabs, a region, a pin and a figure; Python has them all, and makes another Explorer of them."""
+    name = server.add(notebook([DIGIT, "explorer", AGAIN]), "journey.ipynb")
+    page.goto(server.url(name))
+    run_all(page)
+    wait_until_run(page)
+    root = explorer_of(page)
+    quiet(root)
+    through_the_frame(root)
+    with server.kernel(name) as kernel:
+        kernel.run("explorer.wait(60); None")
+        chosen = (
+            "[explorer.target, explorer.baseline, explorer.method, len(explorer.pinned), explorer.beside]"
+        )
+        wait_for("what was chosen", lambda: kernel.value(chosen)[:4] == [3, "white", "InputXGradient", 1], 20)
+        region = kernel.value("explorer.selection")
+        assert region["kind"] == "box"
+        kernel.run("explorer.unpin()")
+        before = kernel.value("id(again)")
+        page.evaluate(CELL, 2)
+        execute(page, "notebook:run-cell")
+        wait_for("another Explorer", lambda: kernel.value("id(again)") != before, 30)
+        kernel.run("again.wait(60); None")
+        assert kernel.value("again.selection") == region
+        expect(explorers(page)).to_have_count(2)
+        is_the_same(root, explorers(page).nth(1))

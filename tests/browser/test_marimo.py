@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, expect
 from browser.environments import overlay
 from browser.explorer_page import Shot, choose, control, pixels, quiet, set_slider, until_changed
 from browser.harness import Watch, free_port, wait_for
+from browser.journey import is_the_same, through_the_frame
 
 APP = """
 import marimo
@@ -28,15 +29,28 @@ app = marimo.App(width="full")
 def _():
     import marimo as mo
     from attriscope import Explorer, zoo
-    images, labels = zoo.small_pictures()
-    explorer = Explorer(zoo.small_cnn(), images[:1], class_names=zoo.SMALL_CLASS_NAMES, n_steps=10)
+    model, (images, labels) = zoo.small_cnn(), zoo.small_pictures()
+    explorer = Explorer(model, images[:1], class_names=zoo.SMALL_CLASS_NAMES, n_steps=10)
     view = mo.ui.anywidget(explorer)
     view
-    return mo, view
+    return Explorer, explorer, images, mo, model, view, zoo
 
 @app.cell
 def _(mo, view):
     mo.md(f"The method is {view.value['method']}.")
+    return
+
+@app.cell
+def _(mo):
+    button = mo.ui.run_button(label="Make it again")
+    button
+    return (button,)
+
+@app.cell
+def _(Explorer, button, explorer, images, mo, model, zoo):
+    mo.stop(not button.value)
+    again = Explorer.from_state(explorer.state(), model, images[:1], class_names=zoo.SMALL_CLASS_NAMES)
+    mo.ui.anywidget(again)
     return
 """
 
@@ -104,6 +118,14 @@ def test_it_draws_and_answers_in_marimo(browser: Browser, origin: str, shot: Sho
     expect(canvas).to_have_attribute("aria-label", re.compile("Saliency"), timeout=60_000)
     expect(page.get_by_text("The method is Saliency.")).to_be_visible(timeout=60_000)
     quiet(root)
+    through_the_frame(root)
+    control(root, "button", "Pins (1)").click()
+    root.locator(".as-tray").get_by_role("button", name="Remove 1. ").click()
+    page.get_by_role("button", name="Make it again").click()
+    roots = page.locator(".as-root[data-ready]")
+    expect(roots).to_have_count(2, timeout=60_000)
+    is_the_same(roots.nth(0), roots.nth(1))
+    shot(page, "marimo, twice")
     assert watch.outside == []
     assert watch.page_errors == []
     context.close()

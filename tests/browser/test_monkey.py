@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.explorer_page import (
@@ -45,6 +46,13 @@ IN_CELLS = (
     "explorer.example = 2",
     "explorer.alpha = 0.5",
     "explorer.observe(follow, 'opacity')",
+    "explorer.selection = {'kind': 'box', 'box': [4, 4, 20, 20]}",
+    "explorer.selection = None",
+    "explorer.pin()",
+    "explorer.compare_as = 'difference'",
+    "explorer.layout.width = '500px'",
+    "explorer.layout.width = '1000px'",
+    "explorer.layout.width = None",
     "explorer.alpha = 1",
     "explorer.cancel()",
     "explorer.recompute()",
@@ -87,7 +95,7 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
 
     def press(name: str) -> Callable[[], None]:
         def act() -> None:
-            hidden_or_not(root(), "button", name).evaluate(PRESS)
+            hidden_or_not(root(), "button", name).first.evaluate(PRESS)
 
         return act
 
@@ -118,6 +126,27 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
             )
             root().page.keyboard.press(key)
 
+    def brush() -> None:
+        tool = draw.choice(["Box", "Lasso", "Segment"])
+        button = hidden_or_not(root(), "button", tool)
+        button.evaluate(PRESS)
+        canvas = picture_of(root())
+        if draw.random() < 0.7 and canvas.is_visible() and (box := canvas.bounding_box()):
+            mouse = canvas.page.mouse
+            for i in range(draw.randrange(1, 5)):
+                x, y = draw.uniform(-0.1, 1.1), draw.uniform(-0.1, 1.1)
+                mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+                if i == 0:
+                    mouse.down()
+            mouse.up()
+
+    def pins() -> None:
+        tray = root().get_by_role("button", name="Pins (", include_hidden=True)
+        tray.evaluate(PRESS)
+        inside = root().locator(".as-tray").locator("input[type=checkbox], button")
+        if count := inside.count():
+            inside.nth(draw.randrange(count)).evaluate(PRESS)
+
     def cell() -> None:
         kernel.run(draw.choice(IN_CELLS))
 
@@ -141,6 +170,17 @@ def actions(roots: list[Locator], kernel: Kernel, draw: random.Random) -> list[C
         press("Share"),
         press("Hold scale"),
         press("Zoom in"),
+        press("Pin"),
+        pins,
+        pick("Shown as"),
+        brush,
+        brush,
+        press("Clear"),
+        press("Undo"),
+        press("Compare"),
+        press("Check"),
+        pick("Ranked by"),
+        slide("Detail", 0, 8),
         option("Predictions"),
         option("Examples"),
         layer,
@@ -168,6 +208,7 @@ def at_page(root: Locator) -> dict[str, object]:
     }
 
 
+@pytest.mark.timeout(280 + SECONDS)
 def test_a_monkey(page: Page, server: Server) -> None:
     name = open_and_run(page, server, [MOODY + MAKE, "explorer", "explorer"], "monkey.ipynb")
     wait_until_run(page)

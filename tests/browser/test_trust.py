@@ -149,7 +149,7 @@ def _looks(page: Page, root: Locator, kernel: Kernel, shot: Shot, axe: Path) -> 
     control(root, "button", "All metrics").click()
     for theme in ("Light", "Dark"):
         use_theme(page, f"JupyterLab {theme}")
-        for width in (1100, 620, 420):
+        for width in (1100, 848, 620, 420):
             kernel.run(f"explorer.layout.width = '{width}px'")
             wait_for(
                 f"{width} pixels", lambda width=width: abs(root.bounding_box()["width"] - width) <= 12, 10
@@ -157,6 +157,13 @@ def _looks(page: Page, root: Locator, kernel: Kernel, shot: Shot, axe: Path) -> 
             quiet(root)
             shot(root, f"trust {theme} {width}")
             assert cut_off(root) == [], (theme, width)
+            if (
+                width >= 848
+            ):  # as in a laptop's cell: the maps and what is found about the one on show together
+                below = root.locator(".as-tab-panel:visible").evaluate(
+                    "it => it.scrollHeight - it.clientHeight"
+                )
+                assert below <= 1, (theme, width, below)
         control(root, "button", "How this is measured").click()
         assert violations(page, axe) == [], theme
         control(root, "button", "How this is measured").click()

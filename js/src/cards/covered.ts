@@ -3,7 +3,7 @@ import { whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { singleIndex } from "../data/messages";
 import { card } from "../lib/card";
-import { h, setText } from "../lib/dom";
+import { clipped, h, setClipped, setText } from "../lib/dom";
 import { sameValue } from "../lib/equality";
 import { button } from "../lib/form-controls";
 import { number, percent, signed } from "../lib/format";
@@ -108,8 +108,13 @@ function sizeText(view: View): string {
   const value = regionValue(view);
   if (!mask || !value) return "Finding the segment …";
   const pixels = mask.count === 1 ? "1 pixel" : `${mask.count.toLocaleString("en-US")} pixels`;
-  const held = value.share === undefined ? "" : `, ${percent(value.share)} of the map by size`;
-  return `${pixels}: ${percent(value.area)} of the picture${held}`;
+  return `${pixels}: ${percent(value.area)} of the picture`;
+}
+
+/** How much of the map lies in the region. */
+function shareText(view: View): string {
+  const share = regionValue(view)?.share;
+  return share === undefined ? "" : `${percent(share)} of the map by size`;
 }
 
 export class CoveredCard {
@@ -117,9 +122,10 @@ export class CoveredCard {
   readonly #frame = card("as-covered", "Covered");
   readonly #invitation = h("div", { class: "as-note as-invitation" }, INVITATION);
   readonly #sentence = h("p", { class: "as-covered-sentence", "aria-live": "polite", dir: "auto" });
-  readonly #change = h("div", { class: "as-facts", dir: "auto" });
-  readonly #best = h("div", { class: "as-facts", dir: "auto" });
-  readonly #size = h("div", { class: "as-note" });
+  readonly #change = h("span", { class: "as-facts", dir: "auto" });
+  readonly #best = h("span", { class: "as-facts", dir: "auto" });
+  readonly #share = h("span", { class: "as-facts" });
+  readonly #size = clipped("as-note");
   readonly #message = h("div", { class: "as-warning", dir: "auto", hidden: true });
   readonly #readers: Readers;
   readonly #undo: HTMLButtonElement;
@@ -142,17 +148,10 @@ export class CoveredCard {
     const clear = button("as-link", "Clear", signal, () => pickRegion(state, null));
     clear.title = "No region (key Delete on the picture)";
     this.#refusal = new Refusal(view, "selection", []);
-    this.#frame.head.append(h("span", { class: "as-hint" }), this.#undo, clear);
+    this.#frame.head.append(this.#size, h("span", { class: "as-hint" }), this.#undo, clear);
     this.#readers = new Readers(state);
-    this.#frame.element.append(
-      this.#sentence,
-      this.#change,
-      this.#best,
-      this.#message,
-      this.#readers.node,
-      this.#size,
-      this.#refusal.node,
-    );
+    const facts = h("div", { class: "as-covered-facts" }, this.#change, this.#best, this.#share);
+    this.#frame.element.append(this.#sentence, this.#message, facts, this.#readers.node, this.#refusal.node);
     state.follow(this);
   }
 
@@ -168,7 +167,8 @@ export class CoveredCard {
     this.#say([...promiseWords(view), ...costWords(view, covered)]);
     setText(this.#change, covered ? changeText(view, covered) : "");
     setText(this.#best, covered ? bestText(covered) : "");
-    setText(this.#size, sizeText(view));
+    setText(this.#share, shareText(view));
+    setClipped(this.#size, sizeText(view));
     const message = covered?.message ?? "";
     setText(this.#message, message);
     this.#message.hidden = message === "";

@@ -40,9 +40,10 @@ export class Readers {
     });
     const number = h("span", { class: "as-number" }, brief(contribution));
     setAttribute(number, "data-sign", contribution < 0 ? "-" : "+");
-    pick.append(h("bdi", { class: "as-reader-layer" }, layer), h("span", {}, `${noun} ${channel}`), number);
+    pick.append(h("bdi", { class: "as-reader-layer" }, layer), h("span", {}, `#${channel}`), number);
     const weight = `${percent(share)} of what its ${noun}s contribute here`;
     pick.title = `${layer}, ${noun} ${channel}: ${weight}. Look inside it`;
+    setAttribute(pick, "aria-label", `${layer}, ${noun} ${channel}, ${brief(contribution)}`);
     return pick;
   }
 }

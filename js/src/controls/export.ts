@@ -3,7 +3,7 @@
  * Explorer at once, so each names what it asks for and takes only that.
  */
 import type { Binary } from "../lib/binary";
-import { h, setText } from "../lib/dom";
+import { h, setAttribute, setText } from "../lib/dom";
 import { download } from "../lib/download";
 import { freshId } from "../lib/disclosure";
 import { button } from "../lib/form-controls";
@@ -55,13 +55,16 @@ export class ExportButtons {
     const why = whyOff(view.kernel);
     if (why !== undefined) this.#await(undefined);
     this.nodes.forEach((node, i) => {
-      node.disabled = why !== undefined || this.#awaited !== undefined;
+      node.disabled = why !== undefined;
+      // Not off, for then the focus would be gone, and with it the keys that close the panel.
+      setAttribute(node, "aria-disabled", this.#awaited === undefined ? undefined : "true");
       node.title = why ?? BUTTONS[i]!.title;
     });
   }
 
   /** Asks the kernel for a file, which is downloaded when it comes. */
   ask(what: ExportKind): void {
+    if (this.#awaited !== undefined) return;
     const request = `${this.#view}-${freshId()}`;
     this.#await(request, "Preparing the file");
     this.#state.send({ type: "export", what, request });

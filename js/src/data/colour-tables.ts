@@ -57,6 +57,8 @@ export function colourTable(lut: Lut, sign: Sign, opacity: number): Uint32Array 
 
 /** What lies below a map that stands alone, and over the hidden part of a masked picture: neither light nor dark. */
 export const GROUND = 128;
+/** The opacity over the ground of a map that stands alone: what is zero is the ground, what is strong covers it. */
+const ALONE = 0.6;
 /** What stands for the picture in the legend of the mask. */
 const PICTURE = 240;
 
@@ -76,10 +78,38 @@ export function maskTable(sign: Sign): Uint32Array {
   return table;
 }
 
+/** Colours differ by rounding between the two steps around the middle of a colour map. */
+const ROUNDING = 12;
+
+/** Whether zero is the lightest of the colours: on a dark page it would be the first thing to be seen. */
+function zeroIsLightest({ rgb, kind }: Lut, sign: Sign): boolean {
+  const light = (i: number): number => rgb[3 * i]! + rgb[3 * i + 1]! + rgb[3 * i + 2]!;
+  const zero = light(lutIndex(0, kind, sign));
+  return (
+    zero > 3 * GROUND &&
+    Array.from({ length: 256 }, (_, i) => light(i)).every((one) => one <= zero + ROUNDING)
+  );
+}
+
+/** The opaque colours of a map that stands alone. Where zero were the lightest of them it is the ground instead. */
+export function aloneTable(lut: Lut, sign: Sign): Uint32Array {
+  if (!zeroIsLightest(lut, sign)) return colourTable(lut, sign, 1);
+  const table = colourTable(lut, sign, ALONE);
+  for (let i = 1; i < TABLE_LENGTH; i++) table[i] = overGround(table[i]!, GROUND);
+  return table;
+}
+
+/** A pixel as it looks over a grey. */
+function overGround(pixel: number, ground: number): number {
+  const a = (pixel >>> 24) / 255;
+  const over = (channel: number): number => Math.round(ground + (channel - ground) * a);
+  return pack(over(pixel & 255), over((pixel >>> 8) & 255), over((pixel >>> 16) & 255), 255);
+}
+
 /** The colours of a mode. Only over the picture does the opacity matter; a map alone is opaque. */
 export function modeTable(mode: Mode, lut: Lut, sign: Sign, opacity: number): Uint32Array {
   if (mode === "masked") return maskTable(sign);
-  return colourTable(lut, sign, mode === "blended" ? opacity : 1);
+  return mode === "blended" ? colourTable(lut, sign, opacity) : aloneTable(lut, sign);
 }
 
 /** The colours of the legend from low to high as opaque pixels: the table as it looks over a mid grey. */
@@ -95,9 +125,7 @@ export function legendStrip(
     const share = length > 1 ? i / (length - 1) : 1;
     const value = sign === "all" ? share * 2 - 1 : sign === "negative" ? -share : share;
     const pixel = table[1 + Math.round(((value + 1) / 2) * (STEPS - 1))]!;
-    const a = (pixel >>> 24) / 255;
-    const over = (channel: number): number => Math.round(below + (channel - below) * a);
-    strip[i] = pack(over(pixel & 255), over((pixel >>> 8) & 255), over((pixel >>> 16) & 255), 255);
+    strip[i] = overGround(pixel, below);
   }
   return strip;
 }

@@ -11,6 +11,8 @@ export class Popup {
   readonly panel: HTMLElement;
   readonly #button: HTMLButtonElement;
   readonly #opened: () => void;
+  /** While it is open: another size of the view or of the panel is another place. */
+  #sizes: ResizeObserver | undefined;
 
   /** `opened` runs once the panel stands on the page, and may fill it. */
   constructor(
@@ -32,6 +34,7 @@ export class Popup {
       if (this.open && !event.composedPath().includes(this.element)) this.close(false);
     };
     document.addEventListener("pointerdown", elsewhere, { signal, capture: true });
+    signal.addEventListener("abort", () => this.#sizes?.disconnect());
   }
 
   get open(): boolean {
@@ -44,12 +47,17 @@ export class Popup {
     setAttribute(this.#button, "aria-expanded", "true");
     this.#opened();
     this.#place(); // now that it has its size
+    this.#sizes = new ResizeObserver(() => this.#place());
+    this.#sizes.observe(this.panel);
+    const around = this.element.closest(".as-root");
+    if (around) this.#sizes.observe(around);
   }
 
   /** `back` gives the focus to the button, where it has been in the panel. */
   close(back: boolean): void {
     if (!this.open) return;
     const inside = this.panel.contains(focusNear(this.panel));
+    this.#sizes?.disconnect();
     this.panel.hidden = true;
     setAttribute(this.#button, "aria-expanded", "false");
     if (back && inside) this.#button.focus();

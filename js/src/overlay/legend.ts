@@ -4,6 +4,7 @@ import type { Heat } from "../data/messages";
 import type { Scale, Summary } from "../data/statistics";
 import { PixelBuffer } from "../lib/canvas";
 import { h, setAttribute, setText } from "../lib/dom";
+import { sameValue } from "../lib/equality";
 import { number, percent, signed } from "../lib/format";
 import type { Mode, Sign } from "../state/messages.generated";
 
@@ -116,6 +117,7 @@ export class Legend {
   readonly element: HTMLElement;
   readonly #bar = new PixelBuffer();
   #painted: Uint32Array | undefined;
+  #noted: readonly string[] = [];
   readonly #ticks = [h("span"), h("span"), h("span")] as const;
   /** What there is to say about the numbers: stands where there is a line for it. */
   readonly notes = h("div", { class: "as-notes" });
@@ -147,6 +149,7 @@ export class Legend {
     }
     const texts = scale.limit > 0 ? legendWords(content) : ["", "", ""];
     this.#ticks.forEach((tick, i) => setText(tick, texts[i]!));
+    if (this.#ticks[1].title !== texts[1]) this.#ticks[1].title = texts[1]!; // in whole, where it is cut off
     this.#note(legendNotes(content));
     this.#explain(glossary(heat));
   }
@@ -158,6 +161,10 @@ export class Legend {
   }
 
   #note(notes: readonly string[]): void {
-    setText(this.notes, notes.join(" · "));
+    if (sameValue(notes, this.#noted)) return;
+    this.#noted = notes;
+    // Each a whole of its own: what there is no room for is left out, and not cut.
+    const between = (i: number): Node[] => (i === 0 ? [] : [h("span", { class: "as-sizeless" }, " · ")]);
+    this.notes.replaceChildren(...notes.map((note, i) => h("span", {}, ...between(i), note)));
   }
 }

@@ -53,6 +53,8 @@ const CLICK = 3;
 export class Pointing {
   #drag: { readonly x: number; readonly y: number; readonly viewport: Viewport } | undefined;
   readonly #stage: Stage;
+  /** Where the pointer was last, on the page: of a wheel a browser tells it in whole pixels. */
+  #last: { readonly clientX: number; readonly clientY: number } | undefined;
   /** Where the brush was put down, on the page. */
   #brushed: { readonly x: number; readonly y: number } | undefined;
   readonly #hands: Hands;
@@ -88,11 +90,11 @@ export class Pointing {
   }
 
   /** Where a pointer is, as a share of the pane below it. */
-  #shareAt(event: MouseEvent): Point | undefined {
+  #shareAt({ clientX, clientY }: Pick<MouseEvent, "clientX" | "clientY">): Point | undefined {
     const stage = this.#stage;
     const box = stage.canvas.getBoundingClientRect();
     if (!stage.width || !box.width || !box.height) return undefined;
-    const at = { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
+    const at = { x: (clientX - box.left) / box.width, y: (clientY - box.top) / box.height };
     return toPane(stage.panes, at);
   }
 
@@ -100,6 +102,7 @@ export class Pointing {
     const stage = this.#stage;
     const drag = this.#drag;
     const at = this.#shareAt(event);
+    this.#last = { clientX: event.clientX, clientY: event.clientY };
     if (!at) return;
     if (drag && stage.canvas.hasPointerCapture(event.pointerId)) {
       const box = stage.canvas.getBoundingClientRect();
@@ -166,7 +169,9 @@ export class Pointing {
 
   #turn(event: WheelEvent): void {
     if (!event.ctrlKey && !event.metaKey) return; // a bare wheel scrolls the notebook
-    const at = this.#shareAt(event);
+    const last = this.#last;
+    const apart = last && Math.hypot(last.clientX - event.clientX, last.clientY - event.clientY);
+    const at = this.#shareAt(apart !== undefined && apart < 1.5 ? last! : event);
     if (!at) return;
     event.preventDefault();
     const { viewport, largestZoom } = this.#stage;

@@ -1,6 +1,6 @@
 /** The colours and scales of what is inside a layer: the present colour map, and one's own where there is none. */
 import { type Amounts, type Channels, isSigned, type Quantity, valuesOf } from "../data/channels";
-import { chooseLut, colourTable } from "../data/colour-tables";
+import { aloneTable, chooseLut } from "../data/colour-tables";
 import type { Lut } from "../data/messages";
 import { scaleOf } from "../data/statistics";
 import { derived } from "../lib/derived";
@@ -26,7 +26,7 @@ export const signOf = (channels: Channels, quantity: Quantity): Sign =>
   quantity === "contribution" || isSigned(channels.activation) ? "all" : "positive";
 
 const tableOf = (sign: Sign): ((view: View) => Uint32Array) =>
-  derived((view) => colourTable(chooseLut(lutsOf(view), view.get("colormap"), sign)?.lut ?? OWN, sign, 1));
+  derived((view) => aloneTable(chooseLut(lutsOf(view), view.get("colormap"), sign)?.lut ?? OWN, sign));
 
 /** For each sign the colours of the present colour map. */
 export const CHANNEL_TABLES: Readonly<Record<Sign, (view: View) => Uint32Array>> = {

@@ -57,8 +57,8 @@ export class ChecksCard {
     this.#check = button("as-button", "Check", signal, () => state.send({ type: "check" }));
     this.#about = disclosure("How this is measured", "as-about-checks", signal);
     this.#about.panel.append(this.#docs);
-    frame.head.append(h("span", { class: "as-hint" }), this.#check);
-    frame.element.append(this.#note, this.#list, this.#about.button, this.#about.panel);
+    frame.head.append(h("span", { class: "as-hint" }), this.#about.button, this.#check);
+    frame.element.append(this.#note, this.#list, this.#about.panel);
     state.follow(this);
   }
 

@@ -37,8 +37,13 @@ export class ComparisonCard {
     this.#table = new ComparisonTable(state);
     this.#about = disclosure("All metrics", "as-about-metrics", signal);
     this.#about.panel.append(this.#table.element, h("div", { class: "as-note" }, READING), this.#glossary);
-    frame.head.append(h("span", { class: "as-hint" }), this.#tiles.menu.element, this.#compare);
-    frame.element.append(this.#note, this.#tiles.element, this.#about.button, this.#about.panel);
+    frame.head.append(
+      h("span", { class: "as-hint" }),
+      this.#tiles.menu.element,
+      this.#about.button,
+      this.#compare,
+    );
+    frame.element.append(this.#note, this.#tiles.element, this.#about.panel);
     state.follow(this);
   }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
+  aloneTable,
   chooseLut,
   colourTable,
+  GROUND,
   legendStrip,
   lutIndex,
   pixelAlpha,
@@ -94,6 +96,31 @@ describe("the colour table", () => {
     const negative = colourTable(sequential, "negative", 0.5);
     expect(alpha(negative[STEPS]!)).toBe(0);
     expect(red(negative[1]!)).toBe(255);
+  });
+});
+
+describe("the colours of a map that stands alone", () => {
+  /** As RdBu: dark at both ends, and almost white at zero. */
+  const white = {
+    label: "",
+    kind: "diverging" as const,
+    rgb: Uint8Array.from({ length: 768 }, (_, i) =>
+      Math.round(247 - 200 * Math.abs(Math.floor(i / 3) / 127.5 - 1)),
+    ),
+  };
+  const zero = (STEPS - 1) / 2 + 1;
+
+  it("have the ground at zero where that were the lightest of them", () => {
+    const table = aloneTable(white, "all");
+    expect([red(table[zero]!), alpha(table[zero]!)]).toEqual([GROUND, 255]);
+    expect([red(table[1]!), red(table[STEPS]!)].every((end) => Math.abs(end - 47) < 5)).toBe(true);
+    expect(alpha(table[0]!)).toBe(0); // NaN is no number
+  });
+
+  it("are the colour map's own where zero is none of the light ones, or not the lightest", () => {
+    for (const one of [sequential, diverging]) {
+      expect(aloneTable(one, "positive")).toEqual(colourTable(one, "positive", 1));
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 /** A panel that opens over the page: how it opens and closes, where the focus goes, and on which side it stands. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Popup } from "../../src/lib/popup";
+import { manualSizes } from "../support/inside-traits";
 import { press } from "../support/view";
 
 let life: AbortController;
@@ -30,6 +31,7 @@ beforeEach(() => {
 afterEach(() => {
   life.abort();
   document.body.replaceChildren();
+  vi.unstubAllGlobals();
 });
 
 const pointAt = (element: Element): boolean =>
@@ -156,6 +158,22 @@ describe("where a popup stands", () => {
     expect(place({ left: 120, top: 480 }, { width: 200, height: 300 })).toEqual(["0px", "1"]);
     popup.close(false);
     expect(place({ left: 120, top: 60 }, { width: 200, height: 300 })).toEqual(["0px", "below"]);
+  });
+
+  it("is another once the view has another size, as long as it is open", () => {
+    const resize = manualSizes();
+    expect(place({ left: 600, top: 60 }, { width: 200, height: 300 })).toEqual(["-108px", "below"]);
+    vi.spyOn(root, "getBoundingClientRect").mockReturnValue(rect(100, 50, 1000, 500));
+    resize(1000, 500);
+    expect(popup.panel.style.left).toBe("0px");
+    vi.spyOn(button, "getBoundingClientRect").mockReturnValue(rect(600, 500, 60, 26));
+    vi.spyOn(popup.panel, "getBoundingClientRect").mockReturnValue(rect(600, 530, 200, 300));
+    resize(1000, 500);
+    expect(popup.panel.dataset.above).toBe("1");
+    popup.close(false);
+    popup.panel.style.left = "3px";
+    resize(600, 500);
+    expect(popup.panel.style.left).toBe("3px");
   });
 
   it("is below where it fits neither way and there is more room below", () => {

@@ -23,7 +23,7 @@ from attriscope.widget.model.layers import LayerReading, on_cpu, read_layers
 # The kinds of layers whose numbers lie over the picture.
 _KINDS = ("map", "tokens", "sequence")
 # So many layers, evenly over the order in which they run.
-COUNT = 4
+COUNT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def readers(
     output: Any,
     mask: Tensor,
 ) -> list[Reader]:
-    """The channel that contributes most in a region, of each of four layers; one pass forward and back.
+    """The channel that contributes most in a region, of each of three layers; one pass forward and back.
 
     Args:
         model: the model.
