@@ -20,6 +20,7 @@ from browser.explorer_page import (
     lines,
     open_and_run,
     quiet,
+    settled,
     show_tab,
 )
 from browser.harness import Kernel, Server, wait_for
@@ -172,6 +173,7 @@ def _through_the_tabs(page: Page, root: Locator, kernel: Kernel) -> None:
         expect(root.get_by_role("tabpanel")).to_have_count(1)
         expect(root.get_by_role("tabpanel", name=name)).to_be_visible()
     wait_for("the tab", lambda: kernel.value("explorer.tab") == "trust", 20)
+    settled(page, kernel)  # the tabs before were trust, too: no word of the last one is to come
     kernel.run("explorer.tab = 'inside'")
     expect(root.get_by_role("tabpanel", name="Inside")).to_be_visible()
     kernel.run("explorer.tab = 'where'")

@@ -38,11 +38,11 @@ export class Readers {
       pickLayer(state, layer);
       pickNeuron(state, [channel]);
     });
-    const number = h("span", { class: "as-number" }, brief(contribution));
+    const number = h("span", { class: "as-number" }, `#${channel}`);
     setAttribute(number, "data-sign", contribution < 0 ? "-" : "+");
-    pick.append(h("bdi", { class: "as-reader-layer" }, layer), h("span", {}, `#${channel}`), number);
+    pick.append(h("bdi", { class: "as-reader-layer" }, layer), number);
     const weight = `${percent(share)} of what its ${noun}s contribute here`;
-    pick.title = `${layer}, ${noun} ${channel}: ${weight}. Look inside it`;
+    pick.title = `${layer}, ${noun} ${channel}: ${brief(contribution)}, ${weight}. Look inside it`;
     setAttribute(pick, "aria-label", `${layer}, ${noun} ${channel}, ${brief(contribution)}`);
     return pick;
   }

@@ -16,8 +16,8 @@ const buttons = (): HTMLButtonElement[] => all(".as-reader") as HTMLButtonElemen
 describe("what reads a region", () => {
   it("is told from early to late, with what each contributes there", () => {
     draw(regionTraits({ selection: BOX, covered: coveredOf(BOX, { readers: READERS }) }));
-    expect(buttons().map(({ textContent }) => textContent)).toEqual(["stem#3+0.25", "<b>block</b>#12−1.5"]);
-    expect(buttons()[0]!.title).toContain("50.0% of what its channels contribute here");
+    expect(buttons().map(({ textContent }) => textContent)).toEqual(["stem#3", "<b>block</b>#12"]);
+    expect(buttons()[0]!.title).toContain("+0.25, 50.0% of what its channels contribute here");
     expect(buttons()[1]!.querySelector(".as-number")?.getAttribute("data-sign")).toBe("-");
   });
 

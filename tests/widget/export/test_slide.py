@@ -130,7 +130,7 @@ def test_without_a_baseline_it_speaks_of_the_output_itself() -> None:
 def test_what_is_looked_at_together_is_on_the_slide(make: Make) -> None:
     explorer = make(target=1, method="InputXGradient").wait().pin()
     first = explorer.heat["title"]
-    explorer.method = "Saliency"
+    explorer.method = "IntegratedGradients"
     second = explorer.wait().heat["title"]
     found = texts(explorer)
     assert f"{first}, beside {second}".startswith(found[0])
