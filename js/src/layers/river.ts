@@ -90,7 +90,7 @@ export class River {
     const { label, doc } = view.get("layer_relevance");
     this.#keys.hidden = relevanceOf(view).size === 0; // the water is grey while nothing is known of what passes
     const legend = this.#keys.parentElement!;
-    legend.title = [label && `What passes, and what a layer carries: ${label}`, doc]
+    legend.title = [LEGEND, label && `What passes, and what a layer carries: ${label}`, doc]
       .filter(Boolean)
       .join("\n");
     this.#say(view);
