@@ -78,6 +78,7 @@ def test_a_baseline_of_ones_own(make: Make, model: TwoLayers, image: Tensor) -> 
     torch.testing.assert_close(explorer.attributions, wanted)
     assert explorer.heat["request"]["baseline"] == "custom"
     assert {"name": "custom", "label": "your own"} in explorer.baselines
+    assert explorer.heat["title"].endswith(", your own baseline")  # in the word of the menu
     assert explorer.get_state()["baseline"] == "custom"
 
     explorer.baseline = own * 2  # the name on the page is the same, the answer must not be

@@ -9,6 +9,8 @@ export interface Standing {
   readonly explained: boolean;
   /** The explained class is compared with it. */
   readonly against: boolean;
+  /** The example is of it. */
+  readonly isTrue: boolean;
   readonly comparable: boolean;
   /** It cannot be picked. */
   readonly off: boolean;
@@ -37,6 +39,7 @@ function noteText({ before, isNew }: Prediction, isScore: boolean, against: bool
 export class PredictionRow {
   readonly node: HTMLElement;
   readonly #label = clipped("as-name");
+  readonly #true = h("span", { class: "as-true", title: "The true class of this example" });
   readonly #note = h("span", { class: "as-sizeless" });
   readonly #value = h("span");
   readonly #change = h("span", { class: "as-change" });
@@ -57,7 +60,7 @@ export class PredictionRow {
     this.node = h(
       "div",
       { class: "as-option", role: "option", "data-index": index, "aria-selected": "false" },
-      label,
+      h("span", { class: "as-class" }, label, this.#true),
       bar,
       h("span", { class: "as-number" }, value, change, note),
       versus,
@@ -69,6 +72,8 @@ export class PredictionRow {
     this.#showAmount(item, among);
     setClipped(this.#label, item.label, `${item.label} (output ${item.index}, score ${number(item.score)})`);
     setText(this.#note, noteText(item, among.isScore, standing.against));
+    this.#true.hidden = !standing.isTrue;
+    setText(this.#true, standing.isTrue ? "true" : "");
     setAttribute(node, "data-new", item.isNew ? "1" : undefined);
     setAttribute(node, "aria-selected", String(standing.explained));
     setAttribute(node, "data-contrast", standing.against ? "1" : undefined);
@@ -77,8 +82,8 @@ export class PredictionRow {
     setAttribute(node, "tabindex", standing.reached ? "0" : "-1");
     this.#versus.hidden = !standing.comparable;
     this.#versus.title = standing.against
-      ? "Compare no more (key c)"
-      : `Why not ${item.label}? Explain the difference (key c)`;
+      ? `Compare with ${item.label} no more (key c)`
+      : `Explain rather than ${item.label} (key c)`;
   }
 
   #showAmount(item: Prediction, among: Predictions): void {

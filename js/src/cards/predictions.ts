@@ -6,7 +6,13 @@ import { card } from "../lib/card";
 import { clipped, h, setAttribute, setClipped, setText } from "../lib/dom";
 import { button, type Select, select } from "../lib/form-controls";
 import { position } from "../lib/format";
-import { canCompare, type Prediction, type Predictions, predictions } from "../selection/predictions";
+import {
+  canCompare,
+  type Prediction,
+  type Predictions,
+  predictions,
+  trueClass,
+} from "../selection/predictions";
 import { presentAlpha } from "../selection/displayed";
 import { markOf } from "../selection/freshness";
 import type { Output } from "../state/messages.generated";
@@ -66,11 +72,13 @@ export class PredictionsCard {
     setAttribute(list, "data-changed", now.changed ? "1" : undefined);
     this.#frame.mark(now.awaited ? markOf(view, true) : undefined, false);
     const target = singleIndex(view.get("target"));
+    const truth = trueClass(view);
     this.#rows.forEach((row, i) => {
       const item = now.items[i]!;
       row.show(item, now, {
         explained: item.index === target,
         against: item.index === view.get("contrast"),
+        isTrue: item.index === truth,
         comparable: canCompare(view, item.index),
         off: why !== undefined,
         reached: i === this.#focus,

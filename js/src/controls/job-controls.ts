@@ -7,6 +7,8 @@ import type { Status } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { whyOff } from "./needs-kernel";
 
+const READY = "Ready";
+
 interface Job {
   readonly status: Status;
   readonly message: string;
@@ -21,7 +23,7 @@ function jobOf(view: View): Job {
   const message = view.get("message");
   const nobody = view.kernel === "static" ? "Saved page" : "No kernel";
   const words = {
-    idle: message || (reachable ? "Ready" : nobody), // a message while idle: the kernel refused a choice
+    idle: message || (reachable ? READY : nobody), // a message while idle: the kernel refused a choice
     running: message || "Computing",
     cancelled: reachable ? "Cancelled" : nobody,
     error: "Failed",
@@ -78,7 +80,8 @@ export class JobControls {
   }
 
   #say({ status, message, words }: Job): void {
-    setText(this.#status, words);
+    // That nothing goes on is for those who listen: to be seen it is a word without news, and often has no room.
+    setText(this.#status, words === READY ? "" : words);
     setAttribute(this.#status, "title", status === "error" ? undefined : message || undefined);
     const news = status !== this.#before || (status === "idle" && words !== this.#spokenIdle);
     this.#spoken.say(words, news);

@@ -13,11 +13,19 @@ import { Refusal } from "./refusal";
 const TRAIT = { input: "method", layer: "layer_method", neuron: "neuron_method" } as const;
 /** Layer methods that are usually seen at the last layer begin so on the menu of the input. */
 const AT_LAYER = "\n";
+const LAYER_GROUP = "Of a layer: at the last one with a map";
+
+/** The first sentence of what is said of a method, without whose it is: who wants that has the tooltip. */
+function sentenceOf(doc: string): string {
+  const own = doc.replace(/ \([^()]*\b(?:19|20)\d\d\b[^()]*\)/g, "");
+  return /^.*?\.(?=\s|$)/.exec(own)?.[0] ?? own;
+}
 
 const itemOf = ({ name, label, doc }: MethodInfo): MenuItem => ({
   value: name,
   label,
   title: doc ? `${label}\n${doc}` : label,
+  ...(doc ? { about: sentenceOf(doc) } : {}),
 });
 
 /** At the input also what shows a layer: picking one goes to the last layer that has a map. */
@@ -27,14 +35,11 @@ const itemsOf = derived((view: View): readonly MenuItem[] => {
   const ofLayers = view.get("layer_methods");
   if (scope === "layer") return ofLayers.map(itemOf);
   const last = lastMapped(view);
-  const group = "At the last layer with a map";
+  const ofPixels = view.get("methods").map(itemOf);
+  if (last === undefined || !ofLayers.length) return ofPixels;
   return [
-    ...view.get("methods").map(itemOf),
-    ...(last === undefined ? [] : ofLayers.map(itemOf)).map((item) => ({
-      ...item,
-      group,
-      value: AT_LAYER + item.value,
-    })),
+    ...ofPixels.map((item) => ({ ...item, group: "Of the pixels" })),
+    ...ofLayers.map(itemOf).map((item) => ({ ...item, group: LAYER_GROUP, value: AT_LAYER + item.value })),
   ];
 });
 

@@ -50,6 +50,14 @@ function legendText({ numbers, limit }: GridContent, signed: boolean, shared: bo
   );
 }
 
+/** Why there are no channels of the picked layer. */
+function whyNone(view: View): string {
+  if (isComputing(view)) return "Computing what is inside";
+  // What came last is of one layer: a saved page has that one's channels alone.
+  const known = view.get("channels").request?.layer === view.get("layer");
+  return view.kernel === "static" && !known ? "Channels are not saved" : "Nothing to pick from here";
+}
+
 const NOTHING_OFF: readonly Ablated[] = [];
 
 export class ChannelsCard {
@@ -178,7 +186,7 @@ export class ChannelsCard {
       setAttribute(grid.box, "aria-disabled", why ? "true" : undefined);
       grid.box.title = why ?? "";
     } else {
-      setText(nothing, isComputing(view) ? "Computing what is inside" : "Nothing to pick from here");
+      setText(nothing, whyNone(view));
     }
   }
 

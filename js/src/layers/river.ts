@@ -7,7 +7,8 @@ import { h, setAttribute, setText, setVariable } from "../lib/dom";
 import { showRange } from "../lib/form-controls";
 import { currentPicture } from "../selection/displayed";
 import { canPick, layerNumber, layerText, mappedLayers, numberedLayer } from "../selection/layer";
-import { riverMap, riverReaches, riverStretches, stopText } from "../selection/river";
+import { relevanceOf } from "../selection/relevance";
+import { riverMap, riverReaches, riverStretches, stopText, stopTooltip } from "../selection/river";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RiverBand } from "./river-band";
@@ -30,6 +31,13 @@ export class River {
   readonly #band = new RiverBand();
   readonly #field = h("div", { class: "as-river-field" }, this.#maps.element, this.#band.element);
   readonly #words = h("span", { class: "as-clip as-river-words", dir: "auto" });
+  /** What the two colours of the water say. */
+  readonly #keys = h(
+    "span",
+    { class: "as-river-keys" },
+    h("span", { class: "as-river-key" }, "for"),
+    h("span", { class: "as-river-key", "data-sign": "-" }, "against"),
+  );
   readonly #state: State;
   readonly #pick: (name: string | null) => void;
   /** The stop that somebody points at. */
@@ -50,6 +58,7 @@ export class River {
         { class: "as-river-legend", "aria-hidden": "true" },
         h("span", {}, "picture"),
         this.#words,
+        this.#keys,
         h("span", {}, "output"),
       ),
     );
@@ -78,13 +87,19 @@ export class River {
     this.#maps.mark(number === 0 ? 0 : 1 + stretches.findIndex(({ last }) => number <= last));
     this.#band.draw(riverReaches(view), stretches);
     this.#band.mark(placeOf(stretches, number));
+    const { label, doc } = view.get("layer_relevance");
+    this.#keys.hidden = relevanceOf(view).size === 0; // the water is grey while nothing is known of what passes
+    const legend = this.#keys.parentElement!;
+    legend.title = [LEGEND, label && `What passes, and what a layer carries: ${label}`, doc]
+      .filter(Boolean)
+      .join("\n");
     this.#say(view);
   }
 
   #say(view: View): void {
     const pointed = this.#pointed;
     setText(this.#words, pointed === undefined ? LEGEND : stopText(view, pointed));
-    setAttribute(this.#field, "title", pointed === undefined ? undefined : stopText(view, pointed));
+    setAttribute(this.#field, "title", pointed === undefined ? undefined : stopTooltip(view, pointed));
   }
 
   /** The stop under a pointer: on a map that of the map, on the water the nearest one. */

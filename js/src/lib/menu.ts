@@ -11,6 +11,8 @@ export interface MenuItem {
   /** What stands at the end of the line. */
   readonly note?: string;
   readonly title?: string;
+  /** A sentence on it, which stands below the list while the keys or a pointer are on its line. */
+  readonly about?: string;
 }
 
 /** More lines than this are of no use: whoever wants one of the others searches. */
@@ -28,6 +30,8 @@ export class Menu {
   readonly #list: HTMLElement;
   readonly #search: HTMLInputElement | undefined;
   readonly #rest = h("div", { class: "as-menu-rest", hidden: true });
+  /** What the line says that somebody is on. The words are in its tooltip, too. */
+  readonly #about = h("div", { class: "as-menu-about", dir: "auto", "aria-hidden": "true", hidden: true });
   readonly #popup: Popup;
   readonly #picked: (value: string) => void;
   #items: readonly MenuItem[] = [];
@@ -53,7 +57,13 @@ export class Menu {
     });
     this.#popup = new Popup(this.button, "as-menu-panel", signal, () => this.#opened());
     if (search !== undefined) this.#search = searchField(search, this.#list.id);
-    this.#popup.panel.append(...(this.#search ? [this.#search] : []), this.#list, this.#rest, this.foot);
+    this.#popup.panel.append(
+      ...(this.#search ? [this.#search] : []),
+      this.#list,
+      this.#rest,
+      this.#about,
+      this.foot,
+    );
     setAttribute(this.button, "aria-controls", this.#list.id);
     this.element = this.#popup.element;
     this.#search?.addEventListener("input", () => this.#fill(undefined), { signal });
@@ -62,6 +72,8 @@ export class Menu {
       element?.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     }
     this.#list.addEventListener("click", (event) => this.#clicked(event), { signal });
+    this.#list.addEventListener("pointerover", (event) => this.#tell(this.#lineAt(event)), { signal });
+    this.#list.addEventListener("pointerleave", () => this.#tell(this.#active), { signal });
   }
 
   get open(): boolean {
@@ -100,6 +112,7 @@ export class Menu {
       node: lineOf(item, item.value === this.#value, this.pictureOf(item.value)),
     }));
     this.#list.replaceChildren(...inGroups(this.#lines));
+    this.#about.hidden = !this.#items.some(({ about }) => about);
     const more = found.length - shown.length;
     this.#rest.hidden = more === 0 && found.length > 0;
     setText(
@@ -121,6 +134,16 @@ export class Menu {
       if (element) setAttribute(element, "aria-activedescendant", line?.id);
     }
     if (line) intoView(this.#list, line);
+    this.#tell(this.#active);
+  }
+
+  /** Says below the list what a line is about. */
+  #tell(index: number): void {
+    setText(this.#about, this.#lines[index]?.item.about ?? "");
+  }
+
+  #lineAt(event: Event): number {
+    return this.#lines.findIndex(({ node }) => node.contains(event.target as Node));
   }
 
   #pick(index: number): void {
@@ -133,7 +156,7 @@ export class Menu {
   }
 
   #clicked(event: MouseEvent): void {
-    const index = this.#lines.findIndex(({ node }) => node.contains(event.target as Node));
+    const index = this.#lineAt(event);
     if (index >= 0) this.#pick(index);
   }
 

@@ -52,6 +52,9 @@ export class Stages {
   readonly #left: PinView;
   readonly #instead: PinView;
   readonly #view: HTMLElement;
+  /** Above the present map while a pin stands beside it. */
+  readonly #title = clipped("as-pin-title");
+  readonly #head = h("div", { class: "as-pin-head", hidden: true }, this.#title);
   readonly #hands: Hands;
   readonly #state: State;
 
@@ -65,7 +68,7 @@ export class Stages {
     const { present } = this;
     this.#left = new PinView(state);
     this.#instead = new PinView(state);
-    this.#view = h("div", { class: "as-view" }, present.element);
+    this.#view = h("div", { class: "as-view" }, this.#head, present.element);
     this.element = h("div", { class: "as-stages" }, this.#view);
     this.#join(present, brush(present));
     this.#join(this.#left.stage);
@@ -92,6 +95,8 @@ export class Stages {
     const off = whyOff(this.#state.view.kernel) !== undefined;
     const [before, beside] = [this.main, this.#left];
     const lost = this.#focusedIn(left, instead);
+    this.#head.hidden = left === undefined;
+    if (left) setClipped(this.#title, shown.title);
     this.present.draw(shown, look);
     if (left) this.#drawAlong(beside, left.shown, left, look, off);
     if (instead) this.#drawAlong(this.#instead, instead.shown, instead.pin, look, off);

@@ -18,10 +18,11 @@ export function othersOf({ kind, right, difference }: Arrangement, main: Display
   return difference || kind === "flicker" ? { shown: main, pin: undefined } : undefined;
 }
 
-/** Over the stage. Two pins have their own titles above them. */
-export function titleOf({ kind, right }: Arrangement, main: Displayed, turn: 0 | 1): string {
+/** Over the stage. Of two that stand side by side each has its own title above it. */
+export function titleOf({ kind, left, right }: Arrangement, main: Displayed, turn: 0 | 1): string {
   if (kind === "flicker") return `${turn + 1} of 2: ${main.title}`;
-  return right ? "Two pinned maps" : main.title;
+  if (left) return right ? "Two pinned maps" : "A pinned map, and the map on show";
+  return main.title;
 }
 
 const sumOf = ({ heat }: Displayed): string => (heat?.sum === undefined ? "" : signed(heat.sum));

@@ -23,6 +23,7 @@ function whyNotPin(view: View): string | undefined {
   const off = whyOff(view.kernel);
   if (off) return off;
   const { kind, heat } = displayed(view);
+  if (kind === "walk") return "A map on its way from the baseline is not kept: go to alpha 1";
   if (kind !== "heat") return "There is no map to keep";
   const told = view.get("heat");
   if (told.request !== heat?.request) return undefined;

@@ -6,6 +6,7 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { currentHeat, currentLayerMaps } from "./displayed";
 import { isOfInput } from "./freshness";
+import { MOST_PICKED, picked } from "./pins";
 
 /** The layers that have a map, in the order in which they run, each map once: what one scrubs through. */
 export function mappedLayers(view: View): readonly string[] {
@@ -39,6 +40,8 @@ export const canPick = (view: View, name: string | null): boolean => view.reacha
 export function pickLayer(state: State, name: string | null): void {
   const { view } = state;
   if (!canPick(view, name)) return;
+  // Two pins stand in the place of the map on show; one is looked at beside it, and stays.
+  if (picked(view).length === MOST_PICKED) state.set("beside", []);
   if (isHere(view, name)) {
     state.scrub("layer", name);
     state.scrub("neuron", null);

@@ -94,6 +94,12 @@ export const predictions = derived((view: View): Predictions => {
   };
 });
 
+/** The class that the example on show is of; undefined where that is not known. */
+export function trueClass(view: View): number | undefined {
+  if (!view.has("example_predictions")) return undefined;
+  return view.get("example_predictions")[view.get("example")]?.truth_index;
+}
+
 /** Whether the explained class can be compared with this one. */
 export function canCompare(view: View, index: number): boolean {
   const target = singleIndex(view.get("target"));

@@ -108,3 +108,11 @@ export function stopText(view: View, number: number): string {
     .filter(Boolean)
     .join(" · ");
 }
+
+/** The same, and below it what "carries" means where that is said. */
+export function stopTooltip(view: View, number: number): string {
+  const name = layerStops(view)[number - 1]?.name;
+  const { doc } = view.get("layer_relevance");
+  const carries = name !== undefined && relevanceOf(view).has(name) && doc ? `Carries: ${doc}` : "";
+  return [stopText(view, number), carries].filter(Boolean).join("\n");
+}

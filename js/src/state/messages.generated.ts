@@ -173,6 +173,8 @@ export interface ExamplePrediction {
   kind?: Amount;
   /** The class that the example is of, where that is known. */
   truth?: string;
+  /** Its index, where the model gives a number for it. */
+  truth_index?: number;
   /** Whether these are different. */
   wrong?: boolean;
   /** What the model says of the true class. */

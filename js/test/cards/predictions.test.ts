@@ -16,6 +16,18 @@ describe("predictions", () => {
     ]);
   });
 
+  it("mark the class that the example is of, where that is known", () => {
+    draw({ example_predictions: [{ label: "cat", truth: "dog", truth_index: 2, wrong: true }], example: 0 });
+    expect(all("[role=option]").map((row) => row.textContent)).toEqual([
+      "cat70.0%",
+      "dogtrue20.0%",
+      "hat<0.1%",
+    ]);
+    view.model.receive({ example_predictions: [{ label: "cat" }] });
+    view.frame();
+    expect(all(".as-true").every(({ hidden }) => hidden)).toBe(true);
+  });
+
   it("pick a target by click and by key, and change nothing else", () => {
     draw({ alpha: 0.5, layer: "stem" });
     option("dog").click();

@@ -185,9 +185,10 @@ describe("the method", () => {
     draw(layerTraits({ alpha: 0.5 }));
     menuOf("Method").click();
     expect(words("Method")).toEqual(["Integrated Gradients", "Saliency", "Grad-CAM", "Integrated Gradients"]);
-    expect(find('.as-popup:not([hidden]) [role=group] [role="presentation"]').textContent).toBe(
-      "At the last layer with a map",
-    );
+    expect(
+      all('.as-popup:not([hidden]) [role=group] [role="presentation"]').map((head) => head.textContent),
+    ).toEqual(["Of the pixels", "Of a layer: at the last one with a map"]);
+    expect(find(".as-popup:not([hidden]) .as-menu-about").textContent).toBe("Integrates.");
     menuLines("Method")[2]!.click();
     view.frame();
     expect(view.model.values.layer_method).toBe("LayerGradCam");
@@ -196,6 +197,14 @@ describe("the method", () => {
     expect(view.model.values.alpha).toBe(1); // the map itself, and not half way to it
     expect(menuOf("Method").textContent).toBe("Grad-CAM");
     expect(menuOf("Seen at").textContent).toBe("stem.act");
+  });
+
+  it("is told of in a sentence, without whose it is", () => {
+    const doc = "The gradient (Simonyan et al. 2013, arXiv 1312.6034). Shown with its sign.";
+    draw({ methods: [{ name: "Saliency", label: "Saliency", doc, parameters: [] }], method: "Saliency" });
+    menuOf("Method").click();
+    expect(find(".as-popup:not([hidden]) .as-menu-about").textContent).toBe("The gradient.");
+    expect(find(".as-popup:not([hidden]) .as-menu-label").title).toBe(`Saliency\n${doc}`);
   });
 
   it("offers no layer's method where no layer has a map", () => {

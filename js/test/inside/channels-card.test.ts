@@ -273,6 +273,11 @@ describe("the grid", () => {
     expect(offered("Show")).toEqual(["activation"]);
   });
 
+  it("says of a saved page that the channels of another layer are not in it", () => {
+    drawInside({}, { _live: false, layer: "stem" });
+    expect(find(".as-channels .as-nothing:not([hidden])").textContent).toBe("Channels are not saved");
+  });
+
   it("counts malformed channels as not there", () => {
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
     drawInside({ ...SIX, count: 60 });

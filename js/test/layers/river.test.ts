@@ -59,6 +59,21 @@ describe("the river", () => {
     expect(picked()).toBe(2);
   });
 
+  it("says which colour is for and which against, and in its tooltip what is carried", () => {
+    show({ layer_relevance: {} });
+    const keys = find(".as-river-keys");
+    expect(keys.hidden).toBe(true); // nothing is known of what passes
+    const values = LAYERS.map((_, i) => (i === 1 ? -2 : 1));
+    const request = { target: 7 };
+    view.model.receive({ layer_relevance: { request, values, label: "gradient", doc: "How much." } });
+    view.frame();
+    expect(keys.hidden).toBe(false);
+    expect([...keys.children].map((key) => key.textContent)).toEqual(["for", "against"]);
+    expect(find(".as-river-legend").title).toContain("How much.");
+    point("pointermove", 0.5);
+    expect(find(".as-river-field").title).toMatch(/carries .*\nCarries: How much\.$/);
+  });
+
   it("stays at its stop when another layer of the same map is picked", () => {
     show({ layers: MERGED, layer: "stem.act" });
     expect(inputOf("Depth").value).toBe("2");

@@ -129,6 +129,23 @@ describe("a menu", () => {
     expect(picked).toEqual(["oat"]);
   });
 
+  it("says below the list what the line is about that the keys or a pointer are on", () => {
+    const about = (): HTMLElement => root.querySelector<HTMLElement>(".as-menu-about")!;
+    make(undefined, [{ value: "fig", label: "Fig", about: "Is <sweet>." }, ...FRUIT], "fig");
+    menu.button.click();
+    expect([about().hidden, about().textContent]).toEqual([false, "Is <sweet>."]);
+    press(list(), "ArrowDown");
+    expect(about().textContent).toBe("");
+    lines()[0]!.dispatchEvent(new Event("pointerover", { bubbles: true }));
+    expect(about().textContent).toBe("Is <sweet>.");
+    list().dispatchEvent(new Event("pointerleave"));
+    expect(about().textContent).toBe("");
+    root.replaceChildren();
+    make();
+    menu.button.click();
+    expect(about().hidden).toBe(true); // where there is nothing to say there is no room for it
+  });
+
   it("makes pictures only when it opens, and shows names as text", () => {
     const picture = vi.fn(() => document.createElement("canvas"));
     make(undefined, [{ value: "x", label: "<b>x</b>" }], "x");

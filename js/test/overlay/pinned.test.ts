@@ -57,6 +57,7 @@ describe("pinning", () => {
     view.model.receive({ alpha: 0.5 });
     view.frame();
     expect(buttonOf("Pin").disabled).toBe(true); // a walk is no map of the kernel's
+    expect(buttonOf("Pin").title).toContain("go to alpha 1");
     view.model.receive({ alpha: 1, pinned: [{ ...PINNED, heat: { ...sampleTraits().heat } }] });
     view.frame();
     expect(buttonOf("Pin").title).toBe("This map is pinned"); // again would change nothing
@@ -75,8 +76,10 @@ describe("two maps", () => {
   it("stand side by side, each under its title, and the kept one goes when it is let go", () => {
     show();
     expect(all("canvas[role=img]")).toEqual([kept(), present()]);
-    expect(find(".as-pin-title").textContent).toBe("Grad-CAM at stem for dog");
-    expect(find(".as-overlay .as-title").textContent).toBe("Integrated Gradients for cat");
+    // Each has its title over its own picture, and the card says what the two are.
+    expect(find(".as-pinned .as-pin-title").textContent).toBe("Grad-CAM at stem for dog");
+    expect(find(".as-view:not(.as-pinned) .as-pin-title").textContent).toBe("Integrated Gradients for cat");
+    expect(find(".as-overlay .as-title").textContent).toBe("A pinned map, and the map on show");
     expect(kept().getAttribute("aria-label")).toMatch(
       /^Pinned: Grad-CAM at stem for dog, over the picture\./,
     );

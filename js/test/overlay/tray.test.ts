@@ -86,7 +86,8 @@ describe("the tray", () => {
     expect(note()).toMatch(/^Tick one/);
     expect(selectOf("Shown as").disabled).toBe(true);
     tick(2);
-    expect(headings()).toEqual(["LRP for hat"]);
+    expect(headings()).toEqual(["LRP for hat", "Integrated Gradients for cat"]);
+    expect(title()).toBe("A pinned map, and the map on show");
     tick(0);
     expect(view.model.saves.at(-1)).toEqual({ beside: [7, 1] });
     expect(headings()).toEqual(["LRP for hat", "Saliency for cat"]);
@@ -98,8 +99,22 @@ describe("the tray", () => {
     ]);
     expect(checks()[1]!.title).toBe("Two at most: untick one first");
     tick(2);
-    expect(headings()).toEqual(["Saliency for cat"]);
+    expect(headings()).toEqual(["Saliency for cat", "Integrated Gradients for cat"]);
     expect(view.model.sent).toEqual([]); // the kernel has nothing to do
+  });
+
+  it("leaves two pins when a layer is picked, whose map they would hide, and stays with one", () => {
+    show({ beside: [1, 2] });
+    press(find("canvas[role=img]"), "]");
+    view.frame();
+    expect(view.model.values.layer).toBe("stem");
+    expect(view.model.values.beside).toEqual([]);
+    expect(title()).toBe("Grad-CAM at stem for cat");
+    receive({ beside: [1] });
+    press(find("canvas[role=img]"), "]");
+    view.frame();
+    expect(view.model.values.beside).toEqual([1]);
+    expect(headings()).toEqual(["Saliency for cat", "Grad-CAM at stem.conv for cat"]);
   });
 
   it("lets go of one, keeps the focus in the list, and gives it back when the list is empty", () => {
@@ -124,7 +139,7 @@ describe("the tray", () => {
     const warned = vi.spyOn(console, "warn").mockImplementation(() => undefined);
     show({ pinned: [broken, PINS[1]!], beside: [1, 9, 2] });
     expect(warned).toHaveBeenCalledOnce();
-    expect(headings()).toEqual(["Occlusion for dog"]);
+    expect(headings()).toEqual(["Occlusion for dog", "Integrated Gradients for cat"]);
     warned.mockRestore();
   });
 });
@@ -208,7 +223,7 @@ describe("a difference", () => {
     receive({ alpha: 0.5 });
     expect(find(".as-notes").textContent).toContain("no difference: only finished maps are subtracted");
     receive({ alpha: 1, heat: {} });
-    expect(headings()).toEqual(["Saliency for cat"]);
+    expect(headings()).toEqual(["Saliency for cat", "Picture"]);
   });
 
   it("is summed over blocks as other maps are", () => {

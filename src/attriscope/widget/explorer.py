@@ -227,7 +227,9 @@ class Explorer(Pinning, Judging, Answers):
         self._explained = ExplainedModel(
             model, examples, to_image, self._registry, boxes, named=bool(names.by_index)
         )
-        self._labels = Labels(names, self._registry.specs, self._explained.layer_cache.noun)
+        self._labels = Labels(
+            names, self._registry.specs, self._explained.layer_cache.noun, PictureStage.baseline_labels
+        )
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)
         self._validation = Validation(self, self._explained, self._registry, names)

@@ -64,7 +64,8 @@ def test_each_example_is_told_as_the_model_tells_it(made: Any) -> None:
     ):
         assert told["label"] == NAMES[best]
         assert told["amount"] == pytest.approx(float(shares[i, best].detach()), abs=1e-6)
-        assert (told["truth"], told["wrong"]) == (NAMES[truth], best != truth)
+        assert (told["truth"], told["truth_index"]) == (NAMES[truth], truth)
+        assert told["wrong"] == (best != truth)
         assert told["of_truth"] == pytest.approx(float(shares[i, truth].detach()), abs=1e-6)
 
 

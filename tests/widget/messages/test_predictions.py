@@ -26,6 +26,15 @@ def test_logits_are_told_by_their_softmax() -> None:
     assert found["doc"] == "softmax of the scores"
 
 
+def test_what_is_explained_is_listed_however_little_it_is() -> None:
+    scores = torch.arange(9.0)
+    found = predictions_message(scores, read_class_names(None), Outputs("logits"), explained=[0, 7, 2, 99])
+    assert [item["index"] for item in found["items"]] == [8, 7, 6, 5, 4, 2, 0]
+    shares = torch.tensor([0.0, 0.6, 0.4])
+    found = predictions_message(shares, NAMES, Outputs("segmentation"), explained=[0])
+    assert [item["index"] for item in found["items"]] == [1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("outputs", "shown", "doc"),
     [

@@ -41,7 +41,7 @@ def test_several_baselines_are_averaged(make: Make, model: TwoLayers, image: Ten
     wanted = torch.stack([method.attribute(image, s, target=1, n_steps=8) for s in starts]).mean(0)
     torch.testing.assert_close(explorer.attributions, wanted)
     assert explorer.heat["request"]["baseline"] == ["zero", "mean", "blur"]
-    assert explorer.heat["title"].endswith("average over the baselines zero, mean, blur")
+    assert explorer.heat["title"].endswith("average over the baselines zero, mean colour, blurred")
     # The walk is the mean of the walks: of scores, and of what was attributed on the way.
     with torch.no_grad():
         ends = torch.stack([model(s)[0, 1] for s in starts]).mean().item()

@@ -165,7 +165,9 @@ class ExplanationJob:
         if answer.told is None:
             return maps_message(shape) if shape else {}
         outputs = self.outputs(selection)
-        return predictions_message(answer.told, self.labels.names, outputs, answer.corners, shape)
+        return predictions_message(
+            answer.told, self.labels.names, outputs, answer.corners, shape, _classes(selection)
+        )
 
     def outputs(self, selection: Selection) -> Outputs:
         """What the numbers are that the model gives."""
@@ -188,7 +190,9 @@ class ExplanationJob:
         answer, cache = self.explained.answer(selection.example), self.explained.layer_cache
         intact, changed = answer.beside(functools.partial(cache.run_ablated, selection))
         outputs, request = self.outputs(selection), selection.request("what_if")
-        message = layer_messages.what_if_message(intact, changed, self.labels.names, outputs, request)
+        message = layer_messages.what_if_message(
+            intact, changed, self.labels.names, outputs, request, explained=_classes(selection)
+        )
         self.publish(what_if=message)
 
     # --- the map ----------------------------------------------------------------------------------------------
@@ -404,3 +408,8 @@ class ExplanationJob:
                     given = time.monotonic()
                     yield step
         yield from latest
+
+
+def _classes(selection: Selection) -> list[int]:
+    """What is explained, and what it is compared with, where these are classes."""
+    return [i for i in (selection.target, selection.contrast) if isinstance(i, int)]

@@ -138,6 +138,7 @@ def _prediction(scores: Tensor, truth: int | None, names: ClassNames, outputs: O
         return {
             **found,
             "truth": names.label(truth),
+            "truth_index": truth,
             "wrong": best != truth,
             "of_truth": number(amounts[truth]),
         }

@@ -7,7 +7,7 @@ The types are in :mod:`~attriscope.widget.messages.types`, what is found is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -197,7 +197,13 @@ def _floats(values: Tensor) -> bytes:
 
 
 def what_if_message(
-    intact: Tensor, changed: Tensor, names: ClassNames, outputs: Outputs, request: Request, message: str = ""
+    intact: Tensor,
+    changed: Tensor,
+    names: ClassNames,
+    outputs: Outputs,
+    request: Request,
+    message: str = "",
+    explained: Collection[int] = (),
 ) -> RawWhatIf:
     """What the model says of its best classes, those of before and those of now, with neurons switched off.
 
@@ -207,11 +213,13 @@ def what_if_message(
         outputs: what the scores are.
         request: what was switched off.
         message: what else there is to say.
+        explained: classes that are listed whatever the model says of them.
     """
     before, after = (scores.detach().to("cpu", torch.float64) for scores in (intact, changed))
     chances = outputs.probabilities(before), outputs.probabilities(after)
     shown = best(before)
     shown += [i for i in best(after) if i not in shown]
+    shown += [i for i in explained if 0 <= i < len(before) and i not in shown]
     is_chance = chances[0] is not None and chances[1] is not None
     relevance = [
         chance if is_chance and chance is not None else scores

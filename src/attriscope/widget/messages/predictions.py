@@ -6,7 +6,7 @@ What the model's numbers are is found by :mod:`~attriscope.widget.model.output_k
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -77,6 +77,7 @@ def predictions_message(
     outputs: Outputs,
     boxes: Sequence[Sequence[float]] = (),
     shape: Sequence[int] = (),
+    explained: Collection[int] = (),
 ) -> RawPredictions:
     """The best classes of one example's output (C,): of a segmentation those that are there, of a detector boxes.
 
@@ -86,6 +87,7 @@ def predictions_message(
         outputs: what the numbers are.
         boxes: of each box the corners x0, y0, x1, y1 in pixels of the picture.
         shape: of a segmentation: classes, rows, columns.
+        explained: classes that are listed whatever the model says of them.
     """
     scores = output.detach().to("cpu", torch.float64)
     chances = outputs.probabilities(scores)
@@ -94,6 +96,8 @@ def predictions_message(
         for i in best(output, _MOST_BOXES if boxes else _MOST)
         if outputs.kind != "segmentation" or scores[i]
     ]
+    missing = [i for i in explained if 0 <= i < len(scores) and i not in shown]
+    shown += sorted(missing, key=lambda i: -scores[i].item())
     found: RawPredictions = {
         "kind": "score" if chances is None else "probability",
         "output": outputs.kind,

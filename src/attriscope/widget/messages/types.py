@@ -202,6 +202,7 @@ class ExamplePrediction(TypedDict, total=False):
         label: of the class that it takes the example for.
         amount: what it says of that class.
         truth: the class that the example is of, where that is known.
+        truth_index: its index, where the model gives a number for it.
         wrong: whether these are different.
         of_truth: what the model says of the true class.
         pixels: of a segmentation: the class has the most pixels but for the background, and this share of them.
@@ -211,6 +212,7 @@ class ExamplePrediction(TypedDict, total=False):
     amount: float | None
     kind: Amount
     truth: str
+    truth_index: int
     wrong: bool
     of_truth: float | None
     pixels: bool

@@ -13,6 +13,9 @@ from attriscope.widget.messages.types import Neuron
 from attriscope.widget.methods.spec import MethodSpec
 from attriscope.widget.state.selection import Selection, TargetFunction
 
+# A tensor that a person gave as the baseline: its name, and what the page calls it.
+OWN_BASELINE, OWN_BASELINE_LABEL = "custom", "your own"
+
 
 class Labels:
     """Titles and labels.
@@ -21,6 +24,7 @@ class Labels:
         names: of the classes.
         specs: the methods on offer, by name.
         noun: what one of a layer's channels is called, given the layer's path.
+        baselines: what the baselines on offer are called, by their names; ``None`` (default): as their names.
 
     Attributes:
         names: of the outputs of the example on show, as far as they are known.
@@ -33,11 +37,13 @@ class Labels:
         names: ClassNames,
         specs: Mapping[str, MethodSpec],
         noun: Callable[[str], str] = lambda layer: "channel",
+        baselines: Mapping[str, str] | None = None,
     ) -> None:
         self.given = self.names = names
         self.pixels = False
         self._specs = specs
         self._noun = noun
+        self._baselines = {OWN_BASELINE: OWN_BASELINE_LABEL, **(baselines or {})}
 
     def label(self, target: Any) -> str:
         """One output."""
@@ -142,11 +148,14 @@ class Labels:
             + self._against(selection, averaged=True)
         )
 
-    @staticmethod
-    def _against(selection: Selection, averaged: bool) -> str:
-        if len(selection.baselines) == 1:
-            return f", baseline {selection.baselines[0]}"
-        names = ", ".join(selection.baselines)
+    def _against(self, selection: Selection, averaged: bool) -> str:
+        """In the words of the menu of baselines."""
+        labels = [self._baselines.get(name, name) for name in selection.baselines]
+        if selection.baselines == (OWN_BASELINE,):
+            return f", {OWN_BASELINE_LABEL} baseline"
+        if len(labels) == 1:
+            return f", baseline {labels[0]}"
+        names = ", ".join(labels)
         return f", average over the baselines {names}" if averaged else f", baselines {names}"
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attriscope.core.inputs import Examples, resolve_baselines
 from attriscope.widget.messages.types import BaselineInfo
+from attriscope.widget.methods.labels import OWN_BASELINE, OWN_BASELINE_LABEL
 
 
 def custom_baseline(value: Any, examples: Examples) -> Tensor:
@@ -20,4 +21,4 @@ def custom_baseline(value: Any, examples: Examples) -> Tensor:
 def baseline_infos(labels: Mapping[str, str], custom: bool) -> list[BaselineInfo]:
     """The baselines to choose from, by their names; with the user's own if there is one."""
     offered: list[BaselineInfo] = [{"name": name, "label": label} for name, label in labels.items()]
-    return [*offered, {"name": "custom", "label": "your own"}] if custom else offered
+    return [*offered, {"name": OWN_BASELINE, "label": OWN_BASELINE_LABEL}] if custom else offered
