@@ -20,6 +20,7 @@ from attriscope.core.progress import Parts
 from attriscope.metrics import UndefinedMetricError, parameter_randomisation, sensitivity_average
 from attriscope.metrics._model_outputs import outputs_of_rows
 from attriscope.metrics.robustness import default_perturb_func
+from attriscope.metrics.similarity import spearman
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.judgements import CheckedProperty, CheckName, RawChecks, Verdict
@@ -37,6 +38,8 @@ BOUNDS: dict[CheckName, tuple[float, float]] = {
 }
 # Noise of this share of the picture's range to both sides is not to be seen.
 NOISE = 0.01
+# Fewer values than these say nothing of how alike two maps are.
+LEAST_VALUES = 10
 # So many times noise is drawn: for methods of a pass or two, and for those that take longer.
 DRAWS, DRAWS_OF_SLOW = 10, 4
 
@@ -52,7 +55,8 @@ _DOCS: dict[CheckName, str] = {
     ),
     "learned": (
         "The picture is explained again on a copy of the model whose weights are all random. The similarity is "
-        "Spearman's rank correlation of the sizes of the attributions: good up to 0.3, poor beyond 0.7."
+        "Spearman's rank correlation of the sizes of the attributions, without values that are exactly zero in both "
+        "maps, as where the picture is the baseline: good up to 0.3, poor beyond 0.7."
     ),
 }
 
@@ -258,18 +262,22 @@ class _Steps:
         )[:, 0]
 
     def _learned(self) -> Check:
+        likeness = _Likeness()
         found = parameter_randomisation(
             self._explain,
             self._explained.model,
             self._x,
             mode="complete",
+            similarity=likeness,
             absolute=True,
             generator=torch.Generator().manual_seed(SEED),
             **self._asked,
         )
+        if likeness.unknown:
+            return Check("learned", "none", None, f"this could not be found out: {likeness.unknown}.")
         value = float(found.last)
         verdict = _verdict("learned", value)
-        alike = f"(similarity {value:.2f})".replace("-", "−")
+        alike = f"(similarity {value:.2f}{likeness.over})".replace("-", "−")
         sentence = {
             "good": f"with random weights the map is another one {alike}.",
             "fair": f"with random weights part of the map is still there {alike}.",
@@ -319,6 +327,36 @@ class _Steps:
     @staticmethod
     def _moved(value: float) -> str:
         return f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
+
+
+class _Likeness:
+    """Spearman's correlation of two maps, (1, D) each, over the values that are not exactly zero in both: (1,).
+
+    Where the picture is the baseline, or beyond what the output sees, a map is zero whatever the weights are. Such
+    values share the lowest rank in both maps, and alone make them alike: it is a picture's dark background that would
+    be found again then, not the map.
+
+    Attributes:
+        over: of how many values it was, for a sentence; empty if it was of all.
+        unknown: why these values say nothing; empty if they do. The correlation is 0 then.
+    """
+
+    def __init__(self) -> None:
+        self.over = self.unknown = ""
+
+    def __call__(self, before: Tensor, after: Tensor) -> Tensor:
+        counts = ((before != 0) | (after != 0))[0]
+        before, after, every = before[:, counts], after[:, counts], before.shape[1]
+        count = before.shape[1]
+        if count < every:
+            self.over = f", over the {count:,} of {every:,} values that are not zero in both maps"
+        if count < min(LEAST_VALUES, every):
+            self.unknown = (
+                f"only {count:,} of {every:,} values are not zero both in this map and with random weights"
+            )
+        elif bool(before.amax() == before.amin()):
+            self.unknown = "what is not zero in the map is all the same"
+        return spearman(before, after) if not self.unknown else before.new_zeros(1)
 
 
 def _attempted(name: CheckName, check: Callable[[], Check]) -> Check:
