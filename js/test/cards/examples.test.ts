@@ -74,7 +74,7 @@ describe("examples", () => {
     });
     expect(items().map((item) => item.textContent)).toEqual([
       "cat 41%",
-      "<i>dog</i> 90%not hat",
+      "<i>dog</i> 90%is hat",
       "example 2",
     ]);
     expect(items()[1]!.dataset.wrong).toBe("1");
