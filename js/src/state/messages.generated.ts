@@ -164,7 +164,7 @@ export interface ExampleInfo {
 
 /** What the model says of an example; {} where it says nothing of classes. */
 export interface ExamplePrediction {
-  /** Of the class that it takes the example for. */
+  /** Of the class that it takes the example for; of a model with one output the likelier of two. */
   label?: string;
   /** What it says of that class. */
   amount?: number | null;
