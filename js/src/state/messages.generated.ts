@@ -427,8 +427,8 @@ export interface ComparedMethod {
   values: readonly (number | null)[];
   best: readonly boolean[];
   notes: readonly (string | null)[];
-  /** What explaining has cost. */
-  rows: number;
+  /** What explaining has cost; null where that is not known. */
+  rows: number | null;
   seconds: number;
   /** Not there where the method failed. */
   map?: RawSmallMap;

@@ -52,7 +52,7 @@ function valueCell(
 /** What explaining has cost; nothing is said of a method that failed. */
 function costCells({ values, rows, seconds }: ComparedMethod): HTMLElement[] {
   const failed = values.length > 0 && values.every((value) => value === null);
-  const texts = failed ? ["–", "–"] : [rows.toLocaleString("en-US"), seconds.toFixed(2)];
+  const texts = failed ? ["–", "–"] : [rows?.toLocaleString("en-US") ?? "–", seconds.toFixed(2)];
   return texts.map((text) => h("td", {}, text));
 }
 

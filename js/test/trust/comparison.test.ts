@@ -114,6 +114,11 @@ describe("the table", () => {
     expect(all(".as-footnotes li")).toHaveLength(1);
   });
 
+  it("shows no zero for calls that nobody has counted", () => {
+    compared({ methods: [method("Own", [1, 1], { rows: null })] });
+    expect(texts(rows()[0]!).slice(-2)[0]).toBe("–");
+  });
+
   it("takes text for text", () => {
     const evil = "<img src=x onerror=alert(1)>";
     compared({
