@@ -12,7 +12,17 @@ from torch import Tensor, nn
 
 from attriscope import Explorer, attr, metrics
 from attriscope.metrics.robustness import default_perturb_func
-from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
+from attriscope.widget.jobs.checks import (
+    BOUNDS,
+    DRAWS,
+    NOISE,
+    Check,
+    _percent,
+    _plain,
+    _share,
+    _signed,
+    _sums,
+)
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import (
     Gate,
@@ -423,9 +433,38 @@ def test_signs_and_shares_are_words() -> None:
         "1 %",
         "138 %",
     ]
-    assert [_share(value) for value in (0.01, 0.33, 0.5, 0.9, 3)] == [
-        "next to nothing of", "a third of", "half of", "nearly all of", "more than all of",
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.01, "next to nothing of"), (0.06, "a tenth of"), (0.33, "a third of"), (0.5, "half of"),
+        (0.76, "three quarters of"), (0.82, "four fifths of"), (0.9, "nearly all of"), (0.99, "all of"),
+        (1.09, "all of"), (1.1, "more than all of"), (3, "more than all of"),
+    ],
+)  # fmt: skip
+def test_shares_are_the_nearest_that_have_a_name(value: float, words: str) -> None:
+    assert _share(value) == words
+
+
+@pytest.mark.parametrize(
+    ("total", "wanted", "words"),
+    [
+        (1.1497, 1.1543, ("+1.1497", "+1.1543")),
+        (1.0, 1.2, ("+1.0", "+1.2")),
+        (-3.0, 1.0, ("−3.0", "+1.0")),
+        (2.0001, 2.0, ("+2.0", "+2.0")),  # less than 0.1 %
+        (0.0, 0.5, ("0", "+0.50")),
+        (1.0, 0.0, ("+1.0", "0")),
+    ],
+)
+def test_sums_have_as_many_digits_as_it_takes_to_see_the_difference(
+    total: float, wanted: float, words: tuple[str, str]
+) -> None:
+    assert _sums(total, wanted) == words
+    a, b = (float(text.replace("−", "-")) for text in words)
+    if wanted:
+        assert _percent(abs(a - b) / abs(b)) == _percent(abs(total - wanted) / abs(wanted))
 
 
 def test_a_result_is_plain_data(make: Make) -> None:

@@ -238,7 +238,7 @@ class _Steps:
             "layer": "what the layer holds adds up to {} of {}",
             "neuron": "pixels add up to {} of the neuron's {}",
         }[self._selection.place]
-        sums = whose.format(_signed(total), _signed(wanted))
+        sums = whose.format(*_sums(total, wanted))
         if off is None:
             return Check("complete", "none", None, f"{sums}, of which there is no share.")
         return Check("complete", _verdict("complete", off), off, f"{sums} ({_percent(off)} off).")
@@ -382,26 +382,40 @@ def _verdict(name: CheckName, value: float) -> Verdict:
 # --- numbers in words ---------------------------------------------------------------------------------------------
 
 _SHARES = (
-    (0.05, "next to nothing of"), (0.15, "a tenth of"), (0.225, "a fifth of"), (0.29, "a quarter of"),
-    (0.42, "a third of"), (0.58, "half of"), (0.71, "two thirds of"), (0.85, "three quarters of"),
-    (1.1, "nearly all of"),
+    (0, "next to nothing of"), (1 / 10, "a tenth of"), (1 / 5, "a fifth of"), (1 / 4, "a quarter of"),
+    (1 / 3, "a third of"), (1 / 2, "half of"), (2 / 3, "two thirds of"), (3 / 4, "three quarters of"),
+    (4 / 5, "four fifths of"), (9 / 10, "nearly all of"), (1, "all of"),
 )  # fmt: skip
+_MORE = 1.1
 
 
 def _share(value: float) -> str:
-    """A share in words."""
-    return next((words for most, words in _SHARES if value < most), "more than all of")
+    """The nearest share that has a name."""
+    if value >= _MORE:
+        return "more than all of"
+    return min(_SHARES, key=lambda share: abs(share[0] - value))[1]
 
 
-def _plain(value: float) -> str:
-    """Two significant digits, with a true minus sign."""
+def _plain(value: float, digits: int = 2) -> str:
+    """So many significant digits, with a true minus sign."""
     if not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.1e}".replace("-", "−") if value else "0"
-    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}".replace("-", "−")
+        return f"{value:.{digits - 1}e}".replace("-", "−") if value else "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + _plain(value)
+def _signed(value: float, digits: int = 2) -> str:
+    return ("+" if value > 0 else "") + _plain(value, digits)
+
+
+def _sums(total: float, wanted: float) -> tuple[str, str]:
+    """What a map adds up to and what it should, with as many digits as it takes to see how far off that is."""
+    for digits in range(2, 7):
+        sums = _signed(total, digits), _signed(wanted, digits)
+        a, b = (float(text.replace("−", "-")) for text in sums)
+        if not b or _percent(abs(a - b) / abs(b)) == _percent(abs(total - wanted) / abs(wanted)):
+            break
+    return sums
 
 
 def _percent(share: float) -> str:
