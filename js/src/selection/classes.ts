@@ -23,7 +23,7 @@ export function targetLabel(view: View): string {
     return `${classLabel(view, one)} at row ${row}, column ${column}`;
   }
   if (Array.isArray(target)) return `output ${target.join(", ")}`;
-  return isOnly(view) ? view.get("classes").names?.[0] ?? "the output" : "the output";
+  return isOnly(view) ? (view.get("classes").names?.[0] ?? "the output") : "the output";
 }
 
 /** Whether what is explained is the only output there is. */
