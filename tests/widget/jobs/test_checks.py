@@ -17,11 +17,6 @@ from attriscope.widget.jobs.checks import (
     DRAWS,
     NOISE,
     Check,
-    _percent,
-    _plain,
-    _share,
-    _signed,
-    _sums,
 )
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import (
