@@ -202,6 +202,21 @@ describe("the sentence", () => {
     expect(find("[role=alert]").hidden).toBe(true);
   });
 
+  it("shows where in the user's own code it was, folded away, and as text", () => {
+    draw({ status: "error", message: "ValueError: mine", traceback: 'File "<b>", line 3' });
+    const toggle = buttonOf("Traceback");
+    expect(toggle.getAttribute("aria-expanded")).toBe("false");
+    expect(find(".as-traceback").hidden).toBe(true);
+    toggle.click();
+    expect(find(".as-traceback").hidden).toBe(false);
+    expect(find(".as-frames").textContent).toBe('File "<b>", line 3');
+    expect(find(".as-frames").tabIndex).toBe(0);
+    expect(find("[role=alert]").textContent).toBe("ValueError: mine");
+    view.model.receive({ traceback: "" });
+    view.frame();
+    expect(toggle.closest<HTMLElement>(".as-where")!.hidden).toBe(true);
+  });
+
   it("follows choices made in Python", () => {
     draw();
     view.model.receive({ method: "Saliency", baseline: "blur", colormap: "seq", sign: "absolute" });

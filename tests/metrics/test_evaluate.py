@@ -116,6 +116,33 @@ def test_costs() -> None:
     assert table.judging["saliency", "sparseness"].rows == 0
 
 
+class Calling:
+    """A method of the user's own, that asks the model by itself."""
+
+    def __init__(self, model: Any, passes: int) -> None:
+        self.model, self.passes = model, passes
+
+    def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+        for _ in range(self.passes):
+            self.model(inputs)
+        return inputs.clone()
+
+
+def test_rows_are_counted_where_a_method_reports_none() -> None:
+    model = pictures()
+    methods = {"calling": Calling(model, 4), "idle": Calling(model, 0)}
+    table = evaluate(methods, model, X, TARGETS, ["sparseness"])
+    assert table.explaining["calling"].rows == 3 * 4
+    assert table.explaining["idle"].rows == 0
+
+
+def test_rows_that_nobody_sees_are_no_zero() -> None:
+    model = pictures()
+    table = evaluate({"calling": Calling(model, 4)}, lambda x: model(x), X, TARGETS, ["sparseness"])
+    assert table.explaining["calling"].rows is None
+    assert str(table).splitlines()[-1].split()[-2] == "–"
+
+
 def test_random_numbers_are_the_same_for_all_and_the_generators() -> None:
     """A method under two names gets the same numbers, however many others stand between."""
     model = pictures()

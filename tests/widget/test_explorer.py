@@ -314,7 +314,14 @@ def test_targets_in_every_form_a_person_has(make: Make) -> None:
     [
         (torch.rand(3, 8, 8), r"\(3, 8, 8\).*inputs\[None\]"),
         (torch.rand(1001, 3, 2, 2), r"at most 1000.*1001 came.*inputs\[:1000\]"),
-        ((torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)), "shows pictures"),
+        (
+            (torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)),
+            r"shows pictures.*inputs\[0\], additional_forward_args=inputs\[1:\]",
+        ),
+        (
+            (torch.rand(1, 2), torch.rand(1, 3, 8, 8)),
+            r"shows pictures.* came$",
+        ),  # of which the picture is not first
         ({"x": torch.rand(1, 3, 8, 8)}, "shows pictures"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "uint8"),
         ([1, 2], "list"),
@@ -323,6 +330,19 @@ def test_targets_in_every_form_a_person_has(make: Make) -> None:
 def test_inputs_that_are_no_picture(model: TwoLayers, inputs: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         Explorer(model, inputs)
+
+
+def test_what_a_model_takes_besides_pictures_is_passed_along_as_the_error_says() -> None:
+    class TwoInputs(TwoLayers):
+        def forward(self, x: torch.Tensor, age: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * age
+
+    inputs = torch.rand(1, 3, 8, 8), torch.rand(1, 1)
+    with pytest.raises(InputError, match="additional_forward_args=inputs"):
+        Explorer(TwoInputs().eval(), inputs)
+    explorer = Explorer(TwoInputs().eval(), inputs[0], additional_forward_args=inputs[1:], n_steps=2).wait()
+    assert explorer.heat["final"]
+    explorer.close()
 
 
 def test_choices_that_do_not_exist(make: Make) -> None:

@@ -49,7 +49,7 @@ class Item {
     setClipped(this.#name, said, said === this.#label ? said : `${this.#label}: ${said}`);
     const wrong = known?.wrong === true;
     this.#wrong.hidden = !wrong;
-    setClipped(this.#wrong, wrong ? `not ${known.truth ?? ""}` : "");
+    setClipped(this.#wrong, wrong ? `is ${known.truth ?? ""}` : "");
     setAttribute(this.node, "data-wrong", wrong ? "1" : undefined);
   }
 }

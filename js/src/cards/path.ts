@@ -8,7 +8,7 @@ import { showRange } from "../lib/form-controls";
 import { number, position } from "../lib/format";
 import { currentPath, presentAlpha } from "../selection/displayed";
 import { methodOnShow } from "../selection/scope";
-import { markOf, pathIsStale } from "../selection/freshness";
+import { isComputing, markOf, pathIsStale } from "../selection/freshness";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { ChartKey } from "./chart-key";
@@ -84,7 +84,9 @@ export class PathCard {
     const way = currentPath(view);
     if (way !== this.#drawn) this.#drawChart(way);
     const stale = way ? pathIsStale(view, way) : false;
-    this.#frame.mark(markOf(view, stale), stale);
+    const awaited = !way && isComputing(view);
+    this.#frame.mark(way || awaited ? markOf(view, stale) : "not computed", stale);
+    setAttribute(this.#frame.element, "data-empty", awaited ? "1" : undefined);
     setClipped(
       this.#output.label,
       way?.targetLabel ? `F(α), output for ${way.targetLabel}` : "F(α), the explained output",
@@ -94,7 +96,6 @@ export class PathCard {
 
   #drawChart(way: Path | undefined): void {
     this.#drawn = way;
-    setAttribute(this.#frame.element, "data-empty", way ? undefined : "1");
     this.#sums = way?.totals.map((total) => total + way.scores[0]!);
     this.#chart.show(way?.alphas ?? [], way?.scores ?? [], this.#sums);
   }

@@ -2,7 +2,7 @@
 import { singleIndex } from "../data/messages";
 import { Menu, type MenuItem } from "../lib/menu";
 import { setAttribute } from "../lib/dom";
-import { classItems, classLabel, targetLabel } from "../selection/classes";
+import { classItems, classLabel, isOnly, targetLabel } from "../selection/classes";
 import { derived } from "../lib/derived";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
@@ -31,12 +31,13 @@ export class TargetMenu {
 
   show(view: View): void {
     this.refusal.show(view);
-    const index = singleIndex(view.get("target"));
+    const index = isOnly(view) ? 0 : singleIndex(view.get("target"));
     this.menu.show(classItems(view), index === undefined ? "" : String(index), targetLabel(view));
   }
 
   #pick(state: State, index: number): void {
     this.refusal.clear();
+    if (isOnly(state.view)) return; // an output of its own may have no index
     // Nothing is compared with itself.
     if (index === state.view.get("contrast")) state.choose("contrast", null);
     state.choose("target", index);

@@ -1,5 +1,5 @@
 /** Where in a map the attribution lies: sums over a grid of cells, and the strongest part of it in words. */
-import { number, percent } from "../lib/format";
+import { percent, signed } from "../lib/format";
 
 /** A map as a grid of cells, each with the sum of the values in it (NaN counts as nothing). */
 export interface Regions {
@@ -53,20 +53,34 @@ export function nameOf(cell: number): string {
   return column === "centre" ? `the ${row} centre` : `the ${row} ${column}`;
 }
 
-/** The strongest part of a map in words, from a grid of three by three; undefined where there is none. */
-export function strongest({ columns, rows, sums, sizes }: Regions): string | undefined {
-  if (columns !== 3 || rows !== 3) return undefined;
-  let total = 0;
+/** The cell whose value is the highest, or the lowest. */
+export function largest(values: ArrayLike<number>, sign: 1 | -1): number {
   let best = 0;
-  sizes.forEach((size, cell) => {
-    total += size;
-    if (size > sizes[best]!) best = cell;
-  });
+  for (let i = 1; i < values.length; i++) if (sign * values[i]! > sign * values[best]!) best = i;
+  return best;
+}
+
+/**
+ * The strongest part of a map in words, from a grid of three by three; undefined where there is none. Of a map that
+ * shares something out it is the one that speaks most for it and the one that speaks most against it, by the sums of
+ * what they hold, each number standing for so many `pixels`; of another one that with most of the sizes.
+ */
+export function strongest(
+  { columns, rows, sums, sizes }: Regions,
+  sharesOut: boolean,
+  pixels = 1,
+): string | undefined {
+  if (columns !== 3 || rows !== 3) return undefined;
+  const total = sizes.reduce((all, size) => all + size, 0);
   if (!(total > 0)) return undefined;
-  const sum = sums[best]!;
-  const direction = sum > 0 ? "for" : sum < 0 ? "against" : "neither for nor against";
-  return (
-    `The strongest ninth is ${nameOf(best)}, with ${percent(sizes[best]! / total)} of the attribution; ` +
-    `it speaks ${direction} the output (sum ${number(sum)}).`
-  );
+  if (!sharesOut) {
+    const best = largest(sizes, 1);
+    return `The strongest ninth is ${nameOf(best)}, with ${percent(sizes[best]! / total)} of the map.`;
+  }
+  const [most, least] = [largest(sums, 1), largest(sums, -1)];
+  const of = (cell: number): string => `${nameOf(cell)} (sum ${signed(pixels * sums[cell]!)})`;
+  const against = sums[least]! < 0 ? of(least) : "";
+  if (!(sums[most]! > 0))
+    return `No ninth speaks for the output${against && `; most against it ${against}`}.`;
+  return `The ninth that speaks most for the output is ${of(most)}${against && `; most against it ${against}`}.`;
 }

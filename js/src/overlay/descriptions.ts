@@ -8,6 +8,7 @@ import type { Displayed } from "../selection/displayed";
 import { isComputing } from "../selection/freshness";
 import type { Mode } from "../state/messages.generated";
 import { View } from "../state/view";
+import { sharesOut } from "./finding";
 import { estimateNotes } from "./legend";
 import { valueUnder } from "./stage";
 
@@ -49,7 +50,8 @@ export function summarise({ field: drawn, heat }: Displayed, computing: boolean)
   const words = sum === undefined ? [] : [`The attributions sum to ${number(sum)}.`];
   const estimate = heat ? estimateNotes(heat) : [];
   if (estimate.length) words.push(`As an estimate: ${estimate.join(", ")}.`);
-  const where = strongest(regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3));
+  const ninths = regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3);
+  const where = strongest(ninths, !heat || sharesOut(heat), heat?.pixels); // the walk shares out the change so far
   if (where) words.push(where);
   if (heat?.preview) {
     const rest = computing ? "is still computing" : "has not finished";

@@ -1,6 +1,6 @@
 /** One sentence made from the numbers of a map, and what has to be said where they are a bad estimate. */
 import type { Heat } from "../data/messages";
-import { nameOf, type Regions, regionsOf } from "../data/regions";
+import { largest, nameOf, type Regions, regionsOf } from "../data/regions";
 import { memo } from "../lib/memo";
 import { number, percent, signed } from "../lib/format";
 import { targetLabel, classLabel } from "../selection/classes";
@@ -26,10 +26,16 @@ const ninths: (field: Field) => Regions = memo((field) =>
   regionsOf(field.w, field.h, (i) => field.valueAt(i), 3, 3),
 );
 
-function largest(values: ArrayLike<number>, sign: 1 | -1): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (sign * values[i]! > sign * values[best]!) best = i;
-  return best;
+/** Whether the numbers of a map are shares of what it adds up to: then parts of it speak for that and against it. */
+export const sharesOut = ({ quantity, summable, sum }: Heat): boolean =>
+  quantity === "contribution" && summable && sum !== undefined;
+
+/** A part beside the whole: as a share of it, unless other parts take back some of what it adds. */
+function partOf(part: number, whole: number): { share: string; whole: string } {
+  const isShare = Math.sign(part) === Math.sign(whole) && Math.abs(part) <= Math.abs(whole);
+  return isShare
+    ? { share: ` of ${number(whole)}`, whole: "" }
+    : { share: "", whole: `; all together ${number(whole)}` };
 }
 
 /** What is explained: a class, or how much it is above another; for a neuron what the numbers are contributions to. */
@@ -47,7 +53,7 @@ export function finding(view: View, { field: drawn, heat, stale }: Displayed): s
   const { sums, sizes, columns, rows } = ninths(field);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (columns < 3 || rows < 3 || !(total > 0)) return "";
-  if (heat.quantity !== "contribution" || !heat.summable || heat.sum === undefined) {
+  if (!sharesOut(heat)) {
     const most = largest(sizes, 1);
     return `${percent(sizes[most]! / total)} of the map lies at ${nameOf(most)} of the picture.`;
   }
@@ -56,8 +62,9 @@ export function finding(view: View, { field: drawn, heat, stale }: Displayed): s
     sums[least]! < 0 ? `${nameOf(least)} against it: ${signed(heat.pixels * sums[least]!)}` : "";
   if (!(sums[most]! > 0)) return `Nothing speaks for ${explained(view, heat)}; most of all ${against}.`;
   const what = `${nameOf(most)} speaks most for ${explained(view, heat)}`;
-  const all = `${signed(heat.pixels * sums[most]!)} of ${number(heat.sum)}`;
-  return `${what[0]!.toUpperCase()}${what.slice(1)}: ${all}${against && `; ${against}`}.`;
+  const part = heat.pixels * sums[most]!;
+  const { share, whole } = partOf(part, heat.sum ?? NaN);
+  return `${what[0]!.toUpperCase()}${what.slice(1)}: ${signed(part)}${share}${against && `; ${against}`}${whole}.`;
 }
 
 /** Why a finished map should not be relied on; empty where nothing is known against it. */

@@ -213,7 +213,11 @@ export class Overlay {
     const heat = this.node.dataset.instead ? undefined : shown.heat;
     if (field && own) {
       const shared = kept !== undefined && look.held === null;
-      const scale = shared ? scaleOf(field.reference, look.sign, look.outlierPercent, this.#limit) : own;
+      const ends = look.held ?? this.#limit;
+      const onIt = (one: Field): Scale => scaleOf(one.reference, look.sign, look.outlierPercent, ends);
+      // Of two maps on one scale it is the one of which more lies beyond that is told of.
+      const clipped = kept && other?.field ? Math.max(onIt(field).clipped, onIt(other.field).clipped) : 0;
+      const scale = kept ? { ...(shared ? onIt(field) : own), clipped } : own;
       const { side, reference } = field;
       const unit = unitOf(shown, view);
       legend.show({ ...look, ...unit, side, scale, heat, shared, first, summary: summary(reference) });

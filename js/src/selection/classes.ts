@@ -22,7 +22,13 @@ export function targetLabel(view: View): string {
     const [one, row, column] = target as [number, number, number];
     return `${classLabel(view, one)} at row ${row}, column ${column}`;
   }
-  return Array.isArray(target) ? `output ${target.join(", ")}` : "the output";
+  if (Array.isArray(target)) return `output ${target.join(", ")}`;
+  return isOnly(view) ? (view.get("classes").names?.[0] ?? "the output") : "the output";
+}
+
+/** Whether what is explained is the only output there is. */
+export function isOnly(view: View): boolean {
+  return view.get("target") === null && view.get("classes").count === 1;
 }
 
 /** All classes: those that the model thinks likeliest first, with what it says of them. */

@@ -166,7 +166,7 @@ export interface ExampleInfo {
 
 /** What the model says of an example; {} where it says nothing of classes. */
 export interface ExamplePrediction {
-  /** Of the class that it takes the example for. */
+  /** Of the class that it takes the example for; of a model with one output the likelier of two. */
   label?: string;
   /** What it says of that class. */
   amount?: number | null;
@@ -433,8 +433,8 @@ export interface ComparedMethod {
   values: readonly (number | null)[];
   best: readonly boolean[];
   notes: readonly (string | null)[];
-  /** What explaining has cost. */
-  rows: number;
+  /** What explaining has cost; null where that is not known. */
+  rows: number | null;
   seconds: number;
   /** Not there where the method failed. */
   map?: RawSmallMap;

@@ -53,6 +53,7 @@ export interface Traits {
   status: Status;
   progress: number;
   message: string;
+  traceback: string;
   refused: RawRefusal;
   method: string;
   /** The explained output */
@@ -147,6 +148,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   status: "idle",
   progress: 0,
   message: "",
+  traceback: "",
   refused: {},
   method: "IntegratedGradients",
   target: null,
@@ -231,6 +233,7 @@ export const KERNEL_WRITTEN = [
   "status",
   "progress",
   "message",
+  "traceback",
   "refused",
   "effort",
   "methods",

@@ -52,7 +52,7 @@ function valueCell(
 /** What explaining has cost; nothing is said of a method that failed. */
 function costCells({ values, rows, seconds }: ComparedMethod): HTMLElement[] {
   const failed = values.length > 0 && values.every((value) => value === null);
-  const texts = failed ? ["–", "–"] : [rows.toLocaleString("en-US"), seconds.toFixed(2)];
+  const texts = failed ? ["–", "–"] : [rows?.toLocaleString("en-US") ?? "–", seconds.toFixed(2)];
   return texts.map((text) => h("td", {}, text));
 }
 
@@ -109,10 +109,14 @@ export class ComparisonTable {
     );
     const known = footnotes(methods);
     const columns = columnsOf(methods, metrics);
+    // What reads the same as the best is as good.
+    const best = columns.map(
+      (column, j) => new Set(column.filter((_, i) => methods[i]!.best[j] && methods[i]!.values[j] !== null)),
+    );
     this.#lines = methods.map((method, i) => {
       const cells = metrics.map((_, j) => {
         const note = method.notes[j] ?? null;
-        return valueCell(columns[j]![i]!, method.best[j] ?? false, note, known.get(note ?? ""));
+        return valueCell(columns[j]![i]!, best[j]!.has(columns[j]![i]!), note, known.get(note ?? ""));
       });
       return this.#line(method, [...cells, ...costCells(method)]);
     });

@@ -31,13 +31,14 @@ export function ranked(raw: RawComparison, metric: number): Ranked[] {
     return typeof value === "number" ? better * value : Infinity;
   };
   const controls = methods.filter((one) => one.control && badness(one) < Infinity);
-  const own = methods.filter((one) => !one.control).map(badness);
-  const least = Math.min(Infinity, ...own);
   const sorted = methods
     .slice()
     .sort((a, b) => (badness(a) < badness(b) ? -1 : badness(a) > badness(b) ? 1 : 0));
   const numbers = sorted.map(({ values }) => values[metric] ?? NaN);
   const texts = aligned(numbers, raw.metrics?.[metric]?.rough);
+  // What reads the same is as good: a word that tells two equal numbers apart would only puzzle.
+  const textOf = (method: ComparedMethod): string => texts[sorted.indexOf(method)]!;
+  const first = sorted.find((one) => !one.control && badness(one) < Infinity);
   return sorted.map((method, i) => {
     const size = badness(method);
     if (size === Infinity) {
@@ -45,10 +46,12 @@ export function ranked(raw: RawComparison, metric: number): Ranked[] {
       return { method, value: "–", standing: "failed", words };
     }
     const value = texts[i]!;
-    const beaten = method.control ? undefined : controls.find((control) => size >= badness(control));
+    const beaten = method.control
+      ? undefined
+      : controls.find((control) => size >= badness(control) || value === textOf(control));
     if (beaten) return { method, value, standing: "lost", words: `no better than ${beaten.name}` };
     if (method.control) return { method, value, standing: "plain", words: "control" };
-    const best = size === least;
+    const best = first !== undefined && value === textOf(first);
     return { method, value, standing: best ? "best" : "plain", words: best ? "best" : "" };
   });
 }

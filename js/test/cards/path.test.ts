@@ -1,10 +1,25 @@
 /** The path: what a person sees, does and hears. */
 import { describe, expect, it, vi } from "vitest";
-import { draw, labelled, slide, useViews, view } from "../support/view";
+import { sampleTraits } from "../support/fake";
+import { draw, find, labelled, slide, useViews, view } from "../support/view";
 
 useViews();
 
 describe("the path", () => {
+  it("says that it is not computed, where nothing is on the way", () => {
+    draw({ path: {}, status: "error", message: "ValueError: mine" });
+    expect(find(".as-path .as-tag").textContent).toBe("not computed");
+    expect(find(".as-path .as-tag").hidden).toBe(false);
+    expect(find(".as-path").dataset.empty).toBeUndefined();
+    view.model.receive({ status: "running" });
+    view.frame();
+    expect(find(".as-path .as-tag").hidden).toBe(true);
+    expect(find(".as-path").dataset.empty).toBe("1");
+    view.model.receive(sampleTraits());
+    view.frame();
+    expect(find(".as-path .as-tag").hidden).toBe(true);
+  });
+
   it("tells position and output in words", () => {
     draw({ alpha: 0.25 });
     const input = labelled("Path position");

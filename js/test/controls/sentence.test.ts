@@ -134,6 +134,18 @@ describe("the explained output", () => {
     expect(menuOf("Explained output").textContent).toBe("sum");
   });
 
+  it("call the only output by its name, where it has one", () => {
+    const items = [{ index: 0, label: "high", score: -0.5, probability: 0.37 }];
+    const predictions = { kind: "probability", output: "logits", items } as const;
+    draw({ target: null, classes: { count: 1, names: ["high"] }, predictions });
+    expect(menuOf("Explained output").textContent).toBe("high");
+    choose("Explained output", "0"); // which may be no index of the output
+    expect(view.model.saves).toEqual([]);
+    view.end();
+    draw({ target: null, classes: { count: 1, names: [] } });
+    expect(menuOf("Explained output").textContent).toBe("the output");
+  });
+
   it("says at its menu why one was refused", () => {
     draw();
     choose("Explained output", "2");

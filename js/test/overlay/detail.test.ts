@@ -1,5 +1,5 @@
 /** Maps that are summed over blocks on the stage, and what is said about them. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { doubt } from "../../src/overlay/finding";
 import type { Heat } from "../../src/data/messages";
 import { onWire, sampleTraits } from "../support/fake";
@@ -69,7 +69,26 @@ describe("the sentence under the map", () => {
   it("says which ninth speaks for the class and which against it, with the numbers", () => {
     drawMap({}, { detail: 4 });
     expect(words()).toBe(
-      "The top left speaks most for cat: +8.00 of 6.00; the bottom right against it: −2.00.",
+      "The top left speaks most for cat: +8.00; the bottom right against it: −2.00; all together 6.00.",
+    );
+  });
+
+  it("calls a part one of the whole only where it is", () => {
+    drawMap({ sum: 8.5 });
+    expect(words()).toContain("for cat: +8.00 of 8.50; the bottom right against it: −2.00.");
+    view.end();
+    drawMap({ sum: -7.89 });
+    expect(words()).toContain("for cat: +8.00; the bottom right against it: −2.00; all together −7.89.");
+  });
+
+  it("is in the words for those who listen, by the same ninths", () => {
+    vi.useFakeTimers();
+    drawMap();
+    vi.advanceTimersByTime(300);
+    vi.useRealTimers();
+    const unseen = find("canvas[role=img]").getAttribute("aria-describedby")!;
+    expect(document.getElementById(unseen)!.textContent).toContain(
+      "speaks most for the output is the top left (sum +8.00); most against it the bottom right (sum −2.00)",
     );
   });
 

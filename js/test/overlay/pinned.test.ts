@@ -106,6 +106,17 @@ describe("two maps", () => {
     expect(find(".as-notes").textContent).not.toContain("both maps");
   });
 
+  it("are told of by the one of which more lies beyond the scale", () => {
+    show();
+    expect(find(".as-notes").textContent).toContain("nothing clipped");
+    view.model.receive({ scale_limit: 2 }); // beyond which only the kept one goes
+    view.frame();
+    expect(find(".as-notes").textContent).toMatch(/\d% beyond the scale/);
+    view.model.receive({ pinned: [], beside: [] });
+    view.frame();
+    expect(find(".as-notes").textContent).toContain("nothing clipped");
+  });
+
   it("are styled together, and the kept one is not drawn again for a walk of the other", () => {
     show();
     slide("Opacity", 0.9);

@@ -59,14 +59,35 @@ describe("regions", () => {
   });
 
   it("tell the strongest part in words", () => {
-    const at = (index: number, value: number): string | undefined =>
-      strongest(regionsOf(3, 3, (i) => (i === index ? value : i === 8 ? 1 : 0), 3, 3));
-    expect(at(2, 3)).toContain("the top right, with 75.0% of the attribution; it speaks for the output");
+    const at = (index: number, value: number, shares = false): string | undefined =>
+      strongest(
+        regionsOf(3, 3, (i) => (i === index ? value : i === 8 ? 1 : 0), 3, 3),
+        shares,
+        2,
+      );
+    expect(at(2, 3)).toBe("The strongest ninth is the top right, with 75.0% of the map.");
     expect(at(4, -9)).toContain("the centre, with 90.0%");
-    expect(at(4, -9)).toContain("against the output (sum −9.00)");
     expect(at(0, 0)).toContain("the bottom right, with 100.0%");
-    expect(strongest(regionsOf(3, 3, () => 0, 3, 3))).toBeUndefined();
-    expect(strongest(regionsOf(2, 2, () => 1, 3, 3))).toBeUndefined();
+    // What is shared out goes by its sums, as the sentence that is seen: not by what cancels.
+    expect(at(4, -9, true)).toBe(
+      "The ninth that speaks most for the output is the bottom right (sum +2.00); most against it the centre (sum −18.0).",
+    );
+    expect(at(2, 3, true)).toBe("The ninth that speaks most for the output is the top right (sum +6.00).");
+    expect(at(8, -1, true)).toBe(
+      "No ninth speaks for the output; most against it the bottom right (sum −2.00).",
+    );
+    expect(
+      strongest(
+        regionsOf(3, 3, () => 0, 3, 3),
+        true,
+      ),
+    ).toBeUndefined();
+    expect(
+      strongest(
+        regionsOf(2, 2, () => 1, 3, 3),
+        true,
+      ),
+    ).toBeUndefined();
   });
 });
 

@@ -114,6 +114,17 @@ describe("the table", () => {
     expect(all(".as-footnotes li")).toHaveLength(1);
   });
 
+  it("says that what reads the same as the best is as good", () => {
+    const first = method("A", [1.2501, 0], { best: [true, false] });
+    compared({ methods: [first, method("B", [1.2502, 0]), method("C", [1.26, 0])] });
+    expect(rows().map((row) => texts(row)[1])).toEqual(["1.25 (best)", "1.25 (best)", "1.26"]);
+  });
+
+  it("shows no zero for calls that nobody has counted", () => {
+    compared({ methods: [method("Own", [1, 1], { rows: null })] });
+    expect(texts(rows()[0]!).slice(-2)[0]).toBe("–");
+  });
+
   it("takes text for text", () => {
     const evil = "<img src=x onerror=alert(1)>";
     compared({

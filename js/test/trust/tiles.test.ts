@@ -129,6 +129,18 @@ describe("what is said", () => {
     expect(found.map(({ words }) => words)).toEqual(["control", "no better than random"]);
   });
 
+  it("says the same of what reads the same, and of nothing else", () => {
+    const of = (...values: number[]): string[] =>
+      ranked({ ...COMPARISON, methods: values.map((value, i) => method(`m${i}`, [0, value])) }, 1).map(
+        ({ value, words }) => `${value} ${words}`.trim(),
+      );
+    expect(of(0.7502, 0.7501, 0.76)).toEqual(["0.750 best", "0.750 best", "0.760"]);
+    expect(of(0.748, 0.75, 0.75)).toEqual(["0.748 best", "0.750", "0.750"]);
+    const control = method("random", [0, 0.7502], { control: true });
+    const found = ranked({ ...COMPARISON, methods: [method("a", [0, 0.7501]), control] }, 1);
+    expect(found.map(({ words }) => words)).toEqual(["no better than random", "control"]);
+  });
+
   it("says nothing of controls where there are none", () => {
     const found = ranked({ ...COMPARISON, methods: [method("a", [0, 5]), method("b", [0, 4])] }, 1);
     expect(found.map(({ words }) => words)).toEqual(["best", ""]);

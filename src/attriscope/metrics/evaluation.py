@@ -20,6 +20,7 @@ from attriscope.core.errors import InputError, InputTypeError
 from attriscope.core.frames import numbers_in
 from attriscope.core.inputs import Examples, as_tensor, describe, gather_examples
 from attriscope.core.progress import Parts, current
+from attriscope.core.row_count import counted_rows
 from attriscope.core.target import resolve_target
 from attriscope.metrics._arguments import takes
 from attriscope.metrics._explanations import Explainer, accepted_arguments, as_explainer
@@ -97,11 +98,15 @@ def evaluate(
         run = _MethodRun(explainer, model, draws.stream(-1))
         current().check()
         began, before = time.perf_counter(), parts.rows
-        with parts.part(number, number + 1, 0), _naming(name, "explaining"):
+        with (
+            parts.part(number, number + 1, 0),
+            _naming(name, "explaining"),
+            counted_rows(model, getattr(explainer.method, "forward_func", None)) as calls,
+        ):
             maps = run.bound(model).explain(examples, targets)
             synchronize(maps[0].device)
         number += 1
-        table.explaining[name] = Cost(parts.rows - before, time.perf_counter() - began)
+        table.explaining[name] = Cost(calls.beside(parts.rows - before), time.perf_counter() - began)
         case = Case(
             model, inputs, targets, examples.form(maps), run.explain, run.method, masks, feature_mask,
             additional_forward_args,

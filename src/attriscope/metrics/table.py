@@ -24,11 +24,13 @@ class Cost:
     """What something took.
 
     Attributes:
-        rows: how many rows (examples sent through the model) methods and metrics of this library reported.
+        rows: how many rows (examples sent through the model) methods and metrics of this library reported. Of a
+            method that reports none those that went through the model; ``None`` where these cannot be seen, of a model
+            that is a function or scripted.
         seconds: on the clock.
     """
 
-    rows: int
+    rows: int | None
     seconds: float
 
 
@@ -187,7 +189,7 @@ class Table:
                     text += f" [{notes.index(note) + 1}]"
                 line.append(text)
             cost = self.explaining[method]
-            lines.append([*line, str(cost.rows), f"{cost.seconds:.2f}"])
+            lines.append([*line, "–" if cost.rows is None else str(cost.rows), f"{cost.seconds:.2f}"])
         head = ["", *(f"{metric} {about.arrow}" for metric, about in self.metrics.items()), *_COSTS]
         return head, lines, [f"[{i + 1}] {note}" for i, note in enumerate(notes)]
 

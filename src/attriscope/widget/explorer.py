@@ -153,6 +153,7 @@ class Explorer(Pinning, Judging, Answers):
         status: ``"running"``, ``"idle"``, ``"cancelled"`` or ``"error"``.
         progress: share of the present computation that is done, from 0 to 1.
         message: what is being done, or what went wrong.
+        traceback: where that was in code of your own, a method or a model; empty if it was in none.
         effort: how often :meth:`refine` was called for the present choice.
         weights_changed: whether the map on show is of other weights than the model's.
         comparison: what :meth:`compare` asked for, as the page draws it: the maps, and the table that

@@ -95,6 +95,11 @@ def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
     x = examples.tensors[0]
     if len(examples.tensors) > 1 or examples.keys or x.dim() != 4:
         hint = "; write inputs[None]" if x.dim() == 3 and x.shape[0] in (1, 3, 4) else ""
+        if len(examples.tensors) > 1 and not examples.keys and x.dim() == 4:
+            hint = (
+                "; give the pictures, and what else the model takes as additional_forward_args: "
+                "Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
+            )
         raise InputError(
             f"the Explorer shows pictures, of shape (N, C, H, W), but {describe(inputs)} came{hint}"
         )

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from attriscope import Explorer, attr, metrics
 from attriscope.metrics.robustness import default_perturb_func
-from attriscope.widget.jobs.checks import BOUNDS, DRAWS, NOISE, Check, _percent, _plain, _share, _signed
+from attriscope.widget.jobs.checks import (
+    BOUNDS,
+    DRAWS,
+    NOISE,
+    Check,
+)
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import (
     Gate,
@@ -41,6 +46,16 @@ def told(explorer: Explorer) -> dict[str, Any]:
 
 def radius_of(image: Tensor) -> float:
     return NOISE * float(image.amax() - image.amin())
+
+
+def where_not_zero(a: Tensor, b: Tensor) -> Tensor:
+    """Spearman's correlation without the values that are zero in both of two maps, (1, D) each."""
+    places = [i for i in range(a.shape[1]) if float(a[0, i]) or float(b[0, i])]
+    ranks = [
+        torch.tensor([sum(float(y < x) + float(y == x) / 2 for y in m) for x in m])
+        for m in (a[0, places], b[0, places])
+    ]
+    return torch.corrcoef(torch.stack(ranks))[0, 1:]
 
 
 def test_the_numbers_are_those_of_the_metrics(make: Make, model: TwoLayers, image: Tensor) -> None:
@@ -89,7 +104,7 @@ def test_a_check_of_a_neuron_explains_the_neuron(make: Make, model: TwoLayers, i
     every = (4, slice(None), slice(None))
     alike = metrics.parameter_randomisation(
         lambda m, x, target=None: attr.NeuronIntegratedGradients(m, "act").attribute(x, every),
-        model, image, mode="complete", absolute=True, generator=seeded(),
+        model, image, mode="complete", similarity=where_not_zero, absolute=True, generator=seeded(),
     )  # fmt: skip
     assert method.attribute(image, every).shape == image.shape
     assert found["learned"].value == pytest.approx(float(alike.last), abs=1e-5)
@@ -132,6 +147,59 @@ def test_a_method_that_only_sees_the_picture_is_found_out(make: Make) -> None:
     assert learned.verdict == "poor"
     assert "rather than what was learned" in learned.sentence
     assert "similarity 1.00" in learned.sentence
+
+
+def test_a_dark_background_is_not_what_two_maps_have_in_common(
+    explore: Any, model: TwoLayers, image: Tensor
+) -> None:
+    image = image.clone()
+    image[:, :, :3] = image[:, :, 5:] = 0
+    explorer = explore(model, image, target=2, method="InputXGradient").check(draws=1).wait()
+    learned = explorer.check_results["learned"]
+    method = attr.InputXGradient(model)
+    options = {"target": 2, "mode": "complete", "absolute": True}
+    plain = metrics.parameter_randomisation(method, model, image, **options, generator=seeded())
+    alike = metrics.parameter_randomisation(
+        method, model, image, similarity=where_not_zero, **options, generator=seeded()
+    )
+    assert learned.value == pytest.approx(float(alike.last), abs=1e-5)
+    assert float(plain.last) > BOUNDS["learned"][1] > learned.value + 0.2
+    assert learned.verdict != "poor"
+    assert "over the 48 of 192 values that are not zero in both maps" in learned.sentence
+    assert "zero in both maps" in told(explorer)["learned"]["doc"]
+
+
+class Given(attr.Attribution):
+    """The same map for all pictures and models."""
+
+    map: Tensor
+
+    def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+        return self.map
+
+
+@pytest.mark.parametrize(("count", "known"), [(9, False), (10, True)])
+def test_too_few_values_are_no_evidence(make: Make, image: Tensor, count: int, known: bool) -> None:
+    class Few(Given):
+        map = torch.zeros_like(image).flatten().index_add(0, torch.arange(count), torch.rand(count) + 1)
+        map = map.reshape(image.shape)
+
+    learned = make(target=2, methods=[Few], method="Few").check(draws=1).wait().check_results["learned"]
+    if known:
+        assert (learned.verdict, learned.value) == ("poor", pytest.approx(1.0))
+        assert "over the 10 of 192 values" in learned.sentence
+    else:
+        assert (learned.verdict, learned.value) == ("none", None)
+        assert "only 9 of 192 values" in learned.sentence
+
+
+def test_what_is_the_same_wherever_it_is_something_has_no_ranks(make: Make, image: Tensor) -> None:
+    class Mask(Given):
+        map = (image > 0.5).float()
+
+    learned = make(target=2, methods=[Mask], method="Mask").check(draws=1).wait().check_results["learned"]
+    assert (learned.verdict, learned.value) == ("none", None)
+    assert "all the same" in learned.sentence
 
 
 def test_the_words_go_by_the_numbers(make: Make) -> None:
@@ -342,27 +410,6 @@ def test_a_count_that_is_none_is_refused_at_once(make: Make, draws: Any) -> None
     with pytest.raises(ChoiceError, match="draws must be"):
         explorer.check(draws)
     assert (explorer.status, explorer.checks) == ("idle", {})
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(9.05, "9.1"), (9.0, "9.0"), (-0.6234, "−0.62"), (132.4, "132"), (0.0, "0"), (0.013, "0.013"), (2e-7, "2.0e−07")],
-)  # fmt: skip
-def test_numbers_have_two_digits(value: float, words: str) -> None:
-    assert _plain(value) == words
-
-
-def test_signs_and_shares_are_words() -> None:
-    assert (_signed(3.2), _signed(-3.2), _signed(0.0)) == ("+3.2", "−3.2", "0")
-    assert [_percent(share) for share in (0, 0.004, 0.014, 1.38)] == [
-        "less than 0.1 %",
-        "0.4 %",
-        "1 %",
-        "138 %",
-    ]
-    assert [_share(value) for value in (0.01, 0.33, 0.5, 0.9, 3)] == [
-        "next to nothing of", "a third of", "half of", "nearly all of", "more than all of",
-    ]  # fmt: skip
 
 
 def test_a_result_is_plain_data(make: Make) -> None:

@@ -245,6 +245,20 @@ def test_a_method_that_fails_says_so_and_the_others_stand(make: Make) -> None:
     assert explorer.heat["final"]
 
 
+def test_rows_of_a_method_of_ones_own_are_counted(make: Make) -> None:
+    class Own(attr.Attribution):
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            for _ in range(7):
+                self.forward_func(inputs)
+            return inputs.clone()
+
+    for chosen in ("Own", "Saliency"):  # the map on show is known, the other is not
+        explorer = make(target=2, methods=[Own], method=chosen).compare(["Own", "random"], ["entropy"]).wait()
+        assert {name: one["rows"] for name, one in by_name(explorer).items()} == {"Own": 7, "random": 0}
+        assert explorer.comparison_table.explaining["Own"].rows == 7
+    assert make(target=2, methods=[Own], method="Own").wait().heat["evaluations"] == 7
+
+
 def test_metrics_that_change_the_model_leave_it_as_it_was(make: Make, model: TwoLayers) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     explorer = make(target=2).compare(["Saliency", "GuidedGradCam", "edges"], ["randomisation"]).wait()

@@ -95,6 +95,41 @@ def test_one_probability_is_right_or_wrong_by_its_side_of_a_half(made: Any) -> N
     chance = float(torch.sigmoid(torch.tensor((0.9 - 0.5) * 8)))
     assert (low["truth"], low["wrong"], high["truth"], high["wrong"]) == ("no", False, "no", True)
     assert high["of_truth"] == pytest.approx(1 - chance, abs=1e-5)
+    # Each is told as the likelier of the two, with its own chance.
+    assert (low["label"], high["label"]) == ("no", "yes")
+    assert (
+        low["amount"] == low["of_truth"] == pytest.approx(float(torch.sigmoid(torch.tensor(2.4))), abs=1e-5)
+    )
+    assert high["amount"] == pytest.approx(chance, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "told"),
+    [
+        (["no", "yes"], None, ["no", "yes"]),
+        (["tumour"], [0, 1], ["not tumour", "tumour"]),
+        (None, [0, 1], ["class 0", "class 1"]),
+        (
+            None,
+            None,
+            ["class 0", "class 0"],
+        ),  # the output's number, of which nobody has said that it is one of two
+    ],
+)
+def test_one_probability_is_told_by_the_names_there_are(
+    made: Any, names: Any, labels: Any, told: list[str]
+) -> None:
+    class Chance(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((1, 2, 3))[:, None].sigmoid()
+
+    pictures = torch.stack([torch.full((3, 8, 8), value) for value in (-0.2, 0.9)])
+    explorer = made(Chance().eval(), pictures, class_names=names, labels=labels, output="sigmoid").wait()
+    found = explorer.example_predictions
+    assert [one["label"] for one in found] == told
+    assert [one.get("truth") for one in found] == (told if labels else [None, None])
+    low = float(torch.sigmoid(torch.tensor(-0.2)))
+    assert found[0]["amount"] == pytest.approx(low if names == labels else 1 - low, abs=1e-5)
 
 
 def test_a_single_example_costs_no_further_pass(made: Any) -> None:

@@ -20,6 +20,7 @@ from attriscope.core.progress import Parts
 from attriscope.metrics import UndefinedMetricError, parameter_randomisation, sensitivity_average
 from attriscope.metrics._model_outputs import outputs_of_rows
 from attriscope.metrics.robustness import default_perturb_func
+from attriscope.metrics.similarity import spearman
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.judgements import CheckedProperty, CheckName, RawChecks, Verdict
@@ -37,6 +38,8 @@ BOUNDS: dict[CheckName, tuple[float, float]] = {
 }
 # Noise of this share of the picture's range to both sides is not to be seen.
 NOISE = 0.01
+# Fewer values than these say nothing of how alike two maps are.
+LEAST_VALUES = 10
 # So many times noise is drawn: for methods of a pass or two, and for those that take longer.
 DRAWS, DRAWS_OF_SLOW = 10, 4
 
@@ -52,7 +55,8 @@ _DOCS: dict[CheckName, str] = {
     ),
     "learned": (
         "The picture is explained again on a copy of the model whose weights are all random. The similarity is "
-        "Spearman's rank correlation of the sizes of the attributions: good up to 0.3, poor beyond 0.7."
+        "Spearman's rank correlation of the sizes of the attributions, without values that are exactly zero in both "
+        "maps, as where the picture is the baseline: good up to 0.3, poor beyond 0.7."
     ),
 }
 
@@ -234,7 +238,7 @@ class _Steps:
             "layer": "what the layer holds adds up to {} of {}",
             "neuron": "pixels add up to {} of the neuron's {}",
         }[self._selection.place]
-        sums = whose.format(_signed(total), _signed(wanted))
+        sums = whose.format(*_sums(total, wanted))
         if off is None:
             return Check("complete", "none", None, f"{sums}, of which there is no share.")
         return Check("complete", _verdict("complete", off), off, f"{sums} ({_percent(off)} off).")
@@ -258,18 +262,22 @@ class _Steps:
         )[:, 0]
 
     def _learned(self) -> Check:
+        likeness = _Likeness()
         found = parameter_randomisation(
             self._explain,
             self._explained.model,
             self._x,
             mode="complete",
+            similarity=likeness,
             absolute=True,
             generator=torch.Generator().manual_seed(SEED),
             **self._asked,
         )
+        if likeness.unknown:
+            return Check("learned", "none", None, f"this could not be found out: {likeness.unknown}.")
         value = float(found.last)
         verdict = _verdict("learned", value)
-        alike = f"(similarity {value:.2f})".replace("-", "−")
+        alike = f"(similarity {value:.2f}{likeness.over})".replace("-", "−")
         sentence = {
             "good": f"with random weights the map is another one {alike}.",
             "fair": f"with random weights part of the map is still there {alike}.",
@@ -321,6 +329,36 @@ class _Steps:
         return f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
 
 
+class _Likeness:
+    """Spearman's correlation of two maps, (1, D) each, over the values that are not exactly zero in both: (1,).
+
+    Where the picture is the baseline, or beyond what the output sees, a map is zero whatever the weights are. Such
+    values share the lowest rank in both maps, and alone make them alike: it is a picture's dark background that would
+    be found again then, not the map.
+
+    Attributes:
+        over: of how many values it was, for a sentence; empty if it was of all.
+        unknown: why these values say nothing; empty if they do. The correlation is 0 then.
+    """
+
+    def __init__(self) -> None:
+        self.over = self.unknown = ""
+
+    def __call__(self, before: Tensor, after: Tensor) -> Tensor:
+        counts = ((before != 0) | (after != 0))[0]
+        before, after, every = before[:, counts], after[:, counts], before.shape[1]
+        count = before.shape[1]
+        if count < every:
+            self.over = f", over the {count:,} of {every:,} values that are not zero in both maps"
+        if count < min(LEAST_VALUES, every):
+            self.unknown = (
+                f"only {count:,} of {every:,} values are not zero both in this map and with random weights"
+            )
+        elif bool(before.amax() == before.amin()):
+            self.unknown = "what is not zero in the map is all the same"
+        return spearman(before, after) if not self.unknown else before.new_zeros(1)
+
+
 def _attempted(name: CheckName, check: Callable[[], Check]) -> Check:
     """A check, or the reason why there is none."""
     try:
@@ -344,26 +382,40 @@ def _verdict(name: CheckName, value: float) -> Verdict:
 # --- numbers in words ---------------------------------------------------------------------------------------------
 
 _SHARES = (
-    (0.05, "next to nothing of"), (0.15, "a tenth of"), (0.225, "a fifth of"), (0.29, "a quarter of"),
-    (0.42, "a third of"), (0.58, "half of"), (0.71, "two thirds of"), (0.85, "three quarters of"),
-    (1.1, "nearly all of"),
+    (0, "next to nothing of"), (1 / 10, "a tenth of"), (1 / 5, "a fifth of"), (1 / 4, "a quarter of"),
+    (1 / 3, "a third of"), (1 / 2, "half of"), (2 / 3, "two thirds of"), (3 / 4, "three quarters of"),
+    (4 / 5, "four fifths of"), (9 / 10, "nearly all of"), (1, "all of"),
 )  # fmt: skip
+_MORE = 1.1
 
 
 def _share(value: float) -> str:
-    """A share in words."""
-    return next((words for most, words in _SHARES if value < most), "more than all of")
+    """The nearest share that has a name."""
+    if value >= _MORE:
+        return "more than all of"
+    return min(_SHARES, key=lambda share: abs(share[0] - value))[1]
 
 
-def _plain(value: float) -> str:
-    """Two significant digits, with a true minus sign."""
+def _plain(value: float, digits: int = 2) -> str:
+    """So many significant digits, with a true minus sign."""
     if not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.1e}".replace("-", "−") if value else "0"
-    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}".replace("-", "−")
+        return f"{value:.{digits - 1}e}".replace("-", "−") if value else "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + _plain(value)
+def _signed(value: float, digits: int = 2) -> str:
+    return ("+" if value > 0 else "") + _plain(value, digits)
+
+
+def _sums(total: float, wanted: float) -> tuple[str, str]:
+    """What a map adds up to and what it should, with as many digits as it takes to see how far off that is."""
+    for digits in range(2, 7):
+        sums = _signed(total, digits), _signed(wanted, digits)
+        a, b = (float(text.replace("−", "-")) for text in sums)
+        if not b or _percent(abs(a - b) / abs(b)) == _percent(abs(total - wanted) / abs(wanted)):
+            break
+    return sums
 
 
 def _percent(share: float) -> str:

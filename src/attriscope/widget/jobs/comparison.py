@@ -134,7 +134,7 @@ class Comparison:
         """The attributions of the map on show, and what they have taken: the chosen method's, not refined."""
         usual = dataclasses.replace(selection, effort=0)
         known = job.state.input_attributions(usual, weights)
-        return known, Cost(job.shown.heat.get("evaluations") or 0, job.state.seconds)
+        return known, Cost(job.shown.heat.get("evaluations"), job.state.seconds)
 
     def marked(self, message: RawComparison, weights: Any) -> RawComparison:
         """The table on show, saying whether it is of other weights than these."""

@@ -41,6 +41,7 @@ class JobWidget(Part):
     status = also(ExplorerTraits.status)
     progress = also(ExplorerTraits.progress)
     message = also(ExplorerTraits.message)
+    traceback = also(ExplorerTraits.traceback)
     refused = also(ExplorerTraits.refused)
 
     def __init__(self, **traits: Any) -> None:

@@ -77,7 +77,8 @@ class Judging(Asking):
         - Stable: :func:`attriscope.metrics.sensitivity_average` with uniform noise of 1 % of the picture's range to
           both sides, the relative change of the map. Good up to 0.3, poor beyond 0.7.
         - Learned: :func:`attriscope.metrics.parameter_randomisation` of all weights at once, Spearman's rank
-          correlation of the sizes of the attributions. Good up to 0.3, poor beyond 0.7.
+          correlation of the sizes of the attributions. Values that are exactly zero in both maps are left out, as where
+          the picture is the baseline; with fewer than 10 others there is no verdict. Good up to 0.3, poor beyond 0.7.
 
         For a layer it is its map over the picture that is checked, if it has one.
 

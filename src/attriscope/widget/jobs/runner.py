@@ -14,6 +14,7 @@ import torch
 
 from attriscope.core.errors import Cancelled
 from attriscope.core.progress import control
+from attriscope.widget.jobs.failure import traceback_of
 from attriscope.widget.jobs.torch_context import TorchContext
 from attriscope.widget.jobs.worker import Job, Worker, nothing
 from attriscope.widget.messages.types import Status
@@ -92,7 +93,7 @@ class JobRunner:
             waits = "Waiting for the batch that still runs" if self._worker.busy else "Starting"
             # Before anybody hears of it: an observer of these traits may ask for something else, which is then later.
             self._worker.submit(job)
-            self._show(status="running", progress=0.0, message=waits)
+            self._show(status="running", progress=0.0, message=waits, traceback="")
 
     def publish(self, job: Job, accept: Callable[[], None] | None = None, **traits: Any) -> None:
         """Set traits on behalf of a job, in one message.
@@ -174,7 +175,7 @@ class JobRunner:
                 if not job.is_set():
                     self._worker.drop(lambda other: not other.quiet)  # which was to come after this
                     self.error = error
-                    self._show(status="error", message=_described(error))
+                    self._show(status="error", message=_described(error), traceback=traceback_of(error))
 
     def _end(self, job: Job, note: str) -> None:
         """Say that it is done, unless something else that was asked for is still to come."""

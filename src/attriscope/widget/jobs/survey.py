@@ -125,6 +125,8 @@ def _prediction(scores: Tensor, truth: int | None, names: ClassNames, outputs: O
             "pixels": True,
         }
     chances = outputs.probabilities(scores.double())
+    if chances is not None and len(scores) == 1:
+        return _of_two(float(chances[0]), truth, names)
     amounts = scores.double() if chances is None else chances
     best = int(scores.argmax())
     found: ExamplePrediction = {
@@ -132,18 +134,37 @@ def _prediction(scores: Tensor, truth: int | None, names: ClassNames, outputs: O
         "amount": number(amounts[best]),
         "kind": "score" if chances is None else "probability",
     }
-    if truth is None or (len(scores) > 1 and truth >= len(scores)):
+    # A single number that is no probability is neither right nor wrong.
+    if truth is None or truth >= len(scores) or len(scores) == 1:
         return found
-    if len(scores) > 1:
-        return {
-            **found,
-            "truth": names.label(truth),
-            "truth_index": truth,
-            "wrong": best != truth,
-            "of_truth": number(amounts[truth]),
-        }
-    if chances is None or truth > 1:  # a single number that is no probability is neither right nor wrong
+    return {
+        **found,
+        "truth": names.label(truth),
+        "truth_index": truth,
+        "wrong": best != truth,
+        "of_truth": number(amounts[truth]),
+    }
+
+
+def _of_two(chance: float, truth: int | None, names: ClassNames) -> ExamplePrediction:
+    """The likelier of two classes, of which the model gives the chance of the second.
+
+    Where nobody has said that there are two, neither by a name nor by what is true, it is the output that is told.
+    """
+    known = truth in (0, 1)
+    said = int(chance >= 0.5)
+    if not known and not names.only:
+        return {"label": names.label(0), "amount": number(chance), "kind": "probability"}
+    found: ExamplePrediction = {
+        "label": names.of_binary(said),
+        "amount": number(chance if said else 1 - chance),
+        "kind": "probability",
+    }
+    if not known:
         return found
-    chance = float(chances[0])
-    of_truth = chance if truth == 1 else 1 - chance
-    return {**found, "truth": names.of_binary(truth), "wrong": of_truth < 0.5, "of_truth": number(of_truth)}
+    return {
+        **found,
+        "truth": names.of_binary(int(truth or 0)),
+        "wrong": said != truth,
+        "of_truth": number(chance if truth else 1 - chance),
+    }

@@ -53,9 +53,18 @@ class ClassNames:
         return name if name.strip() else f"class {index}"
 
     def of_binary(self, truth: int) -> str:
-        """What one of the two classes of a model with one output is called."""
-        name = self.by_index.get(truth, "") if len(self.by_index) == 2 else ""
+        """What one of the two classes of a model with one output is called: by its name, or as not the other."""
+        if self.binary:
+            name = self.by_index[truth]
+        else:
+            name = self.only if truth else f"not {self.only}" if self.only else ""
         return name if name.strip() else f"class {truth}"
+
+    @property
+    def only(self) -> str:
+        """The name of the output of a model that has one; empty where there is none."""
+        named = self.outputs == 1 and self.label(0) in self.by_index.values()
+        return self.label(0) if named else ""
 
     def message(self) -> RawClasses:
         """What the page is told of them."""
@@ -64,7 +73,7 @@ class ClassNames:
             return {}
         last = max((i for i, name in self.by_index.items() if i < count and name.strip()), default=-1)
         names = [self.by_index.get(i, "") for i in range(last + 1)]
-        return {"count": count, "names": [self.label(0)] if count == 1 else names}
+        return {"count": count, "names": [name for name in [self.only] if name] if count == 1 else names}
 
     def indices(self, name: str) -> list[int]:
         """Which outputs have this name: as it is, or but for case where none is."""

@@ -50,7 +50,7 @@ class ComparedMethod(TypedDict):
     Attributes:
         control: it knows nothing of the model, and cannot be picked.
         values: one for each metric; null where the metric is undefined, of which the notes say why.
-        rows: what explaining has cost.
+        rows: what explaining has cost; null where that is not known.
         map: not there where the method failed.
         layer: the path of the layer that it explains by, if it is a method for layers.
         quick: what was set to be quick, where nobody had set anything.
@@ -62,7 +62,7 @@ class ComparedMethod(TypedDict):
     values: Sequence[float | None]
     best: Sequence[bool]
     notes: Sequence[str | None]
-    rows: int
+    rows: int | None
     seconds: float
     map: NotRequired[RawSmallMap]
     layer: NotRequired[str]

@@ -199,7 +199,7 @@ class ExamplePrediction(TypedDict, total=False):
     """What the model says of an example; {} where it says nothing of classes.
 
     Attributes:
-        label: of the class that it takes the example for.
+        label: of the class that it takes the example for; of a model with one output the likelier of two.
         amount: what it says of that class.
         truth: the class that the example is of, where that is known.
         truth_index: its index, where the model gives a number for it.

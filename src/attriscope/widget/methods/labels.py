@@ -54,9 +54,9 @@ class Labels:
         return self.names.label(target) if isinstance(target, int) else f"output {target}"
 
     def output(self, selection: Selection) -> str:
-        """What is explained; empty for models with one output."""
+        """What is explained; empty for models with one output that has no name."""
         if selection.target is None:
-            return ""
+            return self.names.only
         against = "" if selection.contrast is None else f" rather than {self.label(selection.contrast)}"
         return self.label(selection.target) + against
 

@@ -26,6 +26,7 @@ from attriscope.core.layer_map import LayerInfo, map_layers
 from attriscope.core.layouts import Layout
 from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
+from attriscope.core.row_count import counted_rows
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import Output
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
@@ -376,11 +377,12 @@ class ExplainedModel:
         done: list[Estimate] = []
         parts = Parts(len(rounds))
         for i, arguments in enumerate(rounds):
-            with parts.part(i, i + 1, 1):
+            with parts.part(i, i + 1, 1), counted_rows(self.model) as calls:
                 for estimate in call.estimates(arguments):
                     if estimate.stopped is None:
                         yield known(mean_map([*done, estimate], what, False, seen, call.sign))
-            done.append(estimate)
+            rows = calls.beside(estimate.evaluations) or 0
+            done.append(dataclasses.replace(estimate, evaluations=rows))
         yield known(mean_map(done, what, True, seen, call.sign))
 
     def _path_maps(self, selection: Selection) -> Iterator[Map]:

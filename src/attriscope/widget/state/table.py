@@ -85,6 +85,8 @@ class ExplorerTraits(traitlets.HasTraits):
     status: Status = kernel_trait(traitlets.Enum(get_args(Status), "idle"))
     progress: float = kernel_trait(traitlets.Float(0.0))
     message: str = kernel_trait(traitlets.Unicode(""))
+    # Of an error in code of the user's own: where that was.
+    traceback: str = kernel_trait(traitlets.Unicode(""))
     refused: RawRefusal = kernel_trait()
 
     # What is explained, and how.
