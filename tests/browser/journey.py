@@ -34,7 +34,8 @@ def through_the_frame(root: Locator) -> None:
 
     control(root, "button", "Pin").click()
     expect(root.get_by_role("button", name="Pins (1)")).to_be_visible()
-    expect(root.locator(".as-pin-title:visible")).to_have_text(re.compile(r"^Input x gradient for 3"))
+    titles = root.locator(".as-pin-title:visible")  # one over each picture
+    expect(titles).to_have_text([re.compile(r"^Input x gradient for 3")] * 2)
 
     share = control(root, "button", "Share")
     share.click()

@@ -81,7 +81,7 @@ def test_classes_that_come_into_the_best_are_shown_beside_those_that_were() -> N
     best = [output.argsort(descending=True)[:5].tolist() for output in (model(image)[0], after)]
     assert set(best[0]) != set(best[1])
     shown = [one["index"] for one in explorer.what_if["items"]]
-    assert shown == best[0] + [i for i in best[1] if i not in best[0]]
+    assert shown == [*best[0], *(i for i in best[1] if i not in best[0]), 0]  # and what is explained
     explorer.close()
 
 
