@@ -92,10 +92,10 @@ def _spread(layers: Sequence[LayerInfo], layouts: Mapping[str, Layout]) -> list[
             if key not in by_tensor or row.depth < by_tensor[key].depth:
                 by_tensor[key] = row
     placed = sorted(by_tensor.values(), key=lambda row: row.order or 0)
-    # Blocks rather than what is in them, if there are enough.
+    # Blocks rather than what is in them, if there are enough to choose from.
     for depth in sorted({row.depth for row in placed}):
         least_nested = [row for row in placed if row.depth <= depth]
-        if len(least_nested) >= COUNT:
+        if len(least_nested) >= 2 * COUNT:
             placed = least_nested
             break
     count = min(COUNT, len(placed))
