@@ -42,6 +42,8 @@ def test_non_sensitivity_by_hand() -> None:
     assert non_sensitivity(linear, x, torch.tensor([[1.0, 0, 1, 0]]), generator=seeded(0)).tolist() == [0]
     assert non_sensitivity(linear, x, torch.tensor([[1.0, 1, 0, 0]]), generator=seeded(0)).tolist() == [2]
     assert non_sensitivity(linear, x, torch.zeros(1, 4), generator=seeded(0)).tolist() == [2]
+    # Of a model that looks at nothing, a map that names nothing is right.
+    assert non_sensitivity(lambda x: 0 * x.sum(1), x, torch.zeros(1, 4), generator=seeded(0)).tolist() == [0]
 
 
 def test_non_sensitivity_takes_several_samples() -> None:
