@@ -17,6 +17,7 @@ from attriscope.attr import (
     LayerConductance,
     LayerIntegratedGradients,
 )
+from attriscope.attr.layer.activation import _feed_each_other
 from attriscope.core.errors import InputError
 from models import assert_same, draw, with_drawn_parameters
 
@@ -102,6 +103,18 @@ def test_layers_that_feed_each_other_are_explained_one_by_one(layers: list[Any])
         assert_same(
             one, LayerIntegratedGradients(model, layer).attribute(PAIR, (0.1, 0.1), **options), atol=1e-12
         )
+
+
+@pytest.mark.parametrize("constant_first", [True, False])
+def test_that_one_feeds_another_is_seen_past_what_has_no_gradient(constant_first: bool) -> None:
+    """On the way from one to the other, a constant and a tensor that is used twice are dead ends."""
+    early = torch.ones(2, requires_grad=True) * 2
+    twice = early.exp()
+    both = (torch.ones(2) + twice) + twice if constant_first else twice + (twice + torch.ones(2))
+    for values in ([early, both], [both, early]):
+        assert _feed_each_other(values)
+    beside = torch.ones(2, requires_grad=True) * 3
+    assert not _feed_each_other([beside, both])
 
 
 def test_a_sequence_and_its_last_layer_give_one_tensor() -> None:
