@@ -11,6 +11,7 @@ from torch import Tensor
 from attriscope.attr import IntegratedGradients, Saliency
 from attriscope.core.inputs import gather_examples
 from attriscope.metrics import (
+    evaluate,
     gaussian_perturbation,
     infidelity,
     infidelity_perturb_func_decorator,
@@ -202,3 +203,15 @@ def test_of_complex_attributions_both_parts_count() -> None:
     assert_same(ranked, attributions.real + attributions.imag)
     (apart,) = fit_attributions(attributions, examples, parts=True)
     assert_same(apart, attributions)
+
+
+def test_among_other_metrics_infidelity_is_blind_to_a_factor() -> None:
+    """Methods give numbers of different sizes, and are compared by their order."""
+    x, attributions = draw(3, 5), draw(3, 5, seed=1)
+
+    def values(factor: float) -> Tensor:
+        method = {"m": lambda model, inputs, target: factor * attributions}
+        table = evaluate(method, lambda x: linear(x).sin(), x, metrics=["infidelity"], generator=seeded(0))
+        return table.values["m", "infidelity"]
+
+    torch.testing.assert_close(values(10.0), values(1.0))
