@@ -198,3 +198,17 @@ def test_batch_norm_by_its_own_statistics() -> None:
     for method in (DeepLift, LRP):
         with pytest.raises(OperationError, match="track_running_stats=False"):
             method(model).attribute(draw(2, 4, 3, 3))
+
+
+@pytest.mark.parametrize("part", [lambda z: z.conj(), lambda z: z.conj().imag])
+def test_a_write_into_a_conjugate_is_refused_by_name(part: Any) -> None:
+    """Torch writes such a view's numbers changed: into a conjugate, or its imaginary part, which is negated."""
+
+    class Written(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            z = torch.complex(x[:, :2], x[:, 2:]) * 1
+            part(z).mul_(3)
+            return z.real.square().sum(1) + z.imag.sum(1)
+
+    with pytest.raises(OperationError, match="into the conjugate of a tensor; write it out of place"):
+        DeepLift(Written()).attribute(torch.tensor([[1.0, 2.0, 3.0, -1.0]]))
