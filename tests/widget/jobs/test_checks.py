@@ -190,7 +190,7 @@ def test_too_few_values_are_no_evidence(make: Make, image: Tensor, count: int, k
         assert "over the 10 of 192 values" in learned.sentence
     else:
         assert (learned.verdict, learned.value) == ("none", None)
-        assert "only 9 of 192 values" in learned.sentence
+        assert "all but 9 of 192 values are zero" in learned.sentence
 
 
 def test_what_is_the_same_wherever_it_is_something_has_no_ranks(make: Make, image: Tensor) -> None:
@@ -304,6 +304,18 @@ def test_what_is_measured_is_told_meanwhile(make: Make, model: TwoLayers, image:
     noisy = sensitivities(model, image, 3)
     assert shares == [pytest.approx(sum(noisy[:n]) / n, abs=0.006) for n in (1, 2, 3)]
     assert [message["final"] for message in seen if message] == [False] * 4 + [True]
+
+
+def test_a_map_of_zeros_moves_by_no_share_of_itself(make: Make) -> None:
+    class Nothing(attr.Attribution):
+        def attribute(self, inputs: Tensor, target: Any = None) -> Tensor:
+            return torch.zeros_like(inputs)
+
+    explorer, seen = make(target=2, methods=[Nothing], method="Nothing").wait(), []
+    explorer.observe(lambda change: seen.append(change["new"]), "checks")
+    explorer.check(draws=3).wait()
+    stable = [one for message in seen for one in message.get("results", ()) if one["name"] == "stable"]
+    assert [one["value"] for one in stable] == [0.0]  # and nothing meanwhile: there is no share of nothing
 
 
 def sensitivities(model: TwoLayers, image: Tensor, draws: int) -> list[float]:

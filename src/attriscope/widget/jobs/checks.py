@@ -294,16 +294,22 @@ class _Steps:
             noisy.append(found)
             return found
 
-        maps: list[Tensor] = []
+        first: list[tuple[Tensor, float]] = []  # the map itself, and its length
+        changes: list[float] = []
 
         def explain(*given: Any, **more: Any) -> Tensor:
-            maps.append(self._explain(self._explained.model, *given, **more))
-            done = len(maps) - 1
-            if 0 < done < self._draws:
-                sizes = torch.stack([(found - maps[0]).norm() for found in maps[1:]]) / maps[0].norm()
-                so_far = f"{self._moved(float(sizes.mean()))}, after {done} of {self._draws}."
-                self._show(self._so_far(Check("stable", "none", None, so_far)))
-            return maps[-1]
+            found = self._explain(self._explained.model, *given, **more)
+            if not first:
+                first.append((found, _length(found)))
+                return found
+            map_on_show, length = first[0]
+            if length > 0:  # else there is no such number, and the metric says so
+                changes.append(_length(found - map_on_show) / length)
+                if len(changes) < self._draws:
+                    moved = self._moved(sum(changes) / len(changes))
+                    so_far = f"{moved}, after {len(changes)} of {self._draws}."
+                    self._show(self._so_far(Check("stable", "none", None, so_far)))
+            return found
 
         value = float(
             sensitivity_average(
@@ -329,6 +335,11 @@ class _Steps:
         return f"noise nobody sees moves {_share(value)} this map (relative change {value:.2f})"
 
 
+def _length(values: Tensor) -> float:
+    """Of a map as one vector; half precision would overflow."""
+    return float(values.to(torch.promote_types(values.dtype, torch.float32)).norm())
+
+
 class _Likeness:
     """Spearman's correlation of two maps, (1, D) each, over the values that are not exactly zero in both: (1,).
 
@@ -352,7 +363,7 @@ class _Likeness:
             self.over = f", over the {count:,} of {every:,} values that are not zero in both maps"
         if count < min(LEAST_VALUES, every):
             self.unknown = (
-                f"only {count:,} of {every:,} values are not zero both in this map and with random weights"
+                f"all but {count:,} of {every:,} values are zero in this map, and with random weights as well"
             )
         elif bool(before.amax() == before.amin()):
             self.unknown = "what is not zero in the map is all the same"
