@@ -197,7 +197,7 @@ def test_layers_that_are_no_maps(page: Page, server: Server, shot: Shot) -> None
         tree, grid = page.locator(".as-root[data-part=layers]"), page.locator(".as-root[data-part=channels]")
         pick_layer(tree, "norm")
         expect(grid.locator(".as-channels .as-title")).to_have_text("Inside norm", timeout=30_000)
-        assert grid.locator(".as-units").get_attribute("data-look") == "strips"
+        expect(grid.locator(".as-units")).to_have_attribute("data-look", "strips")
         expect(units(grid)).to_have_count(6)
         at_position(units(grid).first.locator(".as-channel"), 5.5 / 9, "hover")
         expect(grid.locator(".as-readout")).to_contain_text("position 5 “mat”: activation")

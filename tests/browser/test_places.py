@@ -270,13 +270,18 @@ def _has_its_colours(root: Locator, kernel: Kernel, x: int, y: int) -> None:
 
 def _a_region_there(root: Locator, kernel: Kernel) -> None:
     """A box that is drawn in the close view is one in pixels of the picture, and worth what Python says."""
-    control(root, "button", "Box").click()
+    box = control(root, "button", "Box")
+    box.click()
+    expect(box).to_have_attribute("aria-pressed", "true")
+    root.page.evaluate(TWO_FRAMES)  # the picture has its place before the pointer goes there
     point(root, 0.2, 0.2)
     root.page.mouse.down()
     point(root, 0.6, 0.5)
     point(root, 0.8, 0.8)
     root.page.mouse.up()
-    wait_for("the region", lambda: kernel.value("explorer.selection is not None"), 20)
+    # The page knows at once; the kernel has a picture of 18 MB to look at before it hears of it.
+    expect(root.locator(".as-covered")).to_be_visible()
+    wait_for("the region", lambda: kernel.value("explorer.selection is not None"), 60)
     kernel.run("explorer.wait(60); None")
     sentence = root.locator(".as-covered-sentence")
     expect(sentence).to_contain_text(re.compile("costs|adds"))
