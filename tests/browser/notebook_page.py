@@ -58,6 +58,18 @@ RUN_ALL = """() => {
 }"""
 RUN_HAS_BEGUN = "() => window.attriscopeRun.heard.length > 0"
 RUN_IS_LOST = "() => window.attriscopeRun.done && window.attriscopeRun.sent.length === 0"
+HEARD = "() => window.attriscopeRun.heard.length"
+# A kernel may leave cells lying in its queue, idle, until another message wakes it: a person who runs an empty cell
+# sees the ones before it run first.
+WAKE = """patience => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    if (kernel.status === 'busy') return false;
+    const question = { code: '', silent: true, store_history: false, stop_on_error: false };
+    return Promise.race([
+        kernel.requestExecute(question, false).done.then(() => true, () => false),
+        new Promise(end => setTimeout(end, patience, false)),
+    ]);
+}"""
 CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(w => w.model.type === 'code')
     .flatMap(w => w.model.outputs.toJSON())
@@ -125,14 +137,28 @@ def run_all(page: Page, patience: float = 20.0) -> None:
         warnings.warn("the front end lost the request to run all cells; it is given again", stacklevel=2)
 
 
-def wait_until_run(page: Page, timeout: float = 120.0) -> None:
-    """Waits for the end of run_all(), and raises the error that a cell ended with."""
-    try:
-        page.wait_for_function("() => window.attriscopeRun.done", timeout=timeout * 1000)
-    except PlaywrightTimeout as late:
-        raise TimeoutError(
-            f"the cells have not run after {timeout:g} s: {page.evaluate('() => window.attriscopeRun')}"
-        ) from late
+def wait_until_run(page: Page, timeout: float = 120.0, patience: float = 20.0) -> None:
+    """Waits for the end of run_all(), and raises the error that a cell ended with.
+
+    Args:
+        page: the page that run_all() was called with.
+        timeout: the whole time that the cells may take, in seconds.
+        patience: an idle kernel that says nothing for so many seconds, with cells still to run, is asked a question.
+    """
+    end = time.monotonic() + timeout
+    heard = -1
+    while (left := end - time.monotonic()) > 0:
+        with contextlib.suppress(PlaywrightTimeout):
+            page.wait_for_function(
+                "() => window.attriscopeRun.done", timeout=max(1, min(left, patience) * 1000)
+            )
+            break
+        before, heard = heard, page.evaluate(HEARD)
+        if heard == before and page.evaluate(WAKE, patience * 1000):
+            warnings.warn("the kernel left cells in its queue, idle; it was asked a question", stacklevel=2)
+    else:
+        run = page.evaluate("() => window.attriscopeRun")
+        raise TimeoutError(f"the cells have not run after {timeout:g} s: {run}")
     if errors := page.evaluate(CELL_ERRORS):
         raise AssertionError(f"a cell failed: {'; '.join(errors)}")
 

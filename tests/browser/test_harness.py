@@ -140,6 +140,19 @@ LOSE_ANSWERS = """() => {
     const heard = kernel._anyMessage.emit.bind(kernel._anyMessage);
     kernel._anyMessage.emit = args => mute.has(args.msg.parent_header?.msg_id) || heard(args);
 }"""
+# All cells but the first lie somewhere on their way to the kernel until a silent question is sent after them.
+HOLD_REQUESTS = """() => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const send = kernel._sendMessage.bind(kernel);
+    const held = [];
+    let cells = 0;
+    kernel._sendMessage = (msg, queue) => {
+        const request = msg.header.msg_type === 'execute_request';
+        if (request && !msg.content.silent && cells++ > 0) return held.push([msg, queue]);
+        if (request) held.splice(0).forEach(args => send(...args));
+        send(msg, queue);
+    };
+}"""
 COUNTED = ["count = globals().get('count', 0) + 1", "last = count"]
 
 
@@ -160,3 +173,17 @@ def test_a_lost_run_request_is_given_again_and_no_cell_runs_twice(page: Page, se
         ):
             run_all(page, patience=2)
         assert kernel.value("last") == 2
+
+
+def test_a_kernel_that_leaves_cells_in_its_queue_is_woken(page: Page, server: Server) -> None:
+    name = server.add(notebook(COUNTED), "left.ipynb")
+    page.goto(server.url(name))
+    wait_until_ready(page)
+    page.evaluate(HOLD_REQUESTS)
+    run_all(page)
+    with pytest.raises(TimeoutError, match="the cells have not run"):
+        wait_until_run(page, timeout=2, patience=10)
+    with pytest.warns(UserWarning, match="left cells in its queue"):
+        wait_until_run(page, patience=1)
+    with server.kernel(name) as kernel:
+        assert kernel.value("last") == 1
