@@ -58,6 +58,9 @@ export type Neuron = number | readonly number[];
 /** A neuron that is switched off: its layer's path and its place there. */
 export type Ablated = readonly [layer: string, neuron: Neuron];
 
+/** A cell of the row on show that was given another value: its column, and the value. */
+export type Edited = readonly [column: number, value: number];
+
 /** What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else. */
 export type LayoutKind = "map" | "attention" | "tokens" | "sequence" | "vector" | "other";
 
@@ -150,6 +153,18 @@ export interface RawPicture {
   full?: Size;
 }
 
+/** The row of a table on show; {} where the inputs are no table. */
+export interface RawTable {
+  /** Of the columns. */
+  names?: readonly string[];
+  /** Of the row, as the model gets them; null for what is no number. */
+  values?: readonly (number | null)[];
+  low?: readonly (number | null)[];
+  high?: readonly (number | null)[];
+  /** How many there are. */
+  rows?: number;
+}
+
 /** A part of the picture, finer than the whole travels; {} when there is none. */
 export interface RawCloseUp {
   shape?: Size;
@@ -210,6 +225,8 @@ export interface RawHeat {
   tells_worth?: boolean;
   /** Whether the method explains the change of the output from a baseline, and not the output itself. */
   compares?: boolean;
+  /** The explained number at the input, where it is known. */
+  output?: number | null;
 }
 
 /** The outputs of the model; {} where it gives no row of them. */
@@ -556,4 +573,5 @@ export interface Request {
   neuron_method?: string;
   ablated?: readonly Ablated[];
   ablate_to?: AblateTo;
+  edited?: readonly Edited[];
 }

@@ -10,6 +10,7 @@ import type {
   Baseline,
   BaselineInfo,
   CompareAs,
+  Edited,
   ExampleInfo,
   ExamplePrediction,
   LayerRow,
@@ -36,6 +37,7 @@ import type {
   RawPredictions,
   RawRefusal,
   RawSegments,
+  RawTable,
   RawWhatIf,
   Region,
   Request,
@@ -83,6 +85,8 @@ export interface Traits {
   ablated: readonly Ablated[];
   /** What these are set to */
   ablate_to: AblateTo;
+  /** Cells with other values, as [column, value] */
+  edited: readonly Edited[];
   /** A picked region of the picture, or None */
   selection: Region | null;
   methods: readonly MethodInfo[];
@@ -98,6 +102,8 @@ export interface Traits {
   picture: RawPicture;
   close_up: RawCloseUp;
   baseline_picture: RawPicture;
+  table: RawTable;
+  baseline_row: readonly (number | null)[];
   predictions: RawPredictions;
   heat: RawHeat;
   code: string;
@@ -165,6 +171,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   neuron_method: "NeuronGradient",
   ablated: [],
   ablate_to: "zero",
+  edited: [],
   selection: null,
   methods: [],
   layer_methods: [],
@@ -178,6 +185,8 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   picture: {},
   close_up: {},
   baseline_picture: {},
+  table: {},
+  baseline_row: [],
   predictions: {},
   heat: {},
   code: "",
@@ -223,6 +232,7 @@ export const REQUESTED = [
   "neuron_method",
   "ablated",
   "ablate_to",
+  "edited",
 ] as const satisfies readonly (keyof Traits)[];
 
 /** What only the kernel writes: a change of any of these is a sign of life. */
@@ -249,6 +259,8 @@ export const KERNEL_WRITTEN = [
   "picture",
   "close_up",
   "baseline_picture",
+  "table",
+  "baseline_row",
   "predictions",
   "heat",
   "code",
@@ -273,6 +285,7 @@ export const ANSWERS = {
     "target",
     "contrast",
     "example",
+    "edited",
     "baseline",
     "method",
     "layer",
@@ -281,19 +294,20 @@ export const ANSWERS = {
     "neuron_method",
     "settings",
   ],
-  path: ["target", "contrast", "example", "baseline", "output"],
-  layer_relevance: ["target", "contrast", "example", "baseline"],
-  layer_maps: ["target", "contrast", "example", "baseline", "layer_method", "settings"],
-  channels: ["target", "contrast", "example", "layer"],
-  neuron_info: ["target", "contrast", "example", "layer", "neuron"],
+  path: ["target", "contrast", "example", "edited", "baseline", "output"],
+  layer_relevance: ["target", "contrast", "example", "edited", "baseline"],
+  layer_maps: ["target", "contrast", "example", "edited", "baseline", "layer_method", "settings"],
+  channels: ["target", "contrast", "example", "edited", "layer"],
+  neuron_info: ["target", "contrast", "example", "edited", "layer", "neuron"],
   patches: ["layer"],
-  what_if: ["example", "ablated", "ablate_to", "output"],
-  covered: ["target", "contrast", "example", "baseline", "output", "layer", "neuron"],
-  comparison: ["target", "contrast", "example", "baseline"],
+  what_if: ["example", "edited", "ablated", "ablate_to", "output"],
+  covered: ["target", "contrast", "example", "edited", "baseline", "output", "layer", "neuron"],
+  comparison: ["target", "contrast", "example", "edited", "baseline"],
   checks: [
     "target",
     "contrast",
     "example",
+    "edited",
     "baseline",
     "method",
     "layer",

@@ -54,6 +54,8 @@ Settings: TypeAlias = Mapping[str, MethodSettings]
 Neuron: TypeAlias = int | Sequence[int]
 # A neuron that is switched off: its layer's path and its place there.
 Ablated: TypeAlias = Annotated[Sequence[Any], "readonly [layer: string, neuron: Neuron]"]
+# A cell of the row on show that was given another value: its column, and the value.
+Edited: TypeAlias = Annotated[Sequence[Any], "readonly [column: number, value: number]"]
 # What a layer gives: maps of channels, tokens of units, positions of units, single numbers, or something else.
 LayoutKind: TypeAlias = Literal["map", "attention", "tokens", "sequence", "vector", "other"]
 # Rows and columns.
@@ -176,6 +178,23 @@ class RawPicture(TypedDict, total=False):
     full: Size
 
 
+class RawTable(TypedDict, total=False):
+    """The row of a table on show; {} where the inputs are no table.
+
+    Attributes:
+        names: of the columns.
+        values: of the row, as the model gets them; null for what is no number.
+        low, high: of each column, the range of all rows; null where it has no number.
+        rows: how many there are.
+    """
+
+    names: Sequence[str]
+    values: Sequence[float | None]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    rows: int
+
+
 class RawCloseUp(TypedDict, total=False):
     """A part of the picture, finer than the whole travels; {} when there is none.
 
@@ -228,6 +247,7 @@ class RawHeat(TypedDict, total=False):
         unit: what the numbers are, in words.
         tells_worth: whether the sum over a region is what the map says that is worth.
         compares: whether the method explains the change of the output from a baseline, and not the output itself.
+        output: the explained number at the input, where it is known.
     """
 
     shape: Size
@@ -249,6 +269,7 @@ class RawHeat(TypedDict, total=False):
     unit: str
     tells_worth: bool
     compares: bool
+    output: float | None
 
 
 class RawClasses(TypedDict, total=False):

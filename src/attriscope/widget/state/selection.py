@@ -108,6 +108,7 @@ class Selection:
         effort: how often the spending of the method on show was doubled.
         ablated: neurons that are switched off, by layer: predictions are made without them, too.
         ablate_to: whether to zero or to what they are at the baseline.
+        edited: cells of the example's row that have other values, as (column, value).
         output: what the model's numbers are said to be: predictions are told as that.
         picked: what picks the explained number of a segmentation or a detector; it follows from the rest and from what
             the model says of the example, so it tells no selection from another.
@@ -127,6 +128,7 @@ class Selection:
     neuron_method: str = "NeuronGradient"
     ablated: tuple[tuple[str, Neuron], ...] = ()
     ablate_to: str = "zero"
+    edited: tuple[tuple[int, float], ...] = ()
     output: Output = "auto"
     picked: PickedOutput | None = dataclasses.field(default=None, compare=False)
 
@@ -139,6 +141,7 @@ class Selection:
         values |= {
             "settings": {name: dict(values) for name, values in traits.settings.items()},
             "ablated": tuple((layer, neuron) for layer, neuron in traits.ablated),
+            "edited": tuple((column, value) for column, value in traits.edited),
         }
         return cls(**values, baselines=names, custom=custom if "custom" in names else None)
 
@@ -190,7 +193,7 @@ class Selection:
     @functools.cached_property
     def covering(self) -> Selection:
         """The same as far as it matters to what covering a region of the picture costs: the output, or a neuron."""
-        names = ("target", "contrast", "example", "baselines", "custom", "output")
+        names = ("target", "contrast", "example", "edited", "baselines", "custom", "output")
         of_neuron = ("layer", "neuron") if self.place == "neuron" else ()
         return dataclasses.replace(
             Selection("", None), **{name: getattr(self, name) for name in (*names, *of_neuron)}
@@ -220,6 +223,8 @@ class Selection:
                 return dict(self.shown_settings)
             case "ablated":
                 return [[layer, neuron] for layer, neuron in self.ablated]
+            case "edited":
+                return [[column, value] for column, value in self.edited]
         return getattr(self, name)
 
     # --- as methods know it -----------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from attriscope.widget.messages.types import (
     AblateTo,
     BaselineInfo,
     CompareAs,
+    Edited,
     ExampleInfo,
     ExamplePrediction,
     MethodInfo,
@@ -49,6 +50,7 @@ from attriscope.widget.messages.types import (
     RawPinned,
     RawPredictions,
     RawRefusal,
+    RawTable,
     Settings,
     Sign,
     Status,
@@ -67,7 +69,7 @@ from attriscope.widget.state.traits import (
 )
 
 # What results answer: which output of which example, with which baselines, ...
-OUTPUT = ("target", "contrast", "example")
+OUTPUT = ("target", "contrast", "example", "edited")
 PATH = (*OUTPUT, "baseline")
 _MAP = (*PATH, "method", "layer", "layer_method", "neuron", "neuron_method", "settings")
 
@@ -144,6 +146,11 @@ class ExplorerTraits(traitlets.HasTraits):
         OneOf(get_args(AblateTo), "zero", help="what these are set to"), requested=True
     )
 
+    # Cells of the row on show that were given other values: a row of a table, which no one else sees changed.
+    edited: Sequence[Edited] = shared_trait(
+        filled_by(list, Checked(help="cells with other values, as [column, value]")), requested=True
+    )
+
     # Which part of the picture is looked at, whatever is explained.
     selection: Region | None = shared_trait(Checked(None, help="a picked region of the picture, or None"))
 
@@ -163,6 +170,8 @@ class ExplorerTraits(traitlets.HasTraits):
     picture: RawPicture = kernel_trait()
     close_up: RawCloseUp = kernel_trait(cleared_with="example")
     baseline_picture: RawPicture = kernel_trait(cleared_with="example")
+    table: RawTable = kernel_trait()
+    baseline_row: Sequence[float | None] = kernel_trait(traitlets.List(), cleared_with="example")
     predictions: RawPredictions = kernel_trait(cleared_with="example")
     heat: RawHeat = kernel_trait(answers=_MAP, cleared_with="example")
     code: str = kernel_trait(traitlets.Unicode(""), cleared_with="example")
@@ -174,7 +183,7 @@ class ExplorerTraits(traitlets.HasTraits):
     neuron_info: RawNeuronInfo = kernel_trait(answers=(*OUTPUT, "layer", "neuron"), cleared_with="model")
     patches: RawPatches = kernel_trait(answers=("layer",), cleared_with="model")
     what_if: RawWhatIf = kernel_trait(
-        answers=("example", "ablated", "ablate_to", "output"), cleared_with="model"
+        answers=("example", "edited", "ablated", "ablate_to", "output"), cleared_with="model"
     )
     covered: RawCovered = kernel_trait(answers=(*PATH, "output", "layer", "neuron"), cleared_with="example")
     segments: RawSegments = kernel_trait(cleared_with="example")
