@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -36,7 +36,9 @@ from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.stages.baselines import baseline_infos
-from attriscope.widget.stages.pictures import PictureStage, ToImage, thumbnails
+from attriscope.widget.stages.pictures import ToImage
+from attriscope.widget.stages.recognition import recognised_stage
+from attriscope.widget.stages.stage import Stage
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError
@@ -212,8 +214,10 @@ class Explorer(Pinning, Judging, Answers):
         class_names: ClassNamesLike = None,
         labels: Any = None,
         method: str = "IntegratedGradients",
-        baseline: Any = "zero",
+        baseline: Any = None,
         to_image: ToImage | None = None,
+        feature_names: Any = None,
+        stage: str | Callable[[Tensor], Stage] | None = None,
         additional_forward_args: Any = None,
         boxes: Boxes | None = None,
         n_steps: int | None = None,
@@ -224,12 +228,14 @@ class Explorer(Pinning, Judging, Answers):
         check_keywords(type(self), traits)
         examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
+        make_stage = recognised_stage(examples, stage, to_image, feature_names)
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(
-            model, examples, to_image, self._registry, boxes, named=bool(names.by_index)
+            model, examples, make_stage, self._registry, boxes, named=bool(names.by_index)
         )
+        first = self._explained.example(0).stage
         self._labels = Labels(
-            names, self._registry.specs, self._explained.layer_cache.noun, PictureStage.baseline_labels
+            names, self._registry.specs, self._explained.layer_cache.noun, first.baseline_labels
         )
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)
@@ -251,14 +257,17 @@ class Explorer(Pinning, Judging, Answers):
         if n_steps is not None:
             settings = self._registry.with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
+        baseline = first.usual_baseline if baseline is None else baseline
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods = self._registry.message("layer")
         self.neuron_methods = self._registry.message("neuron")
-        self.baselines = self.baselines or baseline_infos(PictureStage.baseline_labels, custom=False)
-        self.examples = thumbnails(examples, to_image)
-        shown = self._explained.example(self.example)
-        self.picture, self.close_up = shown.stage.picture, shown.stage.close_up(self.view_box)
+        self.baselines = self.baselines or baseline_infos(first.baseline_labels, custom=False)
+        self.examples = self._explained.example_infos()
+        shown = self._explained.example(self.example).stage
+        self.set_trait("close_up", shown.close_up(self.view_box))
+        for name, value in shown.shown.items():
+            self.set_trait(name, value)
         self._state.example = self._state.looked_at = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         link(self, self._explained, self._state, self._choose)

@@ -105,7 +105,9 @@ class ExplorerJobs:
         if isinstance(about, Selection):
             return self._explain(about, job)
         if isinstance(about, CoverRequest):
-            if self._state.layers is None or self._state.example != about.selection.example:
+            example = self._explained.example(about.selection.example)
+            known = self._state.layers is not None and self._state.example == about.selection.example
+            if not known or example.edited != about.selection.edited:
                 job.predict(about.selection)
             cover()
             return ""

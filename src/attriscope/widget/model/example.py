@@ -5,14 +5,14 @@ What is seen of them is in :mod:`attriscope.widget.stages`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from attriscope.core.inputs import Examples
-from attriscope.widget.messages.types import RawPicture
-from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.stages.pictures import PictureStage, ToImage
+from attriscope.widget.methods.arguments import CodeValue, as_code
+from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
@@ -23,19 +23,30 @@ class Example:
     Args:
         examples: all of them, with the model's other arguments.
         index: which of them.
-        to_image: see :class:`~attriscope.widget.stages.pictures.PictureStage`.
+        make_stage: makes what it is seen by.
+        edited: cells that have other values, as (column, value); see :meth:`Stage.edit`.
     """
 
-    def __init__(self, examples: Examples, index: int, to_image: ToImage | None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        index: int,
+        make_stage: MakeStage,
+        edited: Sequence[tuple[int, float]] = (),
+    ) -> None:
         part = slice(index, index + 1)
         self._part, self._of_many = part, examples.count > 1
         self._cut = f"[{part.start}:{part.stop}]"
         arguments = examples.forward_arguments(1, part)
-        self.examples = Examples((examples.tensors[0].detach()[part],), True, arguments)
-        self.tensor = self.examples.tensors[0]
-        self.stage = PictureStage(self.tensor, to_image)
-        cut = (f"example = inputs{self._cut}",) if self._of_many else ()
-        self.inputs = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
+        self.edited = tuple(edited)
+        self.tensor = make_stage(examples.tensors[0].detach()[part]).edit(self.edited)
+        self.examples = Examples((self.tensor,), True, arguments)
+        self.stage = make_stage(self.tensor)
+        cut: tuple[str, ...] = (f"example = inputs{self._cut}",) if self._of_many else ()
+        if edited:
+            cut = (f"example = inputs{self._cut if self._of_many else ''}.clone()",)
+            cut += tuple(f"example[:, {column}] = {as_code(value)}" for column, value in self.edited)
+        self.inputs = CodeValue(self.tensor, "example" if cut else "inputs", cut)
         self.arguments = self._arguments_in_code(examples) if arguments else None
         self._latest_baselines: tuple[Any, tuple[CodeValue, ...]] | None = None
 
@@ -78,9 +89,14 @@ class Example:
             )
         return self.stage.baseline_in_code(name, x)
 
-    def baseline_picture(self, selection: Selection) -> RawPicture:
-        """The baseline as a picture; of several their mean."""
-        return self.stage.baseline_picture([start.value for start in self.baselines(selection)])
+    def baseline_shown(self, selection: Selection) -> dict[str, Any]:
+        """The traits by which the page draws the baseline; of several their mean."""
+        return self.stage.baseline_shown([start.value for start in self.baselines(selection)])
+
+    @property
+    def references(self) -> tuple[CodeValue, ...]:
+        """What else to compare with where a method needs several baselines."""
+        return tuple(CodeValue(value, code.format(self.inputs.code)) for value, code in self.stage.references)
 
     def own_baseline(self, custom: Tensor) -> Tensor:
         """Of the user's own, which is for one example or for all of them, what is this example's."""

@@ -28,7 +28,8 @@ from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.core.row_count import counted_rows
 from attriscope.widget.messages.predictions import Outputs
-from attriscope.widget.messages.types import Output
+from attriscope.widget.messages.types import ExampleInfo, Output
+from attriscope.widget.messages.wire import FRAME_SIDE
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
@@ -43,7 +44,8 @@ from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
-from attriscope.widget.stages.pictures import ToImage, picture_of
+from attriscope.widget.stages.pictures import PictureStage
+from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
@@ -60,8 +62,8 @@ class ExplainedModel:
 
     Args:
         model: the model.
-        examples: pictures of shape (N, C, H, W), and the model's other arguments.
-        to_image: see :class:`~attriscope.widget.stages.pictures.PictureStage`.
+        examples: inputs of shape (N, ...), and the model's other arguments.
+        make_stage: makes what an example is seen by.
         registry: the methods' parameters.
         boxes: for a detector, what finds boxes in its output.
         named: whether there are names of classes.
@@ -71,7 +73,7 @@ class ExplainedModel:
         self,
         model: nn.Module,
         examples: Examples,
-        to_image: ToImage | None,
+        make_stage: MakeStage,
         registry: MethodRegistry,
         boxes: Boxes | None = None,
         named: bool = False,
@@ -83,7 +85,7 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
-        self.to_image, self._registry = to_image, registry
+        self.make_stage, self._registry = make_stage, registry
         self._answers: dict[int, Answer] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
@@ -116,8 +118,25 @@ class ExplainedModel:
         if index not in self._examples:
             while len(self._examples) >= _EXAMPLES_KEPT:
                 del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self.to_image)
+            self._examples[index] = Example(self.examples, index, self.make_stage)
         return self._examples[index]
+
+    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> bool:
+        """Give cells of an example other values, and those of all others their own. Returns whether that is news.
+
+        Raises:
+            InputError: nothing can be edited here.
+        """
+        before = {i: example.edited for i, example in self._examples.items() if example.edited}
+        if before == ({index: tuple(edited)} if edited else {}):
+            return False
+        changed = Example(self.examples, index, self.make_stage, edited)
+        for i in before:
+            del self._examples[i]
+            self._answers.pop(i, None)
+        self._answers.pop(index, None)
+        self._examples[index] = changed
+        return True
 
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""
@@ -126,6 +145,9 @@ class ExplainedModel:
             return
         if weights != self._seen:
             self.forget()
+        if self.layers and self.example(index).edited:  # they are those of the row as it was
+            self._answers[index] = self._asked(self.example(index))
+            return
         found: list[Any] = []
         one = self.example(index).examples
         x = one.tensors[0].detach().clone()
@@ -161,14 +183,21 @@ class ExplainedModel:
         Returns:
             The score of each class, or of a segmentation its share of the pixels, (C,).
         """
+        example = self._fresh(index)
+        if example.edited:  # as it came
+            return self._asked(Example(self.examples, index, self.make_stage)).told
         answer = self._answers.get(index)
         if answer is None:
-            one = Example(self.examples, index, self.to_image).examples
-            with one_pass(self.model, False):
-                answer = self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
+            answer = self._asked(example)
             if answer.scores is not None:  # pixels are too many to keep
                 self._answers[index] = answer
         return None if answer.boxes is not None else answer.told  # boxes are no classes
+
+    def _asked(self, example: Example) -> Answer:
+        """What the model says of an example."""
+        one = example.examples
+        with one_pass(self.model, False):
+            return self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
@@ -214,9 +243,20 @@ class ExplainedModel:
 
         return cache.kept("excitation", (layer,), look)
 
+    def _fresh(self, index: int) -> Example:
+        """An example that is not kept if it was not before."""
+        return self._examples.get(index) or Example(self.examples, index, self.make_stage)
+
+    def example_infos(self) -> list[ExampleInfo]:
+        """All examples as they are chosen from; none if there is only one."""
+        count = self.examples.count
+        return [self._fresh(i).stage.example_info(i, count) for i in range(count)] if count > 1 else []
+
     def pixels(self, index: int) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) of an example."""
-        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self.to_image)
+        """The picture (H, W, 3) of an example, which is one."""
+        stage = self._fresh(index).stage
+        assert isinstance(stage, PictureStage)
+        return stage.pixels
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""
@@ -275,6 +315,7 @@ class ExplainedModel:
                 steps,
                 rule,
                 example.stage.as_map,
+                FRAME_SIDE if example.stage.has_neighbours else None,
             )
         self._keep(paths)
         return MeanPathIntegral(list(paths.values()))
@@ -422,6 +463,7 @@ class ExplainedModel:
             example.inputs,
             example.arguments,
             example.baselines(selection),
+            example.references,
             None if code is None else CodeValue(target, code, selection.explained_lines),
             self._registry.values(spec.name, selection.shown_settings, selection.effort),
             self.layers,

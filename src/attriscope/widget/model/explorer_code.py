@@ -42,7 +42,8 @@ def whole_code(
         selection: what the map answers.
         lines: those that reproduce it.
     """
-    given = {"class_names": labels.names.by_index, "to_image": explained.to_image}
+    stage = explained.example(selection.example).stage
+    given = {"class_names": labels.names.by_index, **stage.given}
     others = [name for name, value in given.items() if value]  # they have no place in code
     add = f"; add {' and '.join(others)} as you gave them" if others else ""
     arguments = _choices(selection, {name: getattr(traits, name) for name in STYLE})
