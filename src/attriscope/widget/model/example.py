@@ -42,13 +42,20 @@ class Example:
         self.tensor = make_stage(examples.tensors[0].detach()[part]).edit(self.edited)
         self.examples = Examples((self.tensor,), True, arguments)
         self.stage = make_stage(self.tensor)
-        cut: tuple[str, ...] = (f"example = inputs{self._cut}",) if self._of_many else ()
-        if edited:
-            cut = (f"example = inputs{self._cut if self._of_many else ''}.clone()",)
-            cut += tuple(f"example[:, {column}] = {as_code(value)}" for column, value in self.edited)
-        self.inputs = CodeValue(self.tensor, "example" if cut else "inputs", cut)
+        self.inputs = self._in_code(self.stage.inputs)
         self.arguments = self._arguments_in_code(examples) if arguments else None
         self._latest_baselines: tuple[Any, tuple[CodeValue, ...]] | None = None
+
+    def _in_code(self, inputs: CodeValue) -> CodeValue:
+        """The example, cut from the inputs and edited."""
+        of_many = f"{inputs.code}{self._cut}" if self._of_many else inputs.code
+        if self.edited:
+            cut = (f"example = {of_many}.clone()",)
+            cells = (f"example[:, {column}] = {as_code(value)}" for column, value in self.edited)
+            return CodeValue(self.tensor, "example", (*inputs.before, *cut, *cells))
+        if self._of_many:
+            return CodeValue(self.tensor, "example", (*inputs.before, f"example = {of_many}"))
+        return CodeValue(self.tensor, inputs.code, inputs.before)
 
     def _arguments_in_code(self, examples: Examples) -> CodeValue:
         """The model's other arguments, cut from those that the user gave."""

@@ -41,7 +41,7 @@ class PictureStage(Stage):
     """
 
     words: ClassVar = Words("the picture", "pixels", "its range")
-    baseline_labels = {  # noqa: RUF012 - of all pictures
+    baseline_labels = {
         "zero": "zero",
         "black": "black",
         "white": "white",
@@ -54,6 +54,7 @@ class PictureStage(Stage):
         super().__init__(example)
         self.to_image = to_image
         """As it was given."""
+        self.given = {"to_image": to_image is not None}
         self._constants: dict[str, Tensor] = {}
         if to_image is None:
             low, high = example.min(), example.max()
@@ -151,11 +152,6 @@ class PictureStage(Stage):
             made = f"baselines.uniform({example}, generator=torch.Generator().manual_seed({SEED}))"
             return CodeValue(tensor, made)
         return CodeValue(tensor, f"baselines.{name}({example})")
-
-    @property
-    def given(self) -> dict[str, object]:
-        """See :class:`Stage`."""
-        return {"to_image": self.to_image}
 
     @property
     def references(self) -> Sequence[tuple[Tensor, str]]:

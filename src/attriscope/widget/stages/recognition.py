@@ -52,7 +52,8 @@ def recognised_stage(
         raise InputError(f"a table must have columns, but {describe(x)} came")
     names = column_names(feature_names, x.shape[1], examples.frame)
     rows = None if examples.frame is None else [str(name) for name in examples.frame.index]
-    return lambda example: TableStage(example, x, names, rows)
+    framed = examples.frame is not None
+    return lambda example: TableStage(example, x, names, rows, framed, feature_names)
 
 
 def _own(said: Any) -> MakeStage:

@@ -42,6 +42,7 @@ class Stage(abc.ABC):
         words: what sentences call it.
         baseline_labels: what the baselines on offer are called, by their names.
         usual_baseline: the one that is taken where nobody says which.
+        given: which arguments of the Explorer it was made with that no code can write down, by name.
         has_neighbours: whether places beside each other belong together, so that they may be averaged where there are
             more than a page can show, and what a layer gives at places lies over them.
     """
@@ -50,6 +51,7 @@ class Stage(abc.ABC):
     has_neighbours: ClassVar[bool] = True
     baseline_labels: Mapping[str, str]
     usual_baseline: str = "zero"
+    given: Mapping[str, bool] = {}
 
     def __init__(self, example: Tensor) -> None:
         self.example = example
@@ -112,6 +114,11 @@ class Stage(abc.ABC):
             raise InputError(f"edited is for the cells of a table, and not for {self.words.whole}")
         return self.example
 
+    @property
+    def inputs(self) -> CodeValue:
+        """All examples as a tensor, and the Python for it, given the Explorer's ``inputs``."""
+        return CodeValue(None, "inputs")
+
     # --- baselines --------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
@@ -137,11 +144,6 @@ class Stage(abc.ABC):
         """The error for a name that no baseline has."""
         known = ", ".join(self.baseline_labels)
         return InputError(f"baseline must be one of {known} or a tensor, but {describe(name)} came")
-
-    @property
-    def given(self) -> Mapping[str, object]:
-        """The arguments of the Explorer that it was made with, by name; what has no value was not given."""
-        return {}
 
     # --- what the page is told --------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class TableStage(Stage):
         rows: all rows, (N, F): baselines and ranges are made of them.
         names: of the columns; ``None``: ``"Column 1"`` and so on.
         row_names: of the rows; ``None``: ``"Row 1"`` and so on.
+        framed: whether the rows came in a frame of pandas.
+        given: the names as a person gave them to the Explorer, if anybody did.
     """
 
     words: ClassVar = Words("the row", "columns", "each column's range")
@@ -40,14 +42,22 @@ class TableStage(Stage):
         rows: Tensor,
         names: Sequence[str] | None = None,
         row_names: Sequence[str] | None = None,
+        framed: bool = False,
+        given: Any = None,
     ) -> None:
         super().__init__(example)
-        self._rows, self._row_names, self._given_names = rows, row_names, names
+        self._framed = framed
+        self.given = {"feature_names": given is not None}
+        self._rows, self._row_names = rows, row_names
         count = example.shape[1]
         self.names = list(names) if names is not None else [f"Column {i + 1}" for i in range(count)]
         self.baseline_labels = {"zero": "zero"}
         if len(rows) > 1:  # the mean of one row is that row: nothing would be left to explain
-            self.baseline_labels = {"mean": "the average row", "median": "the median row", **self.baseline_labels}
+            self.baseline_labels = {
+                "mean": "the average row",
+                "median": "the median row",
+                **self.baseline_labels,
+            }
             self.usual_baseline = "mean"
 
     @property
@@ -80,6 +90,18 @@ class TableStage(Stage):
             edited[:, column] = value
         return edited
 
+    @property
+    def inputs(self) -> CodeValue:
+        """See :class:`Stage`."""
+        if not self._framed:
+            return CodeValue(self._rows, "inputs")
+        dtype = str(self._rows.dtype).removeprefix("torch.")
+        return CodeValue(
+            self._rows,
+            "rows",
+            (f'rows = torch.tensor(inputs.to_numpy("{dtype}"))  # as the model takes them',),
+        )
+
     # --- baselines --------------------------------------------------------------------------------------------
 
     def baseline(self, name: str) -> Tensor:
@@ -96,23 +118,20 @@ class TableStage(Stage):
 
     def baseline_in_code(self, name: str, example: str) -> CodeValue:
         """See :class:`Stage`."""
+        inputs = self.inputs
         code = {
             "zero": f"torch.zeros_like({example})",
-            "mean": "inputs.nanmean(0, keepdim=True)",
-            "median": "inputs.nanmedian(0, keepdim=True).values",
+            "mean": f"{inputs.code}.nanmean(0, keepdim=True)",
+            "median": f"{inputs.code}.nanmedian(0, keepdim=True).values",
         }[name]
-        return CodeValue(self.baseline(name), code)
+        return CodeValue(self.baseline(name), code, inputs.before)
 
     @property
     def references(self) -> Sequence[tuple[Tensor, str]]:
         """See :class:`Stage`: rows of the table, evenly apart."""
         step = math.ceil(len(self._rows) / _REFERENCES)
-        return [(self._rows.detach()[::step], "inputs" if step == 1 else f"inputs[::{step}]")]
-
-    @property
-    def given(self) -> dict[str, object]:
-        """See :class:`Stage`."""
-        return {"feature_names": self._given_names}
+        name = self.inputs.code
+        return [(self._rows.detach()[::step], name if step == 1 else f"{name}[::{step}]")]
 
     # --- what the page is told --------------------------------------------------------------------------------
 
