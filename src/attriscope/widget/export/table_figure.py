@@ -6,6 +6,7 @@ Drawn by :mod:`attriscope.plots`; pictures are drawn by :mod:`~attriscope.widget
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 # Columns that have a bar of their own.
 _TOP = 12
+# Letters in a line of the title.
+_TITLE = 44
+# The ends of the Explorer's colours, for and against.
+_COLORS = ("#b2182b", "#2166ac")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +81,14 @@ class TableView:
             "top": _TOP,
             "ax": ax,
             "use_pyplot": False,
-            "title": self.title if title else None,
-            "xlabel": self.unit or "attribution",
+            "title": textwrap.fill(self.title, _TITLE) if title else None,
+            "colors": _COLORS,
         }
+        unit = self.unit or "attribution"
         if self.start is None:
-            return plots.bars(effects, self.names, **about)
-        return plots.waterfall(effects, self.names, self.start, end=self.end, **about)
+            return plots.bars(effects, self.names, xlabel=unit, **about)
+        reached = unit.removeprefix("contribution to ")
+        return plots.waterfall(effects, self.names, self.start, end=self.end, xlabel=reached, **about)
 
     def figure(self) -> Figure:
         """As a figure of its own."""
