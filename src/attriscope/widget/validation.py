@@ -31,7 +31,6 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.stages.baselines import baseline_infos, custom_baseline
-from attriscope.widget.stages.region import checked_region
 from attriscope.widget.stages.stage import Stage
 from attriscope.widget.state.selection import (
     ChoiceError,
@@ -385,7 +384,7 @@ class Validation(LayerValidation):
     def selection(self, value: Any) -> Region | None:
         """A region of the picture, or none."""
         with refusing():
-            return None if value is None else checked_region(value, self._stage.places)
+            return None if value is None else self._stage.checked_region(value)
 
     def beside(self, value: Any) -> list[int]:
         """The numbers of at most two pins."""

@@ -119,8 +119,8 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
             f"On the way from the baseline to {jobs.words.whole}, {widget.alpha:.0%} of it: {view.caption}."
         )
     else:
-        compares, places = labels.compares(selection), jobs.words.places
-        honest = honest_line(widget.heat, widget.weights_changed, compares, places)
+        compares, place = labels.compares(selection), jobs.words.place
+        honest = honest_line(widget.heat, widget.weights_changed, compares, place)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     of_many = f"; example {selection.example + 1} of {len(widget.examples)}" if widget.examples else ""
     small = f"{view.title}; {type(model).__name__} of {parameters:,} parameters{of_many}; attriscope"
@@ -128,14 +128,14 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     return Words(sentence, honest, small, target, selection.contrast)
 
 
-def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True, places: str = "pixels") -> str:
+def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True, place: str = "pixel") -> str:
     """How good a map is, in a sentence.
 
     Args:
         heat: the map.
         weights_changed: whether the model's weights are others since.
         compares: whether its method explains the change from a baseline.
-        places: what its numbers stand at.
+        place: what a number of it stands at.
     """
     if heat.get("preview") or not heat.get("final"):
         return "This map is not ready: it is a first estimate."
@@ -156,7 +156,7 @@ def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True, pla
     if error is not None:
         relative = heat.get("relative_error")
         share = "" if relative is None else f", {relative:.0%} of the map"
-        return f"An estimate: its standard error is at most {_number(error)}, that of the worst of the {places}{share}."
+        return f"An estimate: its standard error is at most {_number(error)} in a {place}{share}."
     return "The method says nothing of its own error."
 
 

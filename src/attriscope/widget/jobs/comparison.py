@@ -38,14 +38,7 @@ from attriscope.widget.state.selection import ChoiceError, Selection
 _COUNT = 6
 _METHODS = ("Occlusion", "DeepLift", "IntegratedGradients", "GuidedBackprop", "LayerGradCam", "Saliency")
 # The same where the inputs are no pictures.
-_METHODS_ELSEWHERE = (
-    "FeatureAblation",
-    "DeepLift",
-    "IntegratedGradients",
-    "KernelShap",
-    "InputXGradient",
-    "Saliency",
-)
+_METHODS_ELSEWHERE = ("FeatureAblation", "DeepLift", "IntegratedGradients", "KernelShap", "InputXGradient")
 # What costs little to judge by: a few dozen rows.
 _METRICS = ("deletion", "comprehensiveness", "sufficiency", "sparseness")
 # By this the maps are ranked while those are worked out, a fifth of the rows.

@@ -40,5 +40,5 @@ def show_patches(job: ExplanationJob, selection: Selection) -> None:
         raise
     except Exception:
         found = None
-    pixels = job.explained.pixels
+    pixels = job.explained.batch.pixels
     job.publish(patches={} if found is None else patches_message(found, wanted, pixels, request))

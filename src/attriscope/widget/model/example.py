@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attriscope.core.inputs import Examples
+from attriscope.widget.messages.types import ExampleInfo
 from attriscope.widget.methods.arguments import CodeValue, as_code
+from attriscope.widget.stages.pictures import PictureStage
 from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
+
+# So many examples are kept with their baselines.
+_KEPT = 8
 
 
 class Example:
@@ -108,3 +115,70 @@ class Example:
     def own_baseline(self, custom: Tensor) -> Tensor:
         """Of the user's own, which is for one example or for all of them, what is this example's."""
         return custom[self._part] if custom.shape[0] > 1 else custom
+
+
+class ExampleBatch:
+    """All examples, of which those that were looked at last are kept.
+
+    Args:
+        examples: all of them, with the model's other arguments.
+        make_stage: makes what an example is seen by.
+    """
+
+    def __init__(self, examples: Examples, make_stage: MakeStage) -> None:
+        self._all, self._make_stage = examples, make_stage
+        self._kept: dict[int, Example] = {}
+
+    def example(self, index: int) -> Example:
+        """One of the examples."""
+        if index not in self._kept:
+            while len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[index] = self.as_it_came(index)
+        return self._kept[index]
+
+    def as_it_came(self, index: int) -> Example:
+        """One of the examples without edits; it is not kept."""
+        return Example(self._all, index, self._make_stage)
+
+    def peek(self, index: int) -> Example:
+        """One of the examples, which is not kept if it was not before."""
+        return self._kept.get(index) or self.as_it_came(index)
+
+    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> set[int]:
+        """Give cells of an example other values, and those of all others their own.
+
+        Returns:
+            Which examples are other ones now.
+
+        Raises:
+            InputError: nothing can be edited here.
+        """
+        before = {i: example.edited for i, example in self._kept.items() if example.edited}
+        if before == ({index: tuple(edited)} if edited else {}):
+            return set()
+        changed = Example(self._all, index, self._make_stage, edited)
+        for i in before:
+            del self._kept[i]
+        self._kept[index] = changed
+        return {*before, index}
+
+    def forget_baselines(self) -> None:
+        """Make them anew when they are asked for."""
+        for example in self._kept.values():
+            example.forget_baselines()
+
+    def release(self) -> None:
+        """Let go of everything that was kept."""
+        self._kept.clear()
+
+    def infos(self) -> list[ExampleInfo]:
+        """All examples as they are chosen from; none if there is only one."""
+        count = self._all.count
+        return [self.peek(i).stage.example_info(i, count) for i in range(count)] if count > 1 else []
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of an example, which is one."""
+        stage = self.peek(index).stage
+        assert isinstance(stage, PictureStage)
+        return stage.pixels

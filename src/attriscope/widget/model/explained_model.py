@@ -12,9 +12,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
@@ -28,7 +26,7 @@ from attriscope.core.passes import one_pass
 from attriscope.core.progress import Parts
 from attriscope.core.row_count import counted_rows
 from attriscope.widget.messages.predictions import Outputs
-from attriscope.widget.messages.types import ExampleInfo, Output
+from attriscope.widget.messages.types import Output
 from attriscope.widget.messages.wire import FRAME_SIDE
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
@@ -36,7 +34,7 @@ from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.answer import Answer, answer_of
-from attriscope.widget.model.example import Example
+from attriscope.widget.model.example import Example, ExampleBatch
 from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
@@ -44,14 +42,12 @@ from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
-from attriscope.widget.stages.pictures import PictureStage
 from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
 # Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
 _FRAMES_KEPT = 600
-_EXAMPLES_KEPT = 8
 # The scores of all pixels are as large as many pictures.
 _SEGMENTATIONS_KEPT = 2
 _UNKNOWN = Answer()
@@ -85,12 +81,11 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
-        self.make_stage, self._registry = make_stage, registry
+        self.batch, self._registry = ExampleBatch(examples, make_stage), registry
         self._answers: dict[int, Answer] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
         self._paths: dict[Any, PathIntegral] = {}
-        self._examples: dict[int, Example] = {}
         self.layer_cache = LayerCache(model, self.example)
         self._seen: Any = None
 
@@ -101,13 +96,12 @@ class ExplainedModel:
         self.layer_cache.clear()
         self._answers.clear()
         self._paths.clear()
-        for example in self._examples.values():
-            example.forget_baselines()
+        self.batch.forget_baselines()
 
     def release(self) -> None:
         """Let go of everything that was kept."""
         self.forget()
-        self._examples.clear()
+        self.batch.release()
 
     def weights(self) -> Any:
         """Compares equal as long as the model's weights are the same."""
@@ -115,28 +109,14 @@ class ExplainedModel:
 
     def example(self, index: int) -> Example:
         """One of the examples."""
-        if index not in self._examples:
-            while len(self._examples) >= _EXAMPLES_KEPT:
-                del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self.make_stage)
-        return self._examples[index]
+        return self.batch.example(index)
 
     def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> bool:
-        """Give cells of an example other values, and those of all others their own. Returns whether that is news.
-
-        Raises:
-            InputError: nothing can be edited here.
-        """
-        before = {i: example.edited for i, example in self._examples.items() if example.edited}
-        if before == ({index: tuple(edited)} if edited else {}):
-            return False
-        changed = Example(self.examples, index, self.make_stage, edited)
-        for i in before:
-            del self._examples[i]
+        """See :meth:`ExampleBatch.edit`. Returns whether that is news."""
+        changed = self.batch.edit(index, edited)
+        for i in changed:
             self._answers.pop(i, None)
-        self._answers.pop(index, None)
-        self._examples[index] = changed
-        return True
+        return bool(changed)
 
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""
@@ -183,9 +163,9 @@ class ExplainedModel:
         Returns:
             The score of each class, or of a segmentation its share of the pixels, (C,).
         """
-        example = self._fresh(index)
+        example = self.batch.peek(index)
         if example.edited:  # as it came
-            return self._asked(Example(self.examples, index, self.make_stage)).told
+            return self._asked(self.batch.as_it_came(index)).told
         answer = self._answers.get(index)
         if answer is None:
             answer = self._asked(example)
@@ -242,21 +222,6 @@ class ExplainedModel:
             return excitation(self.model, layer, cache.layout(layer), self.examples)
 
         return cache.kept("excitation", (layer,), look)
-
-    def _fresh(self, index: int) -> Example:
-        """An example that is not kept if it was not before."""
-        return self._examples.get(index) or Example(self.examples, index, self.make_stage)
-
-    def example_infos(self) -> list[ExampleInfo]:
-        """All examples as they are chosen from; none if there is only one."""
-        count = self.examples.count
-        return [self._fresh(i).stage.example_info(i, count) for i in range(count)] if count > 1 else []
-
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) of an example, which is one."""
-        stage = self._fresh(index).stage
-        assert isinstance(stage, PictureStage)
-        return stage.pixels
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""

@@ -40,7 +40,8 @@ class PictureStage(Stage):
             ``example`` over that of a picture.
     """
 
-    words: ClassVar = Words("the picture", "pixels", "its range")
+    words: ClassVar = Words("the picture", "pixel", "pixels", "its range")
+    has_segments: ClassVar = True
     baseline_labels = {
         "zero": "zero",
         "black": "black",

@@ -20,7 +20,7 @@ from attriscope.core.inputs import describe
 from attriscope.widget.messages.region_types import Region
 from attriscope.widget.messages.types import ExampleInfo, RawCloseUp, RawPicture
 from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.stages.region import mask_of
+from attriscope.widget.stages.region import checked_region, mask_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Words:
     """What sentences call an example, its places, and that by which its noise is measured."""
 
     whole: str
+    place: str
     places: str
     noise_range: str
 
@@ -43,11 +44,13 @@ class Stage(abc.ABC):
         baseline_labels: what the baselines on offer are called, by their names.
         usual_baseline: the one that is taken where nobody says which.
         given: which arguments of the Explorer it was made with that no code can write down, by name.
+        has_segments: whether places make up segments, such as things in a picture.
         has_neighbours: whether places beside each other belong together, so that they may be averaged where there are
             more than a page can show, and what a layer gives at places lies over them.
     """
 
     words: ClassVar[Words]
+    has_segments: ClassVar[bool] = False
     has_neighbours: ClassVar[bool] = True
     baseline_labels: Mapping[str, str]
     usual_baseline: str = "zero"
@@ -82,21 +85,25 @@ class Stage(abc.ABC):
             A boolean tensor that broadcasts over the example.
         """
 
+    def checked_region(self, value: Any) -> Region:
+        """A region as it travels, from what a person wrote for it.
+
+        Raises:
+            InputError: it is none of this example.
+        """
+        region = checked_region(value, self.places)
+        if region["kind"] == "segment" and not self.has_segments:
+            whole, places = self.words.whole, self.words.places
+            raise InputError(f"{whole} has no segments: select {places} by a box or a mask")
+        return region
+
     @property
     def segments(self) -> Tensor:
-        """The number of each place's segment, of as many rows and columns as there are, or fewer.
-
-        Raises:
-            InputError: it has none.
-        """
-        raise InputError(f"{self.words.whole} has no segments: select {self.words.places} by a box or a mask")
+        """The number of each place's segment, of as many rows and columns as there are, or fewer."""
+        raise NotImplementedError(f"{self.words.whole} has no segments")
 
     def mask(self, region: Region) -> Tensor:
-        """The places of a region, a boolean tensor (rows, columns) where the example is.
-
-        Raises:
-            InputError: it is a segment, and there are none.
-        """
+        """The places of a region, a boolean tensor (rows, columns) where the example is."""
         return mask_of(region, self.places, lambda: self.segments).to(self.example.device)
 
     @property

@@ -33,7 +33,7 @@ class TableStage(Stage):
         given: the names as a person gave them to the Explorer, if anybody did.
     """
 
-    words: ClassVar = Words("the row", "columns", "each column's range")
+    words: ClassVar = Words("the row", "column", "columns", "each column's range")
     has_neighbours: ClassVar = False
 
     def __init__(
