@@ -278,8 +278,7 @@ class Explorer(Pinning, Judging, ExplainingRows, Answers):
         self.baselines = self.baselines or baseline_infos(first.baseline_labels, custom=False)
         self.examples = self._explained.batch.infos()
         shown = self._explained.example(self.example).stage
-        self.set_trait("close_up", shown.close_up(self.view_box))
-        for name, value in shown.shown.items():
+        for name, value in {**shown.shown, "close_up": shown.close_up(self.view_box)}.items():
             self.set_trait(name, value)
         self._state.example = self._state.looked_at = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
