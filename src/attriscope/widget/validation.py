@@ -95,7 +95,8 @@ def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
     x = examples.tensors[0]
     if len(examples.tensors) > 1 or examples.keys:
         hint = ""
-        if not examples.keys and x.dim() in (2, 4):
+        of_pictures = any(one.dim() == 4 for one in examples.tensors)
+        if not examples.keys and (x.dim() == 4 or (x.dim() == 2 and not of_pictures)):
             hint = (
                 f"; give the {'pictures' if x.dim() == 4 else 'table'}, and what else the model takes as "
                 "additional_forward_args: Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
