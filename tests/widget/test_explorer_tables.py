@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer, attr
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
 from attriscope.widget.messages.wire import number
 from attriscope.widget.state.selection import ChoiceError
 from models import draw
@@ -472,3 +472,22 @@ def test_rows_of_a_model_that_looks_at_its_whole_batch_are_explained_alone(rows:
         alone = attr.Saliency(Centred()).attribute(rows[i : i + 1], target=1, abs=False)
         torch.testing.assert_close(found[i : i + 1], alone)
     explorer.close()
+
+
+def test_a_row_that_cannot_be_explained_does_not_stop_the_others(
+    make: Any, model: Tabular, rows: Tensor
+) -> None:
+    holed = rows.clone()
+    holed[4, 2] = torch.nan
+    explorer = make(holed, target=1).wait()
+    found = explorer.explain_rows().wait().row_attributions
+    assert found[4].isnan().all()
+    assert torch.cat([found[:4], found[5:]]).isfinite().all()
+    assert (explorer.rows["failed"], explorer.rows["count"]) == (1, 9)
+    assert explorer.rows["sizes"] == pytest.approx(sorted(found.abs().nanmean(0).tolist(), reverse=True))
+    mean = holed.nanmean(0, keepdim=True)
+    wanted = attr.IntegratedGradients(model).attribute(holed[5:6], mean, target=1, n_steps=20)
+    torch.testing.assert_close(found[5:6], wanted, rtol=1e-4, atol=1e-5)
+    holed[:] = torch.nan
+    with pytest.raises(NonFiniteError):
+        make(holed, target=1, baseline="zero").explain_rows().wait()
