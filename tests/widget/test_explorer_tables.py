@@ -491,3 +491,19 @@ def test_a_row_that_cannot_be_explained_does_not_stop_the_others(
     holed[:] = torch.nan
     with pytest.raises(NonFiniteError):
         make(holed, target=1, baseline="zero").explain_rows().wait()
+
+
+def test_a_figure_begins_at_the_baselines_output_whatever_the_method_adds_up_to(
+    make: Any, model: Tabular, rows: Tensor
+) -> None:
+    explorer = make(method="FeatureAblation", target=1).wait()
+    assert explorer.heat["gap"] is None
+    start, end = (model(x)[0, 1].item() for x in (rows.mean(0, keepdim=True), rows[:1]))
+    assert abs(explorer.heat["sum"] - (end - start)) > 0.01
+    axes = explorer.figure().axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels[0] == f"f(baseline) = {start:.3g}"
+    assert labels[-1] == f"f(input) = {end:.3g}"
+    assert "not attributed" in labels
+    explorer.target = lambda output: output[:, 0]
+    assert "f(baseline)" not in str(explorer.wait().figure().axes[0].get_yticklabels())
