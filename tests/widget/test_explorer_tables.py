@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope import Explorer, attr
+from attriscope import Explorer, Story, attr
 from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
 from attriscope.widget.messages.wire import number
 from attriscope.widget.state.selection import ChoiceError
@@ -289,6 +289,8 @@ def test_pictures_are_not_edited() -> None:
     explorer = Explorer(model, draw(1, 3, 8, 8).float())
     with pytest.raises(ChoiceError, match="edited is for the cells of a table, and not for the picture"):
         explorer.edited = [[0, 1.0]]
+    with pytest.raises(ChoiceError, match="not for the picture"):
+        explorer.edited = [[5, 1.0]]
     explorer.close()
 
 
@@ -507,3 +509,12 @@ def test_a_figure_begins_at_the_baselines_output_whatever_the_method_adds_up_to(
     assert "not attributed" in labels
     explorer.target = lambda output: output[:, 0]
     assert "f(baseline)" not in str(explorer.wait().figure().axes[0].get_yticklabels())
+
+
+def test_a_row_stands_in_a_story_and_is_not_pinned(make: Any, tmp_path: Path) -> None:
+    explorer = make(example=3).wait()
+    Story("Rows").add(explorer, "Why?").to_html(tmp_path / "story.html")
+    assert "cholesterol" in (tmp_path / "story.html").read_text()
+    with pytest.raises(ChoiceError, match="the rows of a table have none yet"):
+        explorer.pin()
+    assert explorer.pinned == []

@@ -367,6 +367,9 @@ class Validation(LayerValidation):
         if not isinstance(value, list | tuple):
             raise ChoiceError(f"{what}, but {describe(value)} came")
         example = self._explained.example(self._traits.example)
+        if value:
+            with refusing():
+                example.stage.edit([(0, 0.0)])  # whether anything can be edited at all
         columns = example.tensor.shape[1]
         found: dict[int, float] = {}
         for one in value:
@@ -378,8 +381,6 @@ class Validation(LayerValidation):
             if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(number):
                 raise ChoiceError(f"{what}, of values that are numbers, but it holds {describe(number)}")
             found[int(column)] = float(number)
-        with refusing():
-            example.stage.edit(tuple(found.items()))
         return [[column, number] for column, number in sorted(found.items())]
 
     def selection(self, value: Any) -> Region | None:
