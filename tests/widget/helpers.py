@@ -182,7 +182,7 @@ def assert_consistent(explorer: Explorer, mirror: Mirror | None = None) -> None:
     ):
         assert not shown or shown["request"]["example"] == explorer._state.example
     if explorer._state.example is not None:
-        assert explorer.picture == explorer._explained.example(explorer._state.example).stage.picture
+        assert explorer.picture == explorer._explained.example(explorer._state.example).stage.shown["picture"]
     if explorer.status == "idle":
         assert explorer.error is None
         assert explorer._state.example == choice.example

@@ -35,7 +35,7 @@ export type Quantity = "contribution" | "gradient" | "importance" | "attribution
 export type Amount = "probability" | "score";
 
 /** What the page may ask for besides setting a trait. */
-export type Ask = "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin" | "explain_pixel";
+export type Ask = "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin" | "explain_pixel" | "explain_rows";
 
 /** One baseline by name, or several whose maps are averaged. */
 export type Baseline = string | readonly string[];
@@ -163,6 +163,28 @@ export interface RawTable {
   high?: readonly (number | null)[];
   /** How many there are. */
   rows?: number;
+}
+
+/** The rows of a table explained one by one, as far as they have been; {} before that is asked for. */
+export interface RawRows {
+  request?: Request;
+  title?: string;
+  /** What the numbers are, in words. */
+  unit?: string;
+  final?: boolean;
+  outdated?: boolean;
+  /** The indices of those that are sent, the largest mean size of an attribution first. */
+  columns?: readonly number[];
+  /** Of each of them that mean. */
+  sizes?: readonly number[];
+  /** How many columns are not sent. */
+  others?: number;
+  /** How many rows are explained: the first ones. */
+  count?: number;
+  /** Float32, little-endian, of each row those of the columns. */
+  attributions?: Binary;
+  /** The same of the rows themselves. */
+  values?: Binary;
 }
 
 /** A part of the picture, finer than the whole travels; {} when there is none. */

@@ -36,6 +36,7 @@ import type {
   RawPinned,
   RawPredictions,
   RawRefusal,
+  RawRows,
   RawSegments,
   RawTable,
   RawWhatIf,
@@ -119,6 +120,7 @@ export interface Traits {
   segments: RawSegments;
   comparison: RawComparison;
   checks: RawChecks;
+  rows: RawRows;
   pinned: readonly RawPinned[];
   /** Which of the tabs is open */
   tab: TabName;
@@ -202,6 +204,7 @@ export const DEFAULTS: Omit<Traits, "luts"> = {
   segments: {},
   comparison: {},
   checks: {},
+  rows: {},
   pinned: [],
   tab: "where",
   alpha: 1,
@@ -276,6 +279,7 @@ export const KERNEL_WRITTEN = [
   "segments",
   "comparison",
   "checks",
+  "rows",
   "pinned",
 ] as const satisfies readonly (keyof Traits)[];
 
@@ -316,4 +320,5 @@ export const ANSWERS = {
     "neuron_method",
     "settings",
   ],
+  rows: ["target", "contrast", "baseline", "method", "settings"],
 } as const satisfies Partial<Record<keyof Traits, readonly (keyof Request)[]>>;

@@ -46,6 +46,7 @@ def bars(
     use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "attribution",
+    colors: tuple[str, str] = (FOR, AGAINST),
 ) -> Axes:
     """Draw the attributions of features as signed bars, the largest first.
 
@@ -59,6 +60,7 @@ def bars(
         ax: where to draw; by default on a new figure, as high as the bars need.
         use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
+        colors: of bars that speak for the output, and of those against it.
 
     Returns:
         The axes. From the top, the bars are its patches.
@@ -76,7 +78,7 @@ def bars(
     rows = _ranked(values, names_for(names, len(values), "names", "feature"), top)
     with axes_for(ax, _size(len(rows.values)), use_pyplot=use_pyplot) as axes:
         places = range(len(rows.values))
-        axes.barh(places, rows.values, height=THICK, color=_colors(rows.values))
+        axes.barh(places, rows.values, height=THICK, color=_colors(rows.values, colors))
         reach = np.zeros(len(rows.values))
         if spread is not None:
             reach[: len(rows.order)] = spread[rows.order]
@@ -107,6 +109,7 @@ def waterfall(
     use_pyplot: bool = True,
     title: str | None = None,
     xlabel: str = "model output",
+    colors: tuple[str, str] = (FOR, AGAINST),
 ) -> Axes:
     """Draw how the attributions lead from the output at the baseline to the output at the input.
 
@@ -122,6 +125,7 @@ def waterfall(
         ax: where to draw; by default on a new figure, as high as the bars need.
         use_pyplot: whether the new figure is pyplot's.
         title, xlabel: texts, taken literally.
+        colors: of bars that speak for the output, and of those against it.
 
     Returns:
         The axes. From the top, the bars are its patches.
@@ -136,16 +140,16 @@ def waterfall(
     reached = first + float(values.sum())
     last = reached if end is None else float(finite_array(end, "end", "()", 0))
     steps = list(rows.values)
-    labels, colors = list(rows.names), _colors(rows.values)
+    labels, filled = list(rows.names), _colors(rows.values, colors)
     levels = np.concatenate([[first], first + np.cumsum(rows.values)])
     if visibly_differ(reached, last, max(float(np.ptp(np.append(levels, last))), 1e-300)):
         steps.append(last - reached)
         labels.append("not attributed")
-        colors.append("0.55")
+        filled.append("0.55")
         levels = np.append(levels, last)
     with axes_for(ax, _size(len(steps) + 2), use_pyplot=use_pyplot) as axes:
         places = np.arange(1, len(steps) + 1)
-        for bar in axes.barh(places, steps, left=levels[:-1], height=THICK, color=colors):
+        for bar in axes.barh(places, steps, left=levels[:-1], height=THICK, color=filled):
             bar.sticky_edges.x.clear()  # these would leave no room beside them
         ink = axes.xaxis.label.get_color()
         # From bar to bar, and from the mark of the baseline to that of the input.
@@ -190,8 +194,8 @@ def _ranked(values: Floats, names: list[str], top: int | None) -> _Rows:
     return _Rows(shown, [*(names[i] for i in own), f"{len(rest):,} others"], own, top)
 
 
-def _colors(values: Floats) -> list[str]:
-    return [FOR if value >= 0 else AGAINST for value in values]
+def _colors(values: Floats, colors: tuple[str, str]) -> list[str]:
+    return [colors[0] if value >= 0 else colors[1] for value in values]
 
 
 def _size(rows: int) -> tuple[float, float]:

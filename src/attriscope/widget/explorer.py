@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -36,7 +36,9 @@ from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.stages.baselines import baseline_infos
-from attriscope.widget.stages.pictures import PictureStage, ToImage, thumbnails
+from attriscope.widget.stages.pictures import ToImage
+from attriscope.widget.stages.recognition import recognised_stage
+from attriscope.widget.stages.stage import Stage
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import ChoiceError
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Explorer(Pinning, Judging, Answers):
-    """Explains a model's prediction for a picture, to look at and to play with.
+    """Explains a model's prediction for a picture or a row of a table, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
     worked out on a thread of their own, the latest one first, while the notebook's cells keep running. That thread has
@@ -68,7 +70,8 @@ class Explorer(Pinning, Judging, Answers):
         model: a ``torch.nn.Module`` that takes ``inputs``, on whatever device they both are. It gives a row of scores
             for each example, or the scores of pixels, (N, C, H, W), as a segmentation does; alone, or in a dict, tuple
             or dataclass as ``logits``, ``out`` or the only tensor.
-        inputs: one or more examples, a floating point tensor of shape (N, C, H, W). One at a time is on show. What is
+        inputs: one or more examples, a floating point tensor: pictures of shape (N, C, H, W), or a table of shape
+            (N, F), also as a frame of pandas. One at a time is on show. What is
             explained is a copy, of these and of further arguments: what is written to them later is not seen.
         target: which output to explain: an int, a class by its name, a tuple or list of ints, or a function of the
             model's output that gives one number per example, such as those of ``attr.targets``; ``None`` takes the
@@ -82,7 +85,9 @@ class Explorer(Pinning, Judging, Answers):
         method: the name of a method, such as ``"IntegratedGradients"`` (default), ``"Saliency"`` or ``"LRP"``;
             ``methods`` lists all of them. Here and wherever a method is named, any usual spelling will do, such as
             ``"IG"`` or ``"integrated gradients"``; the trait then holds the name.
-        baseline: where the path starts: ``"zero"`` (in model space, default), ``"black"``, ``"white"``, ``"mean"``
+        baseline: where the path starts: ``None`` (default) is the average row of a table of several rows, else
+            ``"zero"`` (in model space). Of tables there are ``"mean"``, ``"median"`` (of all rows) and ``"zero"``, of
+            pictures ``"zero"``, ``"black"``, ``"white"``, ``"mean"``
             (mean colour), ``"blur"``, ``"noise"`` (uniform), a tensor of the shape of the inputs or of one example, a
             number, or a list of several of these, of which at most one a tensor or number: the attributions are then
             averaged. The path shown for several is the mean over the paths from each.
@@ -90,6 +95,9 @@ class Explorer(Pinning, Judging, Answers):
             tensor (H, W), (H, W, 3) or (3, H, W), of 8-bit numbers or of floats from 0 to 1. ``None`` stretches the
             example's range over that of a picture. On the way from baseline to input the page mixes their pictures,
             which is exact if ``to_image`` is linear but for clipping.
+        feature_names: the names of a table's columns; ``None`` takes those of a frame, or counts them.
+        stage: what the inputs are: ``"picture"``, ``"table"``, or a function that makes of an example (1, ...) a
+            :class:`~attriscope.widget.stages.stage.Stage` of your own; ``None`` (default) asks their shape.
         additional_forward_args: further arguments of the model, a value or a tuple; a tensor with one entry per example
             is cut with them.
         boxes: for a detector, a function of its output that gives for each example a list of boxes
@@ -104,8 +112,8 @@ class Explorer(Pinning, Judging, Answers):
             if there are any. What else it takes with a default that is a number or a bool becomes a setting, as does a
             text whose docstring names the choices in double quotes.
         **traits: initial ``layer``, ``layer_method``, ``neuron``, ``neuron_method``, ``ablated``, ``ablate_to``,
-            ``contrast``, ``explain_predicted``, ``example``, ``settings``, ``output``, ``tab``, ``alpha``, ``opacity``,
-            ``detail``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
+            ``edited``, ``contrast``, ``explain_predicted``, ``example``, ``settings``, ``output``, ``tab``, ``alpha``,
+            ``opacity``, ``detail``, ``colormap``, ``sign``, ``mode``, ``outlier_percent``, ``scale_limit``.
 
     Traits:
         method, target, baseline: what is explained and how.
@@ -129,6 +137,8 @@ class Explorer(Pinning, Judging, Answers):
         ablated, ablate_to: neurons that are switched off, as ``[[layer, neuron], ...]``, and whether to ``"zero"``
             (default) or to what they hold at the ``"baseline"``. ``what_if`` then holds the predictions with and
             without them. Maps explain the model as it is, and the model itself is never changed.
+        edited: cells of the row of a table that have other values, as ``[[column, value], ...]``; nobody else sees them
+            changed, and another example clears them.
         output: what the model's numbers are: ``"logits"`` (the page shows their softmax, or the sigmoid of a single
             one), ``"probabilities"`` (shares of 100 %), ``"sigmoid"`` (each a yes or no by itself), ``"segmentation"``
             (scores of classes at each pixel), ``"values"`` (anything else: shown as they are). ``"auto"`` (default)
@@ -143,6 +153,8 @@ class Explorer(Pinning, Judging, Answers):
             ``cost``; of several the means), and what the map says it is ``worth``, for a method of your own the sum of
             its numbers; or a ``message`` why not. At a neuron it is what that holds, its positions added up, in place
             of the output.
+        table, baseline_row: the row on show, with the columns' ``names`` and the range of all rows (``low``, ``high``),
+            and the values of the baseline.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
@@ -212,8 +224,10 @@ class Explorer(Pinning, Judging, Answers):
         class_names: ClassNamesLike = None,
         labels: Any = None,
         method: str = "IntegratedGradients",
-        baseline: Any = "zero",
+        baseline: Any = None,
         to_image: ToImage | None = None,
+        feature_names: Any = None,
+        stage: str | Callable[[Tensor], Stage] | None = None,
         additional_forward_args: Any = None,
         boxes: Boxes | None = None,
         n_steps: int | None = None,
@@ -224,12 +238,14 @@ class Explorer(Pinning, Judging, Answers):
         check_keywords(type(self), traits)
         examples = checked_examples(model, inputs, additional_forward_args)
         names = read_class_names(class_names)
+        make_stage = recognised_stage(examples, stage, to_image, feature_names)
         self._registry = MethodRegistry(examples.tensors[0].detach(), custom_methods(methods, model))
         self._explained = ExplainedModel(
-            model, examples, to_image, self._registry, boxes, named=bool(names.by_index)
+            model, examples, make_stage, self._registry, boxes, named=bool(names.by_index)
         )
+        first = self._explained.example(0).stage
         self._labels = Labels(
-            names, self._registry.specs, self._explained.layer_cache.noun, PictureStage.baseline_labels
+            names, self._registry.specs, self._explained.layer_cache.noun, first.baseline_labels
         )
         self._comparison = Comparison(self._explained, self._registry, self._labels)
         self._checks = Checks(self._explained)
@@ -251,14 +267,17 @@ class Explorer(Pinning, Judging, Answers):
         if n_steps is not None:
             settings = self._registry.with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
+        baseline = first.usual_baseline if baseline is None else baseline
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()
         self.layer_methods = self._registry.message("layer")
         self.neuron_methods = self._registry.message("neuron")
-        self.baselines = self.baselines or baseline_infos(PictureStage.baseline_labels, custom=False)
-        self.examples = thumbnails(examples, to_image)
-        shown = self._explained.example(self.example)
-        self.picture, self.close_up = shown.stage.picture, shown.stage.close_up(self.view_box)
+        self.baselines = self.baselines or baseline_infos(first.baseline_labels, custom=False)
+        self.examples = self._explained.batch.infos()
+        shown = self._explained.example(self.example).stage
+        self.set_trait("close_up", shown.close_up(self.view_box))
+        for name, value in shown.shown.items():
+            self.set_trait(name, value)
         self._state.example = self._state.looked_at = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)
         link(self, self._explained, self._state, self._choose)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -30,7 +31,6 @@ from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spelling import method_name
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.stages.baselines import baseline_infos, custom_baseline
-from attriscope.widget.stages.region import checked_region
 from attriscope.widget.stages.stage import Stage
 from attriscope.widget.state.selection import (
     ChoiceError,
@@ -93,15 +93,16 @@ def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
     if not isinstance(model, nn.Module):
         raise InputTypeError(f"model must be a torch.nn.Module, but {describe(model)} came")
     x = examples.tensors[0]
-    if len(examples.tensors) > 1 or examples.keys or x.dim() != 4:
-        hint = "; write inputs[None]" if x.dim() == 3 and x.shape[0] in (1, 3, 4) else ""
-        if len(examples.tensors) > 1 and not examples.keys and x.dim() == 4:
+    if len(examples.tensors) > 1 or examples.keys:
+        hint = ""
+        if not examples.keys and x.dim() in (2, 4):
             hint = (
-                "; give the pictures, and what else the model takes as additional_forward_args: "
-                "Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
+                f"; give the {'pictures' if x.dim() == 4 else 'table'}, and what else the model takes as "
+                "additional_forward_args: Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
             )
         raise InputError(
-            f"the Explorer shows pictures, of shape (N, C, H, W), but {describe(inputs)} came{hint}"
+            "the Explorer shows one input, pictures of shape (N, C, H, W) or a table of shape (N, F), but "
+            f"{describe(inputs)} came{hint}"
         )
     if len(x) > _MOST_EXAMPLES:
         raise InputError(
@@ -359,10 +360,31 @@ class Validation(LayerValidation):
             return [self.baseline_of_names(one) for one in value]
         return self.custom.tensor if value == "custom" and self.custom is not None else value
 
+    def edited(self, value: Any) -> list[Any]:
+        """Pairs of a column and a number."""
+        what = "edited must be a list of pairs [column, value]"
+        if not isinstance(value, list | tuple):
+            raise ChoiceError(f"{what}, but {describe(value)} came")
+        example = self._explained.example(self._traits.example)
+        columns = example.tensor.shape[1]
+        found: dict[int, float] = {}
+        for one in value:
+            if not isinstance(one, list | tuple) or len(one) != 2 or not _whole(one[0]):
+                raise ChoiceError(f"{what}, but it holds {describe(one)}")
+            column, number = one
+            if not 0 <= column < columns:
+                raise ChoiceError(f"{what}, of columns 0 to {columns - 1}, but it holds column {column}")
+            if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(number):
+                raise ChoiceError(f"{what}, of values that are numbers, but it holds {describe(number)}")
+            found[int(column)] = float(number)
+        with refusing():
+            example.stage.edit(tuple(found.items()))
+        return [[column, number] for column, number in sorted(found.items())]
+
     def selection(self, value: Any) -> Region | None:
         """A region of the picture, or none."""
         with refusing():
-            return None if value is None else checked_region(value, self._stage.places)
+            return None if value is None else self._stage.checked_region(value)
 
     def beside(self, value: Any) -> list[int]:
         """The numbers of at most two pins."""

@@ -46,6 +46,9 @@ OTHER: dict[str, dict[str, Any]] = {
     "scale_limit": {"scale_limit": 2.5},
 }  # fmt: skip
 
+# Of pictures there is nothing to edit: tests/widget/test_explorer_tables.py.
+OF_TABLES = "edited"
+
 
 @pytest.fixture
 def images() -> Tensor:
@@ -55,10 +58,10 @@ def images() -> Tensor:
 def test_every_trait_that_a_person_sets_is_in_the_state() -> None:
     chosen = {name for name, row in ROWS.items() if row.metadata["page"]} | {"effort"}
     assert set(NAMES) == chosen - {"beside"}  # which names pins, and these are not in the state
-    assert set(NAMES) <= set(OTHER), "say what else this trait can be, above"
+    assert set(NAMES) - {OF_TABLES} <= set(OTHER), "say what else this trait can be, above"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != OF_TABLES])
 def test_it_goes_there_and_back(explore: Any, model: TwoLayers, images: Tensor, name: str) -> None:
     explorer = explore(model, images, **{"method": "IntegratedGradients", "target": 0, **OTHER[name]})
     state = json.loads(json.dumps(explorer.state(), allow_nan=False))

@@ -76,7 +76,7 @@ def test_they_are_where_a_hook_finds_the_largest_values(explore: Any, layer: str
     best = [one.channel for one in explorer.top_channels(12)]
     assert told(explorer) == {channel: slow(maps, channel, apart=2) for channel in best}
     assert explorer.patches["examples"] == count
-    pictures = [explorer._explained.pixels(i) for i in range(count)]
+    pictures = [explorer._explained.batch.pixels(i) for i in range(count)]
     wanted = []
     for channel in best:
         for n, (row, column), _ in slow(maps, channel, apart=2):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -17,14 +17,15 @@ from attriscope.widget.methods.arguments import CodeValue
 from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.path import PathIntegral
 from attriscope.widget.stages.pictures import PictureStage
-from attriscope.widget.stages.stage import Stage
+from attriscope.widget.stages.stage import Stage, Words
 from models import draw
 
 
 class Columns(Stage):
     """A row of a table: its places lie beside each other."""
 
-    baseline_labels: ClassVar[Mapping[str, str]] = {"zero": "zero"}
+    words: ClassVar = Words("the row", "column", "columns", "its range")
+    baseline_labels: Mapping[str, str] = {"zero": "zero"}
 
     @property
     def places(self) -> tuple[int, int]:
@@ -41,6 +42,21 @@ class Columns(Stage):
 
     def baseline_in_code(self, name: str, example: str) -> CodeValue:
         return CodeValue(self.baseline(name), f"torch.zeros_like({example})")
+
+    @property
+    def noise_range(self) -> Tensor:
+        return self.example.abs()
+
+    @property
+    def references(self) -> Sequence[tuple[Tensor, str]]:
+        return [(self.example + 1, "{} + 1")]
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        return {}
+
+    def baseline_shown(self, starts: Sequence[Tensor]) -> dict[str, Any]:
+        return {}
 
 
 ROW = draw(1, 5, seed=3)
@@ -86,3 +102,14 @@ def test_a_path_keeps_what_happens_at_each_place() -> None:
     torch.testing.assert_close(path.attributions, ROW * weights)
     for frame in path._maps:
         torch.testing.assert_close(frame.double(), ROW * weights, rtol=1e-6, atol=1e-6)
+
+
+def test_what_a_stage_does_not_have_it_says() -> None:
+    stage = Columns(ROW)
+    with pytest.raises(InputError, match="the row has no segments: select columns by a box or a mask"):
+        stage.checked_region({"kind": "segment", "point": [0, 0]})
+    assert stage.edit(()) is ROW
+    with pytest.raises(InputError, match="edited is for the cells of a table, and not for the row"):
+        stage.edit([(0, 1.0)])
+    assert stage.close_up([0, 0, 1, 1]) == {}
+    assert stage.example_info(2, 5) == {"label": "Example 3", "picture": {}}

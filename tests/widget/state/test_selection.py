@@ -198,7 +198,9 @@ def test_nothing_of_another_example_stands_over_a_picture(model: TwoLayers, batc
     def note(key: Any = None) -> None:
         """What the page has after each message."""
         send(key)
-        of = next(i for i in range(3) if explorer._explained.example(i).stage.picture == explorer.picture)
+        of = next(
+            i for i in range(3) if explorer._explained.example(i).stage.shown["picture"] == explorer.picture
+        )
         seen.extend((of, m["request"]["example"]) for m in (explorer.heat, explorer.path) if m)
 
     explorer.send_state = note

@@ -19,6 +19,7 @@ import numpy as np
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import Array, Scale
 from attriscope.widget.export.difference import difference, why_not
+from attriscope.widget.export.table_figure import TableView
 from attriscope.widget.messages.types import RawHeat, RawPicture, RawPinned
 
 if TYPE_CHECKING:
@@ -124,12 +125,14 @@ def picked(widget: Any) -> list[RawPinned]:
     return [kept[number] for number in getattr(widget, "beside", ()) if number in kept]
 
 
-def shown(widget: Any) -> View:
-    """What the stage shows: the map, beside a pin or minus it, or what two pins make of each other.
+def shown(widget: Any) -> View | TableView:
+    """What the stage shows: the map, beside a pin or minus it, or what two pins make of each other; or a table's row.
 
     Raises:
         RuntimeError: there is no picture yet.
     """
+    if getattr(widget, "table", {}):
+        return TableView.of(widget)
     kept: list[Any] = picked(widget)
     walking = getattr(widget, "alpha", 1.0) < 1
     if len(kept) == 1 and widget.heat and not walking:
@@ -200,8 +203,10 @@ def _numbers(heat: RawHeat) -> list[str]:
     return [f"{words} {value:.3g}" for words, value in named if value is not None]
 
 
-def figure(view: View) -> Figure:
+def figure(view: View | TableView) -> Figure:
     """A view drawn by matplotlib, beside the one that was pinned if there is one."""
+    if isinstance(view, TableView):
+        return view.figure()
     from attriscope._drawing.drawing import StandaloneFigure
 
     views = [view] if view.pinned is None else [view.pinned, view]
@@ -296,7 +301,7 @@ def png(made: Figure, dpi: int = _DPI) -> bytes:
     return file.getvalue()
 
 
-def small_png(view: View) -> bytes:
+def small_png(view: View | TableView) -> bytes:
     """A view as a PNG file of a few hundred kilobytes at most."""
     from PIL import Image  # which matplotlib needs, too
 

@@ -64,7 +64,8 @@ def saved_view(widget: Part) -> SavedView:
     """The widget as it is now."""
     with LOCK:
         state = widget.get_state()
-        view = figure.View.of(widget) if "picture" in state else None
+        of: Any = figure.shown if state.get("table") else figure.View.of
+        view = of(widget) if "picture" in state else None
     kept = {
         name: value
         for name, value in state.items()

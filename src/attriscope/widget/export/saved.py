@@ -136,6 +136,7 @@ _DRAWN = (
     "heat",
     "path",
     "picture",
+    "table",
     "pinned",
     "beside",
     "status",
@@ -176,7 +177,7 @@ def _named(model_id: str) -> bytes:
 def saved_png(widget: Any) -> bytes | None:
     """A small PNG of what is on show; ``None`` while there is no picture."""
     with LOCK:
-        if not widget.picture:
+        if not widget.picture and not widget.table:
             return None
         view = figure.shown(widget)
     png = figure.small_png(view)

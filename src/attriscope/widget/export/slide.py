@@ -22,6 +22,7 @@ from torch import nn
 from attriscope.core.errors import InputError
 from attriscope.core.inputs import describe
 from attriscope.widget.export.figure import View, image_of, legend_colors, picked, shown, unit_of
+from attriscope.widget.export.table_figure import TableView
 from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.messages.types import RawHeat, RawPredictions
 from attriscope.widget.methods.labels import Labels
@@ -114,9 +115,12 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     elif view.walking:  # the path is that of integrated gradients, whatever the method
         selection = dataclasses.replace(selection, method="IntegratedGradients", layer=None, neuron=None)
         sentence = labels.sentence(selection)
-        honest = f"On the way from the baseline to the picture, {widget.alpha:.0%} of it: {view.caption}."
+        honest = (
+            f"On the way from the baseline to {jobs.words.whole}, {widget.alpha:.0%} of it: {view.caption}."
+        )
     else:
-        honest = honest_line(widget.heat, widget.weights_changed, labels.compares(selection))
+        compares, place = labels.compares(selection), jobs.words.place
+        honest = honest_line(widget.heat, widget.weights_changed, compares, place)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     of_many = f"; example {selection.example + 1} of {len(widget.examples)}" if widget.examples else ""
     small = f"{view.title}; {type(model).__name__} of {parameters:,} parameters{of_many}; attriscope"
@@ -124,13 +128,14 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     return Words(sentence, honest, small, target, selection.contrast)
 
 
-def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True) -> str:
+def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True, place: str = "pixel") -> str:
     """How good a map is, in a sentence.
 
     Args:
         heat: the map.
         weights_changed: whether the model's weights are others since.
         compares: whether its method explains the change from a baseline.
+        place: what a number of it stands at.
     """
     if heat.get("preview") or not heat.get("final"):
         return "This map is not ready: it is a first estimate."
@@ -151,11 +156,11 @@ def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True) -> 
     if error is not None:
         relative = heat.get("relative_error")
         share = "" if relative is None else f", {relative:.0%} of the map"
-        return f"An estimate: its standard error is at most {_number(error)} in a pixel{share}."
+        return f"An estimate: its standard error is at most {_number(error)} in a {place}{share}."
     return "The method says nothing of its own error."
 
 
-def slide(view: View, predictions: RawPredictions, words: Words) -> Figure:
+def slide(view: View | TableView, predictions: RawPredictions, words: Words) -> Figure:
     """The slide as a figure."""
     from attriscope._drawing.drawing import StandaloneFigure
 
@@ -169,7 +174,10 @@ def slide(view: View, predictions: RawPredictions, words: Words) -> Figure:
         y = _TITLE - _TITLE_LINE * i
         _write(made, _LEFT, y, line, 27, _RIGHT - _LEFT, va="center", weight="bold")
     top = _TITLE - _TITLE_LINE * len(title) - 0.1
-    if view.pinned is None:
+    if isinstance(view, TableView):
+        _table(made, view, top)
+        _predictions(made, predictions, words, top)
+    elif view.pinned is None:
         _picture(made, view, top, _LEFT)
         _predictions(made, predictions, words, top)
     else:
@@ -211,6 +219,14 @@ def _picture(made: Figure, view: View, top: float, left: float) -> None:
         spine.set_visible(False)
     y = top - down - 0.9
     _write(made, left + across / 2, y, unit_of(view), 12, _ACROSS, ha="center", va="center", color=_QUIET)
+
+
+def _table(made: Figure, view: TableView, top: float) -> None:
+    """The columns of a row, as wide as a picture, their names to the left of the bars."""
+    names = 0.42 * _ACROSS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        view.draw(_axes(made, _LEFT + names, _BOTTOM, _ACROSS - names, top - _BOTTOM), title=False)
 
 
 def _predictions(made: Figure, predictions: RawPredictions, words: Words, top: float) -> None:

@@ -24,10 +24,10 @@ from attriscope.metrics.similarity import spearman
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.judgements import CheckedProperty, CheckName, RawChecks, Verdict
-from attriscope.widget.methods.arguments import range_of
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.explanation import explanation, remembering
+from attriscope.widget.stages.stage import Words
 from attriscope.widget.state.selection import Selection
 
 # What the words go by: up to the first number a map is good, up to the second it is fair, and beyond it is poor.
@@ -36,7 +36,7 @@ BOUNDS: dict[CheckName, tuple[float, float]] = {
     "stable": (0.3, 0.7),
     "learned": (0.3, 0.7),
 }
-# Noise of this share of the picture's range to both sides is not to be seen.
+# Noise of this share of the input's range to both sides is not to be seen.
 NOISE = 0.01
 # Fewer values than these say nothing of how alike two maps are.
 LEAST_VALUES = 10
@@ -45,18 +45,18 @@ DRAWS, DRAWS_OF_SLOW = 10, 4
 
 _DOCS: dict[CheckName, str] = {
     "complete": (
-        "Methods that promise completeness share out the change of the output from the baseline to the picture. The "
+        "Methods that promise completeness share out the change of the output from the baseline to {whole}. The "
         "gap is what is missing or too much, as a share of that change: good up to 5 %, poor beyond 20 %."
     ),
     "stable": (
-        "The picture is explained again with uniform noise of 1 % of its range to both sides, {draws} times. The "
+        "{Whole} is explained again with uniform noise of 1 % of {range} to both sides, {draws} times. The "
         "relative change is the length of the change of the map over that of the map, on average: good up to 0.3, "
         "poor beyond 0.7."
     ),
     "learned": (
-        "The picture is explained again on a copy of the model whose weights are all random. The similarity is "
+        "{Whole} is explained again on a copy of the model whose weights are all random. The similarity is "
         "Spearman's rank correlation of the sizes of the attributions, without values that are exactly zero in both "
-        "maps, as where the picture is the baseline: good up to 0.3, poor beyond 0.7."
+        "maps, as where {whole} is the baseline: good up to 0.3, poor beyond 0.7."
     ),
 }
 
@@ -114,6 +114,7 @@ class Checks:
         heat = job.shown.heat
         asked = {**selection.request("checks"), "effort": selection.effort}
         title = job.labels.title(selection)
+        words = self._explained.example(selection.example).stage.words
 
         def keep(results: dict[str, Check]) -> None:
             self.results, self._weights = results, weights
@@ -124,7 +125,7 @@ class Checks:
                 "request": asked,
                 "final": final,
                 "outdated": False,
-                "results": [_told(one, request.draws) for one in results.values()],
+                "results": [_told(one, request.draws, words) for one in results.values()],
             }
             job.publish(functools.partial(keep, results), checks=message)
 
@@ -155,8 +156,11 @@ class Checks:
         self.results, self._weights = {}, None
 
 
-def _told(one: Check, draws: int) -> CheckedProperty:
-    doc = _DOCS[one.name].format(draws=draws)
+def _told(one: Check, draws: int, words: Words) -> CheckedProperty:
+    whole = words.whole
+    doc = _DOCS[one.name].format(
+        draws=draws, whole=whole, Whole=whole[:1].upper() + whole[1:], range=words.noise_range
+    )
     return {
         "name": one.name,
         "verdict": one.verdict,
@@ -190,7 +194,7 @@ class _Steps:
         self._explained, self._heat, self._adds_up = explained, heat, adds_up
         self._selection, self._draws, self._show = request.selection, request.draws, show
         example = explained.example(request.selection.example)
-        self._examples, self._x = example.examples, example.tensor
+        self._examples, self._x, self._stage = example.examples, example.tensor, example.stage
         self._explain = remembering(
             explanation(explained, request.selection), explained.model, self._x, known
         )
@@ -234,11 +238,11 @@ class _Steps:
         wanted = self._change() if gap is None else total - gap
         off = abs(total - wanted) / abs(wanted) if wanted else (0.0 if total == 0 else None)
         whose = {
-            "input": "pixels add up to {} of {}",
+            "input": "{places} add up to {} of {}",
             "layer": "what the layer holds adds up to {} of {}",
-            "neuron": "pixels add up to {} of the neuron's {}",
+            "neuron": "{places} add up to {} of the neuron's {}",
         }[self._selection.place]
-        sums = whose.format(*_sums(total, wanted))
+        sums = whose.format(*_sums(total, wanted), places=self._stage.words.places)
         if off is None:
             return Check("complete", "none", None, f"{sums}, of which there is no share.")
         return Check("complete", _verdict("complete", off), off, f"{sums} ({_percent(off)} off).")
@@ -281,8 +285,8 @@ class _Steps:
         sentence = {
             "good": f"with random weights the map is another one {alike}.",
             "fair": f"with random weights part of the map is still there {alike}.",
-            "poor": f"the map looks much the same when the model's weights are random {alike}: it shows the picture "
-            "rather than what was learned.",
+            "poor": f"the map looks much the same when the model's weights are random {alike}: it shows "
+            f"{self._stage.words.whole} rather than what was learned.",
         }[verdict]
         return Check("learned", verdict, value, sentence)
 
@@ -290,7 +294,8 @@ class _Steps:
         noisy: list[Tensor] = []
 
         def noise(inputs: Tensor, radius: float, generator: torch.Generator | None = None) -> Tensor:
-            (found,) = default_perturb_func(inputs, radius, generator=generator)
+            (unit,) = default_perturb_func(torch.zeros_like(inputs), radius, generator=generator)
+            found = inputs + unit * self._stage.noise_range
             noisy.append(found)
             return found
 
@@ -316,7 +321,7 @@ class _Steps:
                 explain,
                 self._x,
                 noise,
-                perturb_radius=NOISE * range_of(self._x),
+                perturb_radius=NOISE,
                 n_perturb_samples=self._draws,
                 max_examples_per_batch=1,
                 generator=torch.Generator().manual_seed(SEED),

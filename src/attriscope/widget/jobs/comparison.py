@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages import wire
 from attriscope.widget.messages.judgements import ComparedMethod, ComparedMetric, RawComparison, RawSmallMap
 from attriscope.widget.methods.arguments import last_convolution
-from attriscope.widget.methods.controls import CONTROLS
+from attriscope.widget.methods.controls import CONTROLS, controls_for
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.parameters import plain
 from attriscope.widget.methods.registry import MethodRegistry
@@ -36,16 +37,18 @@ from attriscope.widget.state.selection import ChoiceError, Selection
 # So many methods are compared if nobody says which: the chosen one, and of these as many as it takes.
 _COUNT = 6
 _METHODS = ("Occlusion", "DeepLift", "IntegratedGradients", "GuidedBackprop", "LayerGradCam", "Saliency")
+# The same where the inputs are no pictures.
+_METHODS_ELSEWHERE = ("FeatureAblation", "DeepLift", "IntegratedGradients", "KernelShap", "InputXGradient")
 # What costs little to judge by: a few dozen rows.
 _METRICS = ("deletion", "comprehensiveness", "sufficiency", "sparseness")
 # By this the maps are ranked while those are worked out, a fifth of the rows.
 _FIRST_METRIC, _FIRST_STEPS = "deletion", 8
 
 
-def _quick(name: str, pictures: Tensor) -> dict[str, Any]:
+def _quick(name: str, inputs: Tensor) -> dict[str, Any]:
     """What is set of a method that would take long, where nobody chose it: its small map needs no more."""
     if name == "Occlusion":
-        return {"window": max(1, min(pictures.shape[2:]) // 7), "moves_per_window": 1}
+        return {"window": max(1, min(inputs.shape[2:]) // 7), "moves_per_window": 1}
     return {"n_steps": 16} if name == "IntegratedGradients" else {}
 
 
@@ -100,16 +103,18 @@ class Comparison:
             ChoiceError: there is no such method or metric.
         """
         judges = _named_metrics(metrics)
-        named = _named_methods(methods, selection, self._registry, settings)
+        inputs = self._explained.examples.tensors[0]
+        named = _named_methods(methods, selection, self._registry, settings, inputs)
         unset = () if methods is not None else [name for name in named if not named[name]]
-        pictures = self._explained.examples.tensors[0]
-        quick = {name: _quick(name, pictures) for name in unset if name != selection.method}
+        quick = {name: _quick(name, inputs) for name in unset if name != selection.method}
         return ComparisonRequest(
             selection,
             named,
             judges,
             {name: values for name, values in quick.items() if values},
-            _first_look(pictures) if metrics is None else {},
+            _first_look(math.prod(self._explained.example(selection.example).stage.places))
+            if metrics is None
+            else {},
         )
 
     def run(self, request: ComparisonRequest, job: ExplanationJob) -> None:
@@ -147,10 +152,10 @@ class Comparison:
         self.table = self._weights = None
 
 
-def _first_look(pictures: Tensor) -> dict[str, Metric]:
-    """What methods are judged by first, roughly."""
+def _first_look(places: int) -> dict[str, Metric]:
+    """What methods are judged by first, roughly, for inputs of so many places."""
     metric = CATALOGUE[_FIRST_METRIC]
-    steps = min(_FIRST_STEPS, pictures[0, 0].numel())
+    steps = min(_FIRST_STEPS, places)
 
     def few_steps(case: Case) -> Tensor:
         return metrics.deletion(*case.explanation, **case.removing(), steps=steps).auc
@@ -159,7 +164,7 @@ def _first_look(pictures: Tensor) -> dict[str, Metric]:
 
 
 def _named_methods(
-    given: Any, selection: Selection, registry: MethodRegistry, settings: Mapping[str, Any]
+    given: Any, selection: Selection, registry: MethodRegistry, settings: Mapping[str, Any], inputs: Tensor
 ) -> dict[str, Any]:
     """The methods to compare by name, with their settings.
 
@@ -168,12 +173,15 @@ def _named_methods(
         selection: what is selected.
         registry: what is on offer.
         settings: by method.
+        inputs: what is explained, all of them.
 
     Raises:
         ChoiceError: there is no such method.
     """
-    default = (*dict.fromkeys((selection.method, *_METHODS)),)[:_COUNT]
-    names = (*default, *CONTROLS) if given is None else given
+    controls = controls_for(inputs)
+    usual = _METHODS if inputs.dim() == 4 else _METHODS_ELSEWHERE
+    default = (*dict.fromkeys((selection.method, *usual)),)[:_COUNT]
+    names = (*default, *controls) if given is None else given
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ChoiceError(f"methods must be a list of names, but {describe(given)} came")
     names = [
@@ -181,7 +189,7 @@ def _named_methods(
             name,
             {**registry.input_specs, **registry.at("layer")},
             "each of methods",
-            others=CONTROLS,
+            others=controls,
             elsewhere=registry.at("neuron"),
         )
         for name in names
@@ -233,7 +241,7 @@ class _Lines:
     ) -> None:
         self._request, self._explained, self._registry = request, explained, registry
         example = explained.example(request.selection.example)
-        self._one, self._as_map = example.examples, example.stage.as_map
+        self._one, self._stage = example.examples, example.stage
         self._maps: dict[str, RawSmallMap] = {}
         self._layers: dict[str, str] = {}
         self._errors: dict[str, Exception] = {}
@@ -314,9 +322,15 @@ class _Lines:
         cost = table.explaining[name] if cost is None else cost
         attributions = first[0]
         if isinstance(attributions, Tensor) and attributions.dim() == inputs.dim():
-            self._maps[name] = wire.small_map(wire.flat_map(self._as_map(attributions)))
+            self._maps[name] = self._small(attributions)
             self._known[name] = attributions, cost
         return dataclasses.replace(table, explaining={name: cost})
+
+    def _small(self, attributions: Tensor) -> RawSmallMap:
+        placed = self._stage.as_map(attributions)
+        if self._stage.has_neighbours:
+            return wire.small_map(wire.flat_map(placed))
+        return wire.small_map(wire.flat_map(placed, None), None)
 
     def _explains(self, name: str) -> Explain:
         if name in CONTROLS:

@@ -26,6 +26,7 @@ from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.model.explorer_code import whole_code
+from attriscope.widget.stages.stage import Words
 from attriscope.widget.state.explorer_state import ExplorerState
 from attriscope.widget.state.part import LOCK
 from attriscope.widget.state.selection import Selection
@@ -105,7 +106,9 @@ class ExplorerJobs:
         if isinstance(about, Selection):
             return self._explain(about, job)
         if isinstance(about, CoverRequest):
-            if self._state.layers is None or self._state.example != about.selection.example:
+            example = self._explained.example(about.selection.example)
+            known = self._state.layers is not None and self._state.example == about.selection.example
+            if not known or example.edited != about.selection.edited:
                 job.predict(about.selection)
             cover()
             return ""
@@ -170,6 +173,11 @@ class ExplorerJobs:
             assert self._state.requested is not None
             return self._state.requested
         return self._state.code[0]
+
+    @property
+    def words(self) -> Words:
+        """What sentences call the example on show."""
+        return self._explained.example(self._shown.example).stage.words
 
     def write_code(self, change: object = None) -> None:
         """The code of the map on show, with how that is drawn now."""

@@ -32,11 +32,12 @@ def link(widget: Any, explained: ExplainedModel, state: ExplorerState, choose: C
         if change["new"] and (best := explained.best(widget.example)) is not None:
             state.settled = widget.target = best
 
-    def leave_region(change: Any) -> None:
+    def leave_example(change: Any) -> None:
         widget.selection = None  # it was drawn on another picture
+        widget.edited = []  # of another row
 
     widget.observe(leave_neuron, "layer")
-    widget.observe(leave_region, "example")
+    widget.observe(leave_example, "example")
     widget.observe(leave_predicted, "target")
     widget.observe(turn_to_predicted, "explain_predicted")
     widget.observe(choose, [*REQUESTED, "selection"])

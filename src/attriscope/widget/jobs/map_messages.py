@@ -68,12 +68,14 @@ class MapMessages:
 
     def heat(self, selection: Selection, found: Map, about: RawHeat) -> RawHeat:
         """A map as far as it has been worked out; {} for a layer that has nothing to lay over the picture."""
+        stage = self._explained.example(selection.example).stage
         over = found.over_picture
-        if over is None:  # the page says what the layer gives instead
-            return {}
-        size = self._explained.example(selection.example).stage.places
-        shown = wire.flat_map(_fitted(over, size))
-        error = None if found.error is None else wire.flat_map(_fitted(found.error.abs(), size))
+        if over is None or (found.layout is not None and not stage.has_neighbours):
+            return {}  # the page says what the layer gives instead
+        size, side = stage.places, wire.MAP_SIDE if stage.has_neighbours else None
+        shown = wire.flat_map(_fitted(over, size), side)
+        errors = None if found.error is None else found.placed(found.error.abs())
+        error = None if errors is None else wire.flat_map(_fitted(errors, size), side)
         heat = wire.heat_message(
             shown,
             final=found.final,
@@ -84,8 +86,21 @@ class MapMessages:
             evaluations=found.evaluations,
             pixels=over.shape[2] * over.shape[3] / shown.numel(),
             summable=found.additive and found.shares is None and selection.place != "layer",
+            output=self._output(selection),
         )
         return {**heat, **about}
+
+    def _output(self, selection: Selection) -> float | None:
+        """The explained number at the input; ``None`` where it is none of those that the model gives a row of."""
+        scores = self._explained.scores(selection.example)
+        if scores is None or selection.place == "neuron" or selection.picked is not None:
+            return None
+        if selection.target is None:
+            return wire.number(scores[0]) if len(scores) == 1 else None
+        if not isinstance(selection.target, int) or selection.target >= len(scores):
+            return None
+        found = scores[selection.target]
+        return wire.number(found if selection.contrast is None else found - scores[selection.contrast])
 
     def _outputs(self, selection: Selection) -> Outputs:
         return self._explained.outputs(selection, self._labels.names.binary)

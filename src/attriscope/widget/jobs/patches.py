@@ -6,6 +6,7 @@ from attriscope.core.errors import Cancelled
 from attriscope.widget.jobs.pipeline import ExplanationJob
 from attriscope.widget.messages.layers import top_channels
 from attriscope.widget.model.patches import patches_message
+from attriscope.widget.stages.pictures import PictureStage
 from attriscope.widget.state.selection import Selection
 
 # Of so many channels there are patches, and of the picked one.
@@ -22,7 +23,8 @@ def show_patches(job: ExplanationJob, selection: Selection) -> None:
         selection: which layer is picked, and which example is on show.
     """
     channels, shown = job.shown.channels, job.shown.patches
-    if selection.layer is None or not channels:
+    picture = isinstance(job.explained.example(selection.example).stage, PictureStage)
+    if selection.layer is None or not channels or not picture:
         job.publish(patches={})
         return
     wanted = [one.channel for one in top_channels(channels, _MOST_CHANNELS)]
@@ -38,5 +40,5 @@ def show_patches(job: ExplanationJob, selection: Selection) -> None:
         raise
     except Exception:
         found = None
-    pixels = job.explained.pixels
+    pixels = job.explained.batch.pixels
     job.publish(patches={} if found is None else patches_message(found, wanted, pixels, request))

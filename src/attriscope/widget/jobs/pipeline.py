@@ -101,7 +101,7 @@ class ExplanationJob:
                 )
             else:
                 example = self.explained.example(selection.example)
-                self.publish(baseline_picture=example.baseline_picture(selection))
+                self.publish(**example.baseline_shown(selection))
                 self._preview(selection)
             self._what_if(selection)
             self._layer_relevance(selection)
@@ -124,8 +124,12 @@ class ExplanationJob:
     def predict(self, selection: Selection) -> Selection:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
+        with refusing():
+            edited = explained.edit(index, selection.edited)
         if self.state.example != index:
             self._turn_to(index)
+        elif edited:  # what is on show is of the same row: it stays until there is better
+            self.publish(self.state.forget_map, **explained.example(index).stage.shown)
         self.publish(message="Running the model")
         explained.run(index)
         if explained.read_as(selection.output):
@@ -175,11 +179,14 @@ class ExplanationJob:
 
     def _turn_to(self, index: int) -> None:
         """Show another example, and nothing of the one before: it must not stand over this picture."""
-        example = self.explained.example(index)
+        stage = self.explained.example(index).stage
         self.publish(
             functools.partial(self.state.turn_to, index),
-            picture=example.stage.picture,
-            **{**cleared(with_example=True), "close_up": example.stage.close_up(self.shown.view_box)},
+            **{
+                **cleared(with_example=True),
+                **stage.shown,
+                "close_up": stage.close_up(self.shown.view_box),
+            },
         )
 
     def _what_if(self, selection: Selection) -> None:

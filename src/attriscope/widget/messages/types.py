@@ -38,7 +38,9 @@ Quantity: TypeAlias = Literal["contribution", "gradient", "importance", "attribu
 Amount: TypeAlias = Literal["probability", "score"]
 
 # What the page may ask for besides setting a trait.
-Ask: TypeAlias = Literal["cancel", "recompute", "refine", "compare", "check", "pin", "unpin", "explain_pixel"]
+Ask: TypeAlias = Literal[
+    "cancel", "recompute", "refine", "compare", "check", "pin", "unpin", "explain_pixel", "explain_rows"
+]
 # One baseline by name, or several whose maps are averaged.
 Baseline: TypeAlias = str | Sequence[str]
 # An explained output: one index, an index per output dimension, the name of a function of the output, or null for a
@@ -193,6 +195,32 @@ class RawTable(TypedDict, total=False):
     low: Sequence[float | None]
     high: Sequence[float | None]
     rows: int
+
+
+class RawRows(TypedDict, total=False):
+    """The rows of a table explained one by one, as far as they have been; {} before that is asked for.
+
+    Attributes:
+        columns: the indices of those that are sent, the largest mean size of an attribution first.
+        sizes: of each of them that mean.
+        count: how many rows are explained: the first ones.
+        attributions: float32, little-endian, of each row those of the columns.
+        values: the same of the rows themselves.
+        others: how many columns are not sent.
+        unit: what the numbers are, in words.
+    """
+
+    request: Request
+    title: str
+    unit: str
+    final: bool
+    outdated: bool
+    columns: Sequence[int]
+    sizes: Sequence[float]
+    others: int
+    count: int
+    attributions: Binary
+    values: Binary
 
 
 class RawCloseUp(TypedDict, total=False):

@@ -107,11 +107,11 @@ def segments_message(labels: Tensor) -> RawSegments:
     return {"shape": list(labels.shape), "data": labels.to(torch.uint8).numpy().tobytes()}
 
 
-def flat_map(attributions: Tensor, side: int = MAP_SIDE) -> Tensor:
+def flat_map(attributions: Tensor, side: int | None = MAP_SIDE) -> Tensor:
     """Attributions of one example (1, C, H, W) added up over channels: (H, W), averaged down to at most ``side``."""
     heat = attributions.detach().sum(1, dtype=torch.float32)[:1]
     height, width = heat.shape[-2:]
-    if max(height, width) > side:
+    if side is not None and max(height, width) > side:
         scale = side / max(height, width)
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         heat = torch.nn.functional.interpolate(heat[:, None], size, mode="area")[:, 0]
@@ -144,9 +144,10 @@ def largest(values: Tensor) -> float:
     return float(finite.amax())
 
 
-def small_map(values: Tensor) -> RawSmallMap:
-    """A map (H, W) of signed numbers, averaged down to at most 56 pixels along a side, in 16 bits."""
-    small = reduced({"": values.detach()})[""].cpu()
+def small_map(values: Tensor, side: int | None = LAYER_SIDE) -> RawSmallMap:
+    """A map (H, W) of signed numbers, averaged down to at most ``side`` along a side, in 16 bits."""
+    small = values.detach().float() if side is None else reduced({"": values.detach()}, side)[""]
+    small = small.cpu()
     scale = largest(small)
     return {"shape": list(small.shape), "scale": scale, "data": half(small, scale)}
 

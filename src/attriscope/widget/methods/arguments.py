@@ -1,4 +1,4 @@
-"""What a method is asked about a picture; each value comes with the Python that makes it.
+"""What a method is asked about an example; each value comes with the Python that makes it.
 
 :class:`MethodInputs` is put together by :mod:`~attriscope.widget.model.explained_model`, and made into a call by
 :mod:`~attriscope.widget.methods.spec`.
@@ -33,18 +33,20 @@ class MethodInputs:
     """What a method is asked about.
 
     Attributes:
-        picture: one picture, of shape (1, C, H, W).
+        example: what is explained, of shape (1, ...).
         arguments: the model's other arguments, or ``None``.
-        baselines: each of the picture's shape.
+        baselines: each of the example's shape.
+        references: what else to compare with where one baseline is too little.
         target: the explained output, or ``None``.
         values: the method's parameters by name.
         layers: what the model is made of.
         layer, neuron: the layer that is looked into, and the neuron in it as a selector, if there are any.
     """
 
-    picture: CodeValue
+    example: CodeValue
     arguments: CodeValue | None
     baselines: tuple[CodeValue, ...]
+    references: tuple[CodeValue, ...]
     target: CodeValue | None
     values: dict[str, Any]
     layers: Sequence[LayerInfo]
@@ -58,8 +60,10 @@ class MethodInputs:
         return {name: written for name, written in given.items() if written is not None}
 
     def cells(self) -> dict[str, CodeValue]:
-        """The picture cut into cells, each one feature: ids of shape (H, W)."""
-        side, tensor, name = self.values["cells"], self.picture.value, self.picture.code
+        """A picture cut into cells, each one feature: ids of shape (H, W); elsewhere each number is one by itself."""
+        if "cells" not in self.values:
+            return {}
+        side, tensor, name = self.values["cells"], self.example.value, self.example.code
         height, width = tensor.shape[2:]
         down = torch.arange(height, device=tensor.device) * side // height
         across = torch.arange(width, device=tensor.device) * side // width
@@ -73,7 +77,7 @@ class MethodInputs:
 
     def windows(self) -> dict[str, CodeValue]:
         """A square window over all channels, and how far it moves."""
-        channels, *sides = self.picture.value.shape[1:]
+        channels, *sides = self.example.value.shape[1:]
         window = tuple(min(self.values["window"], side) for side in sides)
         strides = tuple(max(1, side // self.values["moves_per_window"]) for side in window)
         shapes = {"sliding_window_shapes": (channels, *window), "strides": (channels, *strides)}
@@ -112,7 +116,12 @@ def as_code(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def range_of(pictures: Tensor) -> float:
-    """From the lowest to the highest value; 1 if that is no number."""
-    found = float(pictures.amax() - pictures.amin())
+def range_of(inputs: Tensor) -> float:
+    """From the lowest to the highest value; 1 if that is no number.
+
+    Columns of a table have units of their own: of several rows (N, F) it is the middle one of the columns' ranges.
+    """
+    of_columns = inputs.dim() == 2 and len(inputs) > 1
+    ranges = inputs.amax(0) - inputs.amin(0) if of_columns else (inputs.amax() - inputs.amin())[None]
+    found = float(ranges.float().nanmedian())
     return found if math.isfinite(found) else 1.0

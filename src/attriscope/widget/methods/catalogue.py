@@ -13,7 +13,6 @@ from torch import Tensor
 
 from attriscope import attr
 from attriscope.attr import Attribution
-from attriscope.attr.baselines import blur, mean
 from attriscope.attr.quadrature import quadrature
 from attriscope.attr.rules.composites import COMPOSITES, composite
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code, range_of
@@ -21,10 +20,35 @@ from attriscope.widget.methods.parameters import Parameter
 from attriscope.widget.methods.spec import MethodSpec
 
 
+def _are_pictures(inputs: Tensor) -> bool:
+    return inputs.dim() == 4
+
+
+# Two to the power of this many coalitions of columns are evaluated in a second or two by a model of a table.
+_FEW_FEATURES = 12
+
+
+def _few_features(inputs: Tensor) -> bool:
+    """Whether all coalitions of the features can be asked for: of a picture these are cells."""
+    return _are_pictures(inputs) or inputs[0].numel() <= _FEW_FEATURES
+
+
+def _several_references(inputs: Tensor) -> bool:
+    """Whether there is more than one baseline to compare with: of a table these are its rows."""
+    return _are_pictures(inputs) or len(inputs) > 1
+
+
+def _samples(inputs: Tensor) -> dict[str, Any]:
+    """Samples for a linear model of the features, of which a table may have hundreds."""
+    return {"n_samples": 400 if _are_pictures(inputs) else max(400, 2 * inputs[0].numel() + 200)}
+
+
 def _cells(side: int, most: int) -> Callable[[Tensor], tuple[Parameter, ...]]:
-    """So many cells along each side unless the picture has fewer pixels."""
+    """So many cells along each side unless the picture has fewer pixels; other inputs are not cut."""
 
     def own(pictures: Tensor) -> tuple[Parameter, ...]:
+        if not _are_pictures(pictures):
+            return ()
         pixels = min(pictures.shape[2:])
         doc = "cells along each side of the picture; a cell's pixels go together, as one feature."
         return (Parameter("cells", "int", min(side, pixels), doc, 1, min(most, pixels)),)
@@ -48,7 +72,7 @@ def _window(pictures: Tensor) -> tuple[Parameter, ...]:
 
 
 def _noise(share: float, **others: Any) -> Callable[[Tensor], dict[str, Any]]:
-    """Noise of a share of the range of the pictures' values, in three digits."""
+    """Noise of a share of the range of the inputs' values, in three digits."""
     return lambda pictures: {"stdevs": float(f"{share * range_of(pictures):.3g}"), **others}
 
 
@@ -104,12 +128,7 @@ def _lrp(model: Any, inputs: MethodInputs) -> tuple[Attribution, CodeValue]:
 
 def _some_references(inputs: MethodInputs) -> dict[str, CodeValue]:
     """At least two baselines."""
-    if len(inputs.baselines) > 1:
-        return inputs.together()
-    x, name = inputs.picture.value, inputs.picture.code
-    return inputs.together(
-        CodeValue(mean(x), f"baselines.mean({name})"), CodeValue(blur(x), f"baselines.blur({name})")
-    )
+    return inputs.together(*(() if len(inputs.baselines) > 1 else inputs.references))
 
 
 def _settle_path(values: dict[str, Any]) -> object:
@@ -141,7 +160,9 @@ _INPUT_METHODS = (
         attr.NoiseTunnel,
         defaults=_noise(0.15, nt_samples=20),
         own=_absolute,
-        note="The gradient averaged over noisy copies of the picture; the noise is 15 percent of its range.",
+        note="The gradient averaged over noisy copies of the input.",
+        picture_note="The noise is 15 percent of its range.",
+        note_elsewhere="The noise is 15 percent of the middle column's range.",
         make=_smoothed,
         label="SmoothGrad",
         known_as=("smooth gradient",),
@@ -150,7 +171,8 @@ _INPUT_METHODS = (
         attr.GradientShap,
         "together",
         defaults=_noise(0.05, n_samples=25),
-        note="Samples with noise of 5 percent of the picture's range.",
+        picture_note="Samples with noise of 5 percent of the picture's range.",
+        note_elsewhere="Samples with noise of 5 percent of the middle column's range.",
         label="GradientSHAP",
         known_as=("SHAP", "expected gradients"),
         adds_up=True,
@@ -160,7 +182,10 @@ _INPUT_METHODS = (
         attr.DeepLiftShap,
         "together",
         options=_some_references,
-        note="Against the baseline, the mean colour and the blurred picture, or against several baselines of your own.",
+        picture_note="Against the baseline, the mean colour and the blurred picture, or against several baselines of "
+        "your own.",
+        note_elsewhere="Against the baseline and up to 20 of the rows, or against several baselines of your own.",
+        fits=_several_references,
         label="Deep SHAP",
         known_as=("SHAP", "DeepLIFT SHAP"),
         quick=True,
@@ -173,6 +198,7 @@ _INPUT_METHODS = (
         attr.GuidedGradCam,
         note="Grad-CAM at the last convolution.",
         make=_guided,
+        fits=_are_pictures,
         label="Guided Grad-CAM",
         quick=True,
     ),
@@ -189,7 +215,8 @@ _INPUT_METHODS = (
         "each",
         own=_window,
         options=MethodInputs.windows,
-        note="A window moves over the picture.",
+        fits=_are_pictures,
+        picture_note="A window moves over the picture.",
         known_as=("sliding window",),
     ),
     MethodSpec(
@@ -197,16 +224,17 @@ _INPUT_METHODS = (
         "each",
         own=_cells(12, 64),
         options=MethodInputs.cells,
-        note="Cells of the picture, each replaced by the baseline.",
+        picture_note="Cells of the picture, each replaced by the baseline.",
         label="Feature ablation",
         known_as=("ablation",),
     ),
     MethodSpec(
         attr.ShapleyValues,
         "each",
+        fits=_few_features,
         own=_cells(3, 4),
         options=MethodInputs.cells,
-        note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
+        picture_note="Exactly, for few cells: 3 by 3 are 512 coalitions.",
         label="Shapley values",
         known_as=("Shapley", "Shapley value"),
         adds_up=True,
@@ -217,7 +245,7 @@ _INPUT_METHODS = (
         defaults=lambda pictures: {"n_samples": 12},
         own=_cells(6, 32),
         options=MethodInputs.cells,
-        note="Cells of the picture; samples are orders.",
+        picture_note="Cells of the picture; samples are orders.",
         label="Shapley value sampling",
         known_as=("Shapley", "Shapley sampling"),
         adds_up=True,
@@ -225,11 +253,11 @@ _INPUT_METHODS = (
     MethodSpec(
         attr.KernelShap,
         "each",
-        defaults=lambda pictures: {"n_samples": 400},
+        defaults=_samples,
         limits={"n_samples": (2, 100_000)},
         own=_cells(6, 32),
         options=MethodInputs.cells,
-        note="Cells of the picture; samples are coalitions.",
+        picture_note="Cells of the picture; samples are coalitions.",
         label="Kernel SHAP",
         known_as=("SHAP",),
         adds_up=True,
@@ -237,11 +265,11 @@ _INPUT_METHODS = (
     MethodSpec(
         attr.Lime,
         "each",
-        defaults=lambda pictures: {"n_samples": 400},
+        defaults=_samples,
         limits={"n_samples": (2, 100_000)},
         own=_cells(6, 32),
         options=MethodInputs.cells,
-        note="Cells of the picture.",
+        picture_note="Cells of the picture.",
         label="LIME",
     ),
 )

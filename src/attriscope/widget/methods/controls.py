@@ -16,3 +16,8 @@ CONTROLS: dict[str, tuple[str, Callable[..., Tensor]]] = {
     "edges": ("Edges of the picture", metrics.edge_detector),
 }
 """By name: what people call it, and what makes it."""
+
+
+def controls_for(inputs: Tensor) -> tuple[str, ...]:
+    """The names of those that there are for inputs (N, ...): only pictures have edges."""
+    return tuple(CONTROLS) if inputs.dim() == 4 else ("random",)

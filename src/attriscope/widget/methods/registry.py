@@ -24,15 +24,16 @@ class MethodRegistry:
     """All methods on offer with their parameters.
 
     Args:
-        pictures: what they are for, (N, C, H, W).
+        inputs: what they are for, (N, ...): not every method fits all of them.
         custom: what is on offer beside this library's.
     """
 
-    def __init__(self, pictures: Tensor, custom: Mapping[str, MethodSpec] | None = None) -> None:
-        self._custom = frozenset(custom or {})
-        self.input_specs = {**INPUT_METHODS, **(custom or {})}
+    def __init__(self, inputs: Tensor, custom: Mapping[str, MethodSpec] | None = None) -> None:
+        self._custom, self._inputs = frozenset(custom or {}), inputs
+        fitting = {name: spec for name, spec in INPUT_METHODS.items() if spec.fits(inputs)}
+        self.input_specs = {**fitting, **(custom or {})}
         self.specs = {**self.input_specs, **INSIDE_METHODS}
-        self.parameters = {name: spec.parameters(pictures) for name, spec in self.specs.items()}
+        self.parameters = {name: spec.parameters(inputs) for name, spec in self.specs.items()}
 
     def is_custom(self, name: str) -> bool:
         """Whether a method is not this library's."""
@@ -49,7 +50,7 @@ class MethodRegistry:
                 "name": name,
                 "label": spec.title,
                 "compares": spec.compares,
-                "doc": spec.doc,
+                "doc": spec.doc(self._inputs),
                 "parameters": [parameter.message for parameter in self.parameters[name].values()],
             }
             for name, spec in self.at(place).items()

@@ -92,7 +92,9 @@ class MethodSpec:
         limits: bounds of parameters by name, in place of the usual ones.
         own: parameters that the Explorer makes something of; a function of all the pictures.
         options: what it makes of them: further arguments.
-        note: what the Explorer has settled for the user.
+        note, picture_note, note_elsewhere: what the Explorer has settled for the user: whatever the inputs are, for
+            pictures, and for others.
+        fits: whether it is on offer for such inputs, all of them.
         make: builds it for a model.
         label: what it is called on the page: as in the paper that it comes from.
         known_as: what else people call it. Of several methods with the same name none is meant, see
@@ -113,6 +115,9 @@ class MethodSpec:
     own: Callable[[Tensor], tuple[Parameter, ...]] = lambda pictures: ()
     options: Callable[[MethodInputs], dict[str, CodeValue]] = lambda inputs: {}
     note: str = ""
+    picture_note: str = ""
+    note_elsewhere: str = ""
+    fits: Callable[[Tensor], bool] = lambda inputs: True
     make: Callable[[Any, MethodInputs], tuple[Any, CodeValue]] | None = None
     label: str = ""
     known_as: tuple[str, ...] = ()
@@ -142,11 +147,11 @@ class MethodSpec:
         """Whether the answer depends on the target."""
         return self.place == "input" or "target" in inspect.signature(self.method.attribute).parameters
 
-    @property
-    def doc(self) -> str:
-        """What it is, in a line or two."""
+    def doc(self, inputs: Tensor) -> str:
+        """What it is, in a line or two, for inputs (N, ...)."""
         first = inspect.cleandoc(self.method.__doc__ or "").split("\n\n")[0]
-        return plain(f"{first} {self.note}")
+        notes = self.note, self.picture_note if inputs.dim() == 4 else self.note_elsewhere
+        return plain(" ".join(filter(None, (first, *notes))))
 
     def parameters(self, pictures: Tensor) -> dict[str, Parameter]:
         """What a person may set, for pictures (N, C, H, W)."""
@@ -173,7 +178,7 @@ class MethodSpec:
             method = self.method(model, *(w.value for w in layer), **init)
             made = CodeValue(None, f"{self.method.__name__}({built})", self.before)
         arguments = {
-            "inputs": inputs.picture,
+            "inputs": inputs.example,
             **({} if inputs.neuron is None or self.place != "neuron" else {"neuron_selector": inputs.neuron}),
             **(inputs.together() if self.baselines == "together" else {}),
             **self._common(inputs),

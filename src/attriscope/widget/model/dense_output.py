@@ -19,8 +19,10 @@ def doubt_of(maps: Tensor, picture: Sequence[int]) -> str:
 
     Args:
         maps: what the model gives for a picture.
-        picture: the channels, height and width of that.
+        picture: the channels, height and width of that; fewer or more numbers if it is none.
     """
+    if len(picture) != 3:
+        return "something else, as the input is no picture"
     channels, *size = maps.shape
     if channels == picture[0] and all(side >= of for side, of in zip(size, picture[1:], strict=True)):
         return "a picture again, as a reconstruction is"

@@ -5,16 +5,23 @@ What is seen of them is in :mod:`attriscope.widget.stages`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attriscope.core.inputs import Examples
-from attriscope.widget.messages.types import RawPicture
-from attriscope.widget.methods.arguments import CodeValue
-from attriscope.widget.stages.pictures import PictureStage, ToImage
+from attriscope.widget.messages.types import ExampleInfo
+from attriscope.widget.methods.arguments import CodeValue, as_code
+from attriscope.widget.stages.pictures import PictureStage
+from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
+
+# So many examples are kept with their baselines.
+_KEPT = 8
 
 
 class Example:
@@ -23,21 +30,39 @@ class Example:
     Args:
         examples: all of them, with the model's other arguments.
         index: which of them.
-        to_image: see :class:`~attriscope.widget.stages.pictures.PictureStage`.
+        make_stage: makes what it is seen by.
+        edited: cells that have other values, as (column, value); see :meth:`Stage.edit`.
     """
 
-    def __init__(self, examples: Examples, index: int, to_image: ToImage | None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        index: int,
+        make_stage: MakeStage,
+        edited: Sequence[tuple[int, float]] = (),
+    ) -> None:
         part = slice(index, index + 1)
         self._part, self._of_many = part, examples.count > 1
         self._cut = f"[{part.start}:{part.stop}]"
         arguments = examples.forward_arguments(1, part)
-        self.examples = Examples((examples.tensors[0].detach()[part],), True, arguments)
-        self.tensor = self.examples.tensors[0]
-        self.stage = PictureStage(self.tensor, to_image)
-        cut = (f"example = inputs{self._cut}",) if self._of_many else ()
-        self.inputs = CodeValue(self.tensor, "example" if self._of_many else "inputs", cut)
+        self.edited = tuple(edited)
+        self.tensor = make_stage(examples.tensors[0].detach()[part]).edit(self.edited)
+        self.examples = Examples((self.tensor,), True, arguments)
+        self.stage = make_stage(self.tensor)
+        self.inputs = self._in_code(self.stage.inputs)
         self.arguments = self._arguments_in_code(examples) if arguments else None
         self._latest_baselines: tuple[Any, tuple[CodeValue, ...]] | None = None
+
+    def _in_code(self, inputs: CodeValue) -> CodeValue:
+        """The example, cut from the inputs and edited."""
+        of_many = f"{inputs.code}{self._cut}" if self._of_many else inputs.code
+        if self.edited:
+            cut = (f"example = {of_many}.clone()",)
+            cells = (f"example[:, {column}] = {as_code(value)}" for column, value in self.edited)
+            return CodeValue(self.tensor, "example", (*inputs.before, *cut, *cells))
+        if self._of_many:
+            return CodeValue(self.tensor, "example", (*inputs.before, f"example = {of_many}"))
+        return CodeValue(self.tensor, inputs.code, inputs.before)
 
     def _arguments_in_code(self, examples: Examples) -> CodeValue:
         """The model's other arguments, cut from those that the user gave."""
@@ -78,10 +103,82 @@ class Example:
             )
         return self.stage.baseline_in_code(name, x)
 
-    def baseline_picture(self, selection: Selection) -> RawPicture:
-        """The baseline as a picture; of several their mean."""
-        return self.stage.baseline_picture([start.value for start in self.baselines(selection)])
+    def baseline_shown(self, selection: Selection) -> dict[str, Any]:
+        """The traits by which the page draws the baseline; of several their mean."""
+        return self.stage.baseline_shown([start.value for start in self.baselines(selection)])
+
+    @property
+    def references(self) -> tuple[CodeValue, ...]:
+        """What else to compare with where a method needs several baselines."""
+        return tuple(CodeValue(value, code.format(self.inputs.code)) for value, code in self.stage.references)
 
     def own_baseline(self, custom: Tensor) -> Tensor:
         """Of the user's own, which is for one example or for all of them, what is this example's."""
         return custom[self._part] if custom.shape[0] > 1 else custom
+
+
+class ExampleBatch:
+    """All examples, of which those that were looked at last are kept.
+
+    Args:
+        examples: all of them, with the model's other arguments.
+        make_stage: makes what an example is seen by.
+    """
+
+    def __init__(self, examples: Examples, make_stage: MakeStage) -> None:
+        self._all, self._make_stage = examples, make_stage
+        self._kept: dict[int, Example] = {}
+
+    def example(self, index: int) -> Example:
+        """One of the examples."""
+        if index not in self._kept:
+            while len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[index] = self.as_it_came(index)
+        return self._kept[index]
+
+    def as_it_came(self, index: int) -> Example:
+        """One of the examples without edits; it is not kept."""
+        return Example(self._all, index, self._make_stage)
+
+    def peek(self, index: int) -> Example:
+        """One of the examples, which is not kept if it was not before."""
+        return self._kept.get(index) or self.as_it_came(index)
+
+    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> set[int]:
+        """Give cells of an example other values, and those of all others their own.
+
+        Returns:
+            Which examples are other ones now.
+
+        Raises:
+            InputError: nothing can be edited here.
+        """
+        before = {i: example.edited for i, example in self._kept.items() if example.edited}
+        if before == ({index: tuple(edited)} if edited else {}):
+            return set()
+        changed = Example(self._all, index, self._make_stage, edited)
+        for i in before:
+            del self._kept[i]
+        self._kept[index] = changed
+        return {*before, index}
+
+    def forget_baselines(self) -> None:
+        """Make them anew when they are asked for."""
+        for example in self._kept.values():
+            example.forget_baselines()
+
+    def release(self) -> None:
+        """Let go of everything that was kept."""
+        self._kept.clear()
+
+    def infos(self) -> list[ExampleInfo]:
+        """All examples as they are chosen from; none if there is only one."""
+        count = self._all.count
+        return [self.peek(i).stage.example_info(i, count) for i in range(count)] if count > 1 else []
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of an example, which is one."""
+        stage = self.peek(index).stage
+        assert isinstance(stage, PictureStage)
+        return stage.pixels

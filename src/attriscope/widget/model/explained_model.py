@@ -12,9 +12,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attriscope.attr import IntegratedGradients, Saliency
@@ -29,13 +27,14 @@ from attriscope.core.progress import Parts
 from attriscope.core.row_count import counted_rows
 from attriscope.widget.messages.predictions import Outputs
 from attriscope.widget.messages.types import Output
+from attriscope.widget.messages.wire import FRAME_SIDE
 from attriscope.widget.methods.arguments import CodeValue, MethodInputs, as_code
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spec import MethodCall
 from attriscope.widget.model import layer_code
 from attriscope.widget.model import layers as model_layers
 from attriscope.widget.model.answer import Answer, answer_of
-from attriscope.widget.model.example import Example
+from attriscope.widget.model.example import Example, ExampleBatch
 from attriscope.widget.model.excitation import Excitation, excitation, excitation_of_one
 from attriscope.widget.model.layer_cache import LayerCache
 from attriscope.widget.model.layers import grad_cam
@@ -43,13 +42,12 @@ from attriscope.widget.model.map import Map, mean_map
 from attriscope.widget.model.output_kind import ends_with_sigmoid, outputs_of
 from attriscope.widget.model.path import MeanPathIntegral, PathIntegral
 from attriscope.widget.model.weights import fingerprint
-from attriscope.widget.stages.pictures import ToImage, picture_of
+from attriscope.widget.stages.stage import MakeStage
 from attriscope.widget.state.selection import Selection
 from attriscope.widget.state.table import PATH
 
 # Paths are what costs most to make and to keep. Those to come back to hold at most so many maps together.
 _FRAMES_KEPT = 600
-_EXAMPLES_KEPT = 8
 # The scores of all pixels are as large as many pictures.
 _SEGMENTATIONS_KEPT = 2
 _UNKNOWN = Answer()
@@ -60,8 +58,8 @@ class ExplainedModel:
 
     Args:
         model: the model.
-        examples: pictures of shape (N, C, H, W), and the model's other arguments.
-        to_image: see :class:`~attriscope.widget.stages.pictures.PictureStage`.
+        examples: inputs of shape (N, ...), and the model's other arguments.
+        make_stage: makes what an example is seen by.
         registry: the methods' parameters.
         boxes: for a detector, what finds boxes in its output.
         named: whether there are names of classes.
@@ -71,7 +69,7 @@ class ExplainedModel:
         self,
         model: nn.Module,
         examples: Examples,
-        to_image: ToImage | None,
+        make_stage: MakeStage,
         registry: MethodRegistry,
         boxes: Boxes | None = None,
         named: bool = False,
@@ -83,12 +81,11 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
-        self.to_image, self._registry = to_image, registry
+        self.batch, self._registry = ExampleBatch(examples, make_stage), registry
         self._answers: dict[int, Answer] = {}
         self._rows = True
         self._ends_with_sigmoid: bool | None = None
         self._paths: dict[Any, PathIntegral] = {}
-        self._examples: dict[int, Example] = {}
         self.layer_cache = LayerCache(model, self.example)
         self._seen: Any = None
 
@@ -99,13 +96,12 @@ class ExplainedModel:
         self.layer_cache.clear()
         self._answers.clear()
         self._paths.clear()
-        for example in self._examples.values():
-            example.forget_baselines()
+        self.batch.forget_baselines()
 
     def release(self) -> None:
         """Let go of everything that was kept."""
         self.forget()
-        self._examples.clear()
+        self.batch.release()
 
     def weights(self) -> Any:
         """Compares equal as long as the model's weights are the same."""
@@ -113,11 +109,14 @@ class ExplainedModel:
 
     def example(self, index: int) -> Example:
         """One of the examples."""
-        if index not in self._examples:
-            while len(self._examples) >= _EXAMPLES_KEPT:
-                del self._examples[next(iter(self._examples))]
-            self._examples[index] = Example(self.examples, index, self.to_image)
-        return self._examples[index]
+        return self.batch.example(index)
+
+    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> bool:
+        """See :meth:`ExampleBatch.edit`. Returns whether that is news."""
+        changed = self.batch.edit(index, edited)
+        for i in changed:
+            self._answers.pop(i, None)
+        return bool(changed)
 
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""
@@ -126,6 +125,9 @@ class ExplainedModel:
             return
         if weights != self._seen:
             self.forget()
+        if self.layers and self.example(index).edited:  # they are those of the row as it was
+            self._answers[index] = self._asked(self.example(index))
+            return
         found: list[Any] = []
         one = self.example(index).examples
         x = one.tensors[0].detach().clone()
@@ -161,14 +163,21 @@ class ExplainedModel:
         Returns:
             The score of each class, or of a segmentation its share of the pixels, (C,).
         """
+        example = self.batch.peek(index)
+        if example.edited:  # as it came
+            return self._asked(self.batch.as_it_came(index)).told
         answer = self._answers.get(index)
         if answer is None:
-            one = Example(self.examples, index, self.to_image).examples
-            with one_pass(self.model, False):
-                answer = self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
+            answer = self._asked(example)
             if answer.scores is not None:  # pixels are too many to keep
                 self._answers[index] = answer
         return None if answer.boxes is not None else answer.told  # boxes are no classes
+
+    def _asked(self, example: Example) -> Answer:
+        """What the model says of an example."""
+        one = example.examples
+        with one_pass(self.model, False):
+            return self._read(answer_of(self.model(one.tensors[0].clone(), *one.arguments), self.boxes))
 
     def scores(self, index: int) -> Tensor | None:
         """What the model said about an example, (C,); ``None`` if that is no row of scores, or not known."""
@@ -213,10 +222,6 @@ class ExplainedModel:
             return excitation(self.model, layer, cache.layout(layer), self.examples)
 
         return cache.kept("excitation", (layer,), look)
-
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) of an example."""
-        return picture_of(self.examples.tensors[0].detach()[index : index + 1], self.to_image)
 
     def best(self, index: int) -> int | None:
         """The class that an example is taken for; ``None`` if there are none, or it is not known."""
@@ -275,6 +280,7 @@ class ExplainedModel:
                 steps,
                 rule,
                 example.stage.as_map,
+                FRAME_SIDE if example.stage.has_neighbours else None,
             )
         self._keep(paths)
         return MeanPathIntegral(list(paths.values()))
@@ -422,6 +428,7 @@ class ExplainedModel:
             example.inputs,
             example.arguments,
             example.baselines(selection),
+            example.references,
             None if code is None else CodeValue(target, code, selection.explained_lines),
             self._registry.values(spec.name, selection.shown_settings, selection.effort),
             self.layers,

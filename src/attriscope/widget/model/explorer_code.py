@@ -42,10 +42,12 @@ def whole_code(
         selection: what the map answers.
         lines: those that reproduce it.
     """
-    given = {"class_names": labels.names.by_index, "to_image": explained.to_image}
+    stage = explained.example(selection.example).stage
+    given = {"class_names": labels.names.by_index, **stage.given}
     others = [name for name, value in given.items() if value]  # they have no place in code
     add = f"; add {' and '.join(others)} as you gave them" if others else ""
-    arguments = _choices(selection, {name: getattr(traits, name) for name in STYLE})
+    style = {name: getattr(traits, name) for name in STYLE}
+    arguments = _choices(selection, style, stage.usual_baseline)
     before: list[str] = []
     own = {name: spec for name, spec in registry.input_specs.items() if name not in INPUT_METHODS}
     if own.keys() & {selection.method, *selection.settings}:
@@ -69,12 +71,13 @@ def whole_code(
     )
 
 
-def _choices(selection: Selection, style: Mapping[str, Any]) -> dict[str, str]:
+def _choices(selection: Selection, style: Mapping[str, Any], usual_baseline: str) -> dict[str, str]:
     """What is not as it would be by itself, as code; the target always, for it depends on the model."""
     chosen = {name: getattr(selection, name) for name in (*REQUESTED, "effort") if name != "baseline"}
-    chosen |= {"ablated": [list(pair) for pair in selection.ablated], **style}
+    pairs = {name: [list(pair) for pair in getattr(selection, name)] for name in ("ablated", "edited")}
+    chosen |= {**pairs, **style}
     changed = {name: _code(value) for name, value in chosen.items() if value != ROWS[name].default()}
-    if selection.baselines != (ROWS["baseline"].default(),):
+    if selection.baselines != (usual_baseline,):
         changed["baseline"] = _baseline(selection)
     return changed
 

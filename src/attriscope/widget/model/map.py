@@ -50,7 +50,7 @@ class Map:
     def over_picture(self) -> Tensor | None:
         """What is laid over the input's places, (1, C, h, w); ``None`` for layers that have nothing to lay there."""
         if self.layout is None:
-            return self._placed(self.attributions)
+            return self.placed(self.attributions)
         if self.layout.kind == "map" and not self.layout.channels_last:
             return self.attributions
         if self.layout.kind == "map":
@@ -64,7 +64,7 @@ class Map:
         """What each place adds, (H, W), by a final map of contributions; ``None`` if its numbers do not add up."""
         if not (self.final and self.additive and self.layout is None):
             return None
-        return self._placed(self._counted).sum(1)[0]
+        return self.placed(self._counted).sum(1)[0]
 
     @property
     def total(self) -> Tensor | None:
@@ -73,7 +73,8 @@ class Map:
             return None
         return self._counted.sum()
 
-    def _placed(self, values: Tensor) -> Tensor:
+    def placed(self, values: Tensor) -> Tensor:
+        """Values in the attributions' shape by the input's places, (1, C, h, w); of a layer as they are."""
         return values if self.stage is None else self.stage.as_map(values)
 
     @property

@@ -41,6 +41,7 @@ class PathIntegral:
         n_steps: points on the path besides its two ends.
         rule: how they are placed and weighted, see :func:`~attriscope.attr.quadrature.quadrature`.
         as_map: lays effects, in the inputs' shape, out by their places: (1, C, rows, columns).
+        side: maps of more rows or columns are averaged down to that; ``None`` for none.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class PathIntegral:
         n_steps: int = 50,
         rule: str = "gausslegendre",
         as_map: Callable[[Tensor], Tensor] = lambda effects: effects,
+        side: int | None = FRAME_SIDE,
     ) -> None:
-        self._as_map = as_map
+        self._as_map, self._side = as_map, side
         inner = quadrature(rule, n_steps).spread
         weights = dict(zip(inner.nodes, inner.weights, strict=True))
         # The ends may carry no weight in the integral, but the curve is drawn from one to the other, and they say from
@@ -83,7 +85,7 @@ class PathIntegral:
             self._method, self._examples, (self._baseline,), self._target, rest.nodes
         ):
             effects = block.gradients[0][0] * self._difference
-            maps = [flat_map(self._as_map(effect[None]), FRAME_SIDE) for effect in effects]
+            maps = [flat_map(self._as_map(effect[None]), self._side) for effect in effects]
             sums = effects.flatten(1).sum(1)
             assert block.f is not None
             # Nothing fails from here on, so that each node counts once whatever happens.

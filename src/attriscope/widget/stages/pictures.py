@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attriscope.attr import baselines
-from attriscope.core.errors import InputError
-from attriscope.core.inputs import Examples, describe
 from attriscope.widget.messages import wire
-from attriscope.widget.messages.region_types import Region
 from attriscope.widget.messages.types import ExampleInfo, RawCloseUp, RawPicture
-from attriscope.widget.methods.arguments import CodeValue
+from attriscope.widget.methods.arguments import CodeValue, range_of
 from attriscope.widget.methods.spec import SEED
 from attriscope.widget.stages.pixels import as_pixels
-from attriscope.widget.stages.region import mask_of
 from attriscope.widget.stages.segments import segments
-from attriscope.widget.stages.stage import Stage
+from attriscope.widget.stages.stage import Stage, Words
 
 ToImage = Callable[[Tensor], Any]
 
@@ -44,7 +40,9 @@ class PictureStage(Stage):
             ``example`` over that of a picture.
     """
 
-    baseline_labels: ClassVar = {
+    words: ClassVar = Words("the picture", "pixel", "pixels", "its range")
+    has_segments: ClassVar = True
+    baseline_labels = {
         "zero": "zero",
         "black": "black",
         "white": "white",
@@ -57,6 +55,7 @@ class PictureStage(Stage):
         super().__init__(example)
         self.to_image = to_image
         """As it was given."""
+        self.given = {"to_image": to_image is not None}
         self._constants: dict[str, Tensor] = {}
         if to_image is None:
             low, high = example.min(), example.max()
@@ -91,22 +90,31 @@ class PictureStage(Stage):
         return self.show(self.example)
 
     @functools.cached_property
-    def picture(self) -> RawPicture:
-        """The picture for the page."""
-        return wire.picture_message(self.pixels)
+    def shown(self) -> dict[str, Any]:
+        """See :class:`Stage`."""
+        return {"picture": wire.picture_message(self.pixels)}
 
     def close_up(self, box: Sequence[int] | None) -> RawCloseUp:
-        """A part of the picture for the page, where the whole was averaged down."""
+        """See :class:`Stage`: where the whole was averaged down."""
         return wire.close_up_message(self.pixels, box)
+
+    def example_info(self, index: int, count: int) -> ExampleInfo:
+        """See :class:`Stage`. Nobody reads places in these pictures."""
+        side = _THUMBNAIL if count <= _MANY else _THUMBNAIL_OF_MANY
+        return {
+            "label": f"Example {index + 1}",
+            "picture": wire.picture_message(wire.shrunk(self.pixels, side)),
+        }
 
     @functools.cached_property
     def segments(self) -> Tensor:
         """The number of each pixel's segment in the picture, (h, w)."""
         return segments(self.pixels)
 
-    def mask(self, region: Region) -> Tensor:
-        """The pixels of a region, a boolean tensor (H, W) where the example is."""
-        return mask_of(region, self.places, lambda: self.segments).to(self.example.device)
+    @functools.cached_property
+    def noise_range(self) -> Tensor:
+        """See :class:`Stage`: one for all pixels."""
+        return torch.as_tensor(range_of(self.example), device=self.example.device)
 
     # --- baselines --------------------------------------------------------------------------------------------
 
@@ -130,9 +138,7 @@ class PictureStage(Stage):
             return baselines.blur(x)
         if name == "noise":
             return baselines.uniform(x, generator=torch.Generator().manual_seed(SEED))
-        raise InputError(
-            f"baseline must be one of {', '.join(self.baseline_labels)} or a tensor, but {describe(name)} came"
-        )
+        raise self.unknown_baseline(name)
 
     def baseline_in_code(self, name: str, example: str) -> CodeValue:
         """See :class:`Stage`."""
@@ -148,21 +154,22 @@ class PictureStage(Stage):
             return CodeValue(tensor, made)
         return CodeValue(tensor, f"baselines.{name}({example})")
 
-    def baseline_picture(self, starts: Sequence[Tensor]) -> RawPicture:
-        """Baselines as one picture: their mean."""
+    @property
+    def references(self) -> Sequence[tuple[Tensor, str]]:
+        """See :class:`Stage`: the mean colour and the blurred picture."""
+        x = self.example.detach()
+        return [(baselines.mean(x), "baselines.mean({})"), (baselines.blur(x), "baselines.blur({})")]
+
+    def baseline_shown(self, starts: Sequence[Tensor]) -> dict[str, Any]:
+        """See :class:`Stage`."""
         shown = [self.show(start) for start in starts]
-        return wire.picture_message(
-            shown[0] if len(shown) == 1 else np.mean(shown, 0).round().astype(np.uint8)
-        )
+        mean = shown[0] if len(shown) == 1 else np.mean(shown, 0).round().astype(np.uint8)
+        return {"baseline_picture": wire.picture_message(mean)}
 
     def baseline_thumbnail(self, name: str, custom: Tensor | None) -> RawPicture:
-        """A baseline as a small picture, to choose it by; {} where ``to_image`` takes none of that size.
+        """See :class:`Stage`; {} where ``to_image`` takes none of that size.
 
         It is made of a small copy of the example: of a photograph two hundred times sooner.
-
-        Args:
-            name: of the baseline.
-            custom: the user's own, which broadcasts against the example, if it is that.
         """
         size = _small_size(*self.places)
         try:
@@ -230,23 +237,6 @@ def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(x.shape[2:]) == size:
         return x.detach()
     return torch.nn.functional.interpolate(x.detach().float(), size, mode="area").to(x.dtype)
-
-
-def thumbnails(examples: Examples, to_image: ToImage | None) -> list[ExampleInfo]:
-    """Small pictures of all examples, to choose from; none if there is only one."""
-    if examples.count == 1:
-        return []
-    side = _THUMBNAIL if examples.count <= _MANY else _THUMBNAIL_OF_MANY
-    return [
-        {
-            "label": f"Example {i + 1}",
-            # Nobody reads places in these.
-            "picture": wire.picture_message(
-                wire.shrunk(picture_of(examples.tensors[0][i : i + 1], to_image), side)
-            ),
-        }
-        for i in range(examples.count)
-    ]
 
 
 def picture_of(tensor: Tensor, to_image: ToImage | None) -> NDArray[np.uint8]:

@@ -50,6 +50,7 @@ from attriscope.widget.messages.types import (
     RawPinned,
     RawPredictions,
     RawRefusal,
+    RawRows,
     RawTable,
     Settings,
     Sign,
@@ -189,6 +190,7 @@ class ExplorerTraits(traitlets.HasTraits):
     segments: RawSegments = kernel_trait(cleared_with="example")
     comparison: RawComparison = kernel_trait(answers=PATH)
     checks: RawChecks = kernel_trait(answers=_MAP)
+    rows: RawRows = kernel_trait(answers=("target", "contrast", "baseline", "method", "settings"))
     pinned: Sequence[RawPinned] = kernel_trait(traitlets.List())
 
     # How it is drawn: all of it restyles on the page.
