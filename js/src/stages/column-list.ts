@@ -5,7 +5,7 @@
 import { whyOff } from "../controls/needs-kernel";
 import type { Refusal } from "../controls/refusal";
 import { columnsRegion } from "../data/table";
-import { clamp, focusNear, h, setAttribute } from "../lib/dom";
+import { clamp, focusNear, h, setAttribute, setVariable } from "../lib/dom";
 import { freshId } from "../lib/disclosure";
 import { VirtualList } from "../lib/virtual-list";
 import { presentAlpha } from "../selection/displayed";
@@ -106,7 +106,8 @@ export class ColumnList {
   show(content: ListContent): void {
     this.#content = content;
     setAttribute(this.#box, "data-shown", content.kind);
-    const { steps } = content.fall;
+    const { steps, low, high } = content.fall;
+    setVariable(this.#box, "--as-zero", high > low ? (-low / (high - low)).toFixed(4) : 0);
     this.#steps = new Map(steps.map((step) => [step.item, step]));
     this.#items = steps.map(({ item }) => item);
     if (!this.#steps.has(this.#focus)) this.#focus = this.#items[0] ?? 0;

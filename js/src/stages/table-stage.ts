@@ -147,11 +147,10 @@ export class TableStage {
   #showWords(view: View, shown: Displayed): void {
     const { heat, stale, field } = shown;
     const against = heat && !stale ? doubt(heat) : "";
-    setText(this.#finding, against || finding(view, shown));
+    setText(this.#finding, against || (field ? finding(view, shown) : whyNoMap(view, shown)));
     setAttribute(this.#finding, "data-doubt", against ? "1" : undefined);
     const sum = heat?.sum === undefined ? [] : [`sum ${signed(heat.sum)}`];
-    const notes = heat ? [...sum, ...estimateNotes(heat)] : field ? [] : [whyNoMap(view, shown)];
-    setClipped(this.#notes, notes.join(" · "));
+    setClipped(this.#notes, heat ? [...sum, ...estimateNotes(heat)].join(" · ") : "");
   }
 
   #showEdits(view: View): void {

@@ -35,7 +35,16 @@ export type Quantity = "contribution" | "gradient" | "importance" | "attribution
 export type Amount = "probability" | "score";
 
 /** What the page may ask for besides setting a trait. */
-export type Ask = "cancel" | "recompute" | "refine" | "compare" | "check" | "pin" | "unpin" | "explain_pixel" | "explain_rows";
+export type Ask =
+  | "cancel"
+  | "recompute"
+  | "refine"
+  | "compare"
+  | "check"
+  | "pin"
+  | "unpin"
+  | "explain_pixel"
+  | "explain_rows";
 
 /** One baseline by name, or several whose maps are averaged. */
 export type Baseline = string | readonly string[];

@@ -95,7 +95,7 @@ describe("a row of a table", () => {
 
   it("tells why there is no map, and keeps its values", () => {
     draw({ heat: {}, layer: "fc" });
-    expect(find(".as-table-notes").textContent).toContain("layer fc gives 10 numbers");
+    expect(find(".as-finding").textContent).toContain("layer fc gives 10 numbers");
     expect(numbers()).toEqual(["", "", "", "", ""]);
     expect(all(".as-fall[data-empty]")).toHaveLength(5);
     expect(cell("age").value).toBe("63");
