@@ -63,7 +63,7 @@ export class ColumnRow {
     const text = hasNumber ? `${value > 0 ? "+" : ""}${rounded!}` : "";
     setText(this.#number, text);
     this.#number.title = hasNumber ? signed(value) : "";
-    setAttribute(node, "data-sign", value < 0 ? "-" : "+");
+    setAttribute(node, "data-sign", value < 0 ? "-" : value > 0 ? "+" : undefined);
     this.#showBar(hasNumber ? step : undefined, low, high);
     setAttribute(node, "data-flows", flows ? "1" : undefined);
     setAttribute(node, "data-picked", picked ? "1" : undefined);

@@ -61,7 +61,7 @@ export class TableStage {
       opened: () => this.#open(true),
       left: () => state.redraw(this),
     });
-    this.#sort = select("Order", signal, (value) => {
+    this.#sort = select("Order of columns", signal, (value) => {
       this.#order = value as Order;
       state.redraw(this);
     });

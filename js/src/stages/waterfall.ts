@@ -134,5 +134,6 @@ export function amountsOf(view: View, { field, heat, alpha }: Displayed): Amount
   if (heat) return { valueAt, reference, ...ofHeat(view, heat) };
   const way = currentPath(view)!;
   const start = way.scores[0]!;
-  return { valueAt, reference, start, end: start + at(way.totals, locate(way.alphas, alpha)), missing: 0 };
+  const end = start + at(way.totals, locate(way.alphas, alpha));
+  return { valueAt, reference, start, end: Number.isFinite(end) ? end : undefined, missing: 0 };
 }

@@ -87,7 +87,7 @@ describe("a row of a table", () => {
 
   it("is ordered as the table where that is wanted", () => {
     draw();
-    choose("Order", "table");
+    choose("Order of columns", "table");
     view.frame();
     expect(numbers()).toEqual(["+1.00", "−0.50", "+2.00", "+0.25", "−0.75"]);
     expect(view.model.saves).toEqual([]);
