@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attriscope.core.inputs import gather_examples
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.stages.pictures import PictureStage
 from models import draw, pictures
 from widget.nets import Awkward, Bottleneck, ChannelsLast, Rows, TimeFirst, Vit, Volume, net, picture
 
@@ -34,7 +35,7 @@ TARGET = 2
 
 
 def explained(model: nn.Module, x: Tensor) -> ExplainedModel:
-    found = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
+    found = ExplainedModel(model, gather_examples(x), PictureStage, MethodRegistry(x))
     found.run(0)
     return found
 

@@ -122,14 +122,25 @@ def agrees(request: dict[str, Any], choice: Selection) -> bool:
     level = "input" if choice.layer is None else "layer" if choice.neuron is None else "neuron"
     method = {"input": "method", "layer": "layer_method", "neuron": "neuron_method"}[level]
     present = {**choice.request("heat"), "effort": choice.effort}
-    names = {"target", "contrast", "example", "baseline", "layer", "neuron", "settings", "effort", method}
+    names = {
+        "target",
+        "contrast",
+        "example",
+        "edited",
+        "baseline",
+        "layer",
+        "neuron",
+        "settings",
+        "effort",
+        method,
+    }
     return all(request[name] == present[name] for name in names)
 
 
 def assert_inside_consistent(explorer: Explorer) -> None:
     """What is known of the inside answers what is chosen, or is not there."""
     choice, layouts = explorer.choice, explorer._explained.layer_cache.layouts
-    seen = {"target": choice.target, "contrast": choice.contrast, "example": choice.example}
+    seen = choice.values(("target", "contrast", "example", "edited"))
     layer, neuron = choice.layer, choice.neuron
     assert neuron is None or layer is not None
     assert explorer.channels.get("request") == (None if layer is None else {**seen, "layer": layer})

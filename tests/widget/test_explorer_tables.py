@@ -395,7 +395,7 @@ def test_figures_slides_and_pages_of_a_row(make: Any, tmp_path: Path) -> None:
 
 
 def test_bad_tables(model: Tabular, rows: Tensor) -> None:
-    with pytest.raises(InputError, match="the Explorer shows one input"):
+    with pytest.raises(InputError, match="as the one input that is explained"):
         Explorer(model, (rows, rows))
     with pytest.raises(InputTypeError, match="floating point"):
         Explorer(model, rows.long())
@@ -403,3 +403,72 @@ def test_bad_tables(model: Tabular, rows: Tensor) -> None:
     with pytest.raises(InputTypeError, match="the columns of a frame must hold numbers"):
         Explorer(model, pandas.DataFrame({"a": ["x", "y"]}))
     assert number("0.5") == 0.5
+
+
+@pytest.mark.parametrize(
+    "method", ["IntegratedGradients", "Saliency", "KernelShap", "DeepLiftShap", "GradientShap"]
+)
+def test_all_rows_are_explained_as_each_by_itself(make: Any, rows: Tensor, method: str) -> None:
+    explorer = make(target=1, method=method, example=2).wait()
+    found = explorer.explain_rows().wait().row_attributions
+    assert found.shape == rows.shape
+    told = explorer.rows
+    sizes = found.abs().mean(0)
+    order = sizes.argsort(descending=True).tolist()
+    assert (told["columns"], told["count"], told["final"], told["others"]) == (order, 9, True, 0)
+    assert told["sizes"] == pytest.approx(sizes[order].tolist(), rel=1e-5)
+    sent = np.frombuffer(told["attributions"], "<f4").reshape(9, 5)
+    np.testing.assert_allclose(sent, found[:, order], rtol=1e-6)
+    values = np.frombuffer(told["values"], "<f4").reshape(9, 5)
+    np.testing.assert_array_equal(values, rows[:, order])
+    for i in (2, 7):
+        explorer.example = i
+        torch.testing.assert_close(
+            explorer.wait().attributions[0], found[i], rtol=1e-4, atol=1e-5, msg=f"{method}, row {i}"
+        )
+    assert explorer.rows is told
+
+
+def test_rows_have_baselines_of_their_own_and_no_edits(make: Any, model: Tabular, rows: Tensor) -> None:
+    own = rows.flip(0).clone()
+    explorer = make(target=0, baseline=own, edited=[[0, 50.0]]).wait()
+    found = explorer.explain_rows().wait().row_attributions
+    wanted = attr.IntegratedGradients(model).attribute(rows, own, target=0, n_steps=20)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        model.last.bias += 1
+    explorer.figure()  # whatever is called notices
+    assert explorer.rows["outdated"]
+
+
+def test_wide_tables_send_the_columns_that_count() -> None:
+    wide = nn.Linear(300, 2)
+    table = draw(40, 300, seed=1).float()
+    explorer = Explorer(wide, table, target=0, method="InputXGradient")
+    explorer.explain_rows().wait()
+    told, found = explorer.rows, explorer.row_attributions
+    assert (len(told["columns"]), told["others"], told["count"]) == (20, 280, 40)
+    assert told["columns"] == found.abs().mean(0).argsort(descending=True)[:20].tolist()
+    explorer.close()
+
+
+def test_only_tables_have_rows() -> None:
+    pictures = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    explorer = Explorer(pictures, draw(2, 3, 8, 8).float())
+    with pytest.raises(ChoiceError, match="explain_rows is for the rows of a table"):
+        explorer.explain_rows()
+    explorer.wait()
+    explorer.close()
+
+
+def test_rows_of_a_model_that_looks_at_its_whole_batch_are_explained_alone(rows: Tensor) -> None:
+    class Centred(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x - x.mean(0)).square().cumsum(1)[:, :3] + x[:, :3]
+
+    explorer = Explorer(Centred(), rows, target=1, method="Saliency").wait()
+    found = explorer.explain_rows().wait().row_attributions
+    for i in (0, 5):
+        alone = attr.Saliency(Centred()).attribute(rows[i : i + 1], target=1, abs=False)
+        torch.testing.assert_close(found[i : i + 1], alone)
+    explorer.close()

@@ -27,6 +27,7 @@ from attriscope.widget.jobs.explorer_jobs import ExplorerJobs
 from attriscope.widget.jobs.judging import Judging
 from attriscope.widget.jobs.linked_choices import link
 from attriscope.widget.jobs.pinning import Pinning
+from attriscope.widget.jobs.rows import ExplainingRows, Rows
 from attriscope.widget.jobs.survey import read_labels
 from attriscope.widget.jobs.worker import Job
 from attriscope.widget.messages.class_names import ClassNamesLike, read_class_names
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Explorer(Pinning, Judging, Answers):
+class Explorer(Pinning, Judging, ExplainingRows, Answers):
     """Explains a model's prediction for a picture or a row of a table, to look at and to play with.
 
     Everything on the page is a trait that can be set, read and observed from Python; choices that need the model are
@@ -71,8 +72,8 @@ class Explorer(Pinning, Judging, Answers):
             for each example, or the scores of pixels, (N, C, H, W), as a segmentation does; alone, or in a dict, tuple
             or dataclass as ``logits``, ``out`` or the only tensor.
         inputs: one or more examples, a floating point tensor: pictures of shape (N, C, H, W), or a table of shape
-            (N, F), also as a frame of pandas. One at a time is on show. What is
-            explained is a copy, of these and of further arguments: what is written to them later is not seen.
+            (N, F), also as a frame of pandas. One at a time is on show. What is explained is a copy, of these and of
+            further arguments: what is written to them later is not seen.
         target: which output to explain: an int, a class by its name, a tuple or list of ints, or a function of the
             model's output that gives one number per example, such as those of ``attr.targets``; ``None`` takes the
             first example's best class. Of a segmentation, a class is the sum of its scores over the pixels where it is
@@ -155,6 +156,7 @@ class Explorer(Pinning, Judging, Answers):
             of the output.
         table, baseline_row: the row on show, with the columns' ``names`` and the range of all rows (``low``, ``high``),
             and the values of the baseline.
+        rows: all rows as :meth:`explain_rows` explained them, as the page draws it.
         alpha: position on the path, from 0 (baseline) to 1 (input).
         opacity, detail, colormap, sign, mode, outlier_percent, scale_limit: how the map is drawn. ``detail`` is the
             side of the blocks that it is summed over, in pixels; 1 for each pixel by itself, ``None`` (default) for
@@ -248,7 +250,7 @@ class Explorer(Pinning, Judging, Answers):
             names, self._registry.specs, self._explained.layer_cache.noun, first.baseline_labels
         )
         self._comparison = Comparison(self._explained, self._registry, self._labels)
-        self._checks = Checks(self._explained)
+        self._checks, self._rows = Checks(self._explained), Rows(self._explained)
         self._validation = Validation(self, self._explained, self._registry, names)
         self._state = ExplorerState()
         self._covering = Covering(self._explained, self._labels, self._state, self)
@@ -262,6 +264,7 @@ class Explorer(Pinning, Judging, Answers):
             self._comparison,
             self._covering,
             self._checks,
+            self._rows,
             truths,
         )
         if n_steps is not None:
@@ -275,8 +278,7 @@ class Explorer(Pinning, Judging, Answers):
         self.baselines = self.baselines or baseline_infos(first.baseline_labels, custom=False)
         self.examples = self._explained.batch.infos()
         shown = self._explained.example(self.example).stage
-        self.set_trait("close_up", shown.close_up(self.view_box))
-        for name, value in shown.shown.items():
+        for name, value in {**shown.shown, "close_up": shown.close_up(self.view_box)}.items():
             self.set_trait(name, value)
         self._state.example = self._state.looked_at = self.example
         self._exports = Exports(self, self._jobs, self._explorer_jobs, self._labels, model)

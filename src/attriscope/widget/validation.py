@@ -101,8 +101,8 @@ def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
                 "additional_forward_args: Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
             )
         raise InputError(
-            "the Explorer shows one input, pictures of shape (N, C, H, W) or a table of shape (N, F), but "
-            f"{describe(inputs)} came{hint}"
+            "the Explorer shows pictures, of shape (N, C, H, W), or a table, of shape (N, F), as the one input that is "
+            f"explained, but {describe(inputs)} came{hint}"
         )
     if len(x) > _MOST_EXAMPLES:
         raise InputError(

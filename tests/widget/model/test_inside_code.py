@@ -15,6 +15,7 @@ from attriscope.widget.methods.catalogue import INSIDE_METHODS
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.model.code import code_of
 from attriscope.widget.model.explained_model import ExplainedModel
+from attriscope.widget.stages.pictures import PictureStage
 from attriscope.widget.state.selection import Selection
 from models import seeded
 from widget.helpers import Masked, run
@@ -42,7 +43,7 @@ def test_code_reproduces_every_method_at_every_kind_of_layer(name: str) -> None:
     done = 0
     for kind, x, layers in CODED:
         model = net(kind)
-        explained_model = ExplainedModel(model, gather_examples(x), None, MethodRegistry(x))
+        explained_model = ExplainedModel(model, gather_examples(x), PictureStage, MethodRegistry(x))
         explained_model.run(0)
         for layer in layers:
             layout = explained_model.layer_cache.layout(layer)

@@ -139,6 +139,8 @@ class Covering:
     def _readers(self, selection: Selection, mask: Tensor) -> list[RawReader]:
         """What reads the region. Nobody asked for it alone: a model that has something against it has none."""
         cache = self._explained.layer_cache
+        if not self._explained.example(selection.example).stage.has_neighbours:  # layers do not lie over it
+            return []
         if selection.place == "neuron":  # what reads it for the output is not what reads it for the neuron
             return []
         try:

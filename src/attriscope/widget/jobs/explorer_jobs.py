@@ -21,6 +21,7 @@ from attriscope.widget.jobs.covering import Covering, CoverRequest, quiet
 from attriscope.widget.jobs.patches import show_patches
 from attriscope.widget.jobs.pinning import PinRequest, with_pin
 from attriscope.widget.jobs.pipeline import ExplanationJob, Publish
+from attriscope.widget.jobs.rows import Rows, RowsRequest
 from attriscope.widget.jobs.survey import tell_of_examples
 from attriscope.widget.methods.labels import Labels
 from attriscope.widget.methods.registry import MethodRegistry
@@ -45,6 +46,7 @@ class ExplorerJobs:
         comparison: the latest comparison.
         covering: the region that is covered.
         checks: the latest checks.
+        rows: all rows of a table.
         truths: the true class of each example, if they are known.
 
     Attributes:
@@ -61,17 +63,18 @@ class ExplorerJobs:
         comparison: Comparison,
         covering: Covering,
         checks: Checks,
+        rows: Rows,
         truths: Sequence[int] | None = None,
     ) -> None:
         self.anew = threading.Event()
         self._shown, self._explained, self._registry, self._labels = shown, explained, registry, labels
         self._state, self._comparison, self._checks, self._covering = state, comparison, checks, covering
-        self._truths = truths
+        self._truths, self._rows = truths, rows
         self._surveyed: Any = None
 
     def do(
         self,
-        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest,
+        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest | RowsRequest,
         publish: Publish,
     ) -> str:
         """Do what a job is about; that a selection is on show already saves its part of it.
@@ -89,7 +92,7 @@ class ExplorerJobs:
 
     def _do(
         self,
-        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest,
+        about: Selection | ComparisonRequest | CheckRequest | PinRequest | CoverRequest | RowsRequest,
         publish: Publish,
     ) -> str:
         if self.anew.is_set():
@@ -123,6 +126,8 @@ class ExplorerJobs:
             with once({TrainingModeWarning, ConvergenceWarning}):  # told of the map on show already
                 if isinstance(settled, CheckRequest):
                     self._checks.run(settled, job)
+                elif isinstance(settled, RowsRequest):
+                    self._rows.run(settled, job)
                 else:
                     self._comparison.run(settled, job)
         return note
@@ -192,11 +197,17 @@ class ExplorerJobs:
         self._explained.release()
         self._comparison.clear()
         self._checks.clear()
+        self._rows.clear()
         self._state.clear()
 
     def mark_outdated(self) -> None:
         """Say whether what is on show is of other weights than the model's."""
-        if self._state.weights is None and self._comparison.table is None and not self._checks.known:
+        rows = self._rows.attributions is not None
+        if (
+            self._state.weights is None
+            and self._comparison.table is None
+            and not (self._checks.known or rows)
+        ):
             return
         with LOCK:  # a job may show a newer map meanwhile
             weights = self._explained.weights()
@@ -204,3 +215,4 @@ class ExplorerJobs:
                 self._shown.weights_changed = self._state.weights != weights
             self._shown.comparison = self._comparison.marked(self._shown.comparison, weights)
             self._shown.checks = self._checks.marked(self._shown.checks, weights)
+            self._shown.rows = self._rows.marked(self._shown.rows, weights)

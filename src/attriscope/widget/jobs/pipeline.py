@@ -381,6 +381,10 @@ class ExplanationJob:
         self.publish(path=message)
         return ""
 
+    def unit(self, selection: Selection) -> str:
+        """What the numbers of the selected method are, in words."""
+        return self._told.unit(selection)["unit"]
+
     # --- progress ---------------------------------------------------------------------------------------------
 
     def reported(self, what: str, steps: Iterator[T], every: bool = False, pace: float = 0.2) -> Iterator[T]:

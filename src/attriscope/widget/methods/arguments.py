@@ -37,6 +37,8 @@ class MethodInputs:
         arguments: the model's other arguments, or ``None``.
         baselines: each of the example's shape.
         references: what else to compare with where one baseline is too little.
+        groups: which feature each number belongs to, as a mask that broadcasts over the example; ``None`` where that is
+            for the method to settle.
         target: the explained output, or ``None``.
         values: the method's parameters by name.
         layers: what the model is made of.
@@ -52,6 +54,7 @@ class MethodInputs:
     layers: Sequence[LayerInfo]
     layer: CodeValue | None = None
     neuron: CodeValue | None = None
+    groups: CodeValue | None = None
 
     @property
     def common(self) -> dict[str, CodeValue]:
@@ -61,6 +64,8 @@ class MethodInputs:
 
     def cells(self) -> dict[str, CodeValue]:
         """A picture cut into cells, each one feature: ids of shape (H, W); elsewhere each number is one by itself."""
+        if self.groups is not None:
+            return {"feature_mask": self.groups}
         if "cells" not in self.values:
             return {}
         side, tensor, name = self.values["cells"], self.example.value, self.example.code

@@ -84,6 +84,14 @@ class Example:
             self._latest_baselines = key, made
         return self._latest_baselines[1]
 
+    @property
+    def groups(self) -> CodeValue | None:
+        """Which feature each number belongs to, if the stage says so."""
+        groups = self.stage.groups
+        if groups is None:
+            return None
+        return CodeValue(groups[None], "groups[None]", ("# groups are those of your stage",))
+
     def forget_baselines(self) -> None:
         """Make them anew, for the example may be another: it is the user's tensor."""
         self._latest_baselines = None

@@ -434,5 +434,6 @@ class ExplainedModel:
             self.layers,
             layer,
             neuron,
+            example.groups,
         )
         return spec.call(model, inputs, self._registry.parameters[spec.name])

@@ -67,6 +67,7 @@ def _own(said: Any) -> MakeStage:
         found = said(example)
         if not isinstance(found, Stage):
             raise InputTypeError(f"stage must give a Stage, but it gave {describe(found)}")
+        found.given = {**found.given, "stage": True}
         return found
 
     return make

@@ -126,6 +126,13 @@ class Stage(abc.ABC):
         """All examples as a tensor, and the Python for it, given the Explorer's ``inputs``."""
         return CodeValue(None, "inputs")
 
+    @property
+    def groups(self) -> Tensor | None:
+        """Which feature each number of the example belongs to, in its shape but for the first dimension; ``None`` where
+        methods are to cut it by themselves.
+        """
+        return None
+
     # --- baselines --------------------------------------------------------------------------------------------
 
     @abc.abstractmethod

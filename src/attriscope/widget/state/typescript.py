@@ -83,9 +83,17 @@ def _declarations_in(source: str) -> Iterator[str]:
         ):
             assert node.value is not None
             comment = comments[node.lineno - 2]
-            yield _comment(comment) + f"export type {node.target.id} = {_type(node.value)};"
+            yield _comment(comment) + _alias(node.target.id, _type(node.value))
         elif isinstance(node, ast.ClassDef):
             yield _interface(node)
+
+
+def _alias(name: str, kind: str) -> str:
+    """A type's name, on one line, or with a line for each of its members where that is too long."""
+    line = f"export type {name} = {kind};"
+    if len(line) <= _WIDTH:
+        return line
+    return "\n".join([f"export type {name} =", *(f"  | {one}" for one in kind.split(" | "))]) + ";"
 
 
 def _interface(node: ast.ClassDef) -> str:
