@@ -23,6 +23,9 @@ import { Tabs } from "./lib/tabs";
 import { Overlay } from "./overlay/overlay";
 import { ShareMenu } from "./overlay/share";
 import { arrangement } from "./selection/pins";
+import { currentTable } from "./selection/table";
+import { stageWords } from "./selection/words";
+import { TableStage } from "./stages/table-stage";
 import type { Model } from "./state/model";
 import { type Shows, State } from "./state/state";
 import type { PartName, TabName } from "./state/messages.generated";
@@ -40,13 +43,13 @@ type CardClass = new (state: State) => Card;
 const TABS: readonly {
   readonly name: TabName;
   readonly label: string;
-  readonly title: string;
+  readonly title: string | ((view: View) => string);
   readonly cards: readonly { readonly card: CardClass; readonly where?: (view: View) => boolean }[];
 }[] = [
   {
     name: "where",
     label: "Where",
-    title: "What in the picture made the model say so",
+    title: (view) => stageWords(view).where,
     cards: [
       { card: PredictionsCard },
       { card: CoveredCard, where: (view) => view.has("selection") },
@@ -70,9 +73,16 @@ const TABS: readonly {
   },
 ];
 
-/** What can stand alone. */
-const PARTS: Readonly<Record<Exclude<PartName, "explorer">, CardClass>> = {
-  overlay: Overlay,
+/** What stands on the left, by what the inputs are: the first that is for them, which is decided once. */
+const STAGES: readonly { readonly card: CardClass; readonly where: (view: View) => boolean }[] = [
+  { card: TableStage, where: (view) => currentTable(view) !== undefined },
+  { card: Overlay, where: () => true },
+];
+
+const stage = (state: State): Card => new (STAGES.find(({ where }) => where(state.view))!.card)(state);
+
+/** What can stand alone, besides the stage. */
+const PARTS: Readonly<Record<Exclude<PartName, "explorer" | "overlay">, CardClass>> = {
   predictions: PredictionsCard,
   path: PathCard,
   layers: LayersCard,
@@ -91,6 +101,7 @@ function tabs(state: State): HTMLElement {
     const shown = cards.filter(({ where }) => where?.(view) ?? true);
     return {
       ...tab,
+      title: typeof tab.title === "string" ? tab.title : tab.title(view),
       panel: h("div", { class: "as-tab-panel" }, ...shown.map(({ card }) => new card(state).node)),
     };
   });
@@ -100,7 +111,7 @@ function tabs(state: State): HTMLElement {
 }
 
 function explorer(state: State, root: HTMLElement): void {
-  const body = h("div", { class: "as-body" }, new Overlay(state).node, tabs(state));
+  const body = h("div", { class: "as-body" }, stage(state).node, tabs(state));
   widenForPair(state, body);
   hideSavedPicture(state);
   root.append(
@@ -112,11 +123,11 @@ function explorer(state: State, root: HTMLElement): void {
   );
 }
 
-function alone(state: State, root: HTMLElement, card: CardClass): void {
+function alone(state: State, root: HTMLElement, part: Exclude<PartName, "explorer">): void {
   if (state.view.has("status")) root.append(new ErrorBanner(state).node);
   root.append(new KernelBanner(state).node);
   widenForPair(state, root);
-  root.append(new card(state).node);
+  root.append((part === "overlay" ? stage(state) : new PARTS[part](state)).node);
 }
 
 interface RenderProps {
@@ -133,12 +144,12 @@ function render({ model, el, signal }: RenderProps): () => void {
 
   const state = new State(model, life.signal);
   const wanted = state.view.get("_part");
-  const part = Object.hasOwn(PARTS, wanted) ? (wanted as keyof typeof PARTS) : "explorer";
+  const part: PartName = wanted === "overlay" || Object.hasOwn(PARTS, wanted) ? wanted : "explorer";
   const root = h("div", { class: "as-root", "data-part": part });
   keepKeys(root, life.signal);
   el.append(root); // before drawing: some cards ask where the focus is
   if (part === "explorer") explorer(state, root);
-  else alone(state, root, PARTS[part]);
+  else alone(state, root, part);
   root.dataset.ready = "1";
 
   life.signal.addEventListener("abort", () => root.remove());

@@ -79,7 +79,7 @@ def test_numbers_are_those_of_the_code() -> None:
     ]
     assert MOST_PINS == 8
     assert "up to eight of them" in PAGE
-    finding = (ROOT / "js/src/overlay/finding.ts").read_text(encoding="utf-8")
+    finding = (ROOT / "js/src/selection/finding.ts").read_text(encoding="utf-8")
     assert "MOST_MISSED = 0.1;" in finding  # a tenth
     assert "MOST_UNCERTAIN = 0.25;" in finding  # a quarter
 

@@ -10,8 +10,10 @@ import { number, percent, signed } from "../lib/format";
 import { chosenBaselines } from "../selection/baselines";
 import { classLabel } from "../selection/classes";
 import { displayed } from "../selection/displayed";
-import { currentCovered, pickRegion, regionMask, regionValue } from "../selection/region";
+import { currentCovered, pickedColumns, pickRegion, regionMask, regionValue } from "../selection/region";
 import { scopeOf } from "../selection/scope";
+import { columnName, currentTable } from "../selection/table";
+import { stageWords } from "../selection/words";
 import { Readers } from "./readers";
 import type { ChangedPrediction, RawCovered, RawReader, Region } from "../state/messages.generated";
 import type { State } from "../state/state";
@@ -20,8 +22,6 @@ import type { View } from "../state/view";
 /** So many regions can be gone back to. */
 const KEPT = 20;
 
-const INVITATION =
-  "Click a place on the picture: what the map says it is worth, what covering it costs, and what reads it.";
 const NONE: readonly RawReader[] = [];
 
 /** Words, some of which are numbers to be read at a glance. */
@@ -107,8 +107,18 @@ function sizeText(view: View): string {
   const mask = regionMask(view);
   const value = regionValue(view);
   if (!mask || !value) return "Finding the segment …";
+  const row = currentTable(view);
+  if (row) return columnsText(view, row.columns.length);
   const pixels = mask.count === 1 ? "1 pixel" : `${mask.count.toLocaleString("en-US")} pixels`;
   return `${pixels}: ${percent(value.area)} of the picture`;
+}
+
+/** The names of the columns that are asked about, as far as there is room for them. */
+function columnsText(view: View, count: number): string {
+  const names = [...pickedColumns(view)].map((column) => columnName(view, column));
+  const [only] = names;
+  const size = `${names.length} of ${count} columns`;
+  return names.length === 1 ? `${only!}: ${size}` : `${size}: ${names.join(", ")}`;
 }
 
 /** How much of the map lies in the region. */
@@ -120,7 +130,7 @@ function shareText(view: View): string {
 export class CoveredCard {
   readonly node: HTMLElement;
   readonly #frame = card("as-covered", "Covered");
-  readonly #invitation = h("div", { class: "as-note as-invitation" }, INVITATION);
+  readonly #invitation = h("div", { class: "as-note as-invitation" });
   readonly #sentence = h("p", { class: "as-covered-sentence", "aria-live": "polite", dir: "auto" });
   readonly #change = h("span", { class: "as-facts", dir: "auto" });
   readonly #best = h("span", { class: "as-facts", dir: "auto" });
@@ -146,7 +156,9 @@ export class CoveredCard {
     });
     this.#undo.title = "Back to the region before";
     const clear = button("as-link", "Clear", signal, () => pickRegion(state, null));
-    clear.title = "No region (key Delete on the picture)";
+    const words = stageWords(view);
+    clear.title = words.letGo;
+    setText(this.#invitation, words.ask);
     this.#refusal = new Refusal(view, "selection", []);
     this.#frame.head.append(this.#size, h("span", { class: "as-hint" }), this.#undo, clear);
     this.#readers = new Readers(state);

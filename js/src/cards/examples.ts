@@ -1,8 +1,8 @@
-/** The examples of the inputs as a strip of small pictures; picking one shows it everywhere. */
+/** The examples of the inputs as a strip of small pictures, or of names; picking one shows it everywhere. */
 import { needKernel, whyOff } from "../controls/needs-kernel";
 import { Refusal } from "../controls/refusal";
 import { picture } from "../data/messages";
-import { context, pictureCanvas } from "../lib/canvas";
+import { context, pictureCanvas, type RgbImage } from "../lib/canvas";
 import { clamp, clipped, focusNear, h, setAttribute, setClipped, setText } from "../lib/dom";
 import { sameValue } from "../lib/equality";
 import { type Select, select } from "../lib/form-controls";
@@ -26,27 +26,39 @@ export function itemAfter(key: string, present: number, count: number): number |
   return to === undefined ? undefined : clamp(to, 0, count - 1);
 }
 
+function thumbnail(image: RgbImage): HTMLCanvasElement {
+  const canvas = h("canvas", { class: "as-example-picture", width: image.w, height: image.h });
+  context(canvas)?.drawImage(pictureCanvas(image), 0, 0);
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
+}
+
 /** An example in the strip: what it looks like, what the model says of it, and whether that is wrong. */
 class Item {
   readonly node: HTMLElement;
   readonly #name = clipped("as-example-name");
   readonly #wrong = h("span", { class: "as-example-wrong", hidden: true });
   readonly #label: string;
+  /** Without a picture it is its name that says which one it is. */
+  readonly #isNamed: boolean;
 
   constructor({ label, picture: raw }: ExampleInfo, index: number) {
     this.#label = label || String(index);
     const image = picture(raw)?.image;
-    const canvas = h("canvas", { class: "as-example-picture", width: image?.w ?? 1, height: image?.h ?? 1 });
-    if (image) context(canvas)?.drawImage(pictureCanvas(image), 0, 0);
-    canvas.setAttribute("aria-hidden", "true");
     const words = h("span", { class: "as-example-words" }, this.#name, this.#wrong);
-    this.node = h("div", { class: "as-example", role: "option" }, canvas, words);
+    this.node = h(
+      "div",
+      { class: "as-example", role: "option" },
+      ...(image ? [thumbnail(image)] : []),
+      words,
+    );
+    this.#isNamed = image === undefined;
   }
 
   show(known: ExamplePrediction | undefined): void {
     const prediction = known ? predictionText(known) : "";
-    const said = prediction === "" ? this.#label : prediction;
-    setClipped(this.#name, said, said === this.#label ? said : `${this.#label}: ${said}`);
+    const whole = prediction === "" ? this.#label : `${this.#label}: ${prediction}`;
+    setClipped(this.#name, this.#isNamed || prediction === "" ? whole : prediction, whole);
     const wrong = known?.wrong === true;
     this.#wrong.hidden = !wrong;
     setClipped(this.#wrong, wrong ? `is ${known.truth ?? ""}` : "");

@@ -1,9 +1,10 @@
-/** The ends of the path: the baseline and the input, as small pictures with names. */
+/** The ends of the path: the baseline and the input, as small pictures, where they are some, with names. */
 import type { Picture } from "../data/messages";
 import { context, pictureCanvas } from "../lib/canvas";
 import { clipped, h, setClipped } from "../lib/dom";
 import { baselineLabel } from "../selection/baselines";
 import { currentBaseline, currentPicture } from "../selection/displayed";
+import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 
@@ -20,7 +21,7 @@ export class PathEnds {
   show(view: View): void {
     const name = baselineLabel(view);
     this.#start.show(name || "the baseline", currentBaseline(view));
-    this.#finish.show("the picture", currentPicture(view));
+    this.#finish.show(stageWords(view).input, currentPicture(view));
   }
 }
 

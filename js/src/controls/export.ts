@@ -7,13 +7,14 @@ import { h, setAttribute, setText } from "../lib/dom";
 import { download } from "../lib/download";
 import { freshId } from "../lib/disclosure";
 import { button } from "../lib/form-controls";
+import { stageWords } from "../selection/words";
 import type { Exported, ExportKind } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { whyOff } from "./needs-kernel";
 
 const BUTTONS: readonly { readonly what: ExportKind; readonly label: string; readonly title: string }[] = [
-  { what: "figure", label: "Figure", title: "Download the picture with its map as a PNG file, for a paper" },
+  { what: "figure", label: "Figure", title: "" },
   { what: "slide", label: "Slide", title: "Download a slide of 16 to 9 as a PNG file" },
   {
     what: "html",
@@ -42,7 +43,7 @@ export class ExportButtons {
     this.#state = state;
     this.nodes = BUTTONS.map(({ what, label, title }) => {
       const made = button("as-button", label, state.signal, () => this.ask(what));
-      made.title = title;
+      made.title = title || stageWords(state.view).figure;
       return made;
     });
     state.hear((content, buffers) => {

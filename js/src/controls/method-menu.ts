@@ -4,6 +4,7 @@ import { Menu, type MenuItem } from "../lib/menu";
 import { lastMapped } from "../selection/places";
 import { methodThumbnail } from "../selection/thumbnails";
 import { type Scope, scopeOf } from "../selection/scope";
+import { stageWords } from "../selection/words";
 import type { MethodInfo } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
@@ -38,7 +39,7 @@ const itemsOf = derived((view: View): readonly MenuItem[] => {
   const ofPixels = view.get("methods").map(itemOf);
   if (last === undefined || !ofLayers.length) return ofPixels;
   return [
-    ...ofPixels.map((item) => ({ ...item, group: "Of the pixels" })),
+    ...ofPixels.map((item) => ({ ...item, group: `Of ${stageWords(view).parts}` })),
     ...ofLayers.map(itemOf).map((item) => ({ ...item, group: LAYER_GROUP, value: AT_LAYER + item.value })),
   ];
 });

@@ -138,6 +138,7 @@ export function mapOf(of: LayerMaps, name: string, picture?: { w: number; h: num
     compares: true,
     quantity: of.quantity,
     unit: of.unit,
+    output: undefined,
   };
   known.delete(key);
   known.set(key, heat); // the latest stands last

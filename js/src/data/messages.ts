@@ -67,6 +67,8 @@ export interface Heat {
   readonly compares: boolean;
   /** What the numbers are, in words; empty where that is not known. */
   readonly unit: string;
+  /** The explained number at the input. */
+  readonly output: number | undefined;
 }
 
 export interface Path {
@@ -153,6 +155,7 @@ export const heat = memo((raw: RawHeat): Heat | undefined => {
     tellsWorth: raw.tells_worth === true,
     compares: raw.compares !== false,
     unit: raw.unit ?? "",
+    output: numeric(raw.output),
   };
 });
 

@@ -9,6 +9,7 @@ import { currentPicture } from "../selection/displayed";
 import { canPick, layerNumber, layerText, mappedLayers, numberedLayer } from "../selection/layer";
 import { relevanceOf } from "../selection/relevance";
 import { riverMap, riverReaches, riverStretches, stopText, stopTooltip } from "../selection/river";
+import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { RiverBand } from "./river-band";
@@ -56,7 +57,7 @@ export class River {
       h(
         "div",
         { class: "as-river-legend", "aria-hidden": "true" },
-        h("span", {}, "picture"),
+        h("span", {}, stageWords(state.view).example),
         this.#words,
         this.#keys,
         h("span", {}, "output"),

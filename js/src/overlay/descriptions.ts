@@ -5,11 +5,8 @@ import { summary } from "../data/statistics";
 import { number, signed } from "../lib/format";
 import type { Point } from "../lib/zoom";
 import type { Displayed } from "../selection/displayed";
-import { isComputing } from "../selection/freshness";
+import { estimateNotes, sharesOut } from "../selection/finding";
 import type { Mode } from "../state/messages.generated";
-import { View } from "../state/view";
-import { sharesOut } from "./finding";
-import { estimateNotes } from "./legend";
 import { valueUnder } from "./stage";
 
 const OVER: Readonly<Record<Mode, string>> = {
@@ -59,16 +56,6 @@ export function summarise({ field: drawn, heat }: Displayed, computing: boolean)
   }
   if (heat?.changed) words.push("The model's weights changed while this was computed.");
   return words.join(" ");
-}
-
-/** Why there is no map over the picture. */
-export function whyNoMap(view: View, { alpha, without }: Displayed): string {
-  if (without) {
-    const below = view.has("channels") && without.layout && without.layout !== "other";
-    return `no map: ${gives(without)}${below ? "; pick one below to see what drives it" : ""}`;
-  }
-  if (isComputing(view)) return alpha < 1 ? "computing the path" : "computing";
-  return alpha < 1 ? "no path computed" : "no map computed";
 }
 
 /** The value under a pixel of the picture. */

@@ -6,6 +6,7 @@ import { PixelBuffer } from "../lib/canvas";
 import { h, setAttribute, setText } from "../lib/dom";
 import { sameValue } from "../lib/equality";
 import { number, percent, signed } from "../lib/format";
+import { estimateNotes } from "../selection/finding";
 import type { Mode, Sign } from "../state/messages.generated";
 
 const LENGTH = 256;
@@ -75,23 +76,6 @@ export function legendNotes(content: LegendContent): string[] {
   if (heat) {
     if (heat.sum !== undefined) notes.push(`sum ${signed(heat.sum)}`); // not all maps can be added up
     notes.push(...estimateNotes(heat));
-  }
-  return notes;
-}
-
-/** How good the map is as an estimate, and what it has cost. */
-export function estimateNotes({ gap, error, relativeError, evaluations }: Heat): string[] {
-  const notes: string[] = [];
-  if (gap !== undefined) notes.push(`gap ${signed(gap)}`);
-  if (error !== undefined) {
-    const relative = relativeError === undefined ? "" : ` (${percent(relativeError)} of the map)`;
-    notes.push(`error ±${number(error)}${relative}`);
-  } else if (relativeError !== undefined) {
-    notes.push(`error ${percent(relativeError)} of the map`);
-  }
-  if (evaluations !== undefined) {
-    const rows = evaluations.toLocaleString("en-US");
-    notes.push(evaluations === 1 ? "1 evaluation" : `${rows} evaluations`);
   }
   return notes;
 }

@@ -13,13 +13,13 @@ import { type Arrangement, arrangement } from "../selection/pins";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
-import { RefineButton, WeightsNotice } from "./actions";
-import { BackButtons } from "./back-buttons";
+import { RefineButton, WeightsNotice } from "../controls/map-actions";
+import { BackButtons } from "../controls/back-buttons";
 import { CloseUps } from "./close-up";
 import { Brushes, KEYS_TEXT } from "./brushes";
 import { DataTable } from "./data-table";
-import { describe, readingOf, summarise, valueText, whyNoMap } from "./descriptions";
-import { doubt, finding } from "./finding";
+import { describe, readingOf, summarise, valueText } from "./descriptions";
+import { doubt, finding, whyNoMap } from "../selection/finding";
 import { Flicker } from "./flicker";
 import { Legend } from "./legend";
 import { Stages } from "./pinned";
@@ -42,7 +42,7 @@ function unitOf({ heat }: Displayed, view: View): { unit: string; forAndAgainst:
 
 export class Overlay {
   readonly node: HTMLElement;
-  readonly #frame = card("as-overlay", "Picture");
+  readonly #frame = card("as-left as-overlay", "Picture");
   readonly #readout = h("div", { class: "as-readout" });
   readonly #spoken = h("div", { class: "as-unseen", "aria-live": "polite" });
   readonly #words = h("div", { class: "as-unseen", id: freshId() });

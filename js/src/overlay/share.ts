@@ -4,7 +4,7 @@ import { h } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
 import type { State } from "../state/state";
-import { CodeCopy } from "./actions";
+import { CodeCopy } from "../controls/map-actions";
 
 export class ShareMenu {
   readonly element: HTMLElement;

@@ -2,6 +2,7 @@
 import type { Heat } from "../data/messages";
 import { picture } from "../data/messages";
 import type { View } from "../state/view";
+import { currentTable } from "./table";
 
 /** Sides of blocks, in pixels of the input. */
 const SIDES = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512] as const;
@@ -32,6 +33,7 @@ export function automaticSide(shorter: number): number {
 
 /** The side of the blocks in pixels of the input: the chosen one, or what suits the picture. */
 export function blockSide(view: View): number {
+  if (currentTable(view)) return 1; // columns that stand beside each other have nothing to do with each other
   const chosen = view.get("detail");
   return chosen !== null && chosen >= 1 ? chosen : automaticSide(shorterSide(view));
 }

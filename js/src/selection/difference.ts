@@ -40,6 +40,7 @@ function subtract(a: Heat, b: Heat): Heat {
     compares: true,
     quantity: undefined,
     unit: unitOfDifference(a.unit, b.unit),
+    output: undefined,
   };
 }
 

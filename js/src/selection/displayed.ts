@@ -15,6 +15,8 @@ import type { View } from "../state/view";
 import { blockSide, inNumbers } from "./detail";
 import { heatIsStale, isFresh, pathIsStale } from "./freshness";
 import { layerWithoutMap, scopeOf } from "./scope";
+import { currentTable } from "./table";
+import { stageWords } from "./words";
 
 /** A map that can be coloured: the present heat, or the path somewhere on the way. */
 export interface Field {
@@ -175,8 +177,9 @@ function onTheWay(view: View, image: Picture | undefined, alpha: number): Displa
       heat: undefined,
     };
   }
-  if (!image) return { ...common, ...NO_MAP, kind: "empty", title: "Picture" };
-  return { ...common, ...NO_MAP, kind: "picture", title: `Picture at α = ${position(alpha)}` };
+  const { title } = stageWords(view);
+  if (!image && !currentTable(view)) return { ...common, ...NO_MAP, kind: "empty", title };
+  return { ...common, ...NO_MAP, kind: "picture", title: `${title} at α = ${position(alpha)}` };
 }
 
 /** At the input: the kernel's map, or the picked layer's from among those of all layers, or the picture alone. */
@@ -185,14 +188,14 @@ function atInput(view: View, image: Picture | undefined): Displayed {
   const told = currentHeat(view);
   const fresh = told !== undefined && !heatIsStale(view, told);
   const without = layerWithoutMap(view);
-  if (image && without && !fresh) {
-    return { ...common, ...NO_MAP, kind: "picture", title: "Picture", without };
-  }
+  const there = image ?? currentTable(view);
+  const { title } = stageWords(view);
+  if (there && without && !fresh) return { ...common, ...NO_MAP, kind: "picture", title, without };
   // The kernel's own map when it is there; a draft of it is no better than what all layers came with.
   const quick = fresh && told.final && !told.preview ? undefined : layerMap(view, image);
   const map = quick && (!fresh || quick.final) ? quick : told;
   if (map) return { ...common, ...ofHeat(map, blockSide(view)), stale: map === told && !fresh };
-  return { ...common, ...NO_MAP, kind: image ? "picture" : "empty", title: "Picture" };
+  return { ...common, ...NO_MAP, kind: there ? "picture" : "empty", title };
 }
 
 /** What the overlay shows. */

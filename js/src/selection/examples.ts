@@ -3,6 +3,7 @@ import { derived } from "../lib/derived";
 import { number, wholePercent } from "../lib/format";
 import type { ExamplePrediction } from "../state/messages.generated";
 import type { View } from "../state/view";
+import { stageWords } from "./words";
 
 export type Order = "given" | "error" | "confidence";
 export const ORDERS: readonly { readonly value: Order; readonly label: string }[] = [
@@ -44,7 +45,7 @@ export function countText(view: View): string {
   const count = view.get("examples").length;
   const known = view.get("example_predictions").filter(({ wrong }) => wrong !== undefined);
   const wrong = known.filter((one) => one.wrong).length;
-  const all = `${count} examples`;
+  const all = `${count} ${stageWords(view).examples}`;
   if (!known.length) return all;
   return `${all}, ${wrong} wrong${known.length < count ? ` of ${known.length} known` : ""}`;
 }

@@ -7,6 +7,7 @@ import { neuronKey } from "../data/neurons";
 import type {
   Ablated,
   Baseline,
+  Edited,
   Neuron,
   RawChecks,
   RawComparison,
@@ -46,6 +47,11 @@ function ablatedKey(ablated: readonly Ablated[]): string {
   return JSON.stringify(ablated.map(([layer, neuron]) => [layer, neuronKey(neuron)].join("\n")).sort());
 }
 
+/** The cells that were given other values, in the order of their columns. */
+function editedKey(edited: readonly Edited[]): string {
+  return JSON.stringify([...edited].sort(([a], [b]) => a - b));
+}
+
 function settingsFor(settings: Settings, method: string): Settings[string] | undefined {
   return Object.hasOwn(settings, method) ? settings[method] : undefined;
 }
@@ -78,6 +84,8 @@ function agrees(view: View, request: Request, name: Requested, scope: () => Scop
     }
     case "ablated":
       return ablatedKey(present as readonly Ablated[]) === ablatedKey(asked as readonly Ablated[]);
+    case "edited":
+      return editedKey(present as readonly Edited[]) === editedKey(asked as readonly Edited[]);
     default:
       return present === asked;
   }

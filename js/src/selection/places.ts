@@ -7,13 +7,14 @@ import { isPickable } from "../data/layer-stops";
 import { mappedLayers } from "./layer";
 import { nounOf } from "./neuron";
 import { layerInfo } from "./scope";
+import { stageWords } from "./words";
 
 /** The value that stands for the input: no layer has this path. */
 export const PIXELS = "\n";
 
 /** The input and all layers that can be picked, in their order. */
 export const placeItems = derived((view: View): readonly MenuItem[] => [
-  { value: PIXELS, label: "the pixels" },
+  { value: PIXELS, label: stageWords(view).parts },
   ...view
     .get("layers")
     .filter(isPickable)
@@ -27,7 +28,7 @@ export const placeItems = derived((view: View): readonly MenuItem[] => [
 /** What is picked: a layer's path, with its neuron if there is one. */
 export function placeLabel(view: View): string {
   const layer = view.get("layer");
-  if (layer === null) return "the pixels";
+  if (layer === null) return stageWords(view).parts;
   const neuron = view.get("neuron");
   return neuron === null ? layer || "the model" : `${layer}, ${neuronName(neuron, nounOf(view, layer))}`;
 }

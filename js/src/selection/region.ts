@@ -1,4 +1,4 @@
-/** The picked region of the picture: its pixels, what the map says it is worth, and what covering it costs. */
+/** The picked region of the picture, or columns of a row: its pixels, what the map says it is worth, and what covering it costs. */
 import type { Heat } from "../data/messages";
 import { type Mask, maskOf, segments, type Segments, within } from "../data/region";
 import { derived } from "../lib/derived";
@@ -8,14 +8,27 @@ import type { State } from "../state/state";
 import type { View } from "../state/view";
 import { currentPicture, displayed } from "./displayed";
 import { isFresh } from "./freshness";
+import { currentTable } from "./table";
 
 export const currentSegments = (view: View): Segments | undefined => segments(view.get("segments"));
 
 /** The pixels of the region; undefined without one, or while they are not known. */
 export const regionMask = derived((view: View): Mask | undefined => {
   const region = view.get("selection");
+  const row = currentTable(view);
+  if (region && row) return maskOf(region, row.columns.length, 1, undefined);
   const picture = currentPicture(view);
   return region && picture ? maskOf(region, picture.w, picture.h, currentSegments(view)) : undefined;
+});
+
+/** The columns of a table that are asked about. */
+export const pickedColumns = derived((view: View): ReadonlySet<number> => {
+  const mask = currentTable(view) && regionMask(view);
+  const picked = new Set<number>();
+  mask?.inside.forEach((inside, column) => {
+    if (inside) picked.add(column);
+  });
+  return picked;
 });
 
 /** What covering the region costs, once that is known for what is explained now. */

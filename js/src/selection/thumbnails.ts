@@ -11,6 +11,7 @@ import { comparisonIsStale } from "./freshness";
 import { CHANNEL_TABLES } from "./channel-colours";
 import { type SmallMap, smallLayerMap } from "./river";
 import { style } from "./style";
+import { currentTable } from "./table";
 
 export function baselineThumbnail(view: View, name: string): RgbImage | undefined {
   const raw = view.get("baseline_pictures")[name];
@@ -48,6 +49,7 @@ const comparedMaps = derived((view: View): ReadonlyMap<string, RawSmallMap> => {
 
 /** The map of a method, where it was compared with others. */
 export function methodThumbnail(view: View, name: string): HTMLCanvasElement | undefined {
+  if (currentTable(view)) return undefined; // a line of pixels shows nothing
   const raw = comparedMaps(view).get(name);
   const heat = raw && smallMap(raw);
   if (!heat) return undefined;

@@ -5,12 +5,13 @@ import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setAttribute, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { checksAreStale, checksMark, whyWait } from "../selection/freshness";
+import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
 import type { CheckedProperty, CheckName, RawChecks, Verdict } from "../state/messages.generated";
 import type { View } from "../state/view";
 
-const INVITATION =
-  "Does the map add up, does it stay when the picture hardly changes, and is it another one when the weights are random?";
+const invitation = (example: string): string =>
+  `Does the map add up, does it stay when the ${example} hardly changes, and is it another one when the weights are random?`;
 const NAMES: Readonly<Record<CheckName, string>> = {
   complete: "Complete",
   stable: "Stable",
@@ -44,7 +45,7 @@ export class ChecksCard {
   readonly node: HTMLElement;
   readonly #frame = card("as-checks", "Can this map be trusted?");
   readonly #check: HTMLButtonElement;
-  readonly #note = h("div", { class: "as-note" }, INVITATION);
+  readonly #note = h("div", { class: "as-note" });
   readonly #list = h("ul", { class: "as-check-lines" });
   readonly #about: Disclosure;
   readonly #docs = h("dl", { class: "as-glossary" });
@@ -68,6 +69,7 @@ export class ChecksCard {
     const filled = (raw.results?.length ?? 0) > 0;
     if (raw !== this.#source) this.#fill(raw);
     this.#note.hidden = filled;
+    setText(this.#note, invitation(stageWords(view).example));
     for (const element of [this.#list, about.button]) element.hidden = !filled;
     if (!filled && about.open) about.button.click();
     this.#frame.mark(filled ? checksMark(view, raw) : undefined, filled && checksAreStale(view, raw));
@@ -83,7 +85,6 @@ export class ChecksCard {
     const results = raw.results ?? [];
     this.#list.replaceChildren(...results.map(line));
     setAttribute(this.#list, "aria-label", `Checks of ${raw.title ?? "the map"}`);
-    setText(this.#note, INVITATION);
     this.#docs.replaceChildren(
       ...results.flatMap(({ name, doc }) => [h("dt", {}, NAMES[name]), h("dd", { dir: "auto" }, doc)]),
     );

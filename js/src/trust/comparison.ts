@@ -5,6 +5,7 @@ import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setClipped, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { comparisonIsStale, comparisonMark, whyWait } from "../selection/freshness";
+import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
 import type { RawComparison } from "../state/messages.generated";
 import type { View } from "../state/view";
@@ -12,14 +13,14 @@ import { ComparisonTable } from "./comparison-table";
 import { headline } from "./ranking";
 import { Tiles } from "./tiles";
 
-const INVITATION =
-  "Judges the chosen method and five others on this picture, beside two controls that know nothing of the model.";
+const invitation = (example: string): string =>
+  `Judges the chosen method and five others on this ${example}, beside two controls that know nothing of the model.`;
 const READING =
   "One example says little about methods in general. A method no better than the controls has explained nothing here.";
 
 export class ComparisonCard {
   readonly node: HTMLElement;
-  readonly #frame = card("as-comparison", "Methods on this picture");
+  readonly #frame = card("as-comparison", "");
   readonly #compare: HTMLButtonElement;
   readonly #note = h("div", { class: "as-note" });
   readonly #tiles: Tiles;
@@ -51,7 +52,7 @@ export class ComparisonCard {
     const about = this.#about;
     const raw = view.get("comparison");
     const filled = (raw.methods?.length ?? 0) > 0;
-    if (raw !== this.#source) this.#fill(raw, filled);
+    if (raw !== this.#source) this.#fill(raw, filled, stageWords(view).example);
     for (const element of [this.#tiles.element, this.#tiles.menu.element, about.button]) {
       element.hidden = !filled;
     }
@@ -65,11 +66,12 @@ export class ComparisonCard {
     this.#compare.title = why ?? "Judge methods by metrics, on this example and for what is explained now";
   }
 
-  #fill(raw: RawComparison, filled: boolean): void {
+  #fill(raw: RawComparison, filled: boolean, example: string): void {
     this.#source = raw;
     const title = raw.title ?? "";
-    setClipped(this.#frame.title, headline(raw), filled ? title : headline(raw));
-    setText(this.#note, filled ? "" : INVITATION);
+    const words = headline(raw, example);
+    setClipped(this.#frame.title, words, filled ? title : words);
+    setText(this.#note, filled ? "" : invitation(example));
     this.#note.hidden = filled;
     this.#table.fill(raw, title);
     this.#glossary.replaceChildren(

@@ -61,10 +61,10 @@ const counted = (count: number, what: string): string =>
   `${NUMBERS[count] ?? String(count)} ${what}${count === 1 ? "" : "s"}`;
 
 /** What stands over the maps: how many of what there are. */
-export function headline({ methods = [], final }: RawComparison): string {
-  if (final === false || !methods.length) return "Methods on this picture";
+export function headline({ methods = [], final }: RawComparison, example = "picture"): string {
+  if (final === false || !methods.length) return `Methods on this ${example}`;
   const controls = methods.filter(({ control }) => control).length;
   const own = counted(methods.length - controls, "method");
   const words = controls ? `${own} and ${counted(controls, "control")}` : own;
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)} on this picture`;
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)} on this ${example}`;
 }

@@ -8,6 +8,7 @@ import { context, pictureCanvas, PixelBuffer } from "../lib/canvas";
 import { h, setAttribute, setText } from "../lib/dom";
 import type { Style } from "../selection/style";
 import type { Ranked } from "./ranking";
+import { TileBars } from "./tile-bars";
 
 /** Pixels along the longer side: enough for a tile on a sharp screen. */
 const SIDE = 240;
@@ -15,6 +16,8 @@ const SIDE = 240;
 /** How the tiles are drawn: the look of the big map, and the picture below it unless that is of another example. */
 export interface TileLook extends Style {
   readonly picture: Picture | undefined;
+  /** The columns of a table that stand there in place of a picture. */
+  readonly columns: readonly number[] | undefined;
 }
 
 /** What the pointer tells of a tile. */
@@ -32,6 +35,7 @@ export class Tile {
   /** The button that picks the method; a control is none. */
   readonly pick: HTMLElement;
   readonly #canvas = h("canvas", { class: "as-tile-map", width: 1, height: 1, "aria-hidden": "true" });
+  readonly #bars = new TileBars();
   readonly #name = h("span", { class: "as-tile-name", dir: "auto" });
   readonly #score = h("span", { class: "as-tile-score" });
   readonly #words = h("span", { class: "as-tile-words", dir: "auto" });
@@ -82,6 +86,11 @@ export class Tile {
 
   draw(ranked: Ranked, look: TileLook): void {
     const map = ranked.method.map && smallMap(ranked.method.map);
+    if (look.columns) {
+      if (!this.#bars.node.isConnected) this.#canvas.replaceWith(this.#bars.node);
+      this.#bars.draw(map, look.columns);
+      return;
+    }
     const now = [map, look.picture, look.table, look.mode, look.sign, look.outlierPercent];
     if (now.every((value, i) => value === this.#drawn[i]) && this.#drawn.length) return;
     this.#drawn = now;

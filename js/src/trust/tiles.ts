@@ -2,15 +2,29 @@
 import { whyOff } from "../controls/needs-kernel";
 import { focusNear, h, setAttribute } from "../lib/dom";
 import { select, type Select } from "../lib/form-controls";
-import { currentPicture } from "../selection/displayed";
+import { bySize } from "../data/table";
+import { derived } from "../lib/derived";
+import { currentPicture, displayed } from "../selection/displayed";
 import { agreesOn } from "../selection/freshness";
 import { isShown, pickCompared } from "../selection/methods";
 import { style } from "../selection/style";
+import { currentTable } from "../selection/table";
 import type { State } from "../state/state";
 import type { RawComparison } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { type Ranked, ranked, rankedBy } from "./ranking";
 import { Tile } from "./tile";
+import { MOST_BARS } from "./tile-bars";
+
+/** The columns that the map on show ranks highest, in their order; undefined for pictures. */
+const largestColumns = derived((view: View): readonly number[] | undefined => {
+  const count = currentTable(view)?.columns.length;
+  if (count === undefined) return undefined;
+  const reference = displayed(view).field?.reference;
+  const ranking =
+    reference?.length === count ? bySize(reference) : Array.from({ length: count }, (_, i) => i);
+  return ranking.slice(0, MOST_BARS);
+});
 
 export class Tiles {
   readonly element: HTMLElement;
@@ -37,7 +51,8 @@ export class Tiles {
     if (raw !== this.#source) this.#fill(raw);
     const off = whyOff(view.kernel);
     const same = agreesOn(view, "example", raw.request ?? {});
-    const look = { ...style(view), picture: same ? currentPicture(view) : undefined };
+    const picture = same ? currentPicture(view) : undefined;
+    const look = { ...style(view), picture, columns: largestColumns(view) };
     for (const one of this.#ranked) {
       const tile = this.#tiles.get(one.method.name)!;
       tile.mark(isShown(view, one.method), off);

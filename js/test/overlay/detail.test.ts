@@ -1,6 +1,6 @@
 /** Maps that are summed over blocks on the stage, and what is said about them. */
 import { describe, expect, it, vi } from "vitest";
-import { doubt } from "../../src/overlay/finding";
+import { doubt } from "../../src/selection/finding";
 import type { Heat } from "../../src/data/messages";
 import { onWire, sampleTraits } from "../support/fake";
 import { draw, find, inputOf, slide, useViews, view } from "../support/view";

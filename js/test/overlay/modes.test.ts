@@ -11,7 +11,8 @@ import {
 import { heat, lut } from "../../src/data/messages";
 import { scaleOf, summary } from "../../src/data/statistics";
 import { describe as inWords, summarise } from "../../src/overlay/descriptions";
-import { estimateNotes, legendNotes } from "../../src/overlay/legend";
+import { legendNotes } from "../../src/overlay/legend";
+import { estimateNotes } from "../../src/selection/finding";
 import { HEAT, onWire, sampleTraits } from "../support/fake";
 import {
   buttonOf,

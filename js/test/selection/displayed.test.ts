@@ -6,6 +6,7 @@ import { State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";
 import { halves, layerTraits, sampleLayerMaps } from "../support/layer-traits";
+import { tableHeat, tableRequest, tableTraits } from "../support/table-traits";
 
 function stateOf(changes: Partial<Traits> = {}): State {
   return new State(new FakeModel(sampleTraits(changes)), new AbortController().signal);
@@ -45,6 +46,34 @@ describe("what is shown", () => {
   it("keeps alpha inside the path", () => {
     expect(shownFor({ alpha: 7 }).kind).toBe("heat");
     expect(shownFor({ alpha: -1 }).alpha).toBe(0);
+  });
+});
+
+describe("a row of a table", () => {
+  const shown = (changes: Partial<Traits>): Displayed =>
+    displayed(new State(new FakeModel(tableTraits(changes)), new AbortController().signal).view);
+
+  it("is a map of one line whose columns are never summed up, on the way neither", () => {
+    for (const alpha of [1, 0.5]) {
+      const { field } = shown({ detail: 2, alpha });
+      expect([field!.w, field!.h, field!.side]).toEqual([5, 1, 1]);
+      expect(field!.whole).toBeUndefined();
+    }
+  });
+
+  it("is a row where it has no map", () => {
+    expect(shown({ heat: {} })).toMatchObject({ kind: "picture", title: "Row" });
+    expect(shown({ path: {}, alpha: 0.5 })).toMatchObject({ kind: "picture", title: "Row at α = 0.50" });
+  });
+
+  it("is out of date with other edits, but not with the same in another order", () => {
+    expect(shown({ edited: [[0, 1]] }).stale).toBe(true);
+    const edits = [
+      [0, 1],
+      [2, 5],
+    ] as const;
+    const heat = tableHeat({ request: { ...tableRequest, edited: [...edits].reverse() } });
+    expect(shown({ edited: edits, heat }).stale).toBe(false);
   });
 });
 

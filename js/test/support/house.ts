@@ -4,7 +4,7 @@ import ts from "typescript";
 /** The folders of the page from the top down: a file may import from its own folder and from those below. */
 export const ORDER: readonly (readonly string[])[] = [
   [""],
-  ["cards", "overlay", "layers", "inside", "trust"],
+  ["cards", "overlay", "stages", "layers", "inside", "trust"],
   ["controls"],
   ["selection"],
   ["data"],

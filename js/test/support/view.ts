@@ -38,7 +38,7 @@ export function useViews(): void {
   });
 }
 
-function render(traits: Partial<Traits>): void {
+export function render(traits: Partial<Traits>): void {
   view.model = new FakeModel(traits);
   view.el = document.createElement("div");
   document.body.append(view.el);

@@ -1,5 +1,5 @@
 /** What can be asked about the map on show: to refine it, and for the code that makes it; and what to know about it. */
-import { whyOff } from "../controls/needs-kernel";
+import { whyOff } from "./needs-kernel";
 import { CopyBox, toClipboard } from "../lib/clipboard";
 import { h, setText } from "../lib/dom";
 import { button } from "../lib/form-controls";

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { whyNotRefine } from "../../src/overlay/actions";
+import { whyNotRefine } from "../../src/controls/map-actions";
 import { State } from "../../src/state/state";
 import type { Traits } from "../../src/state/traits.generated";
 import { FakeModel, sampleTraits } from "../support/fake";

@@ -1,5 +1,5 @@
 /** The ways out of a picked layer or neuron. */
-import { whyOff } from "../controls/needs-kernel";
+import { whyOff } from "./needs-kernel";
 import { focusNear } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { canPick, pickLayer } from "../selection/layer";
