@@ -10,6 +10,7 @@ import { CoveredCard } from "./cards/covered";
 import { Examples } from "./cards/examples";
 import { PathCard } from "./cards/path";
 import { PredictionsCard } from "./cards/predictions";
+import { RowsCard } from "./cards/rows";
 import { ErrorBanner } from "./controls/error-banner";
 import { KernelBanner } from "./controls/kernel-banner";
 import { hideSavedPicture } from "./controls/saved-picture";
@@ -54,6 +55,7 @@ const TABS: readonly {
       { card: PredictionsCard },
       { card: CoveredCard, where: (view) => view.has("selection") },
       { card: PathCard },
+      { card: RowsCard, where: (view) => view.get("table").names !== undefined },
     ],
   },
   {

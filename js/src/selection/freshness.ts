@@ -11,6 +11,7 @@ import type {
   Neuron,
   RawChecks,
   RawComparison,
+  RawRows,
   Request,
   Settings,
   Target,
@@ -24,6 +25,7 @@ export type Result = keyof typeof ANSWERS;
 
 /** Results that are of another scope than the map on show: a region is one of the output, or of a neuron. */
 const SCOPE_OF: Partial<Record<Result, (view: View) => Scope>> = {
+  rows: () => "input",
   layer_maps: () => "layer",
   covered: (view) => (scopeOf(view) === "neuron" ? "neuron" : "input"),
 };
@@ -115,12 +117,15 @@ export function comparisonIsStale(view: View, raw: RawComparison): boolean {
   return Object.keys(then).some((name) => settingsKey(then[name]) !== settingsKey(settingsFor(now, name)));
 }
 
-/** What to write beside a table that is not what it should be; undefined when all is well. */
-export function comparisonMark(view: View, raw: RawComparison): string | undefined {
-  if (comparisonIsStale(view, raw)) return "out of date";
-  if (raw.final !== false) return undefined;
-  return isComputing(view) ? "comparing" : "unfinished";
+/** What to write beside something long that is not what it should be, or not whole; undefined when all is well. */
+function workMark(view: View, stale: boolean, final: boolean | undefined, doing: string): string | undefined {
+  if (stale) return "out of date";
+  if (final !== false) return undefined;
+  return isComputing(view) ? doing : "unfinished";
 }
+
+export const comparisonMark = (view: View, raw: RawComparison): string | undefined =>
+  workMark(view, comparisonIsStale(view, raw), raw.final, "comparing");
 
 /** Whether the checks are of another map than the one that was asked for, or of other weights. */
 export function checksAreStale(view: View, raw: RawChecks): boolean {
@@ -128,12 +133,15 @@ export function checksAreStale(view: View, raw: RawChecks): boolean {
   return raw.outdated === true || !isFresh(view, "checks", request) || request.effort !== view.get("effort");
 }
 
-/** What to write beside checks that are not what they should be; undefined when all is well. */
-export function checksMark(view: View, raw: RawChecks): string | undefined {
-  if (checksAreStale(view, raw)) return "out of date";
-  if (raw.final !== false) return undefined;
-  return isComputing(view) ? "checking" : "unfinished";
-}
+export const checksMark = (view: View, raw: RawChecks): string | undefined =>
+  workMark(view, checksAreStale(view, raw), raw.final, "checking");
+
+/** Whether all rows were explained for other choices than the present ones, or with other weights. */
+export const rowsAreStale = (view: View, { outdated, request = {} }: RawRows): boolean =>
+  outdated === true || !isFresh(view, "rows", request);
+
+export const rowsMark = (view: View, raw: RawRows): string | undefined =>
+  workMark(view, rowsAreStale(view, raw), raw.final, "explaining");
 
 /** Why nothing more can be asked for now; undefined when it can. */
 export const whyWait = (view: View): string | undefined =>

@@ -94,6 +94,10 @@ export interface Recording {
   puts: number;
 }
 
+function nothing(): void {
+  // is kept of this
+}
+
 /** Gives every canvas a context that keeps what is put on it (happy-dom has none). */
 export function recordCanvases(): Recording {
   const pixels: Recording["pixels"] = new WeakMap();
@@ -123,6 +127,11 @@ export function recordCanvases(): Recording {
       },
       clearRect: (x: number) => did("clear", x),
       fillRect: (x: number) => did("fill", x),
+      arc: (x: number) => did("arc", Math.round(x)),
+      beginPath: nothing,
+      fill: nothing,
+      stroke: nothing,
+      createLinearGradient: () => ({ addColorStop: nothing }),
     };
     return context as unknown as RenderingContext;
   } as HTMLCanvasElement["getContext"]);

@@ -77,7 +77,7 @@ export const drawn = (): Uint32Array => recording.pixels.get(canvas())!;
 export const opacities = (): number[] => recording.opacities.get(canvas())!;
 
 /** What was done to it, one step after the other. */
-export const steps = (): string[] => recording.steps.get(canvas())!;
+export const steps = (of = canvas()): string[] => recording.steps.get(of)!;
 
 /** How often pixels were painted anew, on whatever canvas. */
 export const puts = (): number => recording.puts;
