@@ -303,7 +303,9 @@ class Validation(LayerValidation):
         count = self._explained.classes
         listed = None if self._explained.boxes is not None else self._names.listed
         if count is None and listed is not None and not -listed <= value < listed:  # before the model has run
-            raise ChoiceError(f"{what} {value} is out of range: class_names holds {listed} name(s), from 0 on")
+            raise ChoiceError(
+                f"{what} {value} is out of range: class_names holds {listed} name(s), from 0 on"
+            )
         if count is not None and not -count <= value < count:
             raise ChoiceError(out_of_range(what, value, count))
         return int(value) % count if count is not None else int(value)

@@ -170,7 +170,9 @@ def test_a_class_that_the_model_does_not_have_is_said_by_the_page_and_by_wait(
     calls: list[Any] = []
     hook = model.register_forward_pre_hook(lambda *_: calls.append(1))
     explorer = make(**choice)
-    with pytest.raises(TargetError, match=f"^{[*choice][-1]} 99 is out of range: the model has classes 0 to 4$"):
+    with pytest.raises(
+        TargetError, match=f"^{[*choice][-1]} 99 is out of range: the model has classes 0 to 4$"
+    ):
         explorer.wait()
     hook.remove()
     assert explorer.message.endswith("99 is out of range: the model has classes 0 to 4")

@@ -84,7 +84,7 @@ class ExplainedModel:
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
         self.asked_name: str | None = None
-        """The name by which the target was asked for, if it was: which output has it is known once the model has run."""
+        """The name that the target was asked for by, if it was; which output it is of shows when the model has run."""
         self.to_image, self._registry = to_image, registry
         self._answers: dict[int, Answer] = {}
         self._rows = True
