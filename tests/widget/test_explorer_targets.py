@@ -166,6 +166,32 @@ def test_a_box_is_explained() -> None:
         explorer.wait(60)
 
 
+@pytest.mark.parametrize("contrast", [None, "dog"])
+def test_covering_costs_a_class_of_a_segmentation_what_its_pixels_lose(contrast: str | None) -> None:
+    explorer = segmented(target="cat", contrast=contrast, selection={"kind": "box", "box": [0, 0, 2, 3]})
+    region = targets.class_region(Segmenter()(X), 1, None if contrast is None else 2)
+    edited = X.clone()
+    edited[:, :, :2, :3] = 0
+    before, after = (float(region(Segmenter()(x).detach())) for x in (X, edited))
+    covered = explorer.covered
+    assert (covered["before"], covered["after"]) == pytest.approx((before, after), rel=1e-5)
+    assert covered["readers"]
+    # So it is when the region comes after the map.
+    explorer.selection = {"kind": "box", "box": [0, 0, 4, 4]}
+    assert "message" not in explorer.wait(60).covered
+
+
+def test_covering_costs_a_box_of_its_score() -> None:
+    explorer = Explorer(Detector(), X, boxes=boxes, target=1, method="Saliency").wait(60)
+    explorer.selection = {"kind": "box", "box": [0, 1, 1, 2]}
+    covered = explorer.wait(60).covered
+    target = targets.box_score(boxes, Detector()(X), 1)
+    edited = X.clone()
+    edited[:, :, 0, 1] = 0
+    wanted = tuple(float(target(Detector()(x))) for x in (X, edited))
+    assert (covered["before"], covered["after"]) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_likeness_to_another_picture_is_explained() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(144, 7)).eval()

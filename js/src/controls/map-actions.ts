@@ -2,7 +2,7 @@
 import { whyOff } from "./needs-kernel";
 import { CopyBox, toClipboard } from "../lib/clipboard";
 import { h, setText } from "../lib/dom";
-import { button } from "../lib/form-controls";
+import { button, setOff } from "../lib/form-controls";
 import { currentHeat } from "../selection/displayed";
 import { heatIsStale } from "../selection/freshness";
 import type { State } from "../state/state";
@@ -32,7 +32,7 @@ export class RefineButton {
   show(view: View): void {
     const why = whyNotRefine(view);
     const effort = view.get("effort");
-    this.node.disabled = why !== undefined;
+    setOff(this.node, why !== undefined);
     this.node.title =
       why ?? `Double what the method spends${effort > 0 ? `; doubled ${effort} times so far` : ""}`;
   }

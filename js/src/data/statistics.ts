@@ -13,11 +13,13 @@ export class Magnitudes {
   /** How many values are finite: infinities and NaN have no say in the scale. */
   readonly count: number;
   readonly #bits: Int32Array;
+  readonly #values: Float32Array;
   readonly #upper = new Uint32Array(0x8000);
   /** The sign bit of what counts as zero; 2, which no value has, when nothing does. */
   readonly #dropped: number;
 
   constructor(values: Float32Array, sign: Sign) {
+    this.#values = values;
     this.#bits = new Int32Array(values.buffer, values.byteOffset, values.length);
     this.#dropped = sign === "positive" ? 1 : sign === "negative" ? 0 : 2;
     const bits = this.#bits;
@@ -57,6 +59,22 @@ export class Magnitudes {
       if (size > bound && size <= INFINITY_BITS && b >>> 31 !== dropped) count++;
     }
     return count;
+  }
+
+  /** The share of the sum of all sizes that lies above the limit; infinities have no say. */
+  shareAbove(limit: number): number {
+    const values = this.#values;
+    const dropped = this.#dropped;
+    const { length } = values;
+    let [beyond, all] = [0, 0];
+    for (let i = 0; i < length; i++) {
+      const value = values[i]!;
+      const size = Math.abs(value);
+      if (!(size < Infinity) || (dropped === 1 ? value < 0 : dropped === 0 && value > 0)) continue;
+      all += size;
+      if (size > limit) beyond += size;
+    }
+    return all > 0 ? beyond / all : 0;
   }
 
   /** The value of a rank and the next larger one; the same twice at the end. */
@@ -129,11 +147,14 @@ export interface Scale {
   readonly limit: number;
   /** Share of the map's values that lie beyond the limit. */
   readonly clipped: number;
-  /** The percentile was zero although the map is not, so the scale ends at the largest value instead. */
+  /** Next to all of the map lies beyond the percentile, so the scale ends at the largest value instead. */
   readonly sparse: boolean;
   /** The limit is not this map's own but held over several. */
   readonly held: boolean;
 }
+
+/** A scale that leaves more than this share of a map beyond it says nothing of the map; Python has the same. */
+const NEARLY_ALL = 0.9;
 
 const scales: (values: Float32Array) => Map<string, Scale> = memo(() => new Map());
 
@@ -150,11 +171,13 @@ export function scaleOf(
   if (!scale) {
     const sizes = magnitudesOf(values, sign);
     const wanted = held ?? sizes.percentile(100 - outlierPercent);
-    const limit = wanted > 0 ? wanted : sizes.percentile(100);
+    // Of few values that count, the percentile is one that does not, and in the colours all would be alike.
+    const sparse = held === null && (wanted === 0 || sizes.shareAbove(wanted) > NEARLY_ALL);
+    const limit = wanted > 0 && !sparse ? wanted : sizes.percentile(100);
     scale = {
       limit,
       clipped: limit > 0 ? sizes.above(limit) / values.length : 0,
-      sparse: wanted === 0 && limit > 0,
+      sparse: sparse && limit > 0,
       held: held !== null,
     };
     if (known.size > 200) known.clear(); // a long drag of the slider

@@ -1,5 +1,5 @@
 /** Native controls with their labels: sliders, select boxes, buttons. */
-import { clamp, h, setAttribute, setText, setVariable } from "./dom";
+import { clamp, focusNear, h, setAttribute, setText, setVariable } from "./dom";
 
 /** A labelled native slider; `show` puts a value into the handle, the value text and the number beside it. */
 export interface Slider {
@@ -109,6 +109,16 @@ export function button(
   pressed: () => void,
 ): HTMLButtonElement {
   const element = h("button", { class: className, type: "button" }, label);
-  element.addEventListener("click", pressed, { signal });
+  const press = (): void => {
+    if (element.getAttribute("aria-disabled") !== "true") pressed();
+  };
+  element.addEventListener("click", press, { signal });
   return element;
+}
+
+/** Switches a button off or on. A disabled one would lose the focus: while it has that it stays, and does nothing. */
+export function setOff(element: HTMLButtonElement, off: boolean): void {
+  const held = off && focusNear(element) === element;
+  setAttribute(element, "aria-disabled", held ? "true" : undefined);
+  element.disabled = off && !held;
 }

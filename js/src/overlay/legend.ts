@@ -26,6 +26,8 @@ export interface LegendContent {
   readonly side?: number;
   /** The scale is that of two maps, and ends where the larger one's does. */
   readonly shared?: boolean;
+  /** The other of two maps has a scale of its own, for its numbers are something else. */
+  readonly apart?: boolean;
   /** What has to be said before anything else. */
   readonly first?: string;
 }
@@ -58,7 +60,7 @@ export function legendWords({ scale, sign, unit = "", forAndAgainst }: LegendCon
 
 /** The words of the legend, most important first. */
 export function legendNotes(content: LegendContent): string[] {
-  const { scale, summary, sign, mode, heat, shared, first, side = 1 } = content;
+  const { scale, summary, sign, mode, heat, shared, apart, first, side = 1 } = content;
   const notes: string[] = first ? [first] : [];
   const blank = summary.min === 0 && summary.max === 0;
   if (scale.limit === 0 || blank) {
@@ -68,6 +70,7 @@ export function legendNotes(content: LegendContent): string[] {
     if (mode === "masked") notes.push("grey hides the picture where values are small");
     if (SIGN_WORDS[sign]) notes.push(SIGN_WORDS[sign]);
     if (shared) notes.push("one scale for both maps");
+    else if (apart) notes.push("each map has its own scale");
     else if (scale.held) notes.push("scale held");
     if (scale.sparse) notes.push("scale ends at the largest value");
     else notes.push(scale.clipped > 0 ? `${percent(scale.clipped)} beyond the scale` : "nothing clipped");

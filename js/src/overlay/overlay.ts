@@ -9,7 +9,7 @@ import { Popup } from "../lib/popup";
 import { currentPath, type Displayed, displayed, type Field } from "../selection/displayed";
 import { isComputing, markOf } from "../selection/freshness";
 import { layerText, stepByKey } from "../selection/layer";
-import { type Arrangement, arrangement } from "../selection/pins";
+import { type Arrangement, arrangement, countAlike } from "../selection/pins";
 import { type Style, style } from "../selection/style";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
@@ -23,7 +23,7 @@ import { doubt, finding, whyNoMap } from "../selection/finding";
 import { Flicker } from "./flicker";
 import { Legend } from "./legend";
 import { Stages } from "./pinned";
-import { BoxMarks, PixelPicker } from "./places";
+import { BoxMarks, PixelMark, PixelPicker } from "./places";
 import { firstOf, mainOf, othersOf, titleOf, wordsOf } from "./together";
 import { Tray } from "./tray";
 import { ZoomButtons } from "./zoom-buttons";
@@ -55,6 +55,7 @@ export class Overlay {
   readonly #legend: Legend;
   readonly #zoom: ZoomButtons;
   readonly #boxes: BoxMarks;
+  readonly #pixel: PixelMark;
   readonly #closeUps: CloseUps;
   #brushes: Brushes | undefined;
   readonly #table: DataTable;
@@ -85,6 +86,7 @@ export class Overlay {
     );
     this.#zoom = new ZoomButtons(this.#stages.present, signal, () => state.schedule(this.#repaint));
     this.#boxes = new BoxMarks(state, this.#stages.present);
+    this.#pixel = new PixelMark(this.#stages.present);
     this.#closeUps = new CloseUps(state, this.#stages.present);
     this.#legend = new Legend();
     this.#table = new DataTable(signal, () => this.#table.show(this.#shown));
@@ -183,15 +185,18 @@ export class Overlay {
     const own = this.#scaleFor(shown.field, look);
     const other = difference ? undefined : pair?.find((one) => one !== shown && one.field);
     const kept = this.#scaleFor(other?.field, look);
-    this.#limit = Math.max(own?.limit ?? 0, kept?.limit ?? 0);
+    const alike = !pair || countAlike(pair);
+    this.#limit = alike || !own ? Math.max(own?.limit ?? 0, kept?.limit ?? 0) : own.limit;
     this.#closeUps.show(view, present.picture);
     const drawn = { mode: look.mode, limit: this.#limit, table: look.table };
     const instead = othersOf(together, shown);
-    stages.draw(present, { left, instead }, drawn);
+    const beside = alike || !kept ? drawn : { ...drawn, limit: kept.limit };
+    stages.draw(present, { left, instead }, drawn, beside);
     setAttribute(this.node, "data-instead", instead ? "1" : undefined);
-    this.#showLegend(view, look, own, other, kept);
+    this.#showLegend(view, look, own, other, kept, alike);
     setAttribute(stages.present.canvas, "aria-label", describe(present, look.mode));
     this.#boxes.show(view);
+    this.#pixel.show(view);
     this.#zoom.show();
     this.#brushes?.moved();
     this.#read(false);
@@ -204,6 +209,7 @@ export class Overlay {
     own: Scale | undefined,
     other: Displayed | undefined,
     kept: Scale | undefined,
+    alike: boolean,
   ): void {
     const shown = this.#shown;
     const legend = this.#legend;
@@ -212,15 +218,18 @@ export class Overlay {
     // Of two that are told of together, the numbers of one alone would be taken for those of both.
     const heat = this.node.dataset.instead ? undefined : shown.heat;
     if (field && own) {
-      const shared = kept !== undefined && look.held === null;
+      const together = alike ? kept : undefined;
+      const shared = together !== undefined && look.held === null;
       const ends = look.held ?? this.#limit;
       const onIt = (one: Field): Scale => scaleOf(one.reference, look.sign, look.outlierPercent, ends);
       // Of two maps on one scale it is the one of which more lies beyond that is told of.
-      const clipped = kept && other?.field ? Math.max(onIt(field).clipped, onIt(other.field).clipped) : 0;
-      const scale = kept ? { ...(shared ? onIt(field) : own), clipped } : own;
+      const clipped = together && other?.field ? Math.max(onIt(field).clipped, onIt(other.field).clipped) : 0;
+      const scale = together ? { ...(shared ? onIt(field) : own), clipped } : own;
       const { side, reference } = field;
       const unit = unitOf(shown, view);
-      legend.show({ ...look, ...unit, side, scale, heat, shared, first, summary: summary(reference) });
+      const apart = !alike && look.held === null;
+      const words = { ...look, ...unit, side, scale, heat, shared, apart, first };
+      legend.show({ ...words, summary: summary(reference) });
     } else if (other?.field && kept) {
       const why = whyNoMap(view, shown);
       const { side, reference } = other.field;

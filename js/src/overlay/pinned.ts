@@ -1,4 +1,4 @@
-/** The stages: the present map's; a pin's beside it, on one scale; and one for what stands in the present one's place. */
+/** The stages: the present map's; a pin's beside it; and one for what stands in the present one's place. */
 import { whyOff } from "../controls/needs-kernel";
 import { clipped, focusNear, h, setAttribute, setClipped } from "../lib/dom";
 import { button } from "../lib/form-controls";
@@ -90,15 +90,15 @@ export class Stages {
     return this.#left.element.isConnected ? this.#left.stage.point : undefined;
   }
 
-  /** Draws all. Whoever was on a stage that goes is on the one that comes. */
-  draw(shown: Displayed, { left, instead }: Others, look: Look): void {
+  /** Draws all, the left one in a look of its own. Whoever was on a stage that goes is on the one that comes. */
+  draw(shown: Displayed, { left, instead }: Others, look: Look, ofLeft: Look): void {
     const off = whyOff(this.#state.view.kernel) !== undefined;
     const [before, beside] = [this.main, this.#left];
     const lost = this.#focusedIn(left, instead);
     this.#head.hidden = left === undefined;
     if (left) setClipped(this.#title, shown.title);
     this.present.draw(shown, look);
-    if (left) this.#drawAlong(beside, left.shown, left, look, off);
+    if (left) this.#drawAlong(beside, left.shown, left, ofLeft, off);
     if (instead) this.#drawAlong(this.#instead, instead.shown, instead.pin, look, off);
     if (!left) beside.element.remove();
     else if (!beside.element.isConnected) this.element.prepend(beside.element);

@@ -3,10 +3,11 @@ import { whyOff } from "../controls/needs-kernel";
 import { singleIndex } from "../data/messages";
 import { clipped, h, setAttribute, setClipped, setVariable } from "../lib/dom";
 import { button } from "../lib/form-controls";
-import { type Point, toView } from "../lib/zoom";
+import { type Point, toView, type Viewport } from "../lib/zoom";
+import { scopeOf } from "../selection/scope";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
-import { paneSpan } from "./panes";
+import { type Panes, paneSpan } from "./panes";
 import type { Stage } from "./stage";
 
 /** A pointer that went further between down and up has moved the picture, and picked nothing. */
@@ -31,6 +32,23 @@ export function boxAt(boxes: readonly Corners[], { x, y }: Point): number | unde
   return around.sort((a, b) => a.size - b.size)[0]?.i;
 }
 
+/** Lays a frame over the picture. */
+function layOver(frame: HTMLElement, panes: Panes): void {
+  const span = paneSpan(panes, 0);
+  setVariable(frame, "--as-from", span.from);
+  setVariable(frame, "--as-width", span.width);
+}
+
+/** Puts a mark where it lies in the part of the picture that is in view; corners are shares of the whole picture. */
+function placeAt(mark: HTMLElement, viewport: Viewport, [x0, y0, x1, y1]: Corners): void {
+  const from = toView(viewport, { x: x0, y: y0 });
+  const to = toView(viewport, { x: x1, y: y1 });
+  setVariable(mark, "--as-left", from.x.toFixed(5));
+  setVariable(mark, "--as-top", from.y.toFixed(5));
+  setVariable(mark, "--as-right", to.x.toFixed(5));
+  setVariable(mark, "--as-bottom", to.y.toFixed(5));
+}
+
 /** The boxes of a detector over the picture: a click into one explains its score. */
 export class BoxMarks {
   readonly #frame = h("div", { class: "as-found", "aria-hidden": "true", hidden: true }); // the list has them for keys
@@ -50,9 +68,7 @@ export class BoxMarks {
     const { width, height, panes, viewport } = this.#stage;
     this.#frame.hidden = !boxes.length || !width;
     if (this.#frame.hidden) return;
-    const span = paneSpan(panes, 0);
-    setVariable(this.#frame, "--as-from", span.from);
-    setVariable(this.#frame, "--as-width", span.width);
+    layOver(this.#frame, panes);
     if (this.#marks.length !== boxes.length) {
       this.#marks = boxes.map(() => h("div", { class: "as-found-box" }, clipped("as-found-label")));
       this.#frame.replaceChildren(...this.#marks);
@@ -61,12 +77,7 @@ export class BoxMarks {
     const target = singleIndex(view.get("target"));
     boxes.forEach(([x0, y0, x1, y1], i) => {
       const mark = this.#marks[i]!;
-      const from = toView(viewport, { x: x0 / width, y: y0 / height });
-      const to = toView(viewport, { x: x1 / width, y: y1 / height });
-      setVariable(mark, "--as-left", from.x.toFixed(5));
-      setVariable(mark, "--as-top", from.y.toFixed(5));
-      setVariable(mark, "--as-right", to.x.toFixed(5));
-      setVariable(mark, "--as-bottom", to.y.toFixed(5));
+      placeAt(mark, viewport, [x0 / width, y0 / height, x1 / width, y1 / height]);
       const explained = items[i]?.index === target;
       setAttribute(mark, "data-explained", explained ? "1" : undefined);
       setClipped(mark.firstElementChild as HTMLElement, explained ? (items[i]?.label ?? "") : "");
@@ -78,6 +89,39 @@ export class BoxMarks {
     const i = whyOff(state.view.kernel) ? undefined : boxAt(boxesOf(state.view), point);
     const item = i === undefined ? undefined : state.view.get("predictions").items?.[i];
     if (item) state.choose("target", item.index);
+  }
+}
+
+/** Where the pixel of the model's output lies that is explained by itself, as shares of the picture; or undefined. */
+export function explainedPixel(view: View): Corners | undefined {
+  if (!view.has("predictions") || scopeOf(view) === "neuron") return undefined;
+  const target = view.get("target");
+  const [channels, rows, columns] = view.get("predictions").shape ?? [];
+  if (!channels || !rows || !columns || !Array.isArray(target) || target.length !== 3) return undefined;
+  const [, row, column] = target as number[];
+  const y = row! < 0 ? row! + rows : row!;
+  const x = column! < 0 ? column! + columns : column!;
+  return [x / columns, y / rows, (x + 1) / columns, (y + 1) / rows];
+}
+
+/** A mark around the one pixel that is explained. */
+export class PixelMark {
+  readonly #mark = h("div", { class: "as-explained-pixel" });
+  readonly #frame = h("div", { class: "as-found", "aria-hidden": "true", hidden: true }, this.#mark); // the title says it
+  readonly #stage: Stage;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    stage.element.append(this.#frame);
+  }
+
+  show(view: View): void {
+    const place = explainedPixel(view);
+    const { width, panes, viewport } = this.#stage;
+    this.#frame.hidden = !place || !width;
+    if (!place || !width) return;
+    layOver(this.#frame, panes);
+    placeAt(this.#mark, viewport, place);
   }
 }
 

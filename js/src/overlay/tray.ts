@@ -3,44 +3,52 @@ import { whyOff } from "../controls/needs-kernel";
 import { scaleOf } from "../data/statistics";
 import { context, pictureCanvas, PixelBuffer } from "../lib/canvas";
 import { clipped, focusNear, h, setAttribute, setClipped, setText } from "../lib/dom";
-import { sameValue } from "../lib/equality";
-import { button, type Select, select } from "../lib/form-controls";
+import { button, type Select, select, setOff } from "../lib/form-controls";
 import { Popup } from "../lib/popup";
 import { type Displayed, displayed } from "../selection/displayed";
-import { arrangement, MOST_PICKED, type Pin, picked, pins, WAYS } from "../selection/pins";
+import {
+  arrangement,
+  countAlike,
+  MOST_PICKED,
+  type Pin,
+  picked,
+  pinOnShow,
+  pins,
+  WAYS,
+} from "../selection/pins";
 import { type Style, style } from "../selection/style";
-import type { CompareAs, RawHeat } from "../state/messages.generated";
+import type { CompareAs } from "../state/messages.generated";
 import type { State } from "../state/state";
 import type { View } from "../state/view";
 
 /** Pixels of a small picture; it is drawn twice as fine. */
 const SIDE = 40;
 
-const withoutData = (heat: RawHeat): RawHeat => ({ ...heat, data: undefined });
-
 /** Why the map on show cannot be pinned; undefined when it can. */
 function whyNotPin(view: View): string | undefined {
   const off = whyOff(view.kernel);
   if (off) return off;
-  const { kind, heat } = displayed(view);
+  const { kind } = displayed(view);
   if (kind === "walk") return "A map on its way from the baseline is not kept: go to alpha 1";
   if (kind !== "heat") return "There is no map to keep";
-  const told = view.get("heat");
-  if (told.request !== heat?.request) return undefined;
-  const same = ({ heat: kept }: { heat: RawHeat }): boolean =>
-    sameValue(withoutData(kept), withoutData(told));
-  return view.get("pinned").some(same) ? "This map is pinned" : undefined;
+  return pinOnShow(view) === undefined ? undefined : "This map is pinned";
 }
+
+const OWN_SCALES = "Each on a scale of its own: their numbers are not the same thing.";
 
 /** What is done with what is picked, in words. */
 function explained(view: View): string {
   const { kind, pair, why, right } = arrangement(view);
+  if (!pair && picked(view).length)
+    return "This is the map on show: choose another one, and they stand beside each other.";
   if (!pair) return "Tick one to see it with the map on show, or two to see them with each other.";
   if (why) return `${why[0]!.toUpperCase()}${why.slice(1)}: they stand side by side.`;
+  const alike = countAlike(pair);
   const two = picked(view).length === MOST_PICKED;
   if (kind === "difference")
     return two ? "The one ticked first minus the other." : "The map on show minus the pin.";
-  if (kind === "flicker") return "One after the other, on the same scale.";
+  if (kind === "flicker") return alike ? "One after the other, on the same scale." : OWN_SCALES;
+  if (!alike) return OWN_SCALES;
   return right ? "Both on one scale." : "The pin and the map on show, on one scale.";
 }
 
@@ -129,7 +137,7 @@ export class Tray {
     // Read whether the list is open or not: what was not read is not followed.
     const [all, look, about, way] = [pins(view), style(view), explained(view), view.get("compare_as")];
     const why = whyNotPin(view);
-    this.pin.disabled = why !== undefined;
+    setOff(this.pin, why !== undefined);
     const title = why ?? "Keep this map, and look at others beside it on the same scale";
     if (this.pin.title !== title) this.pin.title = title;
     setText(this.#button, `Pins (${all.length})`);

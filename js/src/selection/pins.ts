@@ -1,7 +1,8 @@
 /** The maps that were kept: which of them are looked at, and how, with each other or with the map on show. */
 import { heat, picture } from "../data/messages";
 import { derived } from "../lib/derived";
-import type { CompareAs, RawPinned } from "../state/messages.generated";
+import { sameValue } from "../lib/equality";
+import type { CompareAs, RawHeat, RawPinned } from "../state/messages.generated";
 import type { View } from "../state/view";
 import { blockSide } from "./detail";
 import { difference, whyNotSubtract } from "./difference";
@@ -44,6 +45,24 @@ export const picked = derived((view: View): readonly Pin[] =>
     .slice(0, MOST_PICKED),
 );
 
+const withoutData = (one: RawHeat): RawHeat => ({ ...one, data: undefined });
+
+/** The number of the pin that is the map on show; undefined where that is not kept. */
+export const pinOnShow = derived((view: View): number | undefined => {
+  const told = view.get("heat");
+  const { kind, heat: shown } = displayed(view);
+  if (kind !== "heat" || told.request !== shown?.request) return undefined;
+  return view.get("pinned").find((pin) => sameValue(withoutData(pin.heat), withoutData(told)))?.id;
+});
+
+/** What the numbers of a map are; on the way they build up contributions. */
+const quantityOf = ({ kind, heat: of }: Displayed): string | undefined =>
+  kind === "walk" ? "contribution" : of?.quantity;
+
+/** Whether two maps count the same, so that one scale is good for both. */
+export const countAlike = ([one, other]: readonly [Displayed, Displayed]): boolean =>
+  !one.field || !other.field || quantityOf(one) === quantityOf(other);
+
 /** What stands on the stage. */
 export interface Arrangement {
   readonly kind: "alone" | CompareAs;
@@ -62,7 +81,7 @@ export interface Arrangement {
 export const arrangement = derived((view: View): Arrangement => {
   const [one, two] = picked(view);
   const none = { left: undefined, right: undefined, difference: undefined, why: "" };
-  if (!one) return { ...none, kind: "alone", pair: undefined };
+  if (!one || (!two && one.id === pinOnShow(view))) return { ...none, kind: "alone", pair: undefined };
   const pair = two ? ([one.shown, two.shown] as const) : ([displayed(view), one.shown] as const);
   const chosen = view.get("compare_as");
   if (chosen === "flicker") return { ...none, kind: chosen, pair };

@@ -3,7 +3,7 @@ import { whyOff } from "../controls/needs-kernel";
 import { card } from "../lib/card";
 import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setAttribute, setText } from "../lib/dom";
-import { button } from "../lib/form-controls";
+import { button, setOff } from "../lib/form-controls";
 import { checksAreStale, checksMark, whyWait } from "../selection/freshness";
 import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
@@ -75,7 +75,7 @@ export class ChecksCard {
     this.#frame.mark(filled ? checksMark(view, raw) : undefined, filled && checksAreStale(view, raw));
 
     const why = whyOff(view.kernel) ?? whyWait(view);
-    this.#check.disabled = why !== undefined;
+    setOff(this.#check, why !== undefined);
     this.#check.title =
       why ?? "Check the map on show: it is explained again with noise and with random weights";
   }

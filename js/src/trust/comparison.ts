@@ -3,7 +3,7 @@ import { whyOff } from "../controls/needs-kernel";
 import { card } from "../lib/card";
 import { type Disclosure, disclosure } from "../lib/disclosure";
 import { h, setClipped, setText } from "../lib/dom";
-import { button } from "../lib/form-controls";
+import { button, setOff } from "../lib/form-controls";
 import { comparisonIsStale, comparisonMark, whyWait } from "../selection/freshness";
 import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
@@ -62,7 +62,7 @@ export class ComparisonCard {
     this.#frame.mark(filled ? comparisonMark(view, raw) : undefined, filled && comparisonIsStale(view, raw));
 
     const why = whyOff(view.kernel) ?? whyWait(view);
-    this.#compare.disabled = why !== undefined;
+    setOff(this.#compare, why !== undefined);
     this.#compare.title = why ?? "Judge methods by metrics, on this example and for what is explained now";
   }
 

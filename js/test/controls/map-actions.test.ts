@@ -30,6 +30,12 @@ describe("refining", () => {
     view.model.receive({ status: "running", effort: 1 });
     view.frame();
     expect(refine.disabled).toBe(true);
+    view.model.receive({ status: "idle" });
+    view.frame();
+    refine.focus();
+    view.model.receive({ status: "running" });
+    view.frame();
+    expect(document.activeElement).toBe(refine); // whoever pressed it by a key may press it again afterwards
     expect(find(".as-overlay").dataset.stale).toBeUndefined(); // what is shown is right, only rougher
   });
 });

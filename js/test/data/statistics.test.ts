@@ -81,6 +81,16 @@ describe("the scale of a map", () => {
     expect(scaleOf(values, "all", 2)).toEqual({ limit: 5, clipped: 0, sparse: true, held: false });
   });
 
+  it("ends at the largest value where the rest beyond the percentile is next to all of the map", () => {
+    const values = new Float32Array(196);
+    values.set([0.3, -4e-4, 0.01]);
+    expect(scaleOf(values, "all", 1)).toEqual({ limit: values[0]!, clipped: 0, sparse: true, held: false });
+    expect(scaleOf(values, "negative", 0.5).limit).toBe(-values[1]!);
+    expect(scaleOf(values, "all", 1, 0.01).limit).toBe(0.01); // one that is held stays
+    const even = Float32Array.from({ length: 196 }, (_, i) => (i < 20 ? 1 : i < 40 ? 0.5 : 0));
+    expect(scaleOf(even, "all", 15)).toMatchObject({ limit: 0.5, sparse: false }); // two thirds
+  });
+
   it("is worked out once per map, sign and percentile", () => {
     const values = noise(100);
     expect(scaleOf(values, "all", 2)).toBe(scaleOf(values, "all", 2));

@@ -66,6 +66,35 @@ describe("pinning", () => {
     expect([buttonOf("Pin").disabled, buttonOf("Unpin").disabled]).toEqual([true, true]);
   });
 
+  it("leaves the map alone that was just pinned, until another is on show", () => {
+    const { heat, picture } = sampleTraits();
+    const same = {
+      ...PINNED,
+      id: 4,
+      heat: heat!,
+      picture: picture!,
+    };
+    show({ pinned: [PINNED, same], beside: [4] });
+    expect(all("canvas[role=img]")).toHaveLength(1);
+    buttonOf("Pins (2)").click();
+    expect(find(".as-tray .as-note").textContent).toMatch(/^This is the map on show: choose another/);
+    view.model.receive({ beside: [3, 4] });
+    view.frame();
+    expect(all("canvas[role=img]")).toHaveLength(2); // with another pin it is compared
+    view.model.receive({ beside: [4], heat: { ...heat, title: "Saliency for cat", request: { target: 7 } } });
+    view.frame();
+    expect(all("canvas[role=img]")).toHaveLength(2);
+  });
+
+  it("keeps the focus on its button when the map is kept", () => {
+    show({ pinned: [], beside: [] });
+    buttonOf("Pin").focus();
+    view.model.receive({ pinned: [{ ...PINNED, heat: { ...sampleTraits().heat } }] });
+    view.frame();
+    expect(buttonOf("Pin").title).toBe("This map is pinned");
+    expect(document.activeElement).toBe(buttonOf("Pin"));
+  });
+
   it("is no part of views whose kernel knows nothing of it", () => {
     draw();
     expect(buttonOf("Pin")).toBeUndefined();

@@ -44,6 +44,29 @@ const button = (): HTMLButtonElement =>
 const asked = (): unknown[] =>
   view.model.sent.filter((one) => (one as { type: string }).type === "explain_pixel");
 
+describe("the explained pixel", () => {
+  const mark = (): HTMLElement => find(".as-explained-pixel");
+  const place = (): number[] =>
+    ["left", "top", "right", "bottom"].map((side) => Number(mark().style.getPropertyValue(`--as-${side}`)));
+
+  it("is marked where it lies in a picture of other size, and goes when a class is explained", () => {
+    draw({ predictions: { ...SEGMENTED, shape: [2, 4, 8] }, target: [1, 3, 2] });
+    expect(mark().closest("[hidden]")).toBeNull();
+    expect(place()).toEqual([2 / 8, 3 / 4, 3 / 8, 1]);
+    view.model.receive({ target: [1, -1, -8] });
+    view.frame();
+    expect(place()).toEqual([0, 3 / 4, 1 / 8, 1]);
+    view.model.receive({ target: 1 });
+    view.frame();
+    expect(mark().closest("[hidden]")).not.toBeNull();
+  });
+
+  it("is not marked where there are no places", () => {
+    draw({ predictions: SEGMENTED, target: [1, 0, 0] });
+    expect(mark().closest("[hidden]")).not.toBeNull();
+  });
+});
+
 describe("boxes", () => {
   it("stand where they are in the picture, and the explained one is marked with its name", () => {
     draw({ predictions: DETECTED, target: 0 });

@@ -103,6 +103,23 @@ describe("the tray", () => {
     expect(view.model.sent).toEqual([]); // the kernel has nothing to do
   });
 
+  it("gives each map a scale of its own where their numbers are not the same thing", () => {
+    const [contribution, gradient] = [{ quantity: "contribution" }, { quantity: "gradient" }] as const;
+    const scales = (): string[] => all(".as-notes").map((notes) => notes.textContent.split(" · ")[0]!);
+    const ends = (): string => find(".as-ticks").textContent;
+    show({ pinned: [pin(1, "Saliency", A, gradient), pin(2, "Occlusion", B, contribution)], beside: [2] });
+    open();
+    receive({ beside: [1, 2] });
+    const own = ends();
+    expect(scales()).toEqual(["each map has its own scale"]);
+    expect(note()).toMatch(/^Each on a scale of its own/);
+    receive({ pinned: [pin(1, "Saliency", A, contribution), pin(2, "Occlusion", B, contribution)] });
+    expect(scales()).toEqual(["one scale for both maps"]);
+    expect(note()).toBe("Both on one scale.");
+    expect(ends()).not.toBe(own); // B is a thousand times smaller than A
+    receive({ pinned: [pin(2, "Occlusion", B, contribution)], beside: [] });
+  });
+
   it("leaves two pins when a layer is picked, whose map they would hide, and stays with one", () => {
     show({ beside: [1, 2] });
     press(find("canvas[role=img]"), "]");

@@ -69,6 +69,16 @@ describe("the checks", () => {
     expect(lines()[0]!.textContent).toBe("Complete: no promise. no verdict");
   });
 
+  it("keep the focus on the button while they are made", () => {
+    checked();
+    buttonOf("Check").focus();
+    view.model.receive({ status: "running" });
+    view.frame();
+    expect(document.activeElement).toBe(buttonOf("Check"));
+    buttonOf("Check").click();
+    expect(view.model.sent).toEqual([]);
+  });
+
   it("ask for nothing while something is computed, nor without a kernel", () => {
     checked({}, { status: "running" });
     expect(buttonOf("Check").disabled).toBe(true);

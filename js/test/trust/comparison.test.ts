@@ -47,6 +47,28 @@ describe("the card", () => {
     expect(view.model.sent).toEqual([{ type: "compare" }]);
   });
 
+  it("keeps the focus of whoever pressed it, and asks once", () => {
+    compared();
+    const compare = buttonOf("Compare");
+    compare.focus();
+    compare.click();
+    view.model.receive({ status: "running" });
+    view.frame();
+    expect(document.activeElement).toBe(compare);
+    expect([compare.disabled, compare.getAttribute("aria-disabled")]).toEqual([false, "true"]);
+    compare.click();
+    expect(view.model.sent).toEqual([{ type: "compare" }]);
+    view.model.receive({ status: "idle" });
+    view.frame();
+    expect(compare.hasAttribute("aria-disabled")).toBe(false);
+    compare.click();
+    expect(view.model.sent).toHaveLength(2);
+    compare.blur();
+    view.model.receive({ status: "running" });
+    view.frame();
+    expect(compare.disabled).toBe(true);
+  });
+
   it("asks for nothing while something is computed, nor without a kernel", () => {
     compared({}, { status: "running" });
     expect(buttonOf("Compare").disabled).toBe(true);

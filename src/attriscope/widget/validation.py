@@ -29,6 +29,7 @@ from attriscope.widget.messages.class_names import ClassNames
 from attriscope.widget.messages.region_types import Region
 from attriscope.widget.methods.registry import MethodRegistry
 from attriscope.widget.methods.spelling import method_name
+from attriscope.widget.model.answer import out_of_range
 from attriscope.widget.model.explained_model import ExplainedModel
 from attriscope.widget.stages.baselines import baseline_infos, custom_baseline
 from attriscope.widget.stages.stage import Stage
@@ -222,8 +223,12 @@ class Validation(LayerValidation):
 
     def target(self, value: Any) -> Any:
         """An index of the output, or a list of them."""
+        self._explained.asked_name = None
         if isinstance(value, str):
-            return self._functions[value] if value in self._functions else self._named(value, "target")
+            if value in self._functions:
+                return self._functions[value]
+            index, self._explained.asked_name = self._named(value, "target"), value
+            return index
         if isinstance(value, list | tuple) and value and isinstance(value[0], str):
             value = (self._named(value[0], "target"), *value[1:])  # a class, and where
         if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
@@ -298,10 +303,13 @@ class Validation(LayerValidation):
         if not _whole(value):
             raise ChoiceError(f"{what} must be the index of a class, but {describe(value)} came")
         count = self._explained.classes
-        if count is not None and not -count <= value < count:
+        listed = None if self._explained.boxes is not None else self._names.listed
+        if count is None and listed is not None and not -listed <= value < listed:  # before the model has run
             raise ChoiceError(
-                f"{what} {describe(value)} is out of range: the model has classes 0 to {count - 1}"
+                f"{what} {value} is out of range: class_names holds {listed} name(s), from 0 on"
             )
+        if count is not None and not -count <= value < count:
+            raise ChoiceError(out_of_range(what, value, count))
         return int(value) % count if count is not None else int(value)
 
     def example(self, value: Any) -> int:

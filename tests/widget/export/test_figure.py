@@ -46,6 +46,16 @@ def test_the_scale_ends_where_the_page_ends_it() -> None:
     assert scale(held=1.0).clipped == 2 / 6
 
 
+def test_a_scale_that_next_to_all_of_a_map_lies_beyond_ends_at_the_largest_value() -> None:
+    sparse = np.zeros((14, 14))
+    sparse[0, :3] = 0.3, -4e-4, 0.01
+    assert Scale.of(sparse, "all", "auto", 1, None).limit == 0.3
+    assert Scale.of(sparse, "all", "auto", 1, 0.01).limit == 0.01
+    even = np.zeros(196)
+    even[:20], even[20:40] = 1, 0.5
+    assert Scale.of(even, "all", "auto", 15, None).limit == 0.5
+
+
 def test_colours_of_values() -> None:
     two, one = scale(), scale("absolute")
     assert two.diverging

@@ -15,7 +15,7 @@ from torch import nn
 
 from attriscope import Explorer
 from attriscope.core.errors import InputError
-from attriscope.widget.export import slide
+from attriscope.widget.export import figure, slide
 from attriscope.widget.export.figure import shown
 from widget.helpers import Gate, Make, TwoLayers
 
@@ -143,6 +143,25 @@ def test_what_is_looked_at_together_is_on_the_slide(make: Make) -> None:
     explorer.pin()
     explorer.beside, explorer.compare_as = [1, 2], "difference"
     assert "What one map has more than the other." in texts(explorer)
+
+
+def test_maps_of_two_quantities_have_scales_of_their_own(make: Make) -> None:
+    explorer = make(target=1, method="Saliency").wait().pin()
+    alone = figure.shown(explorer)
+    assert alone.pinned is None  # the very map on show, which would stand beside itself
+    explorer.method = "InputXGradient"
+    explorer.wait()
+    for beside in ([1], [1, 2]):
+        explorer.pin().beside = beside
+        view = figure.shown(explorer)
+        assert view.scale is not None
+        assert view.pinned is not None
+        assert view.pinned.scale is not None
+        assert alone.scale is not None
+        assert view.pinned.scale.limit == alone.scale.limit != view.scale.limit
+        assert "Each map has its own scale." in texts(explorer)
+    explorer.scale_limit = 0.5  # but one that is held is held for both
+    assert "One scale for both maps." in texts(explorer)
 
 
 def test_scores_may_be_negative_and_missing(explore: Any) -> None:

@@ -183,7 +183,8 @@ def test_the_figure_draws_what_is_looked_at(two: Explorer) -> None:
     two.wait().beside = [1, 2]
     view = figure.shown(two)
     assert (view.pinned.title, view.title) == (first["title"], second["title"])
-    assert view.scale.limit == view.pinned.scale.limit
+    own = [np.abs(colours.values(pin["heat"])).max() for pin in (first, second)]
+    assert [view.pinned.scale.limit, view.scale.limit] == own  # a gradient, and a contribution
     np.testing.assert_array_equal(view.drawn, colours.values(second["heat"]))
     two.compare_as = "difference"  # which they do not have
     assert figure.shown(two).title == second["title"]
@@ -197,5 +198,6 @@ def test_the_figure_draws_what_is_looked_at(two: Explorer) -> None:
     two.compare_as = "side"
     view = figure.shown(two)
     assert (view.pinned.title, view.title) == (first["title"], two.heat["title"])
+    assert view.scale.limit == view.pinned.scale.limit  # both are gradients
     two.beside = []
     assert figure.shown(two).pinned is None

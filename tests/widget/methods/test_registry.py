@@ -31,6 +31,8 @@ def test_every_parameter_is_one_of_the_method_and_explained(menu: MethodRegistry
         assert parameter.name in known or parameter.home == "own" or name == "NoiseTunnel"
         assert parameter.doc
         assert "`" not in parameter.doc
+        if parameter.default != parameter.usual:  # what is the default there is not the one here
+            assert "(default)" not in parameter.doc
         assert parameter.check(parameter.default) == parameter.default
         message = parameter.message
         assert set(message) == {"name", "label", "kind", "value", "min", "max", "choices", "doc"}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attriscope import Explorer
 from attriscope.attr import (
@@ -21,6 +21,7 @@ from attriscope.attr import (
     Saliency,
 )
 from attriscope.attr.baselines import blur, mean
+from attriscope.core.errors import TargetError
 from attriscope.widget.methods.catalogue import INPUT_METHODS
 from attriscope.widget.state.selection import ChoiceError
 from widget.helpers import Gate, Make, Masked, TwoLayers, from_page
@@ -151,6 +152,53 @@ def test_targets_are_refused_at_once_when_the_classes_are_known(make: Make) -> N
     explorer.target = -1
     assert explorer.target == 4
     explorer.wait()
+
+
+def test_a_class_that_there_is_no_name_for_is_refused_before_the_model_runs(make: Make) -> None:
+    for index in (5, -6):
+        with pytest.raises(ChoiceError, match=f"target {index} is out of range: class_names holds 5 name"):
+            make(target=index, class_names=list("abcde"))
+    with pytest.raises(ChoiceError, match="contrast 7 is out of range"):
+        make(target=0, contrast=7, class_names=list("abcde"))
+    make(target=5, class_names={0: "a"})  # some of the names: how many classes there are is not known yet
+
+
+@pytest.mark.parametrize("choice", [{"target": 99}, {"target": 0, "contrast": 99}])
+def test_a_class_that_the_model_does_not_have_is_said_by_the_page_and_by_wait(
+    make: Make, model: TwoLayers, choice: dict[str, int]
+) -> None:
+    calls: list[Any] = []
+    hook = model.register_forward_pre_hook(lambda *_: calls.append(1))
+    explorer = make(**choice)
+    with pytest.raises(
+        TargetError, match=f"^{[*choice][-1]} 99 is out of range: the model has classes 0 to 4$"
+    ):
+        explorer.wait()
+    hook.remove()
+    assert explorer.message.endswith("99 is out of range: the model has classes 0 to 4")
+    assert explorer.predictions["items"]  # from which to choose
+    assert len(calls) <= 2  # to see what it says, and in the thread nothing is tried on
+
+
+def test_a_class_counted_from_the_end_goes_by_its_own_index(make: Make) -> None:
+    explorer = make(target=-1, class_names={4: "last"}).wait()
+    assert (explorer.target, explorer.explain_predicted) == (4, False)
+    assert "for last" in explorer.heat["title"]
+    assert explorer.heat["request"]["target"] == 4
+
+
+def test_of_two_names_for_one_output_the_second_is_its_own() -> None:
+    model, image = nn.Sequential(nn.Flatten(), nn.Linear(192, 1), nn.Sigmoid()).eval(), torch.rand(1, 3, 8, 8)
+    explorer = Explorer(model, image, class_names=["no", "yes"], target="Yes", n_steps=2).wait()
+    assert explorer.target == 0
+    assert "for yes" in explorer.heat["title"]
+    refused = Explorer(model, image, class_names=["no", "yes"], target="no", n_steps=2)
+    for _ in range(2):
+        with pytest.raises(TargetError, match="one output tells of 'yes', so 'no' has none"):
+            refused.wait()
+        refused.target = None
+        assert "for yes" in refused.wait().heat["title"]
+        refused.target = "no"  # when it is known
 
 
 # --- several examples -----------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ GROUND = 128 / 255
 # From this share of the scale on, a map covers the picture as far as it may.
 _KNEE = 0.6
 
+# A scale that leaves more than this share of a map beyond it says nothing of the map; the page has the same.
+_NEARLY_ALL = 0.9
+
 
 def pixels(message: RawPicture) -> Array:
     """The picture (H, W, 3) in a message, from 0 to 1."""
@@ -85,7 +88,8 @@ class Scale:
             colormap = next(name for name, table in tables.items() if table["kind"] == wanted)
         size = np.nan_to_num(np.abs(drawn))
         limit = fixed if fixed is not None else float(np.percentile(size, 100 - outlier_percent))
-        if limit <= 0:  # nearly all of it is zero
+        beyond = size[size > limit * (1 + 1e-9)].sum()
+        if limit <= 0 or (fixed is None and beyond > _NEARLY_ALL * size.sum()):
             limit = float(size.max())
         return cls(
             limit,

@@ -48,7 +48,7 @@ class View:
         mode, opacity, sign: how it is drawn.
         walking: whether it is what has been attributed up to a place on the path.
         unit: what the numbers are, in words.
-        pinned: another view that was kept, to be drawn before it by the same scale.
+        pinned: another view that was kept, to be drawn before it.
     """
 
     picture: Array
@@ -96,8 +96,11 @@ class View:
         kept = picked(widget)
         limit, pinned = widget.scale_limit, None
         if len(kept) == 1:
-            limit = _shared_limit(widget, whole, _values(kept[0]["heat"], side)[1])
-            pinned = cls.of_map(widget, kept[0]["heat"], kept[0]["picture"], limit)
+            other = kept[0]["heat"]
+            alike = other.get("quantity") == ("contribution" if walking else heat.get("quantity"))
+            if alike:
+                limit = _shared_limit(widget, whole, _values(other, side)[1])
+            pinned = cls.of_map(widget, other, kept[0]["picture"], limit)
         scale, drawn = _scale(widget, whole, limit), _drawn(widget, found, picture)
         return cls(picture, drawn, scale, title, _caption(numbers, scale), *how, pinned)
 
@@ -120,9 +123,12 @@ class View:
 
 
 def picked(widget: Any) -> list[RawPinned]:
-    """The pins that are looked at, in the order in which they were picked."""
+    """The pins that are looked at, in the order in which they were picked; not the map on show beside itself."""
     kept = {pin["id"]: pin for pin in getattr(widget, "pinned", ())}
-    return [kept[number] for number in getattr(widget, "beside", ()) if number in kept]
+    found = [kept[number] for number in getattr(widget, "beside", ()) if number in kept]
+    alone = len(found) == 1 and getattr(widget, "alpha", 1.0) == 1
+    same = alone and (found[0]["heat"], found[0]["picture"]) == (widget.heat, widget.picture)
+    return [] if same else found
 
 
 def shown(widget: Any) -> View | TableView:
@@ -145,7 +151,9 @@ def shown(widget: Any) -> View | TableView:
     if len(picked(widget)) < _PAIR:
         return View.of(widget)
     side = block_side(widget)
-    limit = _shared_limit(widget, _values(first, side)[1], _values(second, side)[1])
+    limit: float | None = widget.scale_limit
+    if first.get("quantity") == second.get("quantity"):
+        limit = _shared_limit(widget, _values(first, side)[1], _values(second, side)[1])
     left = View.of_map(widget, first, under, limit)
     return dataclasses.replace(View.of_map(widget, second, below, limit), pinned=left)
 

@@ -111,7 +111,7 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     if compared and (view.pinned is not None or view.title != widget.heat.get("title")):
         together = view.pinned is not None
         sentence = f"{view.pinned.title}, beside {view.title}" if view.pinned is not None else view.title
-        honest = "One scale for both maps." if together else "What one map has more than the other."
+        honest = _of_scales(view) if together else "What one map has more than the other."
     elif view.walking:  # the path is that of integrated gradients, whatever the method
         selection = dataclasses.replace(selection, method="IntegratedGradients", layer=None, neuron=None)
         sentence = labels.sentence(selection)
@@ -126,6 +126,12 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     small = f"{view.title}; {type(model).__name__} of {parameters:,} parameters{of_many}; attriscope"
     target = selection.target if isinstance(selection.target, int) else None
     return Words(sentence, honest, small, target, selection.contrast)
+
+
+def _of_scales(view: View) -> str:
+    """What the colours of two maps have in common."""
+    one, other = (None if of is None or of.scale is None else of.scale.limit for of in (view, view.pinned))
+    return "One scale for both maps." if one == other else "Each map has its own scale."
 
 
 def honest_line(heat: RawHeat, weights_changed: bool, compares: bool = True, place: str = "pixel") -> str:

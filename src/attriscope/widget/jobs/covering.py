@@ -124,6 +124,8 @@ class Covering:
         if self._latest is None or self._latest[0] != key:
             request = selection.covering.request("covered")
             try:
+                # A class of a segmentation and a box are found in what the model says of the picture.
+                selection = self._explained.picking(selection)
                 found = cover(self._explained, selection, mask)
                 outputs = self._explained.outputs(selection, self._labels.names.binary)
                 message = covered_message(found, self._labels.names, outputs, request, region)

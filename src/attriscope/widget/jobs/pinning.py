@@ -43,7 +43,9 @@ class Pinning(Asking):
     _explained: ExplainedModel
 
     def pin(self) -> Self:
-        """Keep the map on show, to look at it beside those to come, on one scale: of other layers, classes, examples.
+        """Keep the map on show, to look at it beside those to come: of other layers, classes, examples.
+
+        Two maps have one scale, unless the numbers of one are something else than those of the other.
 
         It is worked out first if it is not ready. It gets a number, its ``"id"`` in ``pinned``, and ``beside`` becomes
         that number alone. A map that is kept already is not kept twice. Up to 8 maps are kept, and fewer where they

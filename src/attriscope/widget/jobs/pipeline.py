@@ -149,7 +149,7 @@ class ExplanationJob:
         if self.shown.classes != (classes := self.labels.names.message()):
             self.publish(classes=classes)
         self.publish(predictions=self._predictions(answer, selection))
-        answer.check(selection)
+        selection = self._counted(answer, selection)
         turned = self.state.looked_at != index
         follows = self.shown.explain_predicted and turned and isinstance(selection.target, int)
         target = answer.best(self.labels.names)
@@ -163,6 +163,15 @@ class ExplanationJob:
             self.publish(functools.partial(self.state.settle_target, target), target=target)
         self.publish(functools.partial(self.state.look_at, index))
         return explained.picking(selection)
+
+    def _counted(self, answer: Answer, selection: Selection) -> Selection:
+        """The selection with a target from 0 on; see that it is one."""
+        target = answer.counted(selection.target, self.explained.asked_name, self.labels.names)
+        if target != selection.target:
+            self.publish(functools.partial(self.state.count_target, target), target=target)
+            selection = dataclasses.replace(selection, target=target)
+        answer.check(selection)
+        return selection
 
     def _predictions(self, answer: Answer, selection: Selection) -> RawPredictions:
         shape = () if answer.maps is None else answer.maps.shape

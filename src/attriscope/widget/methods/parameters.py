@@ -159,6 +159,8 @@ def read_parameters(
             if made is not None:
                 least, most = limits.get(name, (made.least, made.most))
                 usual = parameter.default
+                if made.default != usual:  # "(default)" is said of the method's own
+                    made = dataclasses.replace(made, doc=made.doc.replace(" (default)", ""))
                 found.append(dataclasses.replace(made, least=least, most=most, usual=usual))
     return tuple(found)
 

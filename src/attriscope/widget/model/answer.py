@@ -69,6 +69,7 @@ class Answer:
 
         Raises:
             InputError: it is said to be a segmentation and has no places, or it may be something else than one.
+            TargetError: there is no such class.
         """
         if self.maps is None and selection.output == "segmentation":
             raise InputError(
@@ -78,6 +79,35 @@ class Answer:
         if whole and (selection.target is None or isinstance(selection.target, int)):
             assert self.maps is not None
             raise InputError(how_to_say(self.maps, self.doubt))
+        if self.scores is None or self.boxes is not None:
+            return
+        count = len(self.scores)
+        for what, index in (("target", selection.target), ("contrast", selection.contrast)):
+            if isinstance(index, int) and not -count <= index < count:
+                raise TargetError(out_of_range(what, index, count))
+
+    def counted(self, target: Any, name: str | None, names: ClassNames) -> Any:
+        """The target as an index from 0 on, where it is a class that was counted from the end, or named.
+
+        Args:
+            target: what was chosen.
+            name: the name it was chosen by; ``None`` if it was not.
+            names: those of the classes, for this answer.
+
+        Raises:
+            TargetError: of two names for one output it is that of which the output does not tell.
+        """
+        if not isinstance(target, int) or self.boxes is not None:
+            return target
+        if name is not None and names.outputs == 1 and names.binary:
+            only = names.label(0)
+            if name.strip().casefold() != only.strip().casefold():
+                raise TargetError(
+                    f"the model's one output tells of {only!r}, so {name!r} has none to explain: leave target out, and "
+                    f"what speaks against {only!r} speaks for {name!r}"
+                )
+            return 0
+        return target + self.classes if target < 0 and self.classes else target
 
     @property
     def classes(self) -> int | None:
@@ -187,6 +217,12 @@ class Answer:
         assert self.pixels is not None
         region = targets.class_region(self.pixels[None], index, selection.contrast)
         return PickedOutput(region, code, run.before)
+
+
+def out_of_range(what: str, index: int, count: int) -> str:
+    """That a model has no such class."""
+    has = f"classes 0 to {count - 1}" if count > 1 else "one output, 0"
+    return f"{what} {index} is out of range: the model has {has}"
 
 
 def answer_of(output: Any, boxes: Boxes | None) -> Answer:

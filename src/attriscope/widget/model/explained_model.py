@@ -81,6 +81,8 @@ class ExplainedModel:
         self.layers: Sequence[LayerInfo] = ()
         self.classes: int | None = None
         """How many classes the model has, if it was seen to have several."""
+        self.asked_name: str | None = None
+        """The name that the target was asked for by, if it was; which output it is of shows when the model has run."""
         self.batch, self._registry = ExampleBatch(examples, make_stage), registry
         self._answers: dict[int, Answer] = {}
         self._rows = True

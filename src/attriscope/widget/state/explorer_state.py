@@ -101,6 +101,11 @@ class ExplorerState:
 
     # --- changes ----------------------------------------------------------------------------------------------
 
+    def count_target(self, target: int) -> None:
+        """The index of the target that was requested counted from the end, or by a name."""
+        if self.requested is not None:
+            self.requested = dataclasses.replace(self.requested, target=target)
+
     def settle_target(self, target: int) -> None:
         """The target that is explained where nobody chose one: from now on it is as if it had been requested.
 
