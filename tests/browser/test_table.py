@@ -1,4 +1,4 @@
-"""A row of a table at the page: its waterfall holds the numbers of Python, and what is asked and typed is answered."""
+"""A row of a table on the page: its numbers are Python's, by mouse and by keys, in light and dark, narrow and wide."""
 
 from __future__ import annotations
 
@@ -6,120 +6,184 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from browser.explorer_page import TWO_FRAMES, Shot, control, explorer_of, open_and_run, quiet, settled
-from browser.harness import Server, wait_for
-from browser.looks import cut_off, use_theme, violations
+from browser.explorer_page import Shot, control, explorers, open_and_run, settled, show_tab
+from browser.harness import Kernel, Server, wait_for
+from browser.looks import use_theme, violations
 from browser.notebook_page import wait_until_run
 
-TABLE = """
+COLUMNS = [
+    "age",
+    "<script>alert(1)</script>",
+    "نبض القلب",
+    "❤ rate",
+    "a name that is much too long for any column",
+    "x",
+]
+TABLE = f"""
 import torch
 from attriscope import Explorer
+columns = {COLUMNS!r} + [f"other {{i}}" for i in range(14)]
+generator = torch.Generator().manual_seed(3)
+rows = torch.randn(60, 20, generator=generator) * torch.logspace(-1, 2, 20)
 torch.manual_seed(0)
-names = ["age", "<script>alert(1)</script>", "שם של עמודה", "a name that is too long to be read in one glance", "dose"]
-model = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2)).eval()
-rows = torch.randn(20, 5)
-explorer = Explorer(model, rows, feature_names=names, class_names=["healthy", "ill"], target=1)
-"""
-# What the page has to show: of each column its number, and the outputs that they lead between.
-BY_HAND = """
-with torch.no_grad():
-    ends = model(torch.stack([rows.mean(0), torch.tensor(explorer.table["values"])]))[:, 1].tolist()
-numbers = explorer.attributions[0].tolist()
+model = torch.nn.Sequential(torch.nn.BatchNorm1d(20), torch.nn.Linear(20, 12), torch.nn.Tanh(), torch.nn.Linear(12, 2))
+model(rows)
+model.eval()
+labels = (rows[:, 0] > 0).long()
+explorer = Explorer(model, rows, feature_names=columns, class_names=["healthy", "ill"], labels=labels, n_steps=20)
 """
 
 
-def as_number(text: str) -> float:
-    """The number at the end of a text."""
-    return float(re.findall(r"[+-]?\d[\d.]*(?:e-?\d+)?", text.replace("−", "-"))[-1])
+def number_in(text: str) -> float:
+    found = re.findall(r"[+-]?\d[\d.]*(?:e-?\d+)?", text.replace("−", "-"))
+    return float(found[-1])
 
 
-def names_of(root: Locator) -> list[str]:
-    return root.locator(".as-column-name").all_inner_texts()
+def lines(root: Locator) -> Locator:
+    return root.locator(".as-column[data-kind=column]")
 
 
-def field(root: Locator, name: str) -> Locator:
-    return control(root, "textbox", f"Value of {name}")
+def line(root: Locator, name: str) -> Locator:
+    return lines(root).filter(has=root.page.get_by_text(name, exact=True)).first
 
 
-def test_a_row_is_a_waterfall_and_can_be_asked_and_edited(
-    page: Page, server: Server, shot: Shot, axe: Path
-) -> None:
-    name = open_and_run(page, server, [TABLE, "explorer"], "table.ipynb")
-    root = explorer_of(page)
+def still(root: Locator) -> None:
+    """Waits until nothing is computed and nothing shown is out of date."""
+    expect(root.get_by_role("button", name="Cancel")).to_be_hidden(timeout=60_000)
+    expect(root.locator(".as-waterfall .as-tag")).to_be_hidden(timeout=60_000)
+
+
+def opened(page: Page, server: Server, name: str) -> Locator:
+    open_and_run(page, server, [TABLE, "explorer"], name)
+    root = explorers(page).first
+    expect(lines(root).first).to_be_visible(timeout=90_000)
+    wait_until_run(page)
+    still(root)
+    return root
+
+
+def numbers(root: Locator) -> dict[str, float]:
+    """What stands beside the bars, by the names of the columns."""
+    return {
+        one.locator(".as-column-name").inner_text(): number_in(one.locator(".as-fall-number").inner_text())
+        for one in lines(root).all()
+    }
+
+
+def told(kernel: Kernel) -> dict[str, float]:
+    return dict(kernel.value("dict(zip(columns, explorer.wait().attributions[0].tolist()))"))
+
+
+def same_as_in_python(root: Locator, kernel: Kernel) -> None:
+    known, seen = told(kernel), numbers(root)
+    assert len(seen) == 12
+    largest = max(map(abs, known.values()))
+    for name, value in seen.items():
+        assert value == pytest.approx(known[name], abs=0.006 * largest), name
+    ranked = sorted(known, key=lambda name: -abs(known[name]))[:12]
+    assert set(seen) == set(ranked)
+    ends = kernel.value("[model(x)[0, explorer.target].item() for x in (rows.mean(0)[None], edited)]")
+    assert number_in(root.locator(".as-fall-start").inner_text()) == pytest.approx(ends[0], abs=0.02)
+    assert number_in(root.locator(".as-fall-end").inner_text()) == pytest.approx(ends[1], abs=0.02)
+
+
+def test_a_row_is_read_asked_about_and_edited(page: Page, server: Server, shot: Shot, axe: Path) -> None:
+    name = "table.ipynb"
+    root = opened(page, server, name)
     with server.kernel(name) as kernel:
-        settled(page, kernel)
-        quiet(root)
+        kernel.run("edited = rows[:1]")
+        same_as_in_python(root, kernel)
+        assert page.locator(".as-root script").count() == 0
 
-        def same_as_in_python() -> None:
-            kernel.run("explorer.wait()")
-            quiet(root)
-            kernel.run(BY_HAND)
-            numbers, ends, names = kernel.value("numbers"), kernel.value("ends"), kernel.value("names")
-            ranking = sorted(range(5), key=lambda i: -abs(numbers[i]))
-            assert names_of(root) == [names[i] for i in ranking]
-            told = [as_number(text) for text in root.locator(".as-fall-number").all_inner_texts()]
-            assert told == pytest.approx([numbers[i] for i in ranking], abs=6e-3)
-            start, end = (as_number(root.locator(f".as-fall-{at}").inner_text()) for at in ("start", "end"))
-            assert (start, end) == pytest.approx(tuple(ends), rel=6e-3)
-
-        same_as_in_python()
-        # By keys alone: the second column and the first, then another value for that.
-        root.locator(".as-column-pick").first.focus()
-        for key in ("ArrowDown", "Enter", "ArrowUp", "Shift+ "):
-            page.keyboard.press(key)
-        expect(root.locator(".as-covered .as-note")).to_contain_text("2 of 5 columns")
-        expect(root.locator(".as-covered-sentence")).to_contain_text(re.compile("costs|adds"))
-        kernel.run("explorer.wait()")
-        said = root.locator(".as-covered-sentence b").all_inner_texts()
-        covered = kernel.value("[explorer.covered['worth'], abs(explorer.covered['cost'])]")
-        assert [as_number(text) for text in said] == pytest.approx(covered, rel=6e-3)
-
-        first = names_of(root)[0]
-        page.keyboard.press("Tab")
-        expect(field(root, first)).to_be_focused()
-        page.keyboard.type("1.25")
-        page.keyboard.press("Enter")
-        column = kernel.value("names").index(first)
-        wait_for("the kernel knows", lambda: kernel.value("explorer.edited") == [[column, 1.25]], 15)
-        page.keyboard.press("Shift+Tab")
-        same_as_in_python()
-        shot(root, "edited")
-
-        field(root, "age").fill("old")
-        page.keyboard.press("Enter")
-        expect(root.locator(".as-left .as-refusal")).to_have_text("age must be a number, but old came")
+        first = lines(root).first
+        column = first.locator(".as-column-name").inner_text()
+        first.locator(".as-column-pick").click()
+        sentence = root.locator(".as-covered-sentence")
+        expect(sentence).to_contain_text(re.compile("costs|adds|changes nothing"))
+        covered = kernel.value(
+            "{name: explorer.wait().covered[name] for name in ('worth', 'pixels', 'region')}"
+        )
+        index = kernel.value(f"columns.index({column!r})")
+        assert covered["region"] == {"kind": "box", "box": [0, index, 1, index + 1]}
+        assert covered["pixels"] == 1
+        assert covered["worth"] == pytest.approx(told(kernel)[column], rel=1e-4)
+        expect(root.locator(".as-covered")).to_contain_text(column)
         for theme in ("Dark", "Light"):
             use_theme(page, f"JupyterLab {theme}")
             assert violations(page, axe) == [], theme
-            shot(root, f"refused {theme}")
-        page.keyboard.press("Escape")
+            shot(root, f"table {theme}")
+
+        field = first.locator("input")
+        field.click()
+        field.fill("0.5")
+        field.press("Enter")
+        wait_for("the edit", lambda: kernel.value("explorer.edited") == [[index, 0.5]], 20)
+        kernel.run(f"edited = rows[:1].clone(); edited[0, {index}] = 0.5")
+        settled(page, kernel)
+        still(root)
+        same_as_in_python(root, kernel)
+        shot(root, "edited")
+        field = line(root, column).locator("input") if line(root, column).count() else None
+        if field is not None:
+            field.fill("much")
+            field.press("Enter")
+            expect(root.get_by_text(re.compile("must be a number, but much came"))).to_be_visible()
+            assert kernel.value("explorer.edited") == [[index, 0.5]]
+            field.press("Escape")
         control(root, "button", "Undo edits").click()
-        wait_for("the kernel knows", lambda: kernel.value("explorer.edited") == [], 15)
-        same_as_in_python()
-
-        for width in (848, 700):
-            page.set_viewport_size({"width": width + 440, "height": 1000})
-            page.evaluate(TWO_FRAMES)
-            assert cut_off(root) == []
+        wait_for("no edit", lambda: kernel.value("explorer.edited") == [], 20)
 
 
-def test_without_a_kernel_a_row_can_be_asked_but_not_edited(
-    page: Page, browser: Browser, server: Server
-) -> None:
-    write = "explorer.wait(); explorer.to_html('table.html')"
-    name = open_and_run(page, server, [TABLE, write], "table-file.ipynb")
-    wait_until_run(page)
-    context = browser.new_context(offline=True, viewport={"width": 1300, "height": 1000})
-    opened = context.new_page()
-    opened.goto((server.root / "table.html").as_uri())
-    root = explorer_of(opened)
-    expect(field(root, "age")).not_to_be_editable()
-    root.locator(".as-column-pick", has_text="dose").click()
-    sentence = root.locator(".as-covered-sentence")
-    expect(sentence).to_contain_text("what covering it costs takes the kernel")
+def test_keys_alone_and_all_columns(page: Page, server: Server, shot: Shot) -> None:
+    name = "table keys.ipynb"
+    root = opened(page, server, name)
     with server.kernel(name) as kernel:
-        wanted = kernel.value("explorer.attributions[0, 4].item()")
-    assert as_number(sentence.locator("b").inner_text()) == pytest.approx(wanted, rel=6e-3)
-    context.close()
+        lines(root).first.locator(".as-column-pick").focus()
+        for key in ("ArrowDown", "Enter", "ArrowDown", "Shift+Space"):
+            page.keyboard.press(key)
+        wait_for("two columns", lambda: kernel.value("int(explorer.selection_mask.sum())") == 2, 20)
+        page.keyboard.press("Delete")
+        wait_for("none", lambda: kernel.value("explorer.selection is None"), 20)
+        page.keyboard.press("End")
+        page.keyboard.press("Enter")  # the others
+        expect(control(root, "button", "Fewer")).to_be_visible()
+        shot(root, "all columns")
+        page.keyboard.press("Home")
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowUp")
+        wait_for("a step", lambda: len(kernel.value("explorer.edited")) == 1, 20)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "Light"), (848, "Dark"), (700, "Light")])
+def test_it_fits(page: Page, server: Server, shot: Shot, axe: Path, width: int, theme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    root = opened(page, server, f"table {width}.ipynb")
+    use_theme(page, f"JupyterLab {theme}")
+    for tab in ("Where", "Inside", "Trust"):
+        show_tab(root, tab)
+        page.wait_for_timeout(300)
+        shot(root, f"table {width} {theme} {tab}")
+        assert violations(page, axe) == [], tab
+    box = root.bounding_box()
+    assert box is not None
+    assert root.evaluate("it => it.scrollWidth <= it.clientWidth + 1")
+    if width > 800:
+        assert box["height"] <= 720
+
+
+def test_all_rows_as_dots(page: Page, server: Server, shot: Shot, axe: Path) -> None:
+    name = "table rows.ipynb"
+    root = opened(page, server, name)
+    with server.kernel(name) as kernel:
+        root.get_by_role("button", name="Explain all 60 rows").click()
+        wait_for("all rows", lambda: kernel.value("explorer.rows.get('final', False)"), 60)
+        settled(page, kernel)
+        card = root.locator(".as-rows")
+        expect(card).to_be_visible()
+        card.scroll_into_view_if_needed()
+        for theme in ("Dark", "Light"):
+            use_theme(page, f"JupyterLab {theme}")
+            assert violations(page, axe) == [], theme
+            shot(root, f"rows {theme}")

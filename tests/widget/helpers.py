@@ -153,7 +153,7 @@ def assert_inside_consistent(explorer: Explorer) -> None:
     assert explorer.neuron_info.get("request") == (None if neuron is None else info)
     ablated = [[name, one] for name, one in choice.ablated]
     what_if = {"example": choice.example, "ablated": ablated, "ablate_to": choice.ablate_to}
-    what_if["output"] = choice.output
+    what_if |= choice.values(("output", "edited"))
     assert explorer.what_if.get("request") == (what_if if ablated else None)
     rows = {row["name"]: row for row in explorer.layers}
     assert {name for name, row in rows.items() if row["pickable"]} == set(layouts)

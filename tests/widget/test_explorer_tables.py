@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope import Explorer, attr
-from attriscope.core.errors import InputError, InputTypeError
+from attriscope import Explorer, Story, attr
+from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
 from attriscope.widget.messages.wire import number
 from attriscope.widget.state.selection import ChoiceError
 from models import draw
@@ -289,6 +289,8 @@ def test_pictures_are_not_edited() -> None:
     explorer = Explorer(model, draw(1, 3, 8, 8).float())
     with pytest.raises(ChoiceError, match="edited is for the cells of a table, and not for the picture"):
         explorer.edited = [[0, 1.0]]
+    with pytest.raises(ChoiceError, match="not for the picture"):
+        explorer.edited = [[5, 1.0]]
     explorer.close()
 
 
@@ -472,3 +474,47 @@ def test_rows_of_a_model_that_looks_at_its_whole_batch_are_explained_alone(rows:
         alone = attr.Saliency(Centred()).attribute(rows[i : i + 1], target=1, abs=False)
         torch.testing.assert_close(found[i : i + 1], alone)
     explorer.close()
+
+
+def test_a_row_that_cannot_be_explained_does_not_stop_the_others(
+    make: Any, model: Tabular, rows: Tensor
+) -> None:
+    holed = rows.clone()
+    holed[4, 2] = torch.nan
+    explorer = make(holed, target=1).wait()
+    found = explorer.explain_rows().wait().row_attributions
+    assert found[4].isnan().all()
+    assert torch.cat([found[:4], found[5:]]).isfinite().all()
+    assert (explorer.rows["failed"], explorer.rows["count"]) == (1, 9)
+    assert explorer.rows["sizes"] == pytest.approx(sorted(found.abs().nanmean(0).tolist(), reverse=True))
+    mean = holed.nanmean(0, keepdim=True)
+    wanted = attr.IntegratedGradients(model).attribute(holed[5:6], mean, target=1, n_steps=20)
+    torch.testing.assert_close(found[5:6], wanted, rtol=1e-4, atol=1e-5)
+    holed[:] = torch.nan
+    with pytest.raises(NonFiniteError):
+        make(holed, target=1, baseline="zero").explain_rows().wait()
+
+
+def test_a_figure_begins_at_the_baselines_output_whatever_the_method_adds_up_to(
+    make: Any, model: Tabular, rows: Tensor
+) -> None:
+    explorer = make(method="FeatureAblation", target=1).wait()
+    assert explorer.heat["gap"] is None
+    start, end = (model(x)[0, 1].item() for x in (rows.mean(0, keepdim=True), rows[:1]))
+    assert abs(explorer.heat["sum"] - (end - start)) > 0.01
+    axes = explorer.figure().axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels[0] == f"f(baseline) = {start:.3g}"
+    assert labels[-1] == f"f(input) = {end:.3g}"
+    assert "not attributed" in labels
+    explorer.target = lambda output: output[:, 0]
+    assert "f(baseline)" not in str(explorer.wait().figure().axes[0].get_yticklabels())
+
+
+def test_a_row_stands_in_a_story_and_is_not_pinned(make: Any, tmp_path: Path) -> None:
+    explorer = make(example=3).wait()
+    Story("Rows").add(explorer, "Why?").to_html(tmp_path / "story.html")
+    assert "cholesterol" in (tmp_path / "story.html").read_text()
+    with pytest.raises(ChoiceError, match="the rows of a table have none yet"):
+        explorer.pin()
+    assert explorer.pinned == []

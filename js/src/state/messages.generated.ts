@@ -190,6 +190,8 @@ export interface RawRows {
   others?: number;
   /** How many rows are explained: the first ones. */
   count?: number;
+  /** How many of them cannot be: their attributions are NaN. */
+  failed?: number;
   /** Float32, little-endian, of each row those of the columns. */
   attributions?: Binary;
   /** The same of the rows themselves. */

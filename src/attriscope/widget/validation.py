@@ -95,7 +95,8 @@ def _check_inputs(model: Any, examples: Examples, inputs: Any) -> None:
     x = examples.tensors[0]
     if len(examples.tensors) > 1 or examples.keys:
         hint = ""
-        if not examples.keys and x.dim() in (2, 4):
+        of_pictures = any(one.dim() == 4 for one in examples.tensors)
+        if not examples.keys and (x.dim() == 4 or (x.dim() == 2 and not of_pictures)):
             hint = (
                 f"; give the {'pictures' if x.dim() == 4 else 'table'}, and what else the model takes as "
                 "additional_forward_args: Explorer(model, inputs[0], additional_forward_args=inputs[1:])"
@@ -366,6 +367,9 @@ class Validation(LayerValidation):
         if not isinstance(value, list | tuple):
             raise ChoiceError(f"{what}, but {describe(value)} came")
         example = self._explained.example(self._traits.example)
+        if value:
+            with refusing():
+                example.stage.edit([(0, 0.0)])  # whether anything can be edited at all
         columns = example.tensor.shape[1]
         found: dict[int, float] = {}
         for one in value:
@@ -377,8 +381,6 @@ class Validation(LayerValidation):
             if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(number):
                 raise ChoiceError(f"{what}, of values that are numbers, but it holds {describe(number)}")
             found[int(column)] = float(number)
-        with refusing():
-            example.stage.edit(tuple(found.items()))
         return [[column, number] for column, number in sorted(found.items())]
 
     def selection(self, value: Any) -> Region | None:

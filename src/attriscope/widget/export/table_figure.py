@@ -14,6 +14,7 @@ import numpy as np
 
 from attriscope.widget.export import colours
 from attriscope.widget.export.colours import Array
+from attriscope.widget.state.table import PATH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ class TableView:
             return cls(names, drawn, None, None, title, f"sum so far {total:.3g}", unit, walking=True)
         if not heat:
             return cls(names, None, None, None, "", "", unit)
-        start, end = ends(heat)
+        start, end = ends(heat, path)
         caption = "; ".join(f"{words} {value:.3g}" for words, value in _numbers(heat))
         return cls(names, colours.values(heat)[0], start, end, heat["title"], caption, unit)
 
@@ -108,13 +109,23 @@ class TableView:
         return made
 
 
-def ends(heat: Any) -> tuple[float | None, float | None]:
-    """The output at the baseline and at the row, where a map's numbers lead from one to the other."""
+def ends(heat: Any, path: Any) -> tuple[float | None, float | None]:
+    """The output at the baseline and at the row, where a map's numbers are to lead from one to the other.
+
+    Args:
+        heat: the map. What it misses of the change is the gap that it tells of.
+        path: the walk from the baseline to the row, which knows the change where the map does not.
+    """
     output, total, gap = heat.get("output"), heat.get("sum"), heat.get("gap")
     leads = heat.get("tells_worth") and heat.get("compares") and heat.get("quantity") == "contribution"
     if not leads or output is None or total is None:
         return None, None
-    return output - (total - (gap or 0.0)), output
+    if gap is not None:
+        return output - (total - gap), output
+    asked = {name: heat["request"].get(name) for name in PATH}
+    if not path or any(path["request"].get(name) != value for name, value in asked.items()):
+        return None, None
+    return output - (path["scores"][-1] - path["scores"][0]), output
 
 
 def _numbers(heat: Any) -> list[tuple[str, float]]:

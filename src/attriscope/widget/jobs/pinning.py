@@ -48,8 +48,13 @@ class Pinning(Asking):
         It is worked out first if it is not ready. It gets a number, its ``"id"`` in ``pinned``, and ``beside`` becomes
         that number alone. A map that is kept already is not kept twice. Up to 8 maps are kept, and fewer where they
         take more than 16 MB: the oldest ones go then, and ``message`` says so.
+
+        Raises:
+            ChoiceError: the inputs are a table: its rows have no pins yet.
         """
         with LOCK:
+            if self.table:
+                raise ChoiceError("pins are of maps over pictures; the rows of a table have none yet")
             choice = self.choice
             ready = self.status == "idle" and self._state.finished == choice
             if ready and self._state.weights == self._explained.weights() and self.heat:

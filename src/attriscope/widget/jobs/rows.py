@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from attriscope.core.errors import Cancelled
 from attriscope.core.progress import Parts
 from attriscope.widget.jobs.asking import Asking
 from attriscope.widget.jobs.pipeline import ExplanationJob
@@ -46,11 +47,12 @@ class Rows:
         explained: the model.
 
     Attributes:
-        attributions: of the rows that are explained so far, (n, F); ``None`` before.
+        attributions: of the rows that are explained so far, (n, F), NaN where one cannot be; ``None`` before.
     """
 
     def __init__(self, explained: ExplainedModel) -> None:
         self.attributions: Tensor | None = None
+        self._failed: dict[int, Exception] = {}
         self._weights: Any = None
         self._explained = explained
 
@@ -67,12 +69,14 @@ class Rows:
         def keep(found: Tensor | None) -> None:
             self.attributions, self._weights = found, weights
 
+        self._failed = {}
         what = "Explaining all rows"
         job.publish(functools.partial(keep, None), rows={}, progress=0.0, message=what)
         total = self._explained.examples.count
         for found in job.reported(what, self._explain(selection)):
             message = _rows_message(found, self._explained.examples.tensors[0], about)
             message["final"] = len(found) == total
+            message["failed"] = len(self._failed)
             job.publish(functools.partial(keep, found), rows=message)
 
     def _explain(self, selection: Selection) -> Iterator[Tensor]:
@@ -88,8 +92,24 @@ class Rows:
         found: list[Tensor] = []
         for number, start in enumerate(starts):
             with parts.part(number, number + 1, 0):
-                found.append(self._part(selection, start, size))
+                found.append(self._explained_rows(selection, start, min(size, count - start)))
             yield torch.cat(found)
+        if self._failed and len(self._failed) == count:
+            raise next(iter(self._failed.values()))
+
+    def _explained_rows(self, selection: Selection, start: int, size: int) -> Tensor:
+        """Attributions of some rows, (size, F); NaN for one that cannot be explained, as with a missing value."""
+        try:
+            return self._part(selection, start, size)
+        except (Cancelled, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            if size > 1:
+                rows = range(start, start + size)
+                return torch.cat([self._explained_rows(selection, row, 1) for row in rows])
+            self._failed[start] = error
+            row = self._explained.examples.tensors[0][start : start + 1]
+            return torch.full_like(row, torch.nan)
 
     def _part(self, selection: Selection, start: int, size: int) -> Tensor:
         examples, part = self._explained.examples, slice(start, start + size)
@@ -99,7 +119,12 @@ class Rows:
 
     def _are_independent(self, selection: Selection, size: int) -> bool:
         """Whether a row beside others gets the numbers that it gets alone: a model may look at its whole batch."""
-        beside, alone = self._part(selection, 0, size)[:1], self._part(selection, 0, 1)
+        try:
+            beside, alone = self._part(selection, 0, size)[:1], self._part(selection, 0, 1)
+        except (Cancelled, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception:  # one of them cannot be explained: which, is found out later
+            return False
         return torch.allclose(beside, alone, rtol=1e-4, atol=1e-5 * float(alone.abs().amax()), equal_nan=True)
 
     def marked(self, message: RawRows, weights: Any) -> RawRows:
@@ -116,7 +141,7 @@ class Rows:
 def _rows_message(found: Tensor, rows: Tensor, about: RawRows) -> RawRows:
     """Attributions (n, F) of the first rows as they travel: the columns that count most."""
     count = len(found)
-    sizes = found.abs().mean(0, dtype=torch.float32)
+    sizes = found.abs().nanmean(0, dtype=torch.float32).nan_to_num()
     columns = sizes.argsort(descending=True, stable=True)[:_MOST_COLUMNS]
     return {
         **about,
@@ -161,5 +186,7 @@ class ExplainingRows(Asking):
 
     @property
     def row_attributions(self) -> Tensor | None:
-        """What :meth:`explain_rows` has found so far, (n, F): of the first n rows; ``None`` before."""
+        """What :meth:`explain_rows` has found so far, (n, F): of the first n rows, NaN for those that cannot be
+        explained, as with a missing value that the model does not take; ``None`` before.
+        """
         return self._rows.attributions

@@ -204,6 +204,7 @@ class RawRows(TypedDict, total=False):
         columns: the indices of those that are sent, the largest mean size of an attribution first.
         sizes: of each of them that mean.
         count: how many rows are explained: the first ones.
+        failed: how many of them cannot be: their attributions are NaN.
         attributions: float32, little-endian, of each row those of the columns.
         values: the same of the rows themselves.
         others: how many columns are not sent.
@@ -219,6 +220,7 @@ class RawRows(TypedDict, total=False):
     sizes: Sequence[float]
     others: int
     count: int
+    failed: int
     attributions: Binary
     values: Binary
 

@@ -46,7 +46,9 @@ class Example:
         self._cut = f"[{part.start}:{part.stop}]"
         arguments = examples.forward_arguments(1, part)
         self.edited = tuple(edited)
-        self.tensor = make_stage(examples.tensors[0].detach()[part]).edit(self.edited)
+        self.tensor = examples.tensors[0].detach()[part]
+        if self.edited:
+            self.tensor = make_stage(self.tensor).edit(self.edited)
         self.examples = Examples((self.tensor,), True, arguments)
         self.stage = make_stage(self.tensor)
         self.inputs = self._in_code(self.stage.inputs)
