@@ -68,7 +68,9 @@ def explorers(page: Page) -> Locator:
 def explorer_of(page: Page) -> Locator:
     """The first Explorer's root, once it shows a map."""
     root = explorers(page).first
-    root.locator("canvas[data-shown=heat], canvas[data-shown=walk]").wait_for(timeout=90_000)
+    root.locator(":is(canvas, .as-column-list):is([data-shown=heat], [data-shown=walk])").wait_for(
+        timeout=90_000
+    )
     return root
 
 
@@ -96,7 +98,7 @@ def settled(page: Page, kernel: Kernel, wanted: str = "idle", name: str = "explo
 def quiet(root: Locator) -> None:
     """Waits, at the page alone, until nothing is computed and nothing shown is out of date."""
     expect(root.get_by_role("button", name="Cancel")).to_be_hidden(timeout=90_000)
-    expect(root.locator(".as-overlay .as-tag")).to_be_hidden(timeout=90_000)
+    expect(root.locator(".as-left .as-tag")).to_be_hidden(timeout=90_000)
     root.page.evaluate(TWO_FRAMES)
 
 

@@ -51,7 +51,7 @@ export class ColumnList {
   readonly #state: State;
   readonly #cells: Cells;
   readonly #refusal: Refusal;
-  readonly #tell: { readonly opened: () => void; readonly left: () => void };
+  readonly #tell: { readonly opened: () => void; readonly settled: () => void };
   #content: ListContent = {
     fall: { flows: false, steps: [], low: 0, high: 0, largest: 0 },
     others: [],
@@ -62,18 +62,20 @@ export class ColumnList {
   #items: readonly number[] = [];
   /** The item that Tab reaches. */
   #focus = 0;
+  /** The value of the field that has the focus is gone through by arrow keys. */
+  #stepping = false;
   /** The list is being drawn: fields that move lose the focus, and nobody has left them. */
   #drawing = false;
 
   /**
-   * `refusal` says what cannot be taken. `tell` hears when somebody wants to see all columns, and when a field was left,
+   * `refusal` says what cannot be taken. `tell` hears when somebody wants to see all columns, and when a value is settled,
    * so that columns may go to other places.
    */
   constructor(
     state: State,
     cells: Cells,
     refusal: Refusal,
-    tell: { readonly opened: () => void; readonly left: () => void },
+    tell: { readonly opened: () => void; readonly settled: () => void },
   ) {
     this.#state = state;
     this.#cells = cells;
@@ -98,9 +100,11 @@ export class ColumnList {
     box.addEventListener("focusout", (event) => this.#left(event), { signal });
   }
 
-  /** Whether somebody is in a field: then columns stay where they are. */
+  /** Whether somebody types, or goes through values step by step: then columns stay where they are. */
   get isEditing(): boolean {
-    return this.#box.querySelector(".as-cell-input:focus") !== null;
+    const input = this.#box.querySelector(".as-cell-input:focus");
+    const cell = this.#rowOf(input)?.row.cell;
+    return cell !== undefined && (this.#stepping || cell.typed !== undefined);
   }
 
   show(content: ListContent): void {
@@ -118,6 +122,7 @@ export class ColumnList {
     this.#list.show(this.#items, this.#focus);
     if (held?.isConnected && focusNear(box) !== held) held.focus({ preventScroll: true });
     this.#drawing = false;
+    if (held && !held.isConnected) this.focus(); // as where the others were, which are columns of their own now
   }
 
   /** Gives the focus to the column that Tab reaches. */
@@ -192,7 +197,10 @@ export class ColumnList {
   /** Asks about a column, or about one more; again lets go of it. */
   #act(item: number, more: boolean): void {
     const state = this.#state;
-    if (item === OTHERS) this.#tell.opened();
+    if (item === OTHERS) {
+      this.#focus = this.#content.others[0]!; // it goes on there
+      this.#tell.opened();
+    }
     if (item < 0) return;
     const { view } = state;
     const before = pickedColumns(view);
@@ -264,17 +272,20 @@ export class ColumnList {
     if (!hit) return;
     const { cell } = hit.row;
     if (cell?.input !== target) return;
+    this.#stepping = false;
     this.#take(hit.item, hit.row);
     // Not before it has left: then as it stands in a list.
     if (cell.typed === undefined) queueMicrotask(() => cell.write());
-    this.#tell.left();
+    this.#tell.settled();
   }
 
   #typed(event: KeyboardEvent, item: number, row: ColumnRow): void {
     const cell = row.cell!;
     const steps = { ArrowUp: 1, ArrowDown: -1 }[event.key];
     if (event.key === "Enter" && !event.shiftKey) {
+      this.#stepping = false;
       this.#take(item, row);
+      this.#tell.settled();
     } else if (event.key === "Escape" && cell.typed !== undefined) {
       cell.write();
       this.#refusal.clear();
@@ -283,6 +294,7 @@ export class ColumnList {
       const { view } = this.#state;
       const now = cell.typed === undefined ? undefined : parseCell(cell.typed);
       const from = now ?? this.#cells.value(view, item, 1);
+      this.#stepping = true;
       this.#edit(item, row, this.#cells.stepped(item, from, steps));
     } else {
       return;

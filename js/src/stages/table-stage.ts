@@ -59,7 +59,7 @@ export class TableStage {
     this.#refusal = new Refusal(view, "edited", []);
     this.#list = new ColumnList(state, this.#cells, this.#refusal, {
       opened: () => this.#open(true),
-      left: () => state.redraw(this),
+      settled: () => state.redraw(this),
     });
     this.#sort = select("Order of columns", signal, (value) => {
       this.#order = value as Order;

@@ -132,6 +132,7 @@ describe("many columns", () => {
     view.frame();
     expect(all(".as-column[data-kind=others]")).toEqual([]);
     expect(names()).toContain("column 20");
+    expect(document.activeElement!.textContent).toBe("column 12"); // the first of them
     buttonOf("Fewer").click();
     view.frame();
     expect(rows()).toHaveLength(13);
@@ -292,17 +293,26 @@ describe("editing a cell", () => {
     expect(view.model.saves).toEqual([]);
   });
 
-  it("keeps the columns where they are while somebody is in a field", () => {
+  it("keeps the columns where they are while somebody types or goes step by step", () => {
     draw();
     cell("age").focus();
+    press(cell("age"), "ArrowUp");
     const other = tableHeat({}, [9, 1, 0, 0, 0]);
     view.model.receive({ heat: other });
     view.frame();
     expect(names()[0]).toBe("<b>smoker</b>");
     expect(document.activeElement).toBe(cell("age"));
-    cell("age").blur();
+    press(cell("age"), "Enter");
     view.frame();
     expect(names()[0]).toBe("age");
+    expect(document.activeElement).toBe(cell("age"));
+    typeInto(cell("age"), "7");
+    view.model.receive({ heat: tableHeat() });
+    view.frame();
+    expect(names()[0]).toBe("age");
+    cell("age").blur();
+    view.frame();
+    expect(names()[0]).toBe("<b>smoker</b>");
   });
 
   it("says which values no row has had", () => {
