@@ -63,7 +63,7 @@ export class RowsCard {
     setVariable(strip, "--as-shades", STRIP);
     this.#legend = h(
       "div",
-      { class: "as-rows-legend" },
+      { class: "as-rows-flow" },
       "low",
       strip,
       "high value of the column",
@@ -72,9 +72,9 @@ export class RowsCard {
     this.#filled = h(
       "div",
       { class: "as-rows-filled" },
-      h("div", { class: "as-rows-kinds" }, ...this.#kinds, this.#legend),
+      h("div", { class: "as-rows-flow" }, ...this.#kinds, this.#legend),
       h("div", { class: "as-rows-chart" }, this.#list, this.#swarm.node),
-      h("div", { class: "as-rows-rest" }, this.#others, this.#more),
+      h("div", { class: "as-rows-flow" }, this.#others, this.#more),
       this.#unit,
     );
     frame.head.append(this.#hint, this.#explain);
@@ -106,7 +106,7 @@ export class RowsCard {
     const lines = this.#open ? sent : Math.min(sent, FIRST);
     const others = rows.others + sent - lines;
     this.#kinds.forEach((kind, i) => setAttribute(kind, "aria-pressed", String(bars === (i === 1))));
-    setAttribute(this.#list, "data-bars", bars ? "1" : undefined);
+    setAttribute(this.#list, "data-swarm", bars ? undefined : "1");
     this.#fillList(
       rows.columns.slice(0, lines).map((column) => columnName(view, column)),
       rows.sizes,

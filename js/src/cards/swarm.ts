@@ -231,7 +231,7 @@ export class Swarm {
       h("bdi", {}, rowLabel(view, row)),
       ": ",
       h("bdi", {}, columnName(view, rows.columns[line]!)),
-      ` ${Number.isFinite(value) ? number(value) : "missing"}, `,
+      ` ${Number.isNaN(value) ? "missing" : number(value)}, `,
       h("b", {}, signed(rows.attributions[line]![row]!)),
     );
     return tip.textContent;
