@@ -2,7 +2,7 @@
 import { whyOff } from "../controls/needs-kernel";
 import { type Rows, rows as decodeRows } from "../data/rows";
 import { card } from "../lib/card";
-import { clipped, h, setAttribute, setClipped, setText, setVariable } from "../lib/dom";
+import { clipped, h, setAttribute, setText, setVariable } from "../lib/dom";
 import { button } from "../lib/form-controls";
 import { number } from "../lib/format";
 import { rowsAreStale, rowsMark, whyWait } from "../selection/freshness";
@@ -37,8 +37,8 @@ export class RowsCard {
   readonly #filled: HTMLElement;
   readonly #legend: HTMLElement;
   readonly #missing = h("span", { class: "as-rows-missing" }, "missing");
-  readonly #unit = clipped("as-facts");
-  readonly #others = h("span", { class: "as-facts" });
+  readonly #unit = h("div", { class: "as-note", dir: "auto" });
+  readonly #others = h("span");
   readonly #more: HTMLButtonElement;
   #bars = false;
   #open = false;
@@ -56,28 +56,26 @@ export class RowsCard {
     this.#explain = button("as-button", "", signal, () => state.send({ type: "explain_rows" }));
     this.#swarm = new Swarm(state, () => state.redraw(this));
     this.#kinds = [false, true].map((bars) =>
-      press(bars ? "Bars" : "Beeswarm", () => (this.#bars = bars), "as-button as-rows-kind"),
+      press(bars ? "Bars" : "Beeswarm", () => (this.#bars = bars), "as-button"),
     );
     this.#more = press("", () => (this.#open = !this.#open), "as-link");
     const strip = h("span", { class: "as-rows-strip" });
     setVariable(strip, "--as-shades", STRIP);
     this.#legend = h(
       "div",
-      { class: "as-rows-legend" },
+      { class: "as-rows-flow" },
       "low",
       strip,
       "high value of the column",
       this.#missing,
-      h("span", { class: "as-rows-ring" }, "row on show"),
     );
     this.#filled = h(
       "div",
       { class: "as-rows-filled" },
-      h("div", { class: "as-rows-kinds", role: "group", "aria-label": "Drawn as" }, ...this.#kinds),
+      h("div", { class: "as-rows-flow" }, ...this.#kinds, this.#legend),
       h("div", { class: "as-rows-chart" }, this.#list, this.#swarm.node),
-      h("div", { class: "as-rows-rest" }, this.#others, this.#more),
+      h("div", { class: "as-rows-flow" }, this.#others, this.#more),
       this.#unit,
-      this.#legend,
     );
     frame.head.append(this.#hint, this.#explain);
     frame.element.append(this.#note, this.#filled);
@@ -108,7 +106,7 @@ export class RowsCard {
     const lines = this.#open ? sent : Math.min(sent, FIRST);
     const others = rows.others + sent - lines;
     this.#kinds.forEach((kind, i) => setAttribute(kind, "aria-pressed", String(bars === (i === 1))));
-    setAttribute(this.#list, "data-bars", bars ? "1" : undefined);
+    setAttribute(this.#list, "data-swarm", bars ? undefined : "1");
     this.#fillList(
       rows.columns.slice(0, lines).map((column) => columnName(view, column)),
       rows.sizes,
@@ -116,8 +114,10 @@ export class RowsCard {
     setText(this.#others, others ? `and ${counted(others)} ${others === 1 ? "other" : "others"}` : "");
     this.#more.hidden = sent <= FIRST;
     setText(this.#more, this.#open ? "Show fewer" : `Show ${sent - FIRST} more`);
-    const what = bars ? "Mean size of the attributions" : "Attribution of each row, and the mean size";
-    setClipped(this.#unit, unit ? `${what}: ${unit}` : what);
+    const what = bars
+      ? "Mean size over the rows:"
+      : "Each dot is a row (the one on show is ringed), and lies at its";
+    setText(this.#unit, `${what} ${unit === "" ? "attribution" : unit}`);
     this.#legend.hidden = bars;
     this.#missing.hidden = rows.values.every((values) => values.every(Number.isFinite));
     this.#swarm.node.hidden = bars;

@@ -1,8 +1,9 @@
 /** The beeswarm of all rows: a dot for each row on a line for each column, to point at by pointer and keys. */
+import { pack } from "../data/colour-tables";
 import { type Rows, shares } from "../data/rows";
 import { Announcer } from "../lib/announcer";
 import { ARROWS } from "../lib/arrow-keys";
-import { context } from "../lib/canvas";
+import { context, PixelBuffer } from "../lib/canvas";
 import { niceTicks } from "../lib/chart";
 import { clamp, h, setAttribute, setVariable } from "../lib/dom";
 import { number, signed, tickTexts } from "../lib/format";
@@ -20,15 +21,30 @@ const NEAR = 10;
 const FAST = 10;
 
 /** Low, middling and high values: apart for eyes that do not see red or green, on a light page and on a dark one. */
-const SHADES = ["#2b7bd9", "#a093a3", "#d92b4b"];
-const STEPS = 32;
-const MISSING = "#8a8a8a";
-export const STRIP = `linear-gradient(to right, ${SHADES.join()})`;
+const SHADES = [
+  [43, 123, 217],
+  [160, 147, 163],
+  [217, 43, 75],
+] as const;
+export const STRIP = `linear-gradient(to right, ${SHADES.map((shade) => `rgb(${shade.join()})`).join()})`;
+const STEPS = 64;
+const COLOURS = Array.from({ length: STEPS + 1 }, (_, i) => {
+  const [from, to] = i < STEPS / 2 ? [SHADES[0], SHADES[1]] : [SHADES[1], SHADES[2]];
+  const [r, g, b] = [0, 1, 2].map(
+    (c) => from[c]! + (to[c]! - from[c]!) * ((2 * i) / STEPS - (i < STEPS / 2 ? 0 : 1)),
+  );
+  return pack(r!, g!, b!, 0);
+});
+const MISSING = pack(138, 138, 138, 0);
 
 /** What a column is called. */
 export const columnName = (view: View, column: number): string =>
   view.get("table").names?.[column] ?? `column ${column}`;
-const rowLabel = (view: View, row: number): string => view.get("examples")[row]?.label ?? `Row ${row + 1}`;
+/** Labels that are the index of a data frame are often bare numbers, which would read as one more of the numbers. */
+function rowLabel(view: View, row: number): string {
+  const label = view.get("examples")[row]?.label ?? String(row + 1);
+  return /^\d+$/.test(label) ? `Row ${label}` : label;
+}
 
 /** Small dots for many rows. */
 const radiusFor = (count: number): number => clamp(28 / Math.sqrt(count), 1.5, 3.5);
@@ -60,27 +76,24 @@ function place(rows: Rows, width: number): Placing & { readonly low: number; rea
   return { rows, width, radius, xs, ys, low, high };
 }
 
-/** The dots of all shades beside each other, and a hollow one for what is missing. */
-function dots(radius: number, size: number): HTMLCanvasElement {
-  const canvas = h("canvas", { width: size * (STEPS + 1), height: size });
-  const ctx = context(canvas);
-  if (!ctx) return canvas;
-  const shades = ctx.createLinearGradient(0, 0, size * STEPS, 0);
-  SHADES.forEach((colour, i) => shades.addColorStop(i / (SHADES.length - 1), colour));
-  ctx.fillStyle = shades;
-  ctx.strokeStyle = MISSING;
-  for (let i = 0; i <= STEPS; i++) {
-    ctx.beginPath();
-    ctx.arc((i + 0.5) * size, size / 2, i < STEPS ? radius : radius * 0.8, 0, 7);
-    if (i < STEPS) ctx.fill();
-    else ctx.stroke();
+/** The pixels of a dot as seen from the one in its middle, with their opacities; hollow ones stand for what is missing. */
+function stamp(radius: number, width: number, hollow: boolean): [number, number][] {
+  const pixels: [number, number][] = [];
+  const reach = Math.ceil(radius);
+  for (let y = -reach; y <= reach; y++) {
+    for (let x = -reach; x <= reach; x++) {
+      const out = Math.hypot(x, y) - radius;
+      const cover = clamp(hollow ? 1 - Math.abs(out + 0.5) : 0.5 - out, 0, 1);
+      if (cover) pixels.push([y * width + x, Math.round(cover * 255)]);
+    }
   }
-  return canvas;
+  return pixels;
 }
 
 export class Swarm {
   readonly node: HTMLElement;
-  readonly #canvas = h("canvas", { role: "application", tabindex: 0 });
+  readonly #pixels = new PixelBuffer();
+  readonly #canvas = this.#pixels.canvas;
   readonly #ticks = h("div", { class: "as-rows-ticks", "aria-hidden": "true" });
   readonly #point = h("div", { class: "as-rows-point", hidden: true });
   readonly #tip = h("div", { class: "as-rows-tip", hidden: true, "aria-hidden": "true" });
@@ -95,6 +108,8 @@ export class Swarm {
     this.#state = state;
     const { signal } = state;
     const canvas = this.#canvas;
+    setAttribute(canvas, "role", "application"); // the arrow keys are for it
+    canvas.tabIndex = 0;
     this.#spoken = new Announcer(signal);
     this.node = h(
       "div",
@@ -152,29 +167,32 @@ export class Swarm {
   }
 
   #draw(example: number, sharp: number): void {
-    const canvas = this.#canvas;
     const { rows, width, radius, xs, ys } = this.#placing!;
-    Object.assign(canvas, {
-      width: Math.round(width * sharp),
-      height: Math.round(this.#lines * LINE * sharp),
-    });
-    const ctx = context(canvas);
-    if (!ctx) return;
-    const size = 2 * Math.ceil(radius * sharp + 1);
-    const sprites = dots(radius * sharp, size);
-    for (let line = 0; line < this.#lines; line++) {
-      const shade = shares(rows.values[line]!);
-      const [x, y] = [xs[line]!, ys[line]!];
-      for (let row = 0; row < rows.count; row++) {
-        if (Number.isNaN(y[row]!)) continue;
-        const share = shade[row]!;
-        const from = Number.isNaN(share) ? STEPS : Math.round(share * (STEPS - 1));
-        const left = Math.round(x[row]! * sharp - size / 2);
-        const top = Math.round(y[row]! * sharp - size / 2);
-        ctx.drawImage(sprites, from * size, 0, size, size, left, top, size, size);
+    const [w, high] = [Math.round(width * sharp), Math.round(this.#lines * LINE * sharp)];
+    const [full, hollow] = [false, true].map((one) => stamp(radius * sharp, w, one));
+    const painted = this.#pixels.paint(w, high, (out) => {
+      out.fill(0);
+      for (let line = 0; line < this.#lines; line++) {
+        const shade = shares(rows.values[line]!);
+        for (let row = 0; row < rows.count; row++) {
+          const y = ys[line]![row]!;
+          if (Number.isNaN(y)) continue;
+          const known = !Number.isNaN(shade[row]);
+          const colour = known ? COLOURS[Math.round(shade[row]! * STEPS)]! : MISSING;
+          const middle = Math.floor(y * sharp) * w + Math.floor(xs[line]![row]! * sharp);
+          for (const [offset, opacity] of known ? full! : hollow!) {
+            const at = middle + offset;
+            // The edge of a dot does not cut into the next one.
+            if (opacity >= out[at]! >>> 24) out[at] = colour | (opacity << 24);
+          }
+        }
       }
-      if (example < rows.count && !Number.isNaN(y[example]!))
-        ring(ctx, x[example]!, y[example]!, radius, sharp);
+    });
+    const ctx = painted && context(this.#canvas);
+    if (!ctx) return;
+    for (let line = 0; line < this.#lines; line++) {
+      const y = ys[line]![example] ?? NaN;
+      if (!Number.isNaN(y)) ring(ctx, xs[line]![example]!, y, radius, sharp);
     }
   }
 
@@ -213,7 +231,7 @@ export class Swarm {
       h("bdi", {}, rowLabel(view, row)),
       ": ",
       h("bdi", {}, columnName(view, rows.columns[line]!)),
-      ` ${Number.isFinite(value) ? number(value) : "missing"}, `,
+      ` ${Number.isNaN(value) ? "missing" : number(value)}, `,
       h("b", {}, signed(rows.attributions[line]![row]!)),
     );
     return tip.textContent;

@@ -40,7 +40,8 @@ export function lutIndex(t: number, kind: LutKind, sign: Sign): number {
   return Math.min(255, Math.max(0, Math.round(place * 255)));
 }
 
-function pack(r: number, g: number, b: number, a: number): number {
+/** A colour as a pixel. */
+export function pack(r: number, g: number, b: number, a: number): number {
   return ((a << 24) | (b << 16) | (g << 8) | r) >>> 0; // ImageData is RGBA in memory, read little-endian
 }
 

@@ -6,7 +6,7 @@ import type { RawRows } from "../../src/state/messages.generated";
 import type { Traits } from "../../src/state/traits.generated";
 import { noise, onWire } from "../support/fake";
 import { answersItsChoices } from "../support/trust";
-import { all, buttonOf, draw, find, press, steps, useViews, view } from "../support/view";
+import { all, buttonOf, draw, find, pixelsOf, press, steps, useViews, view } from "../support/view";
 
 useViews();
 
@@ -42,6 +42,7 @@ const rings = (): string[] => steps(swarm()).filter((step) => step.startsWith("a
 const tip = (): string => find(".as-rows-tip").textContent;
 const said = (): string => find(".as-rows [role=status]").textContent;
 const names = (): string[] => all(".as-rows-name").map((one) => one.textContent);
+const others = (): string => all(".as-rows-flow").at(-1)!.firstElementChild!.textContent;
 /** Moves a pointer to, or clicks at, a place in pixels of the canvas. */
 function pointer(type: string, x: number, y: number): void {
   swarm().dispatchEvent(new MouseEvent(type, { clientX: x, clientY: y, bubbles: true }));
@@ -72,10 +73,21 @@ describe("the dots of a line", () => {
   });
 
   it("move closer where there is none, but no two to the same spot nor out of the line", () => {
-    const ys = stack(new Float32Array(500), 4, 32);
-    expect(new Set(ys).size).toBe(500);
-    expect(Math.max(...ys)).toBeCloseTo(14);
-    expect(Math.min(...ys)).toBeGreaterThanOrEqual(-14);
+    const same = stack(new Float32Array(500), 4, 32);
+    expect(new Set(same).size).toBe(500);
+    const xs = noise(1000).map((value) => 100 + 100 * value);
+    const ys = stack(xs, 3, 28);
+    expect(new Set([...xs].map((x, i) => `${x} ${ys[i]!}`)).size).toBe(1000);
+    for (const all of [same, ys]) expect(Math.max(...all.map(Math.abs))).toBeLessThanOrEqual(14);
+  });
+
+  it("are not pressed flat where many share one place", () => {
+    const spread = Array.from({ length: 400 }, (_, i) => (i * 200) / 400);
+    const both = [...spread, ...new Array<number>(600).fill(100)];
+    const ys = stack(both, 3, 28);
+    expect(new Set(ys.slice(400)).size).toBe(600);
+    const wide = Math.max(...ys.slice(0, 150));
+    expect(wide).toBeGreaterThan(2); // three levels: one apart or nearly so
   });
 
   it("lie at the same places each time", () => {
@@ -142,7 +154,7 @@ describe("the card", () => {
     expect(view.el.querySelector("script")).toBeNull();
     expect(all(".as-rows-name").every(({ dir }) => dir === "auto")).toBe(true);
     expect(all(".as-rows-list .as-number").map((one) => one.textContent)).toEqual(["2.00", "1.00", "0.500"]);
-    expect(find(".as-rows-rest").textContent).toContain("and 1 other");
+    expect(others()).toBe("and 1 other");
     expect(find(".as-rows").textContent).toContain("score of cat");
   });
 
@@ -155,11 +167,11 @@ describe("the card", () => {
       { table },
     );
     expect(names()).toHaveLength(10);
-    expect(find(".as-rows-rest .as-facts").textContent).toBe("and 7 others");
+    expect(others()).toBe("and 7 others");
     buttonOf("Show 4 more").click();
     view.frame();
     expect(names()).toHaveLength(14);
-    expect(find(".as-rows-rest .as-facts").textContent).toBe("and 3 others");
+    expect(others()).toBe("and 3 others");
     buttonOf("Show fewer").click();
     view.frame();
     expect(names()).toHaveLength(10);
@@ -255,6 +267,18 @@ describe("the beeswarm", () => {
     view.model.receive({ rows: { ...ROWS } });
     view.frame();
     expect(steps(swarm()).length).toBeGreaterThan(before);
+  });
+
+  it("colours low values blue and high ones red, and leaves missing ones hollow and grey", () => {
+    shown();
+    const pixels = pixelsOf(swarm());
+    const at = (x: number, y: number): number[] => [...new Uint8Array(pixels.buffer, (y * WIDTH + x) * 4, 4)];
+    expect(at(8, 16)).toEqual([43, 123, 217, 255]); // 10 of 10 to 30
+    expect(at(208, 16)).toEqual([160, 147, 163, 255]); // 20
+    expect(at(88, 16)).toEqual([217, 43, 75, 255]); // 30
+    expect(at(8, 48)[3]).toBe(0); // of which the middle is empty
+    expect(at(11, 48).slice(0, 3)).toEqual([138, 138, 138]);
+    expect(at(150, 16)[3]).toBe(0);
   });
 
   it("goes over columns and rows by keys, and tells each", () => {

@@ -129,9 +129,7 @@ export function recordCanvases(): Recording {
       fillRect: (x: number) => did("fill", x),
       arc: (x: number) => did("arc", Math.round(x)),
       beginPath: nothing,
-      fill: nothing,
       stroke: nothing,
-      createLinearGradient: () => ({ addColorStop: nothing }),
     };
     return context as unknown as RenderingContext;
   } as HTMLCanvasElement["getContext"]);

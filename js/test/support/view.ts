@@ -71,8 +71,10 @@ export const option = (text: string): HTMLElement =>
   all("[role=option]").find((row) => row.textContent.includes(text))!;
 export const treeItem = (name: string): HTMLElement => find(`[role=treeitem][data-name="${name}"]`);
 export const canvas = (): HTMLCanvasElement => find("canvas[role=img]") as HTMLCanvasElement;
-/** The pixels last drawn on the canvas of the overlay. */
-export const drawn = (): Uint32Array => recording.pixels.get(canvas())!;
+/** The pixels last put or drawn on a canvas. */
+export const pixelsOf = (of: HTMLCanvasElement): Uint32Array => recording.pixels.get(of)!;
+/** The same of the canvas of the overlay. */
+export const drawn = (): Uint32Array => pixelsOf(canvas());
 /** The opacities of what was drawn on it, one after the other. */
 export const opacities = (): number[] => recording.opacities.get(canvas())!;
 
