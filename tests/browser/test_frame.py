@@ -199,12 +199,13 @@ def test_the_room_it_takes(page: Page, server: Server, shot: Shot, axe: Path) ->
         try:
             wait_for("the room of the side bar", lambda: _width(root) > 900, 10)
             _is_low(root, shot, "side bar closed")
-            for width in (848, 700, 420):
+            for width in (848, 700, 582, 420):
                 kernel.run(f"explorer.layout.width = '{width}px'")
                 wait_for(f"{width} pixels", lambda width=width: abs(_width(root) - width) < 2, 10)
                 if width == 848:
                     _is_low(root, shot, "848 pixels")
                 _nothing_is_cut_off(page, root, shot, f"{width} pixels")
+                _answers_in_view(root, width)
             kernel.run("explorer.layout.width = '848px'")
             wait_for("848 pixels", lambda: abs(_width(root) - 848) < 2, 10)
             for theme in ("Light", "Dark"):
@@ -300,6 +301,19 @@ def _is_low(root: Locator, shot: Shot, what: str) -> None:
         assert height <= LAPTOP_HEIGHT, (what, tab, height)
         below = root.locator(".as-tab-panel:visible").evaluate("el => el.scrollHeight - el.clientHeight")
         assert below <= 1, (what, tab, below)
+
+
+def _answers_in_view(root: Locator, width: int) -> None:
+    """What covering costs stands beside the picture, and lines of notes are no higher than there is room for."""
+    frame, answer = root.bounding_box(), root.locator(".as-covered-sentence").bounding_box()
+    assert frame is not None
+    assert answer is not None
+    if width > 560:
+        assert answer["y"] + answer["height"] <= frame["y"] + LAPTOP_HEIGHT, width
+    heights = root.locator(".as-beneath .as-notes > span").evaluate_all(
+        "all => all.map(it => it.getBoundingClientRect().height)"
+    )
+    assert max(heights) < 15, (width, heights)
 
 
 def _nothing_is_cut_off(page: Page, root: Locator, shot: Shot, what: str) -> None:

@@ -19,6 +19,18 @@ ORDER = """sorted(
 )"""
 
 
+# The words of each that stand in more than one line.
+BROKEN = """all => all.flatMap(name => {
+    const node = name.firstChild;
+    return [...node.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        return range.getClientRects().length > 1;
+    }).map(([word]) => word);
+})"""
+
+
 def tiles(root: Locator) -> Locator:
     return root.locator(".as-tile[data-name]")
 
@@ -47,6 +59,7 @@ def test_can_it_be_believed(
         _compared(root, kernel)
         _picked(page, root, kernel)
         _checked(root, kernel)
+        _is_read_when_narrow(root, kernel, shot)
         _out_of_date(root, kernel)
         _looks(page, root, kernel, shot, axe)
         assert kernel.value("all(v.equal(before[k]) for k, v in model.state_dict().items())")
@@ -90,6 +103,26 @@ def _compared(root: Locator, kernel: Kernel) -> None:
     control(root, "button", "All metrics").click()
     expect(root.locator(".as-comparison tbody tr")).to_have_count(8)
     expect(root.locator(".as-glossary").first).to_contain_text("Lower is better")
+
+
+def _is_read_when_narrow(root: Locator, kernel: Kernel, shot: Shot) -> None:
+    """No word of a name is broken, and the last check is beside the picture or a scroll in the tab away."""
+    for width in (668, 582, 564):
+        kernel.run(f"explorer.layout.width = '{width}px'")
+        wait_for(
+            f"{width} pixels", lambda width=width: abs(root.bounding_box()["width"] - width) < 2, timeout=10
+        )
+        shot(root, f"narrow {width}")
+        broken = root.locator(".as-tile-name").evaluate_all(BROKEN)
+        assert broken == [], (width, broken)
+        last = root.locator(".as-check-line").last
+        last.scroll_into_view_if_needed()
+        frame, line = root.bounding_box(), last.bounding_box()
+        assert frame is not None
+        assert line is not None
+        assert frame["height"] <= 720, (width, frame)
+        assert line["y"] + line["height"] <= frame["y"] + frame["height"], (width, line, frame)
+    kernel.run("explorer.layout.width = None")
 
 
 def _picked(page: Page, root: Locator, kernel: Kernel) -> None:
