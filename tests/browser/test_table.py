@@ -119,6 +119,7 @@ def test_a_row_is_read_asked_about_and_edited(page: Page, server: Server, shot: 
         field.click()
         field.fill("0.5")
         field.press("Enter")
+        field.press("Tab")  # while somebody is in a field the columns stay where they are
         wait_for("the edit", lambda: kernel.value("explorer.edited") == [[index, 0.5]], 20)
         kernel.run(f"edited = rows[:1].clone(); edited[0, {index}] = 0.5")
         settled(page, kernel)
@@ -169,7 +170,7 @@ def test_it_fits(page: Page, server: Server, shot: Shot, axe: Path, width: int, 
     box = root.bounding_box()
     assert box is not None
     assert root.evaluate("it => it.scrollWidth <= it.clientWidth + 1")
-    if width > 800:
+    if width > 1000:  # elsewhere one stands below the other
         assert box["height"] <= 720
 
 

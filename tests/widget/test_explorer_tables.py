@@ -98,6 +98,8 @@ def test_every_method_on_offer_explains_a_row(make: Any, model: Tabular, rows: T
     explorer = make()
     offered = {one["name"] for one in explorer.methods}
     assert not offered & {"Occlusion", "GuidedGradCam"}
+    assert "LayerGradCam" not in {one["name"] for one in explorer.layer_methods}
+    assert explorer.layer_method == "LayerGradientXActivation"
     assert {"ShapleyValues", "KernelShap", "FeatureAblation", "DeepLiftShap", "LRP"} <= offered
     for one in explorer.methods:
         explorer.method = one["name"]

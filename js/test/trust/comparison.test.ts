@@ -41,7 +41,7 @@ describe("the card", () => {
 
   it("invites before there is a table, and asks", () => {
     draw({ comparison: {} });
-    expect(find(".as-comparison .as-note").textContent).toContain("beside two controls");
+    expect(find(".as-comparison .as-note").textContent).toContain("beside controls");
     expect(find(".as-comparison table").closest("[hidden]")).toBeTruthy();
     buttonOf("Compare").click();
     expect(view.model.sent).toEqual([{ type: "compare" }]);

@@ -125,11 +125,10 @@ class Explorer(Pinning, Judging, ExplainingRows, Answers):
         explain_predicted: whether each example is explained for the class that is predicted of it (default, unless
             ``target`` is given), or for the same ``target``. A target that is chosen makes it false.
         settings: parameters by method, e.g. ``{"IntegratedGradients": {"n_steps": 100}}``; assign a new dict.
-        layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default),
-            ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
-            ``"LayerIntegratedGradients"`` or ``"InternalInfluence"``. The map of the layer takes the place of the
-            method's, where the layer has one: height and width, or tokens that stand for patches of the picture.
-            ``None`` (default) is the input.
+        layer, layer_method: the path of a layer to look into, and how it is explained: ``"LayerGradCam"`` (default
+            but for tables), ``"LayerActivation"``, ``"LayerGradientXActivation"``, ``"LayerConductance"``,
+            ``"LayerIntegratedGradients"`` or ``"InternalInfluence"``. The layer's map takes the place of the method's
+            where it has one: height and width, or tokens for patches of the picture. ``None`` (default) is the input.
         neuron, neuron_method: a neuron of that layer, and how it is found out which pixels drive it:
             ``"NeuronGradient"`` (default), ``"NeuronIntegratedGradients"``, ``"NeuronConductance"`` (for the target),
             ``"NeuronGuidedBackprop"`` or ``"NeuronDeepLift"``. An int is a whole channel (unit, head), its positions
@@ -270,6 +269,7 @@ class Explorer(Pinning, Judging, ExplainingRows, Answers):
         if n_steps is not None:
             settings = self._registry.with_steps(settings, n_steps)
         traits.setdefault("explain_predicted", target is None)
+        traits.setdefault("layer_method", self._registry.usual_layer_method)
         baseline = first.usual_baseline if baseline is None else baseline
         super().__init__(target=target, method=method, baseline=baseline, settings=settings or {}, **traits)
         self.methods = self._registry.message()

@@ -24,6 +24,10 @@ def _are_pictures(inputs: Tensor) -> bool:
     return inputs.dim() == 4
 
 
+def _has_places(inputs: Tensor) -> bool:
+    return inputs.dim() > 2
+
+
 # Two to the power of this many coalitions of columns are evaluated in a second or two by a model of a table.
 _FEW_FEATURES = 12
 
@@ -278,7 +282,8 @@ INPUT_METHODS: dict[str, MethodSpec] = {spec.name: spec for spec in _INPUT_METHO
 
 
 _INSIDE_METHODS = (
-    MethodSpec(attr.LayerGradCam, label="Grad-CAM", place="layer", quick=True),
+    # Of what it adds up over positions, a row of units has only one.
+    MethodSpec(attr.LayerGradCam, label="Grad-CAM", place="layer", fits=_has_places, quick=True),
     MethodSpec(
         attr.LayerActivation, label="Activation", known_as=("activations",), place="layer", quick=True
     ),

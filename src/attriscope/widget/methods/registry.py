@@ -41,7 +41,13 @@ class MethodRegistry:
 
     def at(self, place: Place) -> dict[str, MethodSpec]:
         """What is on offer for the input, for layers or for neurons."""
-        return {name: spec for name, spec in self.specs.items() if spec.place == place}
+        fitting = {name: spec for name, spec in self.specs.items() if spec.place == place}
+        return {name: spec for name, spec in fitting.items() if spec.fits(self._inputs)}
+
+    @property
+    def usual_layer_method(self) -> str:
+        """How a layer is explained where nobody says: by Grad-CAM, if it has places that it could be seen at."""
+        return "LayerGradCam" if "LayerGradCam" in self.at("layer") else "LayerGradientXActivation"
 
     def message(self, place: Place = "input") -> list[MethodInfo]:
         """As the page lists it."""
