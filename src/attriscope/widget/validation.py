@@ -225,8 +225,8 @@ class Validation(LayerValidation):
         if isinstance(value, str):
             if value in self._functions:
                 return self._functions[value]
-            index, self._explained.asked_name = self._named(value, "target"), value
-            return index
+            named, self._explained.asked_name = self._named(value, "target"), value
+            return named
         if isinstance(value, list | tuple) and value and isinstance(value[0], str):
             value = (self._named(value[0], "target"), *value[1:])  # a class, and where
         if isinstance(value, bool) or (isinstance(value, list | tuple) and len(value) > 16):
