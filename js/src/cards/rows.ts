@@ -18,8 +18,9 @@ const INVITATION = "Explains each row as the one on show is, and shows what each
 const counted = (count: number): string => count.toLocaleString("en-US");
 
 /** How many rows are explained, where that is not all of them. */
-function countText(count: number, all: number): string {
-  return count < all ? `${counted(count)} of ${counted(all)} rows` : `${counted(count)} rows`;
+function countText({ count, failed }: Rows, all: number): string {
+  const explained = count < all ? `${counted(count)} of ${counted(all)} rows` : `${counted(count)} rows`;
+  return failed ? `${explained}, ${counted(failed)} without an explanation` : explained;
 }
 
 export class RowsCard {
@@ -89,7 +90,7 @@ export class RowsCard {
     const all = view.get("table").rows ?? 0;
     this.#frame.mark(rows && rowsMark(view, raw), stale);
     this.#frame.title.title = raw.title ?? "";
-    setText(this.#hint, rows ? countText(rows.count, all) : "");
+    setText(this.#hint, rows ? countText(rows, all) : "");
     const again = rows && (stale || raw.final !== false);
     setText(this.#explain, again ? "Explain again" : `Explain all ${counted(all)} rows`);
     const why = whyOff(view.kernel) ?? whyWait(view);

@@ -11,6 +11,8 @@ export interface Rows {
   readonly sizes: readonly number[];
   readonly others: number;
   readonly count: number;
+  /** How many of them have no explanation. */
+  readonly failed: number;
   /** The least and the largest attribution of all. */
   readonly low: number;
   readonly high: number;
@@ -26,7 +28,15 @@ function byLine(numbers: Float32Array, count: number, lines: number): Float32Arr
 }
 
 export const rows = memo((raw: RawRows): Rows | undefined => {
-  const { columns = [], sizes = [], count = 0, others = 0, attributions: data, values: seen } = raw;
+  const {
+    columns = [],
+    sizes = [],
+    count = 0,
+    failed = 0,
+    others = 0,
+    attributions: data,
+    values: seen,
+  } = raw;
   const lines = columns.length;
   if (!count || !lines || !data || !seen) return undefined;
   const attributions = floats(data);
@@ -40,6 +50,7 @@ export const rows = memo((raw: RawRows): Rows | undefined => {
     sizes,
     others,
     count,
+    failed,
     low: known.reduce((a, b) => Math.min(a, b), 0),
     high: known.reduce((a, b) => Math.max(a, b), 0),
     attributions: byLine(attributions, count, lines),
