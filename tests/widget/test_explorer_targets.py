@@ -172,7 +172,7 @@ def test_covering_costs_a_class_of_a_segmentation_what_its_pixels_lose(contrast:
     region = targets.class_region(Segmenter()(X), 1, None if contrast is None else 2)
     edited = X.clone()
     edited[:, :, :2, :3] = 0
-    before, after = (float(region(Segmenter()(x).detach())) for x in (X, edited))
+    before, after = (float(region(Segmenter()(x)).detach()) for x in (X, edited))
     covered = explorer.covered
     assert (covered["before"], covered["after"]) == pytest.approx((before, after), rel=1e-5)
     assert covered["readers"]
