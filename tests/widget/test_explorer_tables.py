@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,55 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attriscope import Explorer, Story, attr
-from attriscope.core.errors import InputError, InputTypeError, NonFiniteError
+from attriscope import Explorer, attr
+from attriscope.core.errors import InputError, InputTypeError
 from attriscope.widget.messages.wire import number
 from attriscope.widget.state.selection import ChoiceError
 from models import draw
-
-COLUMNS = ["age", "<b>bold</b>", "نبض", "❤", "cholesterol"]
-
-
-class Tabular(nn.Module):
-    """Two layers: three classes from five columns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.act, self.last = nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)
-        generator = torch.Generator().manual_seed(5)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.act(self.first(x)))
-
-
-@pytest.fixture
-def model() -> Tabular:
-    return Tabular().eval()
-
-
-@pytest.fixture
-def rows() -> Tensor:
-    return draw(9, 5, seed=8).float()
-
-
-@pytest.fixture
-def make(model: Tabular, rows: Tensor) -> Iterator[Any]:
-    made: list[Explorer] = []
-
-    def explorer(inputs: Any = rows, **more: Any) -> Explorer:
-        made.append(Explorer(model, inputs, **{"feature_names": COLUMNS, "n_steps": 20, **more}))
-        return made[-1]
-
-    yield explorer
-    for one in made:
-        one.close()
-
-
-def heat_of(explorer: Explorer) -> Any:
-    return np.frombuffer(explorer.heat["data"], "<f4").reshape(explorer.heat["shape"])
+from widget.tables import COLUMNS, Tabular, heat_of, made_tables, table_rows, tabular  # noqa: F401 - fixtures
 
 
 def test_a_row_is_explained_against_the_average_of_all(make: Any, model: Tabular, rows: Tensor) -> None:
@@ -375,29 +330,6 @@ def test_layers_of_a_table_lie_over_nothing(model: Tabular, rows: Tensor) -> Non
     explorer.close()
 
 
-def test_figures_slides_and_pages_of_a_row(make: Any, tmp_path: Path) -> None:
-    explorer = make(example=1).wait()
-    axes = explorer.figure().axes[0]
-    labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert labels[0] == f"f(baseline) = {explorer.heat['output'] - explorer.heat['sum']:.3g}"
-    assert labels[-1] == f"f(input) = {explorer.heat['output']:.3g}"
-    widths = sorted(abs(bar.get_width()) for bar in axes.patches)
-    np.testing.assert_allclose(widths, sorted(np.abs(heat_of(explorer)[0])), rtol=1e-4)
-    assert explorer.snapshot()[:4] == b"\x89PNG"
-    explorer.slide(tmp_path / "row.png")
-    assert (tmp_path / "row.png").stat().st_size > 20_000
-    explorer.to_html(tmp_path / "row.html")
-    text = (tmp_path / "row.html").read_text()
-    assert "cholesterol" in text
-    assert "<b>bold" not in text
-    explorer.alpha = 0.5
-    axes = explorer.figure().axes[0]
-    assert "accumulated to α = 0.50" in axes.get_title().replace("\n", " ")
-    explorer.alpha = 1.0
-    explorer.method = "Saliency"
-    assert explorer.wait().figure().axes[0].get_xlabel().startswith("gradient of")
-
-
 def test_bad_tables(model: Tabular, rows: Tensor) -> None:
     with pytest.raises(InputError, match="as the one input that is explained"):
         Explorer(model, (rows, rows))
@@ -407,116 +339,3 @@ def test_bad_tables(model: Tabular, rows: Tensor) -> None:
     with pytest.raises(InputTypeError, match="the columns of a frame must hold numbers"):
         Explorer(model, pandas.DataFrame({"a": ["x", "y"]}))
     assert number("0.5") == 0.5
-
-
-@pytest.mark.parametrize(
-    "method", ["IntegratedGradients", "Saliency", "KernelShap", "DeepLiftShap", "GradientShap"]
-)
-def test_all_rows_are_explained_as_each_by_itself(make: Any, rows: Tensor, method: str) -> None:
-    explorer = make(target=1, method=method, example=2).wait()
-    found = explorer.explain_rows().wait().row_attributions
-    assert found.shape == rows.shape
-    told = explorer.rows
-    sizes = found.abs().mean(0)
-    order = sizes.argsort(descending=True).tolist()
-    assert (told["columns"], told["count"], told["final"], told["others"]) == (order, 9, True, 0)
-    assert told["sizes"] == pytest.approx(sizes[order].tolist(), rel=1e-5)
-    sent = np.frombuffer(told["attributions"], "<f4").reshape(9, 5)
-    np.testing.assert_allclose(sent, found[:, order], rtol=1e-6)
-    values = np.frombuffer(told["values"], "<f4").reshape(9, 5)
-    np.testing.assert_array_equal(values, rows[:, order])
-    for i in (2, 7):
-        explorer.example = i
-        torch.testing.assert_close(
-            explorer.wait().attributions[0], found[i], rtol=1e-4, atol=1e-5, msg=f"{method}, row {i}"
-        )
-    assert explorer.rows is told
-
-
-def test_rows_have_baselines_of_their_own_and_no_edits(make: Any, model: Tabular, rows: Tensor) -> None:
-    own = rows.flip(0).clone()
-    explorer = make(target=0, baseline=own, edited=[[0, 50.0]]).wait()
-    found = explorer.explain_rows().wait().row_attributions
-    wanted = attr.IntegratedGradients(model).attribute(rows, own, target=0, n_steps=20)
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
-    with torch.no_grad():
-        model.last.bias += 1
-    explorer.figure()  # whatever is called notices
-    assert explorer.rows["outdated"]
-
-
-def test_wide_tables_send_the_columns_that_count() -> None:
-    wide = nn.Linear(300, 2)
-    table = draw(40, 300, seed=1).float()
-    explorer = Explorer(wide, table, target=0, method="InputXGradient")
-    explorer.explain_rows().wait()
-    told, found = explorer.rows, explorer.row_attributions
-    assert (len(told["columns"]), told["others"], told["count"]) == (20, 280, 40)
-    assert told["columns"] == found.abs().mean(0).argsort(descending=True)[:20].tolist()
-    explorer.close()
-
-
-def test_only_tables_have_rows() -> None:
-    pictures = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    explorer = Explorer(pictures, draw(2, 3, 8, 8).float())
-    with pytest.raises(ChoiceError, match="explain_rows is for the rows of a table"):
-        explorer.explain_rows()
-    explorer.wait()
-    explorer.close()
-
-
-def test_rows_of_a_model_that_looks_at_its_whole_batch_are_explained_alone(rows: Tensor) -> None:
-    class Centred(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return (x - x.mean(0)).square().cumsum(1)[:, :3] + x[:, :3]
-
-    explorer = Explorer(Centred(), rows, target=1, method="Saliency").wait()
-    found = explorer.explain_rows().wait().row_attributions
-    for i in (0, 5):
-        alone = attr.Saliency(Centred()).attribute(rows[i : i + 1], target=1, abs=False)
-        torch.testing.assert_close(found[i : i + 1], alone)
-    explorer.close()
-
-
-def test_a_row_that_cannot_be_explained_does_not_stop_the_others(
-    make: Any, model: Tabular, rows: Tensor
-) -> None:
-    holed = rows.clone()
-    holed[4, 2] = torch.nan
-    explorer = make(holed, target=1).wait()
-    found = explorer.explain_rows().wait().row_attributions
-    assert found[4].isnan().all()
-    assert torch.cat([found[:4], found[5:]]).isfinite().all()
-    assert (explorer.rows["failed"], explorer.rows["count"]) == (1, 9)
-    assert explorer.rows["sizes"] == pytest.approx(sorted(found.abs().nanmean(0).tolist(), reverse=True))
-    mean = holed.nanmean(0, keepdim=True)
-    wanted = attr.IntegratedGradients(model).attribute(holed[5:6], mean, target=1, n_steps=20)
-    torch.testing.assert_close(found[5:6], wanted, rtol=1e-4, atol=1e-5)
-    holed[:] = torch.nan
-    with pytest.raises(NonFiniteError):
-        make(holed, target=1, baseline="zero").explain_rows().wait()
-
-
-def test_a_figure_begins_at_the_baselines_output_whatever_the_method_adds_up_to(
-    make: Any, model: Tabular, rows: Tensor
-) -> None:
-    explorer = make(method="FeatureAblation", target=1).wait()
-    assert explorer.heat["gap"] is None
-    start, end = (model(x)[0, 1].item() for x in (rows.mean(0, keepdim=True), rows[:1]))
-    assert abs(explorer.heat["sum"] - (end - start)) > 0.01
-    axes = explorer.figure().axes[0]
-    labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert labels[0] == f"f(baseline) = {start:.3g}"
-    assert labels[-1] == f"f(input) = {end:.3g}"
-    assert "not attributed" in labels
-    explorer.target = lambda output: output[:, 0]
-    assert "f(baseline)" not in str(explorer.wait().figure().axes[0].get_yticklabels())
-
-
-def test_a_row_stands_in_a_story_and_is_not_pinned(make: Any, tmp_path: Path) -> None:
-    explorer = make(example=3).wait()
-    Story("Rows").add(explorer, "Why?").to_html(tmp_path / "story.html")
-    assert "cholesterol" in (tmp_path / "story.html").read_text()
-    with pytest.raises(ChoiceError, match="the rows of a table have none yet"):
-        explorer.pin()
-    assert explorer.pinned == []
