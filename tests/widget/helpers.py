@@ -96,7 +96,7 @@ def third_of_a_batch() -> tuple[Explorer, Tensor, tuple[Any, ...]]:
 PAGE_WRITES = {
     "method", "target", "baseline", "layer", "layer_method", "neuron", "neuron_method", "ablated", "ablate_to",
     "contrast", "example", "settings", "alpha", "view_box", "opacity", "colormap", "sign", "mode", "outlier_percent",
-    "scale_limit", "selection",
+    "scale_limit", "selection", "output", "explain_predicted", "edited", "compare_as", "tab", "detail", "beside",
 }  # fmt: skip
 
 
