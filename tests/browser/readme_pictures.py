@@ -1,4 +1,4 @@
-"""Makes the pictures of the README anew: a still one, and one that moves.
+"""Makes the pictures of README and documentation anew: two still ones, and one that moves.
 
     python tests/browser/readme_pictures.py
 
@@ -19,7 +19,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from browser.explorer_page import explorer_of, open_and_run, picture_of, quiet, set_slider, show_tab
+from browser.explorer_page import (
+    explorer_of,
+    explorers,
+    open_and_run,
+    picture_of,
+    quiet,
+    set_slider,
+    show_tab,
+)
 from browser.harness import Server, find_chromium, launch
 from browser.inside_page import depth_slider
 from browser.notebook_page import wait_until_run
@@ -32,6 +40,34 @@ images = [zoo.imagenet_preprocess(zoo.picture(name)) for name in ("chelsea", "co
 explorer = Explorer(
     zoo.efficientnet_lite0(), torch.cat(images), labels=["Egyptian cat", "espresso", "tripod"],
     class_names=zoo.imagenet_class_names(), to_image=zoo.imagenet_to_image, baseline="blur",
+)
+"""
+# The table of notebook 06, its columns as they came.
+TABLE = """
+import torch
+from sklearn.datasets import load_breast_cancer
+from attriscope import Explorer
+data = load_breast_cancer()
+order = torch.randperm(len(data.data), generator=torch.Generator().manual_seed(0))
+rows = torch.tensor(data.data, dtype=torch.float32)[order]
+labels = torch.tensor(data.target)[order]
+mean, std = rows[:400].mean(0), rows[:400].std(0)
+torch.manual_seed(0)
+scale = torch.nn.Linear(30, 30)
+with torch.no_grad():
+    scale.weight.copy_(torch.diag(1 / std))
+    scale.bias.copy_(-mean / std)
+scale.requires_grad_(False)
+model = torch.nn.Sequential(scale, torch.nn.Linear(30, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01, weight_decay=1e-3)
+for _ in range(150):
+    loss = torch.nn.functional.cross_entropy(model(rows[:400]), labels[:400])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+explorer = Explorer(
+    model.eval(), rows[400:], feature_names=list(data.feature_names), class_names=list(data.target_names),
+    labels=labels[400:],
 )
 """
 WIDTH = 940
@@ -93,6 +129,22 @@ def film(page: Page, root: Locator) -> Frames:
     return frames
 
 
+def photograph_table(page: Page, server: Server) -> None:
+    """A row with all rows beside it."""
+    cells = [TABLE + f"explorer.layout.width = '{WIDTH}px'\n", "explorer"]
+    open_and_run(page, server, cells, "table.ipynb")
+    root = explorers(page).first
+    wait_until_run(page, 300)
+    root.get_by_role("button", name="Explain all 169 rows").click()
+    root.get_by_role("button", name="Explain again").wait_for(timeout=60_000)
+    page.wait_for_timeout(1000)
+    root.locator(".as-rows").scroll_into_view_if_needed()
+    root.locator(".as-rows").evaluate("it => it.scrollIntoView({ block: 'end' })")
+    root.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    photograph(root).quantize(256).save(ROOT / "notebooks" / "table.png", optimize=True)
+
+
 def main() -> None:
     chromium = find_chromium()
     assert chromium, "needs Chromium on PATH, or its path in CHROMIUM"
@@ -110,6 +162,7 @@ def main() -> None:
         root.scroll_into_view_if_needed()
         photograph(root).quantize(256).save(ROOT / "notebooks" / "explorer.png", optimize=True)
         frames = film(page, root)
+        photograph_table(page, server)
         browser.close()
     height = min(image.height for image, _ in frames)
     size = (int(WIDTH * SCALE), int(height / frames[0][0].width * WIDTH * SCALE))
