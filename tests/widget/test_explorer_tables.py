@@ -339,3 +339,35 @@ def test_bad_tables(model: Tabular, rows: Tensor) -> None:
     with pytest.raises(InputTypeError, match="the columns of a frame must hold numbers"):
         Explorer(model, pandas.DataFrame({"a": ["x", "y"]}))
     assert number("0.5") == 0.5
+
+
+def test_a_missing_value_has_no_way_from_the_baseline_and_spoils_no_other(rows: Tensor) -> None:
+    class Imputing(Tabular):
+        """Takes what is missing for a half."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(torch.where(x.isnan(), 0.5, x))
+
+    model, holed = Imputing().eval(), rows.clone()
+    holed[0, 3] = torch.nan
+    explorer = Explorer(model, holed, target=1, n_steps=40, feature_names=COLUMNS).wait()
+    found, mean = explorer.attributions[0], holed.nanmean(0, keepdim=True)
+    assert found.isnan().tolist() == [False, False, False, True, False]
+    # On the way the value is missing all along, but for the baseline itself: the others lead from there to the row.
+    start = mean.clone()
+    start[0, 3] = torch.nan
+    change = (model(holed[:1]) - model(start))[0, 1].item()
+    assert found.nansum().item() == pytest.approx(change, abs=1e-3)
+    assert np.isfinite(explorer.path["totals"]).all()
+    assert explorer.path["totals"][-1] == pytest.approx(found.nansum().item(), abs=1e-4)
+    assert explorer.table["values"][3] is None
+    assert explorer.heat["sum"] is None
+    explorer.method = "FeatureAblation"
+    one = mean.clone()
+    without = holed[:1].clone()
+    without[0, 3] = one[0, 3]
+    wanted = (model(holed[:1]) - model(without))[0, 1].item()
+    assert explorer.wait().attributions[0, 3].item() == pytest.approx(wanted, rel=1e-4)
+    explorer.edited = [[3, 1.0]]
+    assert explorer.wait().attributions.isfinite().all()
+    explorer.close()

@@ -111,7 +111,11 @@ def words_of(widget: Any, labels: Labels, jobs: ExplorerJobs, model: nn.Module) 
     if compared and (view.pinned is not None or view.title != widget.heat.get("title")):
         together = view.pinned is not None
         sentence = f"{view.pinned.title}, beside {view.title}" if view.pinned is not None else view.title
-        honest = _of_scales(view) if together and isinstance(view, View) else "What one map has more than the other."
+        honest = (
+            _of_scales(view)
+            if together and isinstance(view, View)
+            else "What one map has more than the other."
+        )
     elif view.walking:  # the path is that of integrated gradients, whatever the method
         selection = dataclasses.replace(selection, method="IntegratedGradients", layer=None, neuron=None)
         sentence = labels.sentence(selection)

@@ -65,6 +65,8 @@ class PathIntegral:
         self._method, self._examples, self._target = method, examples, target
         self._baseline = baseline
         self._difference = examples.tensors[0].detach() - baseline
+        # A missing value has no way from the baseline: what it adds is not known, and left out of sums.
+        self._missing = examples.tensors[0].detach().isnan()
         self._totals = [torch.zeros_like(self._difference)]
         self._maps: list[Tensor] = []
         self._sums: list[Tensor] = []
@@ -86,7 +88,7 @@ class PathIntegral:
         ):
             effects = block.gradients[0][0] * self._difference
             maps = [flat_map(self._as_map(effect[None]), self._side) for effect in effects]
-            sums = effects.flatten(1).sum(1)
+            sums = effects.masked_fill(self._missing, 0).flatten(1).sum(1)
             assert block.f is not None
             # Nothing fails from here on, so that each node counts once whatever happens.
             add_weighted(self._totals, block.gradients[0], block, rest)
@@ -159,7 +161,7 @@ class PathIntegral:
     def gap(self) -> float:
         """The sum of the attributions minus what the output changed by."""
         start, end = self._scores[:2]
-        return float(self.attributions.sum() - (end - start))
+        return float(self.attributions.masked_fill(self._missing, 0).sum() - (end - start))
 
     def frames(self) -> Tensor:
         """What has been attributed from the baseline up to each of the positions, (positions, H, W)."""
