@@ -12,6 +12,7 @@ import { baselineLabel } from "../selection/baselines";
 import { currentPath, type Displayed, displayed } from "../selection/displayed";
 import { doubt, estimateNotes, finding, whyNoMap } from "../selection/finding";
 import { markOf } from "../selection/freshness";
+import { pickedColumns } from "../selection/region";
 import { columnName, currentTable } from "../selection/table";
 import { stageWords } from "../selection/words";
 import type { State } from "../state/state";
@@ -130,7 +131,9 @@ export class TableStage {
     if (!this.#list.isEditing || this.#ranking.length !== count) {
       this.#ranking = fits ? bySize(reference) : Array.from({ length: count }, (_, i) => i);
     }
-    const arranged = arrange(this.#ranking, this.#isOpen ? count : MOST, this.#order);
+    // What somebody works on does not go away under their hands.
+    const kept = new Set([...this.#cells.columns, ...pickedColumns(view)]);
+    const arranged = arrange(this.#ranking, this.#isOpen ? count : MOST, this.#order, kept);
     const none: Amounts = {
       valueAt: () => NaN,
       reference: new Float32Array(count),

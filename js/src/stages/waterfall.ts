@@ -50,17 +50,22 @@ export interface Amounts {
 
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
-/** Which columns have a step of their own, and which are one step together. */
+/** Which columns have a step of their own, and which are one step together. Those in `kept` have one in any case. */
 export function arrange(
   ranking: readonly number[],
   most: number,
   order: Order,
+  kept: ReadonlySet<number> = new Set(),
 ): { readonly shown: readonly number[]; readonly others: readonly number[] } {
+  const shown = ranking.filter((column, rank) => rank < most || kept.has(column));
   // One column alone has room where "1 other" would stand.
-  const room = ranking.length <= most + 1 ? ranking.length : most;
-  const shown = ranking.slice(0, room);
-  return { shown: order === "table" ? shown.sort((a, b) => a - b) : shown, others: ranking.slice(room) };
+  if (ranking.length - shown.length === 1) return { shown: inOrder(ranking, order), others: [] };
+  const others = ranking.filter((column, rank) => rank >= most && !kept.has(column));
+  return { shown: inOrder(shown, order), others };
 }
+
+const inOrder = (columns: readonly number[], order: Order): readonly number[] =>
+  order === "table" ? [...columns].sort((a, b) => a - b) : columns;
 
 function walk(
   shown: readonly number[],

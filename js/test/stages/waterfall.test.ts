@@ -29,6 +29,9 @@ describe("the order of columns", () => {
     expect(arrange(ranking, 2, "size")).toEqual({ shown: [3, 1], others: [0, 2] });
     expect(arrange(ranking, 2, "table")).toEqual({ shown: [1, 3], others: [0, 2] });
     expect(arrange(ranking, 3, "size")).toEqual({ shown: [3, 1, 0, 2], others: [] });
+    expect(arrange(ranking, 1, "size", new Set([2]))).toEqual({ shown: [3, 2], others: [1, 0] });
+    expect(arrange(ranking, 1, "table", new Set([2, 3]))).toEqual({ shown: [2, 3], others: [1, 0] });
+    expect(arrange(ranking, 2, "size", new Set([2]))).toEqual({ shown: [3, 1, 0, 2], others: [] });
     expect(ranking).toEqual([3, 1, 0, 2]);
   });
 });
