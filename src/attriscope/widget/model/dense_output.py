@@ -36,7 +36,7 @@ def doubt_of(maps: Tensor, picture: Sequence[int]) -> str:
 def how_to_say(maps: Tensor, doubt: str) -> str:
     """The error for maps (C, H, W) of which no single number was picked."""
     classes = "a class" if len(maps) == 1 else f"{len(maps)} classes"
-    what = f"the model gives {(1, *maps.shape)} for a picture"
+    what = f"the model gives {(1, *maps.shape)} for one example"
     pick = (
         "a target that picks one number, such as (channel, row, column) or "
         "lambda output: output[:, 0].mean((1, 2))"
