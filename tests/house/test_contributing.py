@@ -51,13 +51,13 @@ def how_tos() -> list[str]:
     return re.findall(r"^## (Add an? .*)$", TEXT, re.MULTILINE)
 
 
-def test_there_are_five() -> None:
+def test_there_are_six() -> None:
     assert how_tos() == [*IN_PYTHON, *IN_A_COPY]
 
 
 # --- code to run ------------------------------------------------------------------------------------------------
 
-IN_PYTHON = ["Add a method", "Add a propagation rule", "Add a metric"]
+IN_PYTHON = ["Add a method", "Add a propagation rule", "Add a metric", "Add a stage"]
 
 
 @pytest.fixture
