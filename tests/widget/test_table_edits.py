@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attriscope import Explorer
+from attriscope.core.errors import NonFiniteError
 from attriscope.widget.jobs import covering
 from attriscope.widget.state.selection import ChoiceError
 from models import draw
@@ -98,6 +99,16 @@ def test_what_drives_a_neuron_has_the_shape_of_the_row(
     explorer = make(layer="0", neuron=2).wait()
     assert explorer.attributions is explorer.neuron_attributions
     torch.testing.assert_close(explorer.neuron_attributions, model[0].weight[2:3].detach())
+
+
+def test_no_half_of_a_map_is_left_where_a_missing_value_fails_the_model(make: Make, rows: Tensor) -> None:
+    rows[3, 2] = torch.nan
+    explorer = make(rows, example=3)
+    with pytest.raises(NonFiniteError):
+        explorer.wait()
+    assert explorer.heat == {}
+    explorer.example = 0
+    assert explorer.wait().heat["final"]
 
 
 def test_code_takes_a_frame_that_is_backwards(make: Make, model: nn.Sequential, rows: Tensor) -> None:

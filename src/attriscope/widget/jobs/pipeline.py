@@ -236,6 +236,8 @@ class ExplanationJob:
         )
         began = time.monotonic()
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
+            if not found.final and not found.attributions.isfinite().all():
+                continue  # the method is about to say what is wrong: what is left of the map would say something else
             changed = found.final and self.explained.weights() != weights
             over = found.over_picture if selection.place == "layer" else None
             attributions = found.attributions if over is None else over
