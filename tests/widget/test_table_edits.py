@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attriscope import Explorer
 from attriscope.core.errors import NonFiniteError
 from attriscope.widget.jobs import covering
+from attriscope.widget.model.covering import cover
 from attriscope.widget.state.selection import ChoiceError
 from models import draw
 
@@ -70,7 +71,7 @@ def test_an_edit_that_comes_while_a_column_is_covered_is_not_covered_as_the_row_
     make: Make, model: nn.Sequential, rows: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer = make(selection={"kind": "box", "box": [0, 1, 1, 2]}).wait()
-    cover, values = covering.cover, [3.0]
+    values = [3.0]
 
     def cover_and_edit(*arguments: Any) -> Any:
         if values:
@@ -98,7 +99,7 @@ def test_what_drives_a_neuron_has_the_shape_of_the_row(
 ) -> None:
     explorer = make(layer="0", neuron=2).wait()
     assert explorer.attributions is explorer.neuron_attributions
-    torch.testing.assert_close(explorer.neuron_attributions, model[0].weight[2:3].detach())
+    torch.testing.assert_close(explorer.neuron_attributions, model.get_parameter("0.weight")[2:3].detach())
 
 
 def test_no_half_of_a_map_is_left_where_a_missing_value_fails_the_model(make: Make, rows: Tensor) -> None:

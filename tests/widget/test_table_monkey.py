@@ -32,7 +32,7 @@ class Tabular(nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
-            self.norm.running_var.copy_(torch.tensor([1.0, 100.0, 1e-4, 1.0, 4.0, 1e4]))
+            self.norm.get_buffer("running_var").copy_(torch.tensor([1.0, 100.0, 1e-4, 1.0, 4.0, 1e4]))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.act(self.first(self.norm(x))))
@@ -132,6 +132,11 @@ class TableMonkey:
             found[0, column] = (weights * (values[inside[:, column]] - values[without])).sum()
         return found
 
+    @property
+    def found(self) -> Tensor:
+        assert self.explorer.attributions is not None
+        return self.explorer.attributions.detach()
+
     def attributions(self, row: Tensor) -> Tensor:
         method, starts = self.explorer.method, self.starts()
         if method in ("Saliency", "InputXGradient"):
@@ -171,13 +176,13 @@ class TableMonkey:
     def compare_map(self, row: Tensor) -> None:
         explorer, wanted = self.explorer, self.attributions(row).detach()
         size = float(wanted.abs().max())
-        torch.testing.assert_close(explorer.attributions.detach(), wanted, atol=0.02 * size + 1e-5, rtol=0)
-        heat = explorer.heat
+        torch.testing.assert_close(self.found, wanted, atol=0.02 * size + 1e-5, rtol=0)
+        heat: Any = explorer.heat
         data = np.frombuffer(heat["data"], "<f4").reshape(heat["shape"])
-        np.testing.assert_allclose(data, explorer.attributions.detach(), atol=1e-6 * size + 1e-6)
+        np.testing.assert_allclose(data, self.found, atol=1e-6 * size + 1e-6)
         output = self.explained(row).item()
         assert heat["output"] == pytest.approx(output, abs=1e-4)
-        assert heat["sum"] == pytest.approx(explorer.attributions.sum().item(), abs=1e-4 * (1 + size))
+        assert heat["sum"] == pytest.approx(self.found.sum().item(), abs=1e-4 * (1 + size))
         if heat["gap"] is not None:
             start = torch.cat([self.explained(one) for one in self.starts()]).mean().item()
             assert heat["sum"] - heat["gap"] == pytest.approx(output - start, abs=1e-3)
@@ -197,7 +202,7 @@ class TableMonkey:
         assert covered["after"] == pytest.approx(sum(after) / len(after), abs=1e-4)
         assert covered["pixels"] == high - low
         if explorer.heat["tells_worth"]:
-            worth = explorer.attributions[0, low:high].sum().item()
+            worth = self.found[0, low:high].sum().item()
             assert covered["worth"] == pytest.approx(worth, abs=1e-4 * (1 + abs(worth)))
 
     def compare_what_if(self, row: Tensor) -> None:
@@ -222,15 +227,14 @@ class TableMonkey:
     def compare_rows(self) -> None:
         """What is not out of date is what each row's own map says."""
         explorer = self.explorer
-        about = explorer.rows["request"]
+        about: Any = explorer.rows["request"]
+        asked: Any = explorer.heat["request"]
         same = ("method", "target", "contrast", "baseline")
-        if any(about[name] != explorer.heat["request"][name] for name in same) or explorer.rows["outdated"]:
+        if any(about[name] != asked[name] for name in same) or explorer.rows["outdated"]:
             return
         wanted = torch.cat([self.attributions(row[None]) for row in self.rows]).detach()
         size = float(wanted.abs().max())
-        torch.testing.assert_close(
-            explorer.row_attributions.detach(), wanted, atol=0.02 * size + 1e-5, rtol=0
-        )
+        torch.testing.assert_close(explorer.row_attributions, wanted, atol=0.02 * size + 1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(4))
