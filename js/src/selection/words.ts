@@ -24,8 +24,6 @@ export interface StageWords {
   readonly free: string;
 }
 
-const ASKED = "what the map says it is worth, what covering it costs, and what reads it.";
-
 const PICTURE: StageWords = {
   example: "picture",
   examples: "examples",
@@ -33,7 +31,7 @@ const PICTURE: StageWords = {
   input: "the picture",
   parts: "the pixels",
   where: "What in the picture made the model say so",
-  ask: `Click a place on the picture: ${ASKED}`,
+  ask: "Click a place on the picture: what the map says it is worth, what covering it costs, and what reads it.",
   letGo: "No region (key Delete on the picture)",
   figure: "Download the picture with its map as a PNG file, for a paper",
   free: "Colours, modes, zoom, the walk",
@@ -46,7 +44,7 @@ const TABLE: StageWords = {
   input: "this row",
   parts: "the columns",
   where: "Which columns made the model say so",
-  ask: `Click a column: ${ASKED}`,
+  ask: "Click a column: what the map says it is worth, and what covering it costs.",
   letGo: "No column (key Delete on the list)",
   figure: "Download the row with its map as a PNG file, for a paper",
   free: "The walk",

@@ -14,7 +14,7 @@ import { headline } from "./ranking";
 import { Tiles } from "./tiles";
 
 const invitation = (example: string): string =>
-  `Judges the chosen method and five others on this ${example}, beside controls that know nothing of the model.`;
+  `Judges the chosen method and others on this ${example}, beside controls that know nothing of the model.`;
 const READING =
   "One example says little about methods in general. A method no better than the controls has explained nothing here.";
 

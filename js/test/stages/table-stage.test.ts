@@ -199,7 +199,9 @@ describe("asking about columns", () => {
 
   it("is answered in the words of a table", () => {
     draw();
-    expect(find(".as-invitation").textContent).toMatch(/^Click a column: /);
+    expect(find(".as-invitation").textContent).toBe(
+      "Click a column: what the map says it is worth, and what covering it costs.",
+    );
     picks()[1]!.click();
     view.frame();
     expect(find(".as-covered .as-note").textContent).toBe("age: 1 of 5 columns");

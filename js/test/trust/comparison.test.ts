@@ -41,7 +41,9 @@ describe("the card", () => {
 
   it("invites before there is a table, and asks", () => {
     draw({ comparison: {} });
-    expect(find(".as-comparison .as-note").textContent).toContain("beside controls");
+    expect(find(".as-comparison .as-note").textContent).toMatch(
+      /^Judges the chosen method and others on this picture, beside controls/,
+    );
     expect(find(".as-comparison table").closest("[hidden]")).toBeTruthy();
     buttonOf("Compare").click();
     expect(view.model.sent).toEqual([{ type: "compare" }]);

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 import traitlets
 from torch import Tensor, nn
 
@@ -389,6 +390,11 @@ class Validation(LayerValidation):
             if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(number):
                 raise ChoiceError(f"{what}, of values that are numbers, but it holds {describe(number)}")
             found[int(column)] = float(number)
+        dtype = example.tensor.dtype
+        for number in found.values():
+            if not torch.tensor(number, dtype=torch.float64, device="cpu").to(dtype).isfinite():
+                kind = str(dtype).removeprefix("torch.")
+                raise ChoiceError(f"{what}, of values that {kind} can hold, but it holds {number}")
         return [[column, number] for column, number in sorted(found.items())]
 
     def selection(self, value: Any) -> Region | None:

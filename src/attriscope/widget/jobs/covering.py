@@ -102,6 +102,8 @@ class Covering:
                 selection = self._state.requested
                 if selection is None or (if_due and not self._due(selection)):
                     return
+                if self._explained.example(selection.example).edited != selection.edited:
+                    return  # the model's row is still another one: the job that edits it is to come, and covers it
                 question = self._question(selection)
                 region = question[0]
             message = {} if region is None else self._said(selection, region)

@@ -125,11 +125,12 @@ class ExplanationJob:
         """Learn what the model says and is made of, and settle what is explained."""
         explained, index = self.explained, selection.example
         with refusing():
-            edited = explained.edit(index, selection.edited)
+            explained.edit(index, selection.edited)
         if self.state.example != index:
-            self._turn_to(index)
-        elif edited:  # what is on show is of the same row: it stays until there is better
-            self.publish(self.state.forget_map, **explained.example(index).stage.shown)
+            self._turn_to(selection)
+        elif self.state.edited != selection.edited:  # what is on show is of the same row: it stays for now
+            edit = functools.partial(self.state.edit, selection.edited)
+            self.publish(edit, **explained.example(index).stage.shown)
         self.publish(message="Running the model")
         explained.run(index)
         if explained.read_as(selection.output):
@@ -186,11 +187,11 @@ class ExplanationJob:
         """What the numbers are that the model gives."""
         return self.explained.outputs(selection, self.labels.names.binary)
 
-    def _turn_to(self, index: int) -> None:
+    def _turn_to(self, selection: Selection) -> None:
         """Show another example, and nothing of the one before: it must not stand over this picture."""
-        stage = self.explained.example(index).stage
+        stage = self.explained.example(selection.example).stage
         self.publish(
-            functools.partial(self.state.turn_to, index),
+            functools.partial(self.state.turn_to, selection.example, selection.edited),
             **{
                 **cleared(with_example=True),
                 **stage.shown,
@@ -235,8 +236,10 @@ class ExplanationJob:
         )
         began = time.monotonic()
         for found in self.reported(self.labels.method(selection), self.explained.maps(selection)):
+            if not found.final and not found.attributions.isfinite().all():
+                continue  # the method is about to say what is wrong: what is left of the map would say something else
             changed = found.final and self.explained.weights() != weights
-            over = None if selection.place == "input" else found.over_picture
+            over = found.over_picture if selection.place == "layer" else None
             attributions = found.attributions if over is None else over
             of_layer = found.attributions if selection.place == "layer" else None
             parts = found.contributions if about["tells_worth"] else None

@@ -113,12 +113,10 @@ class ExplainedModel:
         """One of the examples."""
         return self.batch.example(index)
 
-    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> bool:
-        """See :meth:`ExampleBatch.edit`. Returns whether that is news."""
-        changed = self.batch.edit(index, edited)
-        for i in changed:
-            self._answers.pop(i, None)
-        return bool(changed)
+    def edit(self, index: int, edited: Sequence[tuple[int, float]]) -> None:
+        """See :meth:`ExampleBatch.edit`."""
+        for changed in self.batch.edit(index, edited):
+            self._answers.pop(changed, None)
 
     def run(self, index: int) -> None:
         """Run the model once if need be: what does it say, and what is it made of?"""

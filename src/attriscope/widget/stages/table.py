@@ -99,7 +99,8 @@ class TableStage(Stage):
         return CodeValue(
             self._rows,
             "rows",
-            (f'rows = torch.tensor(inputs.to_numpy("{dtype}"))  # as the model takes them',),
+            # A copy, as of a frame backwards there are no tensors.
+            (f'rows = torch.tensor(inputs.to_numpy("{dtype}").copy())  # as the model takes them',),
         )
 
     # --- baselines --------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class ExplorerState:
     Attributes:
         requested: the latest selection that was asked for.
         example: which example the picture on show is of.
+        edited: its cells that are on show with other values.
         attributions: of the map on show.
         contributions: what each pixel adds by that map, (H, W), if it says that.
         weights: those of the map on show; ``None`` if there is no map.
@@ -63,6 +64,7 @@ class ExplorerState:
 
     requested: Selection | None = None
     example: int | None = None
+    edited: Sequence[tuple[int, float]] = ()
     attributions: Tensor | None = None
     contributions: Tensor | None = None
     weights: Any = None
@@ -136,12 +138,17 @@ class ExplorerState:
             self.answered = None
         self.finished = None
 
-    def turn_to(self, example: int) -> None:
-        """Another example is on show, and no map yet."""
-        self.example = example
+    def turn_to(self, example: int, edited: Sequence[tuple[int, float]]) -> None:
+        """Another example is on show, with these cells edited, and no map yet."""
+        self.example, self.edited = example, edited
         self.attributions = self.contributions = self.weights = self.answered = self.of_layer = self.code = (
             None
         )
+
+    def edit(self, edited: Sequence[tuple[int, float]]) -> None:
+        """Other cells of the example on show have other values: the map on show is not the answer any more."""
+        self.edited = edited
+        self.forget_map()
 
     def forget_map(self) -> None:
         """The map on show is not the answer any more, to whatever selection."""
@@ -169,5 +176,5 @@ class ExplorerState:
     def clear(self) -> None:
         """Let go of what was kept."""
         for field in dataclasses.fields(self):
-            if field.name not in ("example", "looked_at"):
+            if field.name not in ("example", "edited", "looked_at"):
                 setattr(self, field.name, field.default)
