@@ -93,12 +93,12 @@ def _checked_mask(value: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     mask = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
     if mask.shape != size or mask.dtype != np.bool_:
         raise InputError(
-            f"a selection as a mask must be boolean, of the picture's height and width {size}, but {describe(value)} "
+            f"a selection as a mask must be boolean, of the shape {tuple(size)} of the places, but {describe(value)} "
             "came"
         )
     if not mask.any():
         raise InputError(
-            "a selection as a mask must have at least one pixel, but none is true; None selects nothing"
+            "a selection as a mask must have at least one place, but none is true; None selects nothing"
         )
     return mask
 
@@ -134,7 +134,7 @@ def _box(value: Any, size: tuple[int, int]) -> list[int]:
         if 0 <= top < bottom <= height and 0 <= left < right <= width:
             return [top, left, bottom, right]
     raise InputError(
-        f"a box must be [top, left, bottom, right] in whole pixels, with 0 <= top < bottom <= {height} and "
+        f"a box must be [top, left, bottom, right] in whole numbers, with 0 <= top < bottom <= {height} and "
         f"0 <= left < right <= {width}, but {describe(value)} came"
     )
 
