@@ -154,8 +154,8 @@ def _point(value: Any, size: tuple[int, int]) -> list[int]:
     if _pair(value, _whole) and 0 <= value[0] < width and 0 <= value[1] < height:
         return [int(value[0]), int(value[1])]
     raise InputError(
-        f"the point of a segment must be [x, y] in whole numbers, x from 0 to {width - 1} and y from 0 to {height - 1}, "
-        f"but {describe(value)} came"
+        f"the point of a segment must be [x, y] in whole numbers, x from 0 to {width - 1} and y from 0 to "
+        f"{height - 1}, but {describe(value)} came"
     )
 
 
