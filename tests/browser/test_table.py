@@ -143,7 +143,8 @@ def test_keys_alone_and_all_columns(page: Page, server: Server, shot: Shot) -> N
         lines(root).first.locator(".as-column-pick").focus()
         for key in ("ArrowDown", "Enter", "ArrowDown", "Shift+Space"):
             page.keyboard.press(key)
-        wait_for("two columns", lambda: kernel.value("int(explorer.selection_mask.sum())") == 2, 20)
+        count = "0 if explorer.selection is None else int(explorer.selection_mask.sum())"
+        wait_for("two columns", lambda: kernel.value(count) == 2, 20)
         page.keyboard.press("Delete")
         wait_for("none", lambda: kernel.value("explorer.selection is None"), 20)
         page.keyboard.press("End")
