@@ -1,4 +1,7 @@
-/** The picked region of the picture, or columns of a row: its pixels, what the map says it is worth, and what covering it costs. */
+/**
+ * The picked region of the picture, or columns of a row: its pixels, what the map says it is worth, and what covering it
+ * costs.
+ */
 import type { Heat } from "../data/messages";
 import { type Mask, maskOf, segments, type Segments, within } from "../data/region";
 import { derived } from "../lib/derived";

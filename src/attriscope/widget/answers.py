@@ -31,7 +31,7 @@ class Answers(Asking):
 
     @property
     def attributions(self) -> Tensor | None:
-        """The latest map of the chosen method, as it returned it, (1, C, H, W); ``None`` before there is one."""
+        """The latest map of the chosen method, as it returned it, in the shape of one example; ``None`` before."""
         self._explorer_jobs.mark_outdated()
         return self._state.attributions
 
@@ -45,14 +45,16 @@ class Answers(Asking):
 
     @property
     def neuron_attributions(self) -> Tensor | None:
-        """What drives the picked neuron: attributions of the input, (1, C, H, W); ``None`` if not ready."""
+        """What drives the picked neuron: attributions in the shape of one example; ``None`` if not ready."""
         choice = self.choice
         ready = choice.place == "neuron" and self._state.has_map(choice)
         return self._state.attributions if ready else None
 
     @property
     def selection_mask(self) -> Tensor | None:
-        """The pixels of ``selection``, a boolean tensor (H, W) on the inputs' device; ``None`` without one."""
+        """The places of ``selection`` on the inputs' device, boolean: pixels (H, W), or the columns of a table (1, F);
+        ``None`` without one.
+        """
         return self._covering.mask()
 
     def explain_pixel(self, row: int, column: int) -> Self:
